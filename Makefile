@@ -1,0 +1,49 @@
+# Everything happens in $(VENV), made on first use; a change of setup.py or of
+# the pins installs again. For the newest versions that setup.py allows:
+#   make test PYTHON=python3.12 VENV=.venv-newest CONSTRAINTS=
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+EXTRAS ?= test
+ARGS ?=
+# Processes of the test run; a file's tests stay together, with what they share.
+JOBS ?= 2
+
+comma := ,
+python := $(VENV)/bin/python
+# One stamp per set of packages: the demo does without the test tools.
+stamp = $(VENV)/.installed-$(subst $(comma),-,$(1))
+test_tools := $(call stamp,$(EXTRAS))
+demo_tools := $(call stamp,demo)
+
+.PHONY: help demo test lint
+
+help:
+	@echo 'make demo   runs the embedded study; its report goes to runs/demo/report/'
+	@echo 'make test   runs the test suite         (ARGS=... goes to pytest)'
+	@echo 'make lint   checks style and formatting'
+
+demo: $(demo_tools)
+	$(python) -m experiments.study --config=configs/world.py --workdir=runs/demo
+
+test: $(test_tools)
+	$(python) -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
+
+lint: $(test_tools)
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+
+$(test_tools): what = .[$(EXTRAS)]
+$(demo_tools): what = .
+$(test_tools) $(demo_tools): $(python) setup.py $(CONSTRAINTS)
+	@echo 'Installing $(what) into $(VENV) (a few minutes the first time)'
+	@$(python) -m pip install --quiet --disable-pip-version-check \
+	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '$(what)'
+	@touch $@
+
+$(python):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "masklearn needs Python 3.11 or newer, $(PYTHON) is %d.%d; \
+	name another: make PYTHON=python3.11" % sys.version_info[:2] or 0)'
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,118 @@
+"""What should a model mask to learn facts about the world's countries?
+
+python -m experiments.study --config=configs/world.py --workdir=runs/demo
+
+  configs/world.py         the demo: civics, two seeds of what is cheap
+  configs/world.py:smoke   seconds, for tests: every stage, nothing learned
+  configs/world.py:full    five seeds, both tasks, both output formats, transfer
+
+All numbers are ours, chosen on validation questions: the paper's setting is one
+denoising step and one fine-tuning step (fine_tune_steps = 1) of a published model.
+"""
+
+from ml_collections import config_dict
+
+VARIANTS = ('', 'smoke', 'full')
+
+
+def get_config(variant: str = '') -> config_dict.ConfigDict:
+  """Returns the demo's config, or that of a variant."""
+  if variant not in VARIANTS:
+    raise ValueError(
+      f'configs/world.py has the variants {", ".join(VARIANTS[1:])}, got {variant!r}.'
+    )
+  new = config_dict.create
+  c = config_dict.ConfigDict()
+  c.name = f'world:{variant}' if variant else 'world'
+  c.seed = 0  # of the corpus, and the first of the study's seeds
+  c.corpus = new(
+    name='world',  # a name of masklearn.corpus.CORPORA
+    copies=4,  # passages of each country; for 'world' and 'people'
+    size=400,  # invented people; for 'people'
+    path='',  # documents as JSON lines; for 'jsonl'
+    longest=102,  # tokens of a passage; a longer document is cut into several
+    tokenizer='',  # file, directory or Hugging Face name; '' trains one
+    vocabulary=2_500,  # size of a trained one
+    annotator='rules',  # of salient spans: 'rules', or 'corpus' for its own
+  )
+  c.task = new(
+    names='civics',  # of masklearn.tasks.TASKS, separated by commas
+    train_share=0.5,  # of the groups; for all tasks but those with three files
+    validation_share=0.2,
+    size=400,  # invented people; for 'habits' and 'origins'
+    train='',  # questions as JSON lines; for 'jsonl'
+    validation='',  # '' splits off part of train
+    test='',
+  )
+  c.policy = new(
+    names='none,random,random_span,salient,same_sentences_random,learned,oracle',
+    rate=0.05,  # share of a passage's words that every policy hides
+    longest=4,  # words of a learned policy's spans
+    width=64,  # of its network
+    reach=5,  # tokens that each of its convolutions sees
+  )
+  c.model = new(
+    name='bart',
+    size='tiny',
+    encoder_layers=1,  # with little to understand, memory in the decoder is enough
+    encoder_ffn=128,
+    init_std=0.125,  # 1 / sqrt(width): BART's 0.02 is for widths of 768 and more
+  )
+  c.base = new(  # random spans on the whole corpus, as BART has seen Wikipedia
+    rate=0.2, updates=1_600, batch_size=16, learning_rate=2e-3, weight_decay=0.01
+  )
+  c.learn = new(
+    updates=150,
+    episodes=12,  # averaged in an update; one passage and its questions each
+    questions=6,  # of an episode; each is one of the paper's, on the same passage
+    candidates=16,  # spans sampled from a passage
+    explore=0.5,  # share of them that is uniform
+    blot=0.3,  # share of tokens hidden from the policy while it learns
+    learning_rate=4e-3,  # of Adam
+    inner_step=3e-4,  # of SGD: small, as the model knows the passage but for the facts
+    bonus=(0.1, 0.07),  # weight of the policy's entropy, at first and at last
+    fine_tune_steps=0,  # J; the paper has 1
+    memory='fast',  # keeps the gradient of every candidate: it is a small model
+    held_out=False,  # True tunes on the questions of other episodes
+    validate_every=30,
+    warmup=new(updates=120, batch_size=16, learning_rate=1e-3, validate_every=10),
+  )
+  c.pretrain = new(updates=320, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
+  c.finetune = new(
+    updates=150,
+    batch_size=32,
+    learning_rates=(1e-3,),  # each is tried; validation chooses
+    weight_decay=0.01,
+    validate_every=10,
+    answer_length=16,  # tokens
+  )
+  c.study = new(
+    targets='spans',  # output formats, the main one first
+    target_seeds=(2,),  # seeds of each
+    seeds=2,
+    learned_seeds=1,  # of the learned policy and of what is compared with it
+    transfer_seeds=0,
+    # What policy learning depends on, for the report's curves only.
+    fine_tune_steps=(),  # other J
+    shuffled=False,  # whether to learn from shuffled answers, too: the control
+    curve_seeds=0,  # of these
+    workers=2,  # stages at a time
+    save_every=100,  # steps between checkpoints
+  )
+  if variant == 'full':
+    c.task.names = 'civics,geography'
+    c.study.update(
+      targets='spans,full', target_seeds=(5, 2), seeds=5, learned_seeds=5,
+      transfer_seeds=2, fine_tune_steps=(1,), shuffled=True, curve_seeds=2,
+    )  # fmt: skip
+  if variant == 'smoke':
+    c.corpus.copies = 1
+    c.model.decoder_layers = 1
+    c.policy.width = 16
+    c.base.update(updates=2, batch_size=2)
+    c.learn.update(updates=2, episodes=2, questions=2, candidates=2, validate_every=2)
+    c.learn.warmup.update(updates=2, batch_size=2, validate_every=2)
+    c.pretrain.update(updates=2, batch_size=2)
+    c.finetune.update(updates=2, batch_size=2, validate_every=2)
+    c.study.update(seeds=1, target_seeds=(1,), save_every=1)
+  return c

@@ -1,0 +1,159 @@
+"""Turns a command line into the call of a main, and a mistake into one line."""
+
+import ctypes
+import difflib
+import importlib.util
+import inspect
+import pathlib
+import re
+import sys
+
+from absl import flags, logging
+from ml_collections import config_dict, config_flags
+
+from masklearn.types import InputError
+
+
+def run(main, argv=None):
+  """Calls `main` with a flag for each of its parameters, then exits.
+
+  A parameter without a default is a required flag. All are strings but
+  `config`: it names a file with `get_config`, may carry a variant after a
+  colon, and arrives as a locked ConfigDict with every `--config.key=value`
+  applied. `--help` prints the docstring of main's module.
+
+  Args:
+    main: function of named parameters, such as `main(config, workdir)`.
+    argv: program name and arguments; `sys.argv` if None.
+
+  Raises:
+    SystemExit: always; 0 when main returns, 2 with one line on stderr when the
+      user's input cannot be used, 130 after an interrupt.
+  """
+  logging.set_verbosity(logging.WARNING)
+  _keep_memory()
+  try:
+    arguments = _parse(main, sys.argv if argv is None else argv)
+    if arguments is None:
+      print(inspect.getdoc(sys.modules[main.__module__]))
+    else:
+      main(**arguments)
+  except (InputError, flags.Error) as error:
+    print('error:', ' '.join(str(error).split()), file=sys.stderr)
+    sys.exit(2)
+  except KeyboardInterrupt:
+    print('interrupted: the same command continues from here', file=sys.stderr)
+    sys.exit(130)
+  sys.exit(0)
+
+
+def _keep_memory():
+  """Lets glibc keep what is freed, where it is glibc.
+
+  On CPU, XLA asks for the temporaries of every call anew. Given back and fetched
+  again, page by page, they take about a third of the time of a small model's step.
+  """
+  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+  if mallopt is not None:
+    mallopt(-8, 4)  # M_ARENA_MAX: one would be fought over by stages side by side
+    mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
+    mallopt(-1, 2**28)  # M_TRIM_THRESHOLD: compiling takes far more than steps keep
+
+
+def _parse(main, argv):
+  """Returns main's arguments by name, or None if the user asks for help."""
+  parameters = inspect.signature(main).parameters
+  values = flags.FlagValues()
+  values.set_gnu_getopt(True)  # flags may follow the value of `--config.key value`
+  flags.DEFINE_bool('help', False, '', values, short_name='h')
+  for name, parameter in parameters.items():
+    required = parameter.default is parameter.empty
+    default = None if required else parameter.default
+    flags.DEFINE_string(name, default, '', values)
+  rest = values(argv, known_only=True)
+
+  if values.help:
+    return None
+  for argument in rest[1:]:
+    name = re.match(r'--?([a-zA-Z][^.=]*)', argument)
+    if name and not ('config' in parameters and _override(argument)):
+      near = difflib.get_close_matches(name[1], parameters, n=1, cutoff=0)
+      raise InputError(f'--{name[1]}: no such flag; nearest: --{near[0]}')
+  for name, parameter in parameters.items():
+    if parameter.default is parameter.empty and not values[name].value:
+      raise InputError(f'--{name}: required, and not given')
+  arguments = {name: values[name].value for name in parameters}
+  if 'config' in parameters:
+    arguments['config'], rest = _apply(rest, _load(arguments['config']))
+  if rest[1:]:
+    raise InputError(f'{rest[1]!r}: not a flag')
+  return arguments
+
+
+def _override(argument):
+  """Returns the key that `--config.key=value` sets, or None for another argument."""
+  match = re.match(r'--?(?:no)?config\.([^=]*)', argument)
+  return match and match[1]
+
+
+def _load(name):
+  """Returns the config of a `FILE[:variant]`, locked."""
+  name, *variant = name.split(':', 1)
+  path = pathlib.Path(name)
+  spec = importlib.util.spec_from_file_location('config', path)
+  if not path.is_file() or spec is None:
+    there = [str(p) for p in path.parent.glob('*.py')]
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0)
+    hint = f'; nearest: {near[0]}' if near else ''
+    raise InputError(f'--config={name}: no such Python file{hint}')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  if not hasattr(module, 'get_config'):
+    raise InputError(f'--config={name}: the file defines no get_config')
+  if variant and not inspect.signature(module.get_config).parameters:
+    raise InputError(f'--config={name}:{variant[0]}: the file has no variants')
+  try:
+    return module.get_config(*variant).lock()
+  except ValueError as error:
+    raise InputError(f'--config={":".join([name, *variant])}: {error}') from error
+
+
+def _apply(argv, config):
+  """Returns `config` with the overrides in `argv` applied, and what is left of argv."""
+  leaves = dict(_leaves(config))
+  for key in filter(None, map(_override, argv)):
+    if key not in leaves:
+      raise InputError(
+        f'--config.{key}: no such key; nearest: {", ".join(_nearest(key, leaves))}'
+      )
+  values = flags.FlagValues()
+  values.set_gnu_getopt(True)
+  config_flags.DEFINE_config_dict('config', config, '', values, sys_argv=argv)
+  rest = values(argv)
+  config = values.config
+  for key, new in _leaves(config):
+    kinds = {type(item) for item in leaves[key]} if isinstance(new, tuple) else set()
+    if kinds and not {type(item) for item in new} <= kinds:
+      raise InputError(
+        f'--config.{key}={new}: expected items like those of {leaves[key]}'
+      )
+  return config, rest
+
+
+def _leaves(config, prefix=''):
+  """Yields every dotted key of `config` that holds a value, with the value."""
+  for name, value in config.items():
+    if isinstance(value, config_dict.ConfigDict):
+      yield from _leaves(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name, value
+
+
+def _nearest(key, keys):
+  """Returns the three of `keys` most like `key`, by the whole and by the last part."""
+
+  def likeness(other):
+    pairs = (key, other), (key.split('.')[-1], other.split('.')[-1])
+    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+  return sorted(keys, key=likeness, reverse=True)[:3]

@@ -1,0 +1,21 @@
+"""Runs a whole study, or what is left of it, and shows the result.
+
+python -m experiments.study --config=configs/world.py --workdir=runs/demo
+"""
+
+from rich import console
+
+from experiments import app
+from masklearn import report, study
+
+
+def main(config, workdir):
+  """Runs the study in `workdir`; prints its table and the path of its report."""
+  study.run(config, workdir)
+  page = report.write(workdir)
+  console.Console().print(report.table(workdir))
+  print(f'report: {page}')
+
+
+if __name__ == '__main__':
+  app.run(main)

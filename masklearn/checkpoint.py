@@ -1,0 +1,70 @@
+"""Saving and restoring trees of arrays: the only place that knows orbax."""
+
+import os
+import pathlib
+import shutil
+
+import jax
+from orbax.checkpoint.experimental import v1 as ocp
+
+
+class Checkpoints:
+  """The checkpoints of one stage, the newest one kept; a context manager.
+
+  A save is whole or absent: it is written beside the others and renamed, so that
+  a process killed in the middle of one restores the one before.
+  """
+
+  def __init__(self, directory: str | os.PathLike):
+    path = pathlib.Path(directory).absolute()
+    path.mkdir(parents=True, exist_ok=True)
+    # What a killed process left behind. Orbax would remove it in the background,
+    # while it lists the directory and while the next save of that step begins.
+    for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
+      shutil.rmtree(unfinished)
+    self._checkpointer = ocp.training.Checkpointer(
+      path,
+      preservation_policy=ocp.training.preservation_policies.LatestN(1),
+      save_decision_policy=ocp.training.save_decision_policies.AnySavePolicy([]),
+    )
+
+  @property
+  def latest(self) -> int | None:
+    """The step of the newest checkpoint, None if there is none."""
+    newest = self._checkpointer.latest
+    return None if newest is None else newest.step
+
+  def save(self, step: int, tree) -> None:
+    """Writes `tree` as the checkpoint of `step`, unless it is there already."""
+    if step != self.latest:
+      self._checkpointer.save(step, tree, force=True)
+
+  def restore(self, like):
+    """The newest checkpoint, with the structure, shapes and dtypes of `like`."""
+    return self._checkpointer.load(None, _abstract(like))
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exception):
+    self._checkpointer.close()
+
+
+def save(path: str | os.PathLike, tree) -> None:
+  """Writes what a finished stage hands over; a step number would mean nothing."""
+  with Checkpoints(path) as checkpoints:
+    checkpoints.save(0, tree)
+
+
+def restore(path: str | os.PathLike, like):
+  """Reads what `save` wrote, with the structure, shapes and dtypes of `like`."""
+  with Checkpoints(path) as checkpoints:
+    return checkpoints.restore(like)
+
+
+def _abstract(tree):
+  def leaf(x):
+    sharding = getattr(x, 'sharding', None)
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+  return jax.tree.map(leaf, tree)

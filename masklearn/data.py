@@ -1,0 +1,152 @@
+"""Passages and questions as arrays, and arrays as an endless run of batches."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import grain.python as grain
+import jax
+import numpy as np
+
+from masklearn import text
+from masklearn.types import Batch, Corrupted, Example, InputError, Passage, Specials
+
+
+def encode_passages(
+  passages: Sequence[Passage],
+  tokenizer: text.Tokenizer,
+  annotator: str = 'rules',
+  asked: frozenset[str] = frozenset(),
+  max_length: int = 254,
+) -> Batch:
+  """All passages as one `Batch` of numpy arrays [P, L].
+
+  Args:
+    passages: what to encode; `corpus.split` has made them short enough.
+    tokenizer: text to tokens.
+    annotator: who finds the salient spans, a name of `text.ANNOTATORS`.
+    asked: labels of the passages' spans that answer the task's questions.
+    max_length: tokens that the model can read, without <s> and </s>.
+
+  Raises:
+    InputError: a passage is longer than `max_length` tokens.
+  """
+  encodings = [tokenizer.encode(p.text) for p in passages]
+  lengths = [len(e.ids) for e in encodings]
+  worst = int(np.argmax(lengths))
+  if lengths[worst] > max_length:
+    raise InputError(
+      f'Passage {passages[worst].id!r} has {lengths[worst]} tokens; the model reads '
+      f'at most {max_length}. Split the corpus into shorter passages.'
+    )
+  # Whole eighths: few shapes are few compilations.
+  shape = len(passages), min(-(-lengths[worst] // 8) * 8, max_length)
+  tokens = np.full(shape, tokenizer.specials.pad, np.int32)
+  word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
+  for row, (passage, encoding) in enumerate(zip(passages, encodings, strict=True)):
+    n = lengths[row]
+    starts = np.array([start for start, _ in encoding.offsets])
+    tokens[row, :n] = encoding.ids
+    word[row, :n] = _index(starts, [a for a, _ in text.words(passage.text)])
+    bounds = passage.sentences or text.sentences(passage.text)
+    sentence[row, :n] = _index(starts, [a for a, _ in bounds])
+    salient[row, :n] = _mark(encoding.offsets, text.ANNOTATORS[annotator](passage))
+    spans = [s for s in passage.spans if s.label in asked]
+    asks[row, :n] = _mark(encoding.offsets, spans)
+  valid = np.arange(shape[1]) < np.array(lengths)[:, None]
+  return Batch(tokens, valid, word, sentence, salient, asks)
+
+
+def encode_examples(
+  examples: Sequence[Example], tokenizer: text.Tokenizer, max_length: int = 256
+) -> Corrupted:
+  """Questions and their first answers as numpy arrays [P, S] and [P, T].
+
+  Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
+  is fine-tuned. A source longer than `max_length` loses its end.
+  """
+  ids = tokenizer.specials
+  sources = [tokenizer.encode(e.source).ids[: max_length - 2] for e in examples]
+  answers = [tokenizer.encode(e.targets[0]).ids[: max_length - 2] for e in examples]
+  source, target = _rows(sources, ids), _rows(answers, ids)
+  decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.eos)[:, :-1]
+  weight = (target != ids.pad).astype(np.float32)
+  return Corrupted(source, source != ids.pad, decoder_input, target, weight)
+
+
+def take(arrays, index):
+  """Rows `index` of every array of a tree."""
+  return jax.tree.map(lambda array: array[index], arrays)
+
+
+def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
+  """Batches without end, each a shuffled slice of `arrays`.
+
+  Batch i depends on `seed` and i alone, so a resumed run repeats none and skips
+  none. Every epoch has an order of its own; a batch may span two epochs.
+  """
+  rows = len(jax.tree.leaves(arrays)[0])
+  order = grain.MapDataset.source(range(rows)).seed(seed).shuffle().repeat()
+  return order.batch(batch_size).map(lambda index: take(arrays, index))
+
+
+class Episodes(NamedTuple):
+  """Passages with questions about the same group, row by row."""
+
+  passage: np.ndarray  # [E] row of the passages
+  questions: np.ndarray  # [E, Q] rows of the examples
+
+
+def episodes(
+  passages: Sequence[Passage],
+  examples: Sequence[Example],
+  questions: int,
+  seed: int,
+) -> Episodes:
+  """Joins every passage with `questions` questions about its group, at random.
+
+  Groups with fewer questions repeat some. The passages of groups that nobody asks
+  about are left out.
+  """
+  by_group: dict[str, list[int]] = {}
+  for row, example in enumerate(examples):
+    by_group.setdefault(example.group, []).append(row)
+  rng = np.random.default_rng(seed)
+  rows, chosen = [], []
+  for row, passage in enumerate(passages):
+    if own := by_group.get(passage.group):
+      rows.append(row)
+      order = np.concatenate([rng.permutation(own) for _ in range(questions)])
+      chosen.append(order[:questions])
+  if not rows:
+    raise InputError(
+      'No passage shares its group with a training question, so there is nothing to '
+      'learn a policy from. Give both a `group`, or each question its context.'
+    )
+  return Episodes(np.array(rows), np.array(chosen))
+
+
+def _rows(sequences: Iterable[list[int]], ids: Specials) -> np.ndarray:
+  sequences = [[ids.bos, *s, ids.eos] for s in sequences]
+  out = np.full((len(sequences), max(map(len, sequences))), ids.pad, np.int32)
+  for row, sequence in zip(out, sequences, strict=True):
+    row[: len(sequence)] = sequence
+  return out
+
+
+def _index(starts, bounds):
+  """Which of `bounds` each token lies in, numbered without gaps."""
+  within = np.searchsorted(np.array(bounds), starts, side='right') - 1
+  return np.unique(np.maximum(within, 0), return_inverse=True)[1]
+
+
+def _mark(offsets, spans):
+  """0 outside, 1 on the first token of a span, 2 on its others."""
+  marks = np.zeros(len(offsets), np.int32)
+  for start, end, _ in spans:
+    # A space that is a token of its own has no characters left, but a place.
+    inside = [
+      i for i, (a, b) in enumerate(offsets) if a < end and max(b, a + 1) > start
+    ]
+    marks[inside] = 2
+    marks[inside[:1]] = 1
+  return marks

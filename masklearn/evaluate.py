@@ -1,0 +1,136 @@
+"""What came of it: answers of a model and what a policy hides."""
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from masklearn import files, metrics, text
+from masklearn.models import generate
+from masklearn.types import Batch, Corrupted, Example, Policy
+
+
+def answer(
+  model,
+  params,
+  questions: Corrupted,
+  tokenizer: text.Tokenizer,
+  max_length: int,
+  batch_size: int = 64,
+) -> list[str]:
+  """Greedy answers to encoded questions, as text.
+
+  Args:
+    model: a Linen module, see `models.generate`.
+    params: its parameters.
+    questions: sources [P, S]; the targets are not looked at.
+    tokenizer: of the model.
+    max_length: tokens of an answer at most, <s> and </s> included.
+    batch_size: questions at once; the last batch is filled up.
+  """
+  rows = len(questions.source)
+  index = np.arange(-(-rows // batch_size) * batch_size) % rows
+  tokens = [
+    _greedy(model, params, questions.source[i], questions.source_valid[i], max_length)
+    for i in index.reshape(-1, batch_size)
+  ]
+  eos = tokenizer.specials.eos
+  return [
+    # Past the first </s> there is nothing; <s> and padding are left out anyway.
+    tokenizer.decode(row[: (row == eos).argmax()] if (row == eos).any() else row)
+    for row in np.concatenate(jax.device_get(tokens))[:rows]
+  ]
+
+
+def score(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
+  """Mean exact match and F1 of answers, fractions, and their number `n`."""
+  pairs = list(zip(examples, answers, strict=True))
+  return {
+    'em': float(np.mean([metrics.exact_match(a, e.targets) for e, a in pairs])),
+    'f1': float(np.mean([metrics.f1(a, e.targets) for e, a in pairs])),
+    'n': len(pairs),
+  }
+
+
+def write_predictions(
+  path: str | os.PathLike, examples: Sequence[Example], answers: Sequence[str]
+) -> None:
+  """Writes answers as KILT records, what would have been right under `meta`."""
+  files.write_jsonl(
+    path,
+    (
+      {
+        'id': e.id,
+        'input': e.source,
+        'output': [{'answer': a}],
+        'meta': {'targets': list(e.targets), 'label': e.label},
+      }
+      for e, a in zip(examples, answers, strict=True)
+    ),
+  )
+
+
+class Hidden(NamedTuple):
+  """What a policy hides, as expectations over its draws."""
+
+  probability: np.ndarray  # [P, L] of each token being hidden
+  asked_share: float  # hidden words that belong to asked spans / hidden words
+  exact_share: float  # hidden spans that are asked spans / hidden spans
+  words: float  # hidden words a passage
+
+
+def word_counts(batch, draw):
+  """Hidden words of a batch, and those of them within asked spans: [2] int32."""
+  first = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+  hidden = (draw.mask > 0) & (batch.word != first)
+  return jnp.stack([hidden.sum(), (hidden & (batch.asked > 0)).sum()])
+
+
+def hidden(policy: Policy, theta: Any, key, passages: Batch, draws: int = 32) -> Hidden:
+  """Draws `draws` times from the distribution that pre-training samples from."""
+  probability, spans, words = jax.device_get(
+    _hide(policy, theta, key, jax.tree.map(jnp.asarray, passages), draws)
+  )
+  return Hidden(
+    probability,
+    float(words[1] / words[0]),
+    float(spans[1] / spans[0]),
+    float(words[0] / (draws * len(passages.tokens))),
+  )
+
+
+@functools.partial(jax.jit, static_argnames=('policy', 'draws'))
+def _hide(policy, theta, key, batch, draws):
+  def one(key):
+    draw = policy.draw(theta, key, batch)
+    return draw.mask, _span_counts(batch, draw), word_counts(batch, draw)
+
+  masks, spans, words = jax.lax.map(one, jax.random.split(key, draws))
+  return masks.mean(0), spans.sum(0), words.sum(0)
+
+
+def _span_counts(batch, draw):
+  """Hidden spans, and those that begin and end just where an asked one does: [2]."""
+  hidden = draw.mask > 0
+  before = jnp.pad(hidden, ((0, 0), (1, 0)))[:, :-1]
+  begins = hidden & ((draw.start > 0) | ~before)
+  # A mismatch anywhere inside a span spoils it: spans are numbered and compared.
+  inside = jnp.where(begins, batch.asked == 1, batch.asked == 2)
+  number = jnp.cumsum(begins, axis=1)
+  rows = jnp.arange(hidden.shape[0])[:, None]
+  wrong = jnp.zeros((hidden.shape[0], hidden.shape[1] + 1), bool)
+  wrong = wrong.at[rows, number].max(hidden & ~inside)
+  after = jnp.pad(hidden & ~begins, ((0, 0), (0, 1)))[:, 1:]
+  cut = hidden & ~after & (jnp.pad(batch.asked, ((0, 0), (0, 1)))[:, 1:] == 2)
+  wrong = wrong.at[rows, number].max(cut)
+  exact = begins & ~jnp.take_along_axis(wrong, number, axis=1)
+  return jnp.stack([begins.sum(), exact.sum()])
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'max_length'))
+def _greedy(model, params, source, source_valid, max_length):
+  return generate.greedy(model, params, source, source_valid, max_length)

@@ -1,0 +1,375 @@
+"""Learning a masking policy for a task from the task's own loss.
+
+First a warm-up: the base model is trained on denoising and on the questions of one
+half of the training groups, until the loss of validation questions is lowest. It
+then answers as well as it can without knowing the facts, so that what lowers the
+outer loss is to learn them. The policy's episodes come from the other half.
+
+Neither the warm-up nor the policy is ever told where an answer stands in a passage;
+an episode joins passages and questions by what they are about, their group.
+"""
+
+import functools
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from masklearn import (
+  checkpoint,
+  data,
+  evaluate,
+  files,
+  losses,
+  meta,
+  policies,
+  steps,
+  train,
+)
+from masklearn.progress import Progress
+from masklearn.stages import (
+  Ground,
+  corruption,
+  finish,
+  optimizer,
+  question_loss,
+  target_capacity,
+  uniform,
+)
+from masklearn.types import Batch, Policy, Task
+
+PROBES = 32  # passages on which a policy is looked at while it learns, about
+VALIDATION = 48  # episodes that decide when to stop
+
+
+def learn_policy(
+  ground: Ground,
+  task: Task,
+  passages: Batch,
+  policy: Policy,
+  params: Any,
+  directory: str | os.PathLike,
+  *,
+  title: str,
+  progress: Progress,
+  save_every: int,
+  seed: int,
+  rate: float,
+  target: str,
+  longest: int,
+  updates: int,
+  episodes: int,
+  questions: int,
+  candidates: int,
+  explore: float,
+  blot: float,
+  learning_rate: float,
+  inner_step: float,
+  bonus: tuple[float, float],
+  fine_tune_steps: int,
+  held_out: bool,
+  memory: str,
+  validate_every: int,
+  warmup: dict[str, Any],
+) -> dict[str, Any]:
+  """Learns the parameters of a policy on the task's training groups.
+
+  Args:
+    ground: corpus, tokenizer and model.
+    task: its training questions teach, its validation questions say when to stop.
+    passages: the encoded corpus, in the order of `ground.passages`.
+    policy: what to learn.
+    params: of the base model.
+    directory: of the stage.
+    title: shown with the progress.
+    progress: where to show it.
+    save_every: steps between checkpoints.
+    seed: of everything random here.
+    rate: of the policy, for what is logged of it.
+    target: the objective's output format.
+    longest: words of the longest candidate span.
+    updates: of the policy.
+    episodes: averaged in an update.
+    questions: Q, of an episode, all about the group of its passage.
+    candidates: spans sampled from a passage.
+    explore: share of candidates that are sampled uniformly.
+    blot: share of tokens that the policy does not see while it learns.
+    learning_rate: of the policy's Adam at the start; a cosine ends it.
+    inner_step: learning rate of the denoising step, and of each fine-tuning step: SGD,
+      so small that a step's effect is nearly linear in it.
+    bonus: weight of the policy's entropy at the start and at the end, see
+      `meta.make_policy_step`.
+    fine_tune_steps: J.
+    held_out: whether fine-tuning steps use other groups' questions; False is the
+      paper's way, the same questions as the outer loss.
+    memory: 'low' or 'fast', see `meta.make_meta_gradient`.
+    validate_every: updates between validations.
+    warmup: `updates`, `batch_size`, `learning_rate`, `validate_every`.
+
+  Returns:
+    `theta`, `seconds`, `updates` used, and shares of what is hidden on groups that
+    were not learned from: `asked_share`, `exact_share`, `asked_share_before`.
+  """
+  directory = pathlib.Path(directory)
+  like = policy.init(jax.random.key(seed))
+  like = policies.with_words(like, params['shared']['embedding'])
+  if (directory / 'done.json').exists():
+    done = files.read_json(directory / 'done.json')
+    return {'theta': checkpoint.restore(directory / 'theta', like), **done}
+  warm_groups, episode_groups = _halves(task, seed)
+  warm = warm_up(
+    ground,
+    task,
+    warm_groups,
+    passages,
+    params,
+    directory / 'warmup',
+    title=f'{title}: warm-up',
+    progress=progress,
+    save_every=save_every,
+    seed=seed,
+    rate=rate,
+    target=target,
+    longest=longest,
+    **warmup,
+  )
+  setting = Setting(
+    target,
+    _candidate_capacity(passages, longest),
+    candidates,
+    explore,
+    blot,
+    fine_tune_steps,
+    inner_step,
+    tuple(bonus),
+    memory,
+    learning_rate,
+    updates,
+  )
+  tx, inner_tx, step, outer_loss = _policy_training(
+    ground.model, policy, ground.tokenizer.specials, rate, setting
+  )
+  inner = steps.init_state(warm.state.params, inner_tx)
+  episodes_at = _episodes(
+    ground, passages, task.train, episode_groups, episodes, questions, held_out, seed
+  )
+  unseen = {e.group for e in task.validation + task.test}
+  rows = [i for i, p in enumerate(ground.passages) if p.group in unseen]
+  probe = data.take(passages, np.array(rows[:: -(-len(rows) // PROBES)]))
+  checks = _episodes(
+    ground, passages, task.validation, None, VALIDATION, questions, held_out, seed
+  )(0)
+  key_probe, key_check, key_step = jax.random.split(jax.random.key(seed), 3)
+
+  def validate(state):
+    # The spans that tasks ask about are looked at here, and only reported.
+    seen = evaluate.hidden(policy, state.params, key_probe, probe, draws=8)
+    return {
+      'score': -float(outer_loss(state.params, inner, checks, key_check)),
+      'asked_share': seen.asked_share,
+      'exact_share': seen.exact_share,
+    }
+
+  result = train.run(
+    step,
+    steps.init_state(like, tx),
+    lambda i: (inner, episodes_at(i)),
+    key_step,
+    directory,
+    steps=updates,
+    name=title,
+    progress=progress,
+    save_every=save_every,
+    validate=validate,
+    validate_every=validate_every,
+  )
+  everywhere = data.take(passages, np.array(rows))
+  theta = result.state.params
+  before, after = (
+    evaluate.hidden(policy, t, key_probe, everywhere) for t in (like, theta)
+  )
+  checkpoint.save(directory / 'theta', theta)
+  done = {
+    'seconds': warm.seconds + result.seconds,
+    'updates': int(result.state.step),
+    'asked_share_before': before.asked_share,
+    'asked_share': after.asked_share,
+    'exact_share': after.exact_share,
+  }
+  return {'theta': theta, **finish(directory, done)}
+
+
+def warm_up(
+  ground: Ground,
+  task: Task,
+  groups: frozenset[str],
+  passages: Batch,
+  params: Any,
+  directory: pathlib.Path,
+  *,
+  title: str,
+  progress: Progress,
+  save_every: int,
+  seed: int,
+  rate: float,
+  target: str,
+  longest: int,
+  updates: int,
+  batch_size: int,
+  learning_rate: float,
+  validate_every: int,
+) -> train.Result:
+  """Trains on denoising random spans and on the questions of `groups`, jointly.
+
+  Arguments are those of `learn_policy` and of its `warmup`; the state of the lowest
+  loss of validation questions is kept.
+  """
+  ids = ground.tokenizer.specials
+  examples = [e for e in task.train if e.group in groups]
+  questions = data.encode_examples(examples, ground.tokenizer)
+  validation = data.encode_examples(task.validation, ground.tokenizer)
+  policy = uniform(rate, longest)
+  corrupted = corruption(policy, ids, target, target_capacity(passages, rate))
+  tx, step = _joint_training(ground.model, learning_rate, updates)
+  key_draw, key_step = jax.random.split(jax.random.key(seed))
+  texts = data.batches(passages, batch_size, seed)
+  asked = data.batches(questions, batch_size, seed)
+  loss_of = question_loss(ground.model)
+
+  def batch_at(i):
+    examples, _ = corrupted({}, jax.random.fold_in(key_draw, i), texts[i])
+    return examples, asked[i]
+
+  def validate(state):
+    loss = float(loss_of(state.params, validation))
+    return {'score': -loss, 'loss': loss}
+
+  return train.run(
+    step,
+    steps.init_state(params, tx),
+    batch_at,
+    key_step,
+    directory,
+    steps=updates,
+    name=title,
+    progress=progress,
+    save_every=save_every,
+    validate=validate,
+    validate_every=validate_every,
+  )
+
+
+class Setting(NamedTuple):
+  """Numbers that a compiled policy step depends on; see `learn_policy`."""
+
+  target: str
+  target_length: int
+  candidates: int
+  explore: float
+  blot: float
+  fine_tune_steps: int
+  inner_step: float
+  bonus: tuple[float, float]
+  memory: str
+  learning_rate: float
+  updates: int
+
+
+@functools.cache
+def _policy_training(model, policy, ids, rate, setting: Setting):
+  """Optimizers of policy and model, the compiled step, the compiled outer loss."""
+  # Not normalised: along a unit gradient, what a span teaches would be set against
+  # what it changes, and the mean of many spans against that of the useful ones.
+  inner_tx = optax.sgd(setting.inner_step)
+  tx = optax.adam(
+    optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
+  )
+  gradient = meta.make_meta_gradient(
+    policy,
+    losses.make_row_sums(model),
+    inner_tx,
+    ids,
+    rate,
+    target=setting.target,
+    target_length=setting.target_length,
+    candidates=setting.candidates,
+    explore=setting.explore,
+    blot=setting.blot,
+    fine_tune_steps=setting.fine_tune_steps,
+    memory=setting.memory,
+  )
+  # Spread out at first, a policy has tried many spans before it settles on some.
+  bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
+  step = meta.make_policy_step(policy, gradient, tx, bonus)
+
+  def outer_loss(theta, inner, episodes, key):
+    def one(item):
+      episode, key = item
+      key_sample, key_steps = jax.random.split(key)
+      spans = gradient.sample(theta, episode.passages, key_sample)
+      return gradient.outer_loss(theta, inner, episode, spans, key_steps)
+
+    count = len(jax.tree.leaves(episodes)[0])
+    return jax.lax.map(one, (episodes, jax.random.split(key, count))).mean()
+
+  return tx, inner_tx, jax.jit(step), jax.jit(outer_loss)
+
+
+@functools.cache
+def _joint_training(model, learning_rate, updates):
+  tx = optimizer(learning_rate, updates, 0.0)
+  token_loss = losses.make_token_loss(model)
+
+  def loss(params, key, batch):
+    examples, questions = batch
+    key_text, key_asked = jax.random.split(key)
+    denoising, _ = token_loss(params, key_text, examples)
+    answering, _ = token_loss(params, key_asked, questions)
+    metrics = {'denoising_loss': denoising, 'question_loss': answering}
+    return denoising + answering, metrics
+
+  return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0)
+
+
+def _halves(task, seed):
+  groups = sorted({e.group for e in task.train})
+  order = np.random.default_rng(seed).permutation(len(groups))
+  half = len(groups) // 2
+  return tuple(
+    frozenset(groups[i] for i in part) for part in (order[:half], order[half:])
+  )
+
+
+def _candidate_capacity(passages, longest):
+  """Length T that no candidate's target exceeds: `<mask>`, its words and `</s>`."""
+  capacity = 0
+  for word, valid in zip(passages.word, passages.valid, strict=True):
+    sizes = np.pad(np.bincount(word[valid]), (0, longest))
+    runs = sum(sizes[n : len(sizes) - longest + n] for n in range(longest))
+    capacity = max(capacity, int(runs.max()) + 2)
+  return capacity
+
+
+def _episodes(ground, passages, examples, groups, count, questions, held_out, seed):
+  """A function of the update's number, giving `count` episodes [E, ...]."""
+  examples = [e for e in examples if groups is None or e.group in groups]
+  encoded = data.encode_examples(examples, ground.tokenizer)
+  joined = data.episodes(ground.passages, examples, questions, seed)
+  order = data.batches(np.arange(len(joined.passage)), count, seed)
+
+  def stacked(tree, *sizes):
+    return jax.tree.map(lambda x: x.reshape(count, *sizes, *x.shape[1:]), tree)
+
+  def at(i):
+    chosen = order[i]
+    asked = data.take(encoded, joined.questions[chosen].reshape(-1))
+    query = stacked(asked, questions, 1)
+    # Moved on by one, every episode is tuned on the questions of another.
+    others = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
+    texts = stacked(data.take(passages, joined.passage[chosen]), 1)
+    return meta.Episode(texts, others if held_out else query, query)
+
+  return at

@@ -1,0 +1,276 @@
+"""BART as published, and as Hugging Face's `BartForConditionalGeneration` computes it.
+
+An encoder-decoder with the norm after each residual, learned positions, exact GELU
+and one embedding for source, target and output. The names of the parameters are
+those of Hugging Face's tensors; `convert` goes from one to the other.
+
+References:
+  Lewis et al., BART: Denoising Sequence-to-Sequence Pre-training (2020), section 2.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from masklearn.models import layers
+from masklearn.models.sizes import BartConfig
+from masklearn.types import InputError
+
+# Rows of the position tables that no position uses: fairseq counted positions from
+# the padding id, and BART's checkpoints kept its two empty rows.
+OFFSET = 2
+
+
+class Cache(NamedTuple):
+  """What the decoder keeps between steps; the batch is the first axis throughout."""
+
+  past: tuple[layers.KeysValues, ...]  # of each layer, S = max_length
+  memory: tuple[layers.KeysValues, ...]  # of each layer, over the source
+  memory_bias: jax.Array  # [B, 1, 1, S]
+
+
+class Bart(nn.Module):
+  """Reads a source, and gives logits over the next token of a target.
+
+  Dropout, where `train` is True, draws from `rngs={'dropout': key}`.
+  """
+
+  config: BartConfig
+
+  def setup(self):
+    """Declares the parameters, by Hugging Face's names."""
+    c = self.config
+    self.shared = _table(c, c.vocab_size)
+    self.encoder = Encoder(c)
+    self.decoder = Decoder(c)
+    self.final_logits_bias = self.param(
+      'final_logits_bias', nn.initializers.zeros, (c.vocab_size,), jnp.float32
+    )
+
+  def __call__(
+    self, source, source_valid, decoder_input, source_mask=None, train=False
+  ):
+    """Logits [B, T, V] float32, each of the token after those of `decoder_input`.
+
+    Args:
+      source: [B, S] int32.
+      source_valid: [B, S] bool; False is padding.
+      decoder_input: [B, T] int32; the target, moved right behind `decoder_start`.
+      source_mask: [B, S] float32 in [0, 1], or None: the share of each token's
+        embedding that is replaced by that of `<mask>`.
+      train: whether to drop.
+    """
+    encoded = self.encode(source, source_valid, source_mask, train)
+    return self.decode(decoder_input, encoded, source_valid, train)
+
+  def encode(self, source, source_valid, source_mask=None, train=False):
+    """The encoder's states [B, S, D]; arguments as above."""
+    x = self._embed(source)  # [B, S, D]
+    if source_mask is not None:
+      hidden = self._embed(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
+      share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
+      x = (1 - share) * x + share * hidden
+    return self.encoder(x, source_valid, train)
+
+  def decode(self, decoder_input, encoded, source_valid, train=False):
+    """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
+    x, _ = self.decoder(
+      self._embed(decoder_input),
+      layers.causal_bias(decoder_input.shape[1]),
+      self.decoder.memory(encoded),
+      layers.padding_bias(source_valid),
+      train=train,
+    )
+    return self._logits(x)
+
+  def init_cache(self, encoded, source_valid, max_length: int) -> Cache:
+    """An empty cache for `max_length` steps over `encoded` [B, S, D]."""
+    c = self.config
+    if max_length > c.max_positions:
+      raise _too_long('target', max_length, c)
+    shape = encoded.shape[0], c.decoder_heads, c.width // c.decoder_heads, max_length
+    empty = layers.KeysValues(*[jnp.zeros(shape, c.dtype)] * 2)
+    return Cache(
+      (empty,) * c.decoder_layers,
+      self.decoder.memory(encoded),
+      layers.padding_bias(source_valid),
+    )
+
+  def decode_step(self, token, position, cache: Cache):
+    """Logits [B, V] float32 after `token` [B] at `position` [], and the next cache.
+
+    Steps go through the positions in order, from 0; one beyond the cache's
+    `max_length` would overwrite the last.
+    """
+    length = cache.past[0].keys.shape[-1]
+    seen = jnp.arange(length, dtype=jnp.int32)[None] <= position  # [1, max_length]
+    x, past = self.decoder(
+      self._embed(token[:, None]),
+      layers.padding_bias(seen),
+      cache.memory,
+      cache.memory_bias,
+      past=cache.past,
+      position=position,
+    )
+    return self._logits(x)[:, 0], cache._replace(past=past)
+
+  def _embed(self, tokens):
+    """Token embeddings, without positions: [B, S] -> [B, S, D]."""
+    x = self.shared(tokens)
+    return x * self.config.width**0.5 if self.config.scale_embedding else x
+
+  def _logits(self, x):
+    c = self.config
+    logits = jnp.einsum(
+      'nd,vd->nv',
+      x.reshape(-1, c.width),
+      self.shared.embedding.astype(c.dtype),
+      preferred_element_type=layers.wide(c.dtype),
+    )
+    # Part of a checkpoint, but never trained: Hugging Face holds it in a buffer.
+    bias = jax.lax.stop_gradient(self.final_logits_bias).astype(logits.dtype)
+    return (logits + bias[None]).reshape(*x.shape[:-1], c.vocab_size)
+
+
+class Encoder(nn.Module):
+  """Token embeddings [B, S, D] to states [B, S, D]."""
+
+  config: BartConfig
+
+  @nn.compact
+  def __call__(self, x, valid, train=False):
+    """`valid` [B, S] is False where there is padding."""
+    c = self.config
+    if x.shape[1] > c.max_positions:
+      raise _too_long('source', x.shape[1], c)
+    rows = OFFSET + c.max_positions
+    positions = OFFSET + jnp.arange(x.shape[1], dtype=jnp.int32)  # [S]
+    x = x + _table(c, rows, name='embed_positions')(positions)[None]
+    x = layers.LayerNorm(c.dtype, name='layernorm_embedding')(x)
+    x = nn.Dropout(c.dropout)(x, deterministic=not train)
+    bias = layers.padding_bias(valid)
+    for i in range(c.encoder_layers):
+      x = EncoderLayer(c, name=f'layers_{i}')(x, bias, train)
+    return x
+
+
+class Decoder(nn.Module):
+  """Token embeddings [B, T, D], and what the encoder made, to states [B, T, D]."""
+
+  config: BartConfig
+
+  def setup(self):
+    """Declares the parameters, by Hugging Face's names."""
+    c = self.config
+    self.embed_positions = _table(c, OFFSET + c.max_positions)
+    self.layernorm_embedding = layers.LayerNorm(c.dtype)
+    self.layers = [DecoderLayer(c) for _ in range(c.decoder_layers)]
+    self.drop = nn.Dropout(c.dropout)
+
+  def memory(self, encoded) -> tuple[layers.KeysValues, ...]:
+    """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
+    return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
+
+  def __call__(self, x, bias, memory, memory_bias, past=None, position=0, train=False):
+    """Returns the states and each layer's keys and values.
+
+    Args:
+      x: [B, T, D] token embeddings.
+      bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
+        [B, H, T, max_length].
+      memory: of each layer, from `memory`.
+      memory_bias: [B, 1, 1, S].
+      past: the cached keys and values of each layer, or None.
+      position: [] of the first token of `x`.
+      train: whether to drop.
+    """
+    if x.shape[1] > self.config.max_positions:
+      raise _too_long('target', x.shape[1], self.config)
+    positions = OFFSET + position + jnp.arange(x.shape[1], dtype=jnp.int32)  # [T]
+    x = self.layernorm_embedding(x + self.embed_positions(positions)[None])
+    x = self.drop(x, deterministic=not train)
+    kept = []
+    for i, layer in enumerate(self.layers):
+      cached = None if past is None else past[i]
+      x, own = layer(x, bias, memory[i], memory_bias, cached, position, train)
+      kept.append(own)
+    return x, tuple(kept)
+
+
+class EncoderLayer(nn.Module):
+  """Self-attention and a feed-forward layer, each added and then normalised."""
+
+  config: BartConfig
+
+  @nn.compact
+  def __call__(self, x, bias, train=False):
+    """Returns [B, S, D] for `x` [B, S, D] and `bias` [B, 1, 1, S]."""
+    c = self.config
+    drop = nn.Dropout(c.dropout, deterministic=not train)
+    attention = _attention(c, c.encoder_heads, name='self_attn')
+    y = attention(x, attention.keys_values(x), bias, train)
+    x = layers.LayerNorm(c.dtype, name='self_attn_layer_norm')(x + drop(y))
+    y = layers.Dense(c.encoder_ffn, c.init_std, c.dtype, name='fc1')(x)  # [B, S, ffn]
+    y = nn.Dropout(c.activation_dropout, deterministic=not train)(layers.gelu(y))
+    y = layers.Dense(c.width, c.init_std, c.dtype, name='fc2')(y)  # [B, S, D]
+    return layers.LayerNorm(c.dtype, name='final_layer_norm')(x + drop(y))
+
+
+class DecoderLayer(nn.Module):
+  """The same, with attention to the encoder's states in between."""
+
+  config: BartConfig
+
+  def setup(self):
+    """Declares the parameters, by Hugging Face's names."""
+    c = self.config
+    self.self_attn = _attention(c, c.decoder_heads)
+    self.self_attn_layer_norm = layers.LayerNorm(c.dtype)
+    self.encoder_attn = _attention(c, c.decoder_heads)
+    self.encoder_attn_layer_norm = layers.LayerNorm(c.dtype)
+    self.fc1 = layers.Dense(c.decoder_ffn, c.init_std, c.dtype)
+    self.fc2 = layers.Dense(c.width, c.init_std, c.dtype)
+    self.final_layer_norm = layers.LayerNorm(c.dtype)
+    self.drop = nn.Dropout(c.dropout)
+    self.activation_drop = nn.Dropout(c.activation_dropout)
+
+  def __call__(self, x, bias, memory, memory_bias, past, position, train=False):
+    """Returns [B, T, D], and the keys and values that self-attention read.
+
+    Arguments are the decoder's; `memory` and `past` are those of this layer.
+    """
+    off = not train
+    own = self.self_attn.keys_values(x)
+    if past is not None:
+      own = jax.tree.map(
+        lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, -1),
+        past,
+        own,
+      )
+    y = self.self_attn(x, own, bias, train)
+    x = self.self_attn_layer_norm(x + self.drop(y, deterministic=off))
+    y = self.encoder_attn(x, memory, memory_bias, train)
+    x = self.encoder_attn_layer_norm(x + self.drop(y, deterministic=off))
+    y = layers.gelu(self.fc1(x))  # [B, T, ffn]
+    y = self.fc2(self.activation_drop(y, deterministic=off))  # [B, T, D]
+    return self.final_layer_norm(x + self.drop(y, deterministic=off)), own
+
+
+def _attention(c, heads, name=None):
+  return layers.Attention(
+    c.width, heads, c.attention_dropout, c.init_std, c.dtype, name=name
+  )
+
+
+def _table(c, rows, name=None):
+  """An embedding [rows, D]."""
+  normal = nn.initializers.normal(c.init_std)
+  return nn.Embed(rows, c.width, dtype=c.dtype, embedding_init=normal, name=name)
+
+
+def _too_long(side, length, c):
+  return InputError(
+    f'The {side} has {length} tokens, but the model has {c.max_positions} positions.'
+  )

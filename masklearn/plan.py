@@ -1,0 +1,140 @@
+"""What a study runs: its cells, the stages that they need, and which comes first."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent import futures
+from typing import Any, NamedTuple
+
+STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
+URGENT = ('base', 'learn', 'finetune', 'pretrain')  # what runs first where both can
+UNTRAINED = 'none'  # no intermediate stage at all
+COMPARED = ('random_span', 'same_sentences_random')  # with the learned policy
+# What a policy needs to have been learned; what it is depends on a task.
+LEARNED = ('learned', *COMPARED)
+KNOWS_TASK = ('oracle', *LEARNED)
+
+
+class Cell(NamedTuple):
+  """One row of the grid: a policy's pre-training, fine-tuned on a task."""
+
+  task: str
+  policy: str
+  policy_task: str | None
+  target: str
+  seed: int
+
+  @property
+  def variant(self) -> str:
+    """The folder of the cell's pre-training."""
+    return '-'.join(filter(None, (self.policy, self.policy_task, self.target)))
+
+
+class Job(NamedTuple):
+  """One stage to run: the name of a method of `Study`, and its arguments."""
+
+  stage: str
+  arguments: tuple
+
+
+def cells(
+  task_names: Iterable[str],
+  policy_names: Iterable[str],
+  targets: Mapping[str, int],
+  seeds: Iterable[int],
+  learned_seeds: int,
+  transfer_seeds: int,
+) -> list[Cell]:
+  """The cells of a study, seed by seed.
+
+  Args:
+    task_names: of the tasks.
+    policy_names: of the policies.
+    targets: how many seeds each output format gets; the first is the main one.
+    seeds: of everything that is cheap.
+    learned_seeds: how many of the learned policy, and of those compared with it.
+    transfer_seeds: how many of a policy learned on one task and used for another.
+  """
+  task_names, main = tuple(task_names), next(iter(targets))
+  planned = []
+  for i, seed in enumerate(seeds):
+    for task in task_names:
+      for policy in policy_names:
+        if policy in LEARNED and i >= learned_seeds:
+          continue
+        own = task if policy in KNOWS_TASK else None
+        for target, count in targets.items():
+          if i < count and (policy != UNTRAINED or target == main):
+            planned.append(Cell(task, policy, own, target, seed))
+        if policy == 'learned' and i < transfer_seeds:
+          others = [other for other in task_names if other != task]
+          planned += [Cell(task, policy, other, main, seed) for other in others]
+  return planned
+
+
+def jobs(
+  planned: Iterable[Cell], curves: Iterable[tuple[str, int, str]], depth: int
+) -> dict[Job, tuple[Job, ...]]:
+  """The stages of some cells, each with those whose results it is given.
+
+  Args:
+    planned: the cells.
+    curves: task, seed and kind of what is learned besides, for its curve alone.
+    depth: nothing beyond STAGES[depth].
+  """
+  found: dict[Job, tuple[Job, ...]] = {}
+  if depth < STAGES.index('base'):
+    return found
+  for cell in planned:
+    start = Job('base', (cell.seed,))
+    found[start] = ()
+    needs = (start,)
+    if cell.policy in LEARNED and depth >= STAGES.index('policies'):
+      learned = Job('learn', (cell.policy_task, cell.seed, 'learned'))
+      found[learned] = (start,)
+      needs = (start, learned)
+    if cell.policy != UNTRAINED and depth >= STAGES.index('pretrain'):
+      between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))
+      found[between] = needs
+      needs = (between,)
+    if depth >= STAGES.index('finetune'):
+      found[Job('finetune', (cell,))] = needs
+  if depth >= STAGES.index('policies'):
+    for task, seed, kind in curves:
+      found[Job('learn', (task, seed, kind))] = (Job('base', (seed,)),)
+  return found
+
+
+def execute(
+  waiting: Mapping[Job, tuple[Job, ...]],
+  run: Callable[..., Any],
+  workers: int,
+  stop: Callable[[], None],
+) -> Iterator[tuple[Job, Any]]:
+  """Runs jobs in threads, some at a time, and yields each with its result.
+
+  Args:
+    waiting: the jobs, each with those that it needs.
+    run: `run(job, *results)` with the results of what it needs, in that order.
+    workers: jobs at a time.
+    stop: called at the end, and after a failure, before what still runs is awaited.
+  """
+  waiting = dict(waiting)
+  finished: dict[Job, Any] = {}
+  running: dict[futures.Future, Job] = {}
+  pool = futures.ThreadPoolExecutor(workers)
+  try:
+    while waiting or running:
+      # Of what can begin, the stage that most of the rest waits for comes first.
+      ready = [job for job, needs in waiting.items() if finished.keys() >= set(needs)]
+      ready.sort(key=lambda job: URGENT.index(job.stage))
+      for job in ready[: workers - len(running)]:
+        results = [finished[need] for need in waiting.pop(job)]
+        running[pool.submit(run, job, *results)] = job
+      ended, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+      for future in ended:
+        job = running.pop(future)
+        finished[job] = future.result()
+        yield job, finished[job]
+  finally:
+    # What runs saves and ends; what waits does not begin.
+    stop()
+    pool.shutdown(cancel_futures=True)

@@ -1,0 +1,24 @@
+"""What to hide: `POLICIES` is the one list of policies, by name.
+
+`random_span` and `same_sentences_random` take a `reference`, the policy that they
+are compared with; `learned` takes the size of its vocabulary.
+"""
+
+from masklearn.policies.fixed import (
+  oracle,
+  random,
+  random_span,
+  salient,
+  same_sentences_random,
+)
+from masklearn.policies.learned import learned
+from masklearn.policies.learned import with_words as with_words
+
+POLICIES = {
+  'random': random,
+  'random_span': random_span,
+  'salient': salient,
+  'same_sentences_random': same_sentences_random,
+  'learned': learned,
+  'oracle': oracle,
+}

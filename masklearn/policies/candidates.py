@@ -1,0 +1,142 @@
+"""Spans sampled from a passage, to learn from what hiding each of them would do.
+
+A draw hides several spans, none twice. So a policy's distribution pi is taken at a
+random place of a draw: some spans are drawn first, and pi is the softmax of the
+policy's scores over what they left free. Without this a policy would learn its first
+choice and nothing else. What is left out: the drawn spans are not hidden together
+with a candidate, and their own probability is not differentiated.
+
+Spans are sampled from a proposal q and weighted by pi / q, which is unbiased: the
+weights are never renormalised within a sample.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from masklearn.policies import sampling
+from masklearn.types import Batch, Policy
+
+
+class Candidates(NamedTuple):
+  """M spans sampled from each of P passages."""
+
+  start: jax.Array  # [P, M] int32 first word
+  length: jax.Array  # [P, M] int32 words
+  index: jax.Array  # [P, M] int32 place in the flattened table of spans
+  log_proposal: jax.Array  # [P, M] log q of each
+  uniform: jax.Array  # [P, M] weights of a mean over all spans: 1 / their number / q
+  free: jax.Array  # [P, W] bool; words that earlier spans of the draw left to hide
+  shown: Batch  # [P, L] the passages as the policy saw them
+
+
+def sample(
+  policy: Policy,
+  theta,
+  passages: Batch,
+  key,
+  mask: int,
+  rate: float,
+  count: int,
+  explore: float,
+  blot: float,
+) -> Candidates:
+  """Samples spans from passages of which the policy sees a part.
+
+  Args:
+    policy: whose distribution the proposal follows.
+    theta: its parameters.
+    passages: [P, L].
+    key: a random key.
+    mask: id of the token that stands for what the policy does not see.
+    rate: the policy's, for the spans that are drawn before a candidate.
+    count: M.
+    explore: see `propose`.
+    blot: share of the tokens that the policy does not see. What it cannot always
+      see it cannot learn by heart.
+  """
+  key_blot, key_draw, key_count, key_spans = jax.random.split(key, 4)
+  blotted = jax.random.bernoulli(key_blot, blot, passages.tokens.shape)
+  tokens = jnp.where(blotted & passages.valid, mask, passages.tokens)
+  shown = passages._replace(tokens=tokens)
+  drawn = sampling.draw_spans(key_draw, policy.scores(theta, shown), shown, rate)
+  drawn_count = (drawn.length > 0).sum(-1, dtype=jnp.int32)  # [P]
+  before = jax.random.randint(key_count, drawn_count.shape, 0, drawn_count, jnp.int32)
+  order = jnp.arange(drawn.start.shape[1], dtype=jnp.int32)[None]
+  kept = drawn._replace(length=jnp.where(order < before[:, None], drawn.length, 0))
+  free = ~sampling.hidden_words(kept, shown)
+  return propose(
+    key_spans, log_share(policy, theta, shown, free), free, shown, count, explore
+  )
+
+
+def propose(
+  key, log_pi: jax.Array, free: jax.Array, shown: Batch, count: int, explore: float
+) -> Candidates:
+  """Samples `count` spans a passage, with replacement.
+
+  Args:
+    key: a random key.
+    log_pi: [P, W, N] of every span, -inf for what is none.
+    free: [P, W] words not hidden yet, kept with the candidates.
+    shown: [P, L] what `log_pi` was computed on, kept as well.
+    count: M.
+    explore: share of the sample that is uniform over all candidates, `explore * M`
+      a whole number; the rest is from the policy's own pi. It bounds the weights
+      pi / q by 1 / (1 - explore).
+  """
+  longest = log_pi.shape[2]
+  log_pi = log_pi.reshape(log_pi.shape[0], -1)
+  possible = log_pi > -jnp.inf
+  uniform = jnp.where(possible, -jnp.log(possible.sum(-1, keepdims=True)), -jnp.inf)
+  log_proposal = jnp.logaddexp(jnp.log(explore) + uniform, jnp.log1p(-explore) + log_pi)
+
+  def some(key, logits, count):
+    shape = (count, logits.shape[0])
+    return jax.random.categorical(key, logits, shape=shape).T.astype(jnp.int32)
+
+  # A fixed number from each part of the proposal varies less than a drawn one, and
+  # the weights are those of the whole all the same.
+  key_uniform, key_own = jax.random.split(key)
+  explored = round(explore * count)
+  parts = (
+    some(key_uniform, uniform, explored),
+    some(key_own, log_pi, count - explored),
+  )
+  index = jnp.concatenate(parts, axis=1)
+  log_q = jnp.take_along_axis(log_proposal, index, axis=1)
+  spread = jnp.exp(jnp.take_along_axis(uniform, index, axis=1) - log_q)
+  start, length = index // longest, index % longest + 1
+  return Candidates(start, length, index, log_q, spread, free, shown)
+
+
+def log_share(policy: Policy, theta, passages: Batch, free: jax.Array) -> jax.Array:
+  """Log pi of every span of words that are still `free` [P, W]: [P, W, N]."""
+  scores = policy.scores(theta, passages)
+  possible = sampling.still_free(free, scores.shape[2])
+  return jax.nn.log_softmax(jnp.where(possible, scores, -jnp.inf), axis=(1, 2))
+
+
+def weights(policy: Policy, theta, spans: Candidates) -> jax.Array:
+  """What the candidates' summed losses are multiplied with, [P, M].
+
+  Their weighted sum is an estimate of the mean over passages of
+  sum_s pi(s) L_s / sum_s pi(s) n(s), the loss of a hidden word.
+  """
+  log_pi = log_share(policy, theta, spans.shown, spans.free)
+  lengths = jnp.arange(1, log_pi.shape[2] + 1, dtype=log_pi.dtype)[None, None]
+  words = (jnp.exp(log_pi) * lengths).sum((1, 2))  # [P] E[length]
+  flat = log_pi.reshape(log_pi.shape[0], -1)
+  share = jnp.take_along_axis(flat, spans.index, axis=1) - spans.log_proposal
+  return jnp.exp(share) / (spans.index.size * words[:, None])
+
+
+def entropy(policy: Policy, theta, passages: Batch) -> jax.Array:
+  """Mean entropy [] in nats of the policy's distribution over a passage's spans."""
+  scores = policy.scores(theta, passages)
+  log_pi = jax.nn.log_softmax(scores.reshape(scores.shape[0], -1))
+  # Spans that do not exist have no share; 0 in place of -inf keeps gradients finite.
+  log_pi = jnp.where(scores.reshape(log_pi.shape) > -jnp.inf, log_pi, 0.0)
+  share = jnp.where(log_pi < 0, jnp.exp(log_pi), 0.0)
+  return -(share * log_pi).sum(-1).mean()

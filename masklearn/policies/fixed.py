@@ -1,0 +1,101 @@
+"""Policies that nobody trains: at random, by annotation, or beside another policy."""
+
+import jax
+import jax.numpy as jnp
+
+from masklearn.policies import sampling
+from masklearn.types import Batch, InputError, Policy
+
+
+def from_scores(scores, rate: float, init=lambda key: {}) -> Policy:
+  """The policy that draws spans by `scores(theta, batch)` [B, W, N]."""
+  if not 0 < rate < 1:
+    raise InputError(f'The share of words to hide must lie in (0, 1), got rate={rate}.')
+
+  def draw(theta, key, batch):
+    spans = sampling.draw_spans(key, scores(theta, batch), batch, rate)
+    return sampling.to_draw(spans, batch)
+
+  return Policy(init, scores, draw)
+
+
+def random(rate: float) -> Policy:
+  """Hides single words, all equally likely."""
+  return from_scores(lambda theta, batch: jnp.zeros((*batch.tokens.shape, 1)), rate)
+
+
+def salient(rate: float, longest: int = 8) -> Policy:
+  """Hides salient spans: named entities, numbers and dates, as annotated.
+
+  References:
+    Guu et al., REALM (2020), section 3.4, salient span masking. Roberts et al., How
+    Much Knowledge Can You Pack Into the Parameters of a Language Model? (2020).
+  """
+  return from_scores(
+    lambda theta, batch: annotation_scores(batch.salient, batch, longest), rate
+  )
+
+
+def oracle(rate: float, longest: int = 8) -> Policy:
+  """Hides the spans that answer the task's questions: an upper bound, no policy."""
+  return from_scores(
+    lambda theta, batch: annotation_scores(batch.asked, batch, longest), rate
+  )
+
+
+def random_span(
+  rate: float, reference: Policy | None = None, longest: int = 4
+) -> Policy:
+  """Hides spans at random places, as long as those that `reference` draws.
+
+  Without a reference, all spans of up to `longest` words are equally likely.
+  """
+  if reference is None:
+    return from_scores(
+      lambda theta, batch: jnp.zeros((*batch.tokens.shape, longest)), rate
+    )
+  return _moved(rate, reference, within_sentence=False)
+
+
+def same_sentences_random(rate: float, reference: Policy) -> Policy:
+  """Hides random spans in the sentences that `reference` chose: the control.
+
+  What a policy gains over this one, it gains by choosing words; what this one
+  gains over `random_span`, by choosing sentences.
+  """
+  return _moved(rate, reference, within_sentence=True)
+
+
+def annotation_scores(annotation: jax.Array, batch: Batch, longest: int) -> jax.Array:
+  """0 for annotated spans of up to `longest` words, -inf for others: [B, W, N].
+
+  Args:
+    annotation: [B, L] int32; 0 outside, 1 on a span's first token, 2 inside.
+    batch: the passages.
+    longest: N; of a longer span, the first N words.
+  """
+  width = batch.tokens.shape[1]
+  words = jnp.arange(width, dtype=jnp.int32)[None]
+  at = sampling.token_of_word(batch)
+  inside = words < sampling.word_count(batch)[:, None]
+  kind = jnp.where(inside, jnp.take_along_axis(annotation, at, axis=1), 0)  # [B, W]
+  stop = jnp.where(kind == 2, width, words)
+  # Words from w + 1 on that continue a span which begins at w.
+  following = jnp.pad(stop, ((0, 0), (0, 1)), constant_values=width)[:, 1:]
+  until = jax.lax.cummin(following, axis=1, reverse=True)
+  until = jnp.minimum(until, sampling.word_count(batch)[:, None])
+  length = jnp.minimum(until - words, longest)[..., None]  # [B, W, 1]
+  lengths = jnp.arange(1, longest + 1, dtype=jnp.int32)[None, None]
+  return jnp.where((kind == 1)[..., None] & (lengths == length), 0.0, -jnp.inf)
+
+
+def _moved(rate, reference, within_sentence):
+  def scores(theta, batch):
+    return sampling.moved_scores(reference.scores(theta, batch), batch, within_sentence)
+
+  def draw(theta, key, batch):
+    key_spans, key_places = jax.random.split(key)
+    spans = sampling.draw_spans(key_spans, reference.scores(theta, batch), batch, rate)
+    return sampling.move_spans(key_places, spans, batch, within_sentence)
+
+  return Policy(reference.init, scores, draw)

@@ -1,0 +1,231 @@
+"""Spans of whole words, drawn without overlap under an exact budget.
+
+Every policy of this package hides whole words. A policy is a table of scores over
+candidate spans, [B, W, N]: `scores[b, w, n]` is the log-weight of hiding the n + 1
+words from word w on, -inf where it never does. Spans are drawn one after the other
+from the softmax of the scores over what still fits, until the passage's budget of
+words is used up exactly.
+
+W is the number of tokens L, which no passage's number of words exceeds.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from masklearn.types import Batch, MaskDraw
+
+# Scores of the words that fill what no candidate fits: parts of candidates first,
+# then any word. Far enough apart that Gumbel noise never bridges the gap.
+_PART, _ANY = -1e3, -2e3
+
+
+class Spans(NamedTuple):
+  """Up to K spans a passage, in the order of drawing."""
+
+  start: jax.Array  # [B, K] int32 first word
+  length: jax.Array  # [B, K] int32 number of words; 0 for an unused place
+  log_prob: jax.Array  # [B] float32
+
+
+def word_count(batch: Batch) -> jax.Array:
+  """Words of each passage [B] int32."""
+  return jnp.where(batch.valid, batch.word + 1, 0).max(-1)
+
+
+def token_of_word(batch: Batch, last: bool = False) -> jax.Array:
+  """Index of the first (or last) token of each word [B, W] int32; 0 past the end."""
+  width = batch.tokens.shape[1]
+  rows = jnp.arange(batch.tokens.shape[0], dtype=jnp.int32)[:, None]
+  word = jnp.where(batch.valid, batch.word, width)
+  # Tokens of one word write to one place, in no order: only the one wanted may.
+  beside = jnp.roll(word, -1 if last else 1, axis=1)
+  beside = beside.at[:, -1 if last else 0].set(-1)
+  word = jnp.where(word != beside, word, width)
+  empty = jnp.zeros((batch.tokens.shape[0], width), jnp.int32)
+  return empty.at[rows, word].set(jnp.arange(width, dtype=jnp.int32), mode='drop')
+
+
+def fits(batch: Batch, longest: int) -> jax.Array:
+  """Whether the n + 1 words from w on lie within the passage [B, W, N]."""
+  words, lengths = _grid(batch.tokens.shape[1], longest)
+  return words + lengths <= word_count(batch)[:, None, None]
+
+
+def still_free(free: jax.Array, longest: int) -> jax.Array:
+  """Whether no word of a span is hidden yet, [B, W, N], for `free` words [B, W]."""
+  runs = [free]
+  for n in range(1, longest):
+    runs.append(runs[-1] & jnp.pad(free[:, n:], ((0, 0), (0, n))))
+  return jnp.stack(runs, -1)
+
+
+def budget(batch: Batch, rate: float) -> jax.Array:
+  """Words to hide in each passage [B] int32: round(rate * words), at least 1."""
+  words = word_count(batch)
+  chosen = jnp.round(rate * words.astype(jnp.float32)).astype(jnp.int32)
+  return jnp.minimum(jnp.maximum(chosen, 1), words)
+
+
+def slots(batch: Batch, rate: float) -> int:
+  """The largest budget that passages of this padded length can have."""
+  return max(1, round(rate * batch.tokens.shape[1]))
+
+
+def draw_spans(key, scores: jax.Array, batch: Batch, rate: float) -> Spans:
+  """Draws spans by `scores` [B, W, N] until the budget is used up exactly.
+
+  Spans do not overlap; they may touch. Where no candidate fits what is left of the
+  budget, single words fill it: words of candidates if there are any, else any.
+  """
+  rows, width, longest = scores.shape
+  scores = _with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
+  # Gumbel noise drawn once serves every span: among what may still be chosen, the
+  # next largest noisy score is a draw from the softmax of just that.
+  noisy = scores + jax.random.gumbel(key, scores.shape)
+  words, lengths = _grid(width, longest)
+  words = words[..., 0]  # [1, W]
+
+  def draw_one(carry, _):
+    free, left = carry  # [B, W] bool, [B] int32
+    possible = still_free(free, longest) & (lengths <= left[:, None, None])
+    choice = jnp.where(possible, noisy, -jnp.inf).reshape(rows, -1).argmax(-1)
+    start = (choice // longest).astype(jnp.int32)
+    length = jnp.where(left > 0, choice % longest + 1, 0).astype(jnp.int32)
+    hidden = (words >= start[:, None]) & (words < (start + length)[:, None])
+    total = jax.nn.logsumexp(jnp.where(possible, scores, -jnp.inf), axis=(1, 2))
+    log_prob = (
+      scores.reshape(rows, -1)[jnp.arange(rows, dtype=jnp.int32), choice] - total
+    )
+    log_prob = jnp.where(left > 0, log_prob, 0.0)
+    return (free & ~hidden, left - length), (start, length, log_prob)
+
+  free = words < word_count(batch)[:, None]  # [B, W]
+  _, (start, length, log_prob) = jax.lax.scan(
+    draw_one, (free, budget(batch, rate)), length=slots(batch, rate)
+  )
+  return Spans(start.T, length.T, log_prob.sum(0))
+
+
+def hidden_words(spans: Spans, batch: Batch) -> jax.Array:
+  """Whether a word is in any of the spans: [B, W] bool."""
+  return _within(spans, batch).any(1)
+
+
+def to_draw(spans: Spans, batch: Batch) -> MaskDraw:
+  """The token decisions [B, L] of spans of words."""
+  hidden = _within(spans, batch)
+  words = jnp.arange(hidden.shape[2], dtype=jnp.int32)[None, None]
+  begins = hidden & (words == spans.start[..., None])
+  return _token_draw(hidden.any(1), begins.any(1), batch, spans.log_prob)
+
+
+def move_spans(key, spans: Spans, batch: Batch, within_sentence: bool) -> MaskDraw:
+  """Hides as many spans of the same lengths elsewhere, at random, without overlap.
+
+  Args:
+    key: a random key.
+    spans: [B, K] what another policy drew.
+    batch: passages [B, L].
+    within_sentence: whether a span stays in the sentence that it came from.
+
+  Returns:
+    A draw that hides exactly as many words, in each sentence if `within_sentence`.
+    A span that fits nowhere any more is cut into single words.
+  """
+  rows, width = batch.tokens.shape
+  words = jnp.arange(width, dtype=jnp.int32)[None]
+  sentence = jnp.take_along_axis(batch.sentence, token_of_word(batch), axis=1)  # [B, W]
+  goes_on = jnp.pad(sentence[:, 1:] == sentence[:, :-1], ((0, 0), (0, 1)))
+
+  def move_one(free, item):
+    key, start, length = item  # [B] each
+    home = jnp.take_along_axis(sentence, start[:, None], axis=1)  # [B, 1]
+    allowed = free & ((sentence == home) | (not within_sentence))
+    # A run of free words ends at a taken one, or behind the last of a sentence.
+    stop = jnp.where(goes_on | (not within_sentence), width, words + 1)
+    stop = jnp.where(free, stop, words)
+    run = jax.lax.cummin(stop, axis=1, reverse=True) - words
+    whole = allowed & (run >= length[:, None])
+    noise = jax.random.uniform(key, (rows, width))
+    at = jnp.argmax(jnp.where(whole, noise, -1.0), axis=1)[:, None]
+    together = (words >= at) & (words < at + length[:, None])
+    ranked = jnp.where(allowed, noise, -1.0)
+    rank = (ranked[:, None, :] > ranked[:, :, None]).sum(-1)
+    apart = allowed & (rank < length[:, None])
+    fitting = whole.any(-1, keepdims=True)
+    hidden = jnp.where(fitting, together, apart) & (length > 0)[:, None]
+    begins = hidden & ((words == at) | ~fitting)
+    return free & ~hidden, (hidden, begins)
+
+  free = words < word_count(batch)[:, None]  # [B, W]
+  keys = jax.random.split(key, spans.start.shape[1])
+  items = keys, spans.start.T, spans.length.T
+  _, (hidden, begins) = jax.lax.scan(move_one, free, items)
+  return _token_draw(hidden.any(0), begins.any(0), batch, jnp.zeros(rows))
+
+
+def moved_scores(scores: jax.Array, batch: Batch, within_sentence: bool) -> jax.Array:
+  """Scores [B, W, N] of `move_spans` for one span drawn by `scores`.
+
+  A span's share goes in equal parts to all spans of its length, in the passage or
+  in its sentence.
+  """
+  rows, width, longest = scores.shape
+  group = jnp.zeros((rows, width), jnp.int32)
+  inside = fits(batch, longest)
+  if within_sentence:
+    group = jnp.take_along_axis(batch.sentence, token_of_word(batch), axis=1)
+    padded = jnp.pad(group, ((0, 0), (0, longest)), constant_values=-1)
+    ends = jnp.stack([padded[:, n : n + width] for n in range(longest)], -1)
+    inside &= ends == group[..., None]
+  share = jax.nn.softmax(jnp.where(inside, scores, -jnp.inf).reshape(rows, -1))
+  share = share.reshape(scores.shape)
+  row = jnp.arange(rows, dtype=jnp.int32)[:, None]
+  zero = jnp.zeros_like(share)
+  total = zero.at[row, group].add(share)[row, group]
+  count = zero.at[row, group].add(inside.astype(share.dtype))[row, group]
+  return jnp.where(inside & (total > 0), jnp.log(total) - jnp.log(count), -jnp.inf)
+
+
+def spans_cover(values: jax.Array) -> jax.Array:
+  """Sums values of spans [B, W, N] over the spans that hide each word: [B, W]."""
+  width, longest = values.shape[1:]
+  # Word w is hidden by the spans of n + 1 words from any of w - n, .., w on.
+  return sum(
+    jnp.pad(values[:, : width - back, n], ((0, 0), (back, 0)))
+    for n in range(longest)
+    for back in range(n + 1)
+  )
+
+
+def _token_draw(hidden, begins, batch, log_prob):
+  """Words [B, W] to tokens [B, L]; a span begins at its first word's first token."""
+  mask = jnp.take_along_axis(hidden, batch.word, axis=1) & batch.valid
+  before = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+  start = mask & (batch.word != before)
+  start &= jnp.take_along_axis(begins, batch.word, axis=1)
+  return MaskDraw(mask.astype(jnp.float32), start.astype(jnp.float32), log_prob)
+
+
+def _within(spans, batch):
+  """Whether each span hides each word: [B, K, W]."""
+  words = jnp.arange(batch.tokens.shape[1], dtype=jnp.int32)[None, None]
+  after = words >= spans.start[..., None]
+  return after & (words < (spans.start + spans.length)[..., None])
+
+
+def _grid(width, longest):
+  """First words [1, W, 1] and lengths [1, 1, N] of all spans."""
+  return jnp.arange(width, dtype=jnp.int32)[None, :, None], jnp.arange(
+    1, longest + 1, dtype=jnp.int32
+  )[None, None]
+
+
+def _with_fillers(scores, batch):
+  """Scores [B, W, N] with single words behind all candidates, parts of them first."""
+  covered = spans_cover((scores > -jnp.inf).astype(jnp.int32))
+  filler = jnp.where(covered > 0, _PART, _ANY)
+  filler = jnp.where(fits(batch, 1)[..., 0], filler, -jnp.inf)
+  return scores.at[..., 0].set(jnp.maximum(scores[..., 0], filler))

@@ -1,0 +1,86 @@
+"""What a waiting person sees, and the one thing that they may ask for: to stop."""
+
+import signal
+import threading
+import time
+
+from rich import console, progress
+
+_EVERY = 10.0  # seconds between lines where there is no terminal to redraw
+
+
+class Progress:
+  """Stage, step, loss and time left: bars on a terminal, lines elsewhere; on stderr.
+
+  As a context it also listens for Ctrl-C and SIGTERM: they set `stop`, and every
+  stage saves and ends at its next logged step.
+  """
+
+  def __init__(self):
+    self.stop = threading.Event()
+    self.console = console.Console(stderr=True)
+    self.bar = progress.Progress(
+      progress.TextColumn('{task.description}'),
+      progress.BarColumn(bar_width=24),
+      progress.TextColumn('{task.completed:>5.0f}/{task.total:.0f}'),
+      progress.TextColumn('{task.fields[loss]:10}'),
+      progress.TimeElapsedColumn(),
+      progress.TextColumn('left'),
+      progress.TimeRemainingColumn(),
+      console=self.console,
+      disable=not self.console.is_terminal,
+    )
+    self._handlers = {}
+
+  def start(self, name: str, total: int, done: int = 0) -> 'Stage':
+    """Begins a stage of `total` steps, `done` of them before an interruption."""
+    return Stage(self, name, total, done)
+
+  def say(self, line: str) -> None:
+    """Prints a line above the bars."""
+    self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+  def __enter__(self):
+    # Only a main thread may listen; a notebook's cell may run in another.
+    if threading.current_thread() is threading.main_thread():
+      for number in (signal.SIGINT, signal.SIGTERM):
+        self._handlers[number] = signal.signal(number, self._ask)
+    self.bar.start()
+    return self
+
+  def __exit__(self, *exception):
+    self.bar.stop()
+    for number, handler in self._handlers.items():
+      signal.signal(number, handler)
+
+  def _ask(self, number, frame):
+    del number, frame
+    self.stop.set()
+    self.say('Stopping: every stage saves what it has.')
+
+
+class Stage:
+  """The progress of one stage."""
+
+  def __init__(self, shown: Progress, name: str, total: int, done: int):
+    self._shown, self._name, self._total, self._done = shown, name, total, done
+    self._began = self._printed = time.monotonic()
+    self._task = shown.bar.add_task(name, total=total, completed=done, loss='')
+    if shown.bar.disable:
+      before = f', {done} of them done before' if done else ''
+      shown.say(f'{name}: {total} steps{before}')
+
+  def update(self, step: int, loss: float | None = None) -> None:
+    """Shows that `step` steps are done, and the latest loss."""
+    fields = {} if loss is None else {'loss': f'loss {loss:.3f}'}
+    # A finished stage makes room for the next.
+    self._shown.bar.update(
+      self._task, completed=step, visible=step < self._total, **fields
+    )
+    now = time.monotonic()
+    if self._shown.bar.disable and loss is not None and now - self._printed > _EVERY:
+      left = (now - self._began) / max(step - self._done, 1) * (self._total - step)
+      self._shown.say(
+        f'{self._name}: {step}/{self._total}, loss {loss:.3f}, {left:.0f} s left'
+      )
+      self._printed = now

@@ -1,0 +1,172 @@
+"""What a study leaves for its reader: results, masks, and how it was run."""
+
+import collections
+import datetime
+import shlex
+import sys
+
+import jax
+import numpy as np
+
+from masklearn import data, evaluate, files, provenance, tasks
+from masklearn.policies import sampling
+from masklearn.tasks.splits import SPLITS
+
+VIEWED = 4  # passages of each split that the mask viewer shows
+DRAWS = 200  # of each policy, for the probabilities of the mask viewer
+
+
+def write_results(study, results) -> None:
+  """Writes results.jsonl: a line for each finished cell and split, as planned."""
+  c = study.config
+  rows = []
+  for cell in study.cells:
+    if cell not in results:
+      continue
+    done = results[cell]
+    for split in ('validation', 'test'):
+      rows.append(
+        {
+          'task': cell.task,
+          'policy': cell.policy,
+          'policy_task': cell.policy_task,
+          'target': cell.target,
+          'base': f'{c.model.name}-{c.model.size}',
+          'seed': cell.seed,
+          'split': split,
+          **done[split],
+          'updates': 0 if cell.policy == 'none' else c.pretrain.updates,
+          'masked_words': done['masked_words'],
+          'learning_rate': done['learning_rate'],
+          'seconds': round(done['seconds'], 2),
+          'learning_seconds': round(done['learning_seconds'], 2),
+          'config': c.name,
+          'commit': done['commit'],
+        }
+      )
+  files.write_jsonl(study.workdir / 'results.jsonl', rows)
+
+
+def write_study(study, began: datetime.datetime) -> None:
+  """Writes study.json: data, budget, command, machine, and the time of each stage."""
+  c, passages = study.config, study.passages[study.task_names[0]]
+  words = np.asarray(sampling.word_count(passages))
+  ended = datetime.datetime.now(datetime.UTC)
+  files.write_json(
+    study.workdir / 'study.json',
+    {
+      'config': c.name,
+      'command': shlex.join(['python', '-m', 'experiments.study', *sys.argv[1:]]),
+      'commit': provenance.commit(),
+      'hardware': provenance.hardware(),
+      'started': began.isoformat(timespec='seconds'),
+      'seconds': (ended - began).total_seconds(),  # of the last call
+      'seeds': list(study.seeds),
+      'tasks': {name: _task(study, name) for name in study.task_names},
+      'corpus': {
+        'name': c.corpus.name,
+        'passages': len(words),
+        'words': int(words.sum()),
+        'problems': len(study.ground.problems),
+      },
+      'budget': {
+        'rate': c.policy.rate,
+        'words_per_passage': float(sampling.budget(passages, c.policy.rate).mean()),
+      },
+      'policies': _learned(study),
+      'stages': _stages(study),
+    },
+  )
+
+
+def write_masks(study) -> None:
+  """Writes masks.jsonl: passages of each split, and what every policy hides there.
+
+  Those of the first seed and task; a token's probability is its frequency among
+  draws, as pre-training makes them.
+  """
+  task_name, seed = study.task_names[0], study.seeds[0]
+  task, everything = study.tasks[task_name, seed], study.passages[task_name]
+  rows = []
+  for split in SPLITS:
+    groups = {e.group for e in getattr(task, split)}
+    first = {}  # one passage a group
+    for i, passage in enumerate(study.ground.passages):
+      if passage.group in groups:
+        first.setdefault(passage.group, (i, split))
+    rows += sorted(first.values())[:: max(1, len(first) // VIEWED)][:VIEWED]
+  shown = data.take(everything, np.array([i for i, _ in rows]))
+  hidden = {}
+  for name in study.policy_names:
+    if name not in study.policies:
+      continue
+    theta = study.theta(name, task_name, seed)
+    if theta is not None:
+      found = evaluate.hidden(
+        study.policies[name], theta, jax.random.key(seed), shown, DRAWS
+      )
+      hidden[name] = found.probability
+  lines = []
+  for row, (i, split) in enumerate(rows):
+    passage = study.ground.passages[i]
+    offsets = study.ground.tokenizer.encode(passage.text).offsets
+    lines.append(
+      {
+        'id': passage.id,
+        'group': passage.group,
+        'split': split,
+        'text': passage.text,
+        'tokens': [list(pair) for pair in offsets],
+        'asked': [list(s) for s in passage.spans if s.label in task.asked],
+        'policies': {
+          name: np.round(p[row, : len(offsets)].astype(float), 3).tolist()
+          for name, p in hidden.items()
+        },
+      }
+    )
+  files.write_jsonl(study.workdir / 'masks.jsonl', lines)
+
+
+def _task(study, name):
+  task = study.tasks[name, study.seeds[0]]
+  splits = {split: getattr(task, split) for split in SPLITS}
+  return {
+    'questions': {split: len(examples) for split, examples in splits.items()},
+    'groups': {split: len({e.group for e in es}) for split, es in splits.items()},
+    'majority_em': {
+      split: float(
+        np.mean(
+          [tasks.majority_baseline(study.tasks[name, s], split) for s in study.seeds]
+        )
+      )
+      for split in ('validation', 'test')
+    },
+    'kinds': dict(collections.Counter(e.label for e in task.test)),
+  }
+
+
+def _learned(study):
+  """What learning gave, for each policy, task and seed."""
+  return [
+    {'policy': path.parts[-3], 'seed': int(path.parts[-2]), **files.read_json(path)}
+    for path in sorted((study.workdir / 'policies').glob('*/*/done.json'))
+  ]
+
+
+def _stages(study):
+  """Seconds of every finished stage, without those of the stages before it."""
+  rows = []
+  for stage in ('base', 'policies', 'pretrain', 'finetune'):
+    for path in sorted((study.workdir / stage).rglob('done.json')):
+      *names, seed = path.relative_to(study.workdir / stage).parts[:-1]
+      task = names.pop(0) if stage == 'finetune' else ''
+      rows.append(
+        {
+          'stage': stage,
+          'policy': names[0] if names else '',
+          'task': task,
+          'seed': int(seed),
+          'seconds': round(files.read_json(path)['seconds'], 2),
+        }
+      )
+  return rows

@@ -1,0 +1,95 @@
+"""Logged histories -> the panels of curves that are worth looking at."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from masklearn.report import finding, records, summary
+from masklearn.report.records import History
+from masklearn.report.summary import Result
+
+STAGES = {
+  'base': 'Base model',
+  'policies': 'Policy learning',
+  'pretrain': 'Intermediate pre-training',
+  'finetune': 'Fine-tuning',
+}
+AIMS = ('asked_share', 'exact_share')  # what the policy should find by itself
+METRICS = {
+  'asked_share': 'share of the mask on asked spans',
+  'exact_share': 'share of masks that are an asked span',
+  'outer_loss': 'outer loss',
+  'loss': 'training loss',
+  'validation_loss': 'validation loss',
+  'validation_em': 'validation exact match',
+}
+_POINTS = 80  # a curve's longest list: more is noise at the size of a panel
+
+Series = list[tuple[float, float]]  # (update, value), in order
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+  """One set of axes: for each line its policy's name and one series a seed."""
+
+  name: str  # of the file
+  title: str
+  metric: str
+  lines: dict[str, list[Series]]
+
+
+def panels(histories: Sequence[History], results: Sequence[Result]) -> list[Panel]:
+  """Returns a panel for each stage, section of the results and metric logged."""
+  found: dict[tuple, dict[str, list[Series]]] = {}
+  for history in histories:
+    stage = list(STAGES).index(history.stage)
+    for rank, metric in enumerate(METRICS):
+      points = [(p['step'], p[metric]) for p in history.points if _number(p, metric)]
+      for order, title, name in _places(history, results) if points else ():
+        lines = found.setdefault((stage, order, title, rank, metric), {})
+        lines.setdefault(name, []).append(points)
+  return [
+    Panel(f'{title} {metric}', title, metric, lines)
+    for (_, _, title, _, metric), lines in sorted(found.items(), key=lambda kv: kv[0])
+  ]
+
+
+def thin(series: Series) -> Series:
+  """Returns at most 80 points: means over runs of neighbouring ones."""
+  size = math.ceil(len(series) / _POINTS)
+  chunks = [series[i : i + size] for i in range(0, len(series), size)]
+  return [
+    (sum(x for x, _ in chunk) / len(chunk), sum(y for _, y in chunk) / len(chunk))
+    for chunk in chunks
+  ]
+
+
+def mean(series: Sequence[Series]) -> Series:
+  """Returns the mean over seeds at the updates that all of them have."""
+  values = [dict(s) for s in series]
+  shared = set.intersection(*(set(v) for v in values))
+  return [(x, sum(v[x] for v in values) / len(values)) for x in sorted(shared)]
+
+
+def _places(history: History, results: Sequence[Result]) -> list[tuple[int, str, str]]:
+  """Returns (place among the sections, title, name of the line) wherever it shows."""
+  stage = STAGES[history.stage]
+  if history.stage == 'base':
+    return [(0, ', '.join((stage, *history.names)), '')]
+  *tasks, variant = history.names or ('',)
+  if history.stage == 'policies':
+    return [(0, stage, variant)]
+  # A pre-trained model may serve several tasks: it is shown beside each task's rivals.
+  places = [
+    (order, f'{stage}, {finding.place(key, results)}', run.name)
+    for order, (key, group) in enumerate(summary.sections(results).items())
+    for run in group
+    if records.variant(run.policy, run.policy_task, run.target) == variant
+    and run.task in (tasks or [run.task])
+  ]
+  return places or [(len(results), ', '.join((stage, *tasks)), variant)]
+
+
+def _number(point: dict, metric: str) -> bool:
+  value = point.get(metric)
+  return isinstance(value, int | float) and math.isfinite(value)

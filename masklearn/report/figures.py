@@ -1,0 +1,244 @@
+"""Results and curves -> SVG, drawn once for paper and for light and dark pages."""
+
+import dataclasses
+import html
+import io
+import math
+import re
+import warnings
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from masklearn import metrics
+from masklearn.report import curves
+from masklearn.report.curves import Panel, Series
+from masklearn.report.markup import Markup
+from masklearn.report.summary import Result
+
+# Every color is drawn as a distinct value here and becomes the custom property of
+# the same name in the page, which has a second value for the dark. The series are
+# Okabe and Ito's colors, darkened for thin lines: they differ without color vision.
+COLORS = {
+  'surface': '#ffffff',
+  'ink': '#1a1d21',
+  'muted': '#646b75',
+  'rule': '#dfe2e6',
+  'learned': '#1f5fc4',
+  'oracle': '#00835f',
+  'salient': '#c85200',
+  'control': '#a8508a',
+  'random': '#6c747f',
+  'transfer': '#1f78ab',
+  'other': '#8f6b00',
+}
+_SERIES = {
+  'none': 'muted',
+  'random': 'random',
+  'random_span': 'random',
+  'salient': 'salient',
+  'same_sentences_random': 'control',
+  'oracle': 'oracle',
+  'learned': 'learned',
+}
+_CYCLE = ('learned', 'salient', 'oracle', 'control', 'transfer', 'other', 'random')
+_STYLE = {
+  'svg.fonttype': 'none',  # text stays text: selectable, in the page's font
+  'svg.hashsalt': 'masklearn',  # the same rows give the same bytes
+  'text.parse_math': False,  # a policy's name may hold a dollar
+  'font.family': 'DejaVu Sans',
+  'font.size': 9,
+}
+_LEFT, _RIGHT = 1.75, 0.45  # inches beside the axes of scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+  """A figure as a file and for the page."""
+
+  name: str  # of the file, without suffix
+  caption: str
+  svg: str
+
+  @property
+  def inline(self) -> Markup:
+    """The SVG for an HTML page, in the page's colors and font."""
+    svg = self.svg[self.svg.index('<svg') :]
+    svg = re.sub(r'<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
+    svg = re.sub(r' (width|height)="[\d.]+pt"', '', svg, count=2)
+    # A page has many figures, and an identifier only one place. Most are not needed.
+    ids = {i for i in re.findall(r' id="([^"]+)"', svg) if f'#{i}' not in svg}
+    svg = re.sub(r' id="([^"]+)"', lambda m: '' if m[1] in ids else m[0], svg)
+    svg = re.sub(r'( id="|url\(#|href="#)', rf'\g<1>{self.name}-', svg)
+    for name, color in COLORS.items():
+      svg = svg.replace(color, f'var(--{name})')
+    label = f'<svg role="img" aria-label="{html.escape(self.caption)}"'
+    return Markup(svg.replace('<svg', label, 1))
+
+
+@matplotlib.rc_context(_STYLE)
+def scores(
+  name: str, caption: str, results: Sequence[Result], majority: float | None
+) -> Drawing:
+  """Draws exact match by policy: the mean, its interval, and every seed."""
+  height = 0.36 * len(results) + 0.75
+  figure, axes = _axes(5.4, height, _LEFT, _RIGHT, 0.5, 0.25)
+  places = list(range(len(results)))
+  if majority is not None:
+    axes.axvline(majority, color=COLORS['muted'], lw=0.8, ls=(0, (3, 2)), zorder=1)
+    axes.annotate(
+      'majority answer',
+      (majority, 1),
+      xycoords=('data', 'axes fraction'),
+      xytext=(0, 3),
+      textcoords='offset points',
+      ha='left' if majority < 0.5 else 'right',
+      color=COLORS['muted'],
+      fontsize=8,
+    )
+  for y, result in zip(places, results, strict=True):
+    color = COLORS[_series(result)]
+    mean, low, high = metrics.interval(result.em)
+    if not math.isnan(low):
+      axes.plot([max(low, 0), min(high, 1)], [y, y], color=color, lw=2, zorder=2)
+      axes.plot(
+        result.em, [y] * len(result.em), 'o', ms=7, mfc='none', mec=color, mew=0.7,
+        alpha=0.6, zorder=3, clip_on=False,
+      )  # fmt: skip
+    fill = COLORS['surface'] if result.upper_bound else color
+    axes.plot(
+      [mean], [y], 'o', ms=7, mfc=fill, mec=color, mew=1.8, zorder=4, clip_on=False
+    )
+    axes.annotate(
+      f'{mean:.2f}',
+      (1, y),
+      xycoords=('axes fraction', 'data'),
+      xytext=(9, 0),
+      textcoords='offset points',
+      va='center',
+      color=COLORS['ink'],
+    )
+  axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
+  axes.set_yticks(places, [r.name + ' (upper bound)' * r.upper_bound for r in results])
+  for label, result in zip(axes.get_yticklabels(), results, strict=True):
+    learned = result.policy == 'learned' and not result.transferred
+    label.set(color=COLORS['ink'], fontweight='bold' if learned else 'normal')
+  axes.tick_params(axis='y', pad=9)
+  axes.grid(axis='x', color=COLORS['rule'], lw=0.6)
+  axes.spines['left'].set_visible(False)
+  return _drawing(name, caption, figure)
+
+
+@matplotlib.rc_context(_STYLE)
+def lines(panel: Panel, colors: dict[str, str]) -> Drawing:
+  """Draws the curves of a panel, each named at its end in its color."""
+  figure, axes = _axes(4.8, 2.7, 0.45, 1.7, 0.5, 0.15)
+  ends = []
+  for name, series in panel.lines.items():
+    color = COLORS[colors.get(name, 'learned')]
+    for seed in series if len(series) > 1 else ():
+      axes.plot(*_columns(seed), color=color, lw=0.6, alpha=0.4)
+    average = curves.thin(curves.mean(series) or series[0])
+    axes.plot(*_columns(average), color=color, lw=1.6)
+    ends.append((*average[-1], name, color))
+  values = [y for series in panel.lines.values() for s in series for _, y in s]
+  if panel.metric.endswith('loss'):
+    if min(values) > 0 and max(values) > 20 * min(values):
+      axes.set_yscale('log')
+      axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+  else:
+    axes.set_ylim(0, 1)
+  axes.set_xlabel('updates')
+  axes.set_xlim(left=0)
+  axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
+  axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f'{x:,.0f}'))
+  axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f'{y:g}'))
+  axes.yaxis.set_minor_formatter(NullFormatter())
+  axes.grid(color=COLORS['rule'], lw=0.6)
+  _name_ends(axes, ends)
+  return _drawing(panel.name, f'{panel.title}: {curves.METRICS[panel.metric]}', figure)
+
+
+def line_colors(panels: Sequence[Panel], results: Sequence[Result]) -> dict[str, str]:
+  """Returns the color of every line, the policy's own where it is one of ours."""
+  known = {r.name: _series(r) for r in results}
+  names = dict.fromkeys(name for panel in panels for name in panel.lines)
+  rest = [name for name in names if name not in known and name]
+  return known | {name: _CYCLE[i % len(_CYCLE)] for i, name in enumerate(rest)}
+
+
+def spread(places: Sequence[float], gap: float, high: float) -> list[float]:
+  """Returns `places`, in order, moved apart by `gap` or more, below `high` if it fits.
+
+  places: ascending heights of labels; each moves up no more than it must.
+  """
+  moved = []
+  for place in places:
+    moved.append(max(place, moved[-1] + gap) if moved else place)
+  for i in reversed(range(len(moved))):
+    moved[i] = min(moved[i], high - gap * (len(moved) - 1 - i))
+  return moved
+
+
+def _axes(width, height, left, right, bottom, top) -> tuple[Figure, Axes]:
+  """Returns a figure in inches and its axes; margins too, so that panels align."""
+  figure = Figure(figsize=(width, height), facecolor=COLORS['surface'])
+  FigureCanvasSVG(figure)
+  box = (
+    left / width,
+    bottom / height,
+    1 - (left + right) / width,
+    1 - (bottom + top) / height,
+  )
+  axes = figure.add_axes(box, facecolor='none')
+  axes.set_axisbelow(True)
+  axes.tick_params(
+    which='both', length=0, colors=COLORS['muted'], labelcolor=COLORS['muted']
+  )
+  axes.xaxis.label.set_color(COLORS['muted'])
+  axes.yaxis.label.set_color(COLORS['muted'])
+  for side, spine in axes.spines.items():
+    spine.set(color=COLORS['rule'], visible=side in ('left', 'bottom'))
+  return figure, axes
+
+
+def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]]):
+  """Writes each line's name beside its end, moved apart where they would touch."""
+  box = axes.get_window_extent()
+  points = axes.transData.transform([(x, y) for x, y, _, _ in ends])
+  order = sorted(range(len(ends)), key=lambda i: points[i][1])
+  heights = [(points[i][1] - box.y0) / box.height for i in order]
+  gap = 11 / 72 * axes.figure.dpi / box.height  # a line of text
+  for i, was, now in zip(order, heights, spread(heights, gap, 1.0), strict=True):
+    _, _, name, color = ends[i]
+    at = (points[i][0] - box.x0) / box.width
+    axes.plot(
+      [at, 1.03], [was, now], transform=axes.transAxes, color=color, lw=0.5, alpha=0.6,
+      clip_on=False,
+    )  # fmt: skip
+    axes.text(
+      1.04, now, name, transform=axes.transAxes, color=color, va='center', fontsize=8
+    )
+
+
+def _drawing(name: str, caption: str, figure: Figure) -> Drawing:
+  buffer = io.StringIO()
+  with warnings.catch_warnings():
+    # The reader's fonts draw the text; that ours lack a glyph does not matter.
+    warnings.filterwarnings('ignore', message='Glyph .* missing from font')
+    figure.savefig(buffer, format='svg', metadata={'Date': None, 'Creator': None})
+  slug = re.sub(r'\W+', '-', name.lower()).strip('-')
+  return Drawing(slug, caption, buffer.getvalue())
+
+
+def _series(result: Result) -> str:
+  return 'transfer' if result.transferred else _SERIES.get(result.policy, 'other')
+
+
+def _columns(series: Series) -> tuple[list[float], list[float]]:
+  points = curves.thin(series)
+  return [x for x, _ in points], [y for _, y in points]

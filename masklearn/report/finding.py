@@ -1,0 +1,108 @@
+"""What a study found, in sentences that claim no more than its rows show."""
+
+import math
+from collections.abc import Sequence
+
+from masklearn import metrics
+from masklearn.report import summary
+from masklearn.report.summary import Comparison, Result
+
+TARGETS = {'spans': 'masked spans only', 'full': 'full sentence'}
+
+
+def headline(comparison: Comparison) -> str:
+  """Returns the share of the oracle's gain that was learned, e.g. `93%`."""
+  share = comparison.share
+  return 'n/a' if math.isnan(share) else f'{100 * share:.0f}%'.replace('-', '\u2212')
+
+
+def sentence(comparison: Comparison, results: Sequence[Result]) -> str:
+  """Returns the finding of one section, with its scores and its uncertainty.
+
+  results: of all sections, to tell how this one differs from the others.
+  """
+  c = comparison
+  random = summary.policy_name(c.random_policy)
+  scores = (
+    f'exact match {c.learned:.3f}, against {c.random:.3f} for {random} and'
+    f' {c.oracle:.3f} for the oracle, an upper bound.'
+  )
+  if math.isnan(c.share):
+    claim = 'the oracle does not beat random masking: there is nothing to learn'
+  elif c.learned <= c.random:
+    claim = 'the learned policy does not beat random masking'
+  else:
+    claim = (
+      f'the learned policy earns {headline(c)} of what the oracle gains over random'
+      ' masking'
+    )
+  where = place(summary.section(c), results)
+  return f'On {where}, {claim}: {scores} {uncertainty(c)}'
+
+
+def uncertainty(comparison: Comparison) -> str:
+  """Returns how far the difference between learned and random can be trusted."""
+  mean, low, high = comparison.difference
+  seeds = comparison.seeds
+  if len(seeds) == 1:
+    return f'One seed ({seeds[0]}): a demonstration, no interval can be given.'
+  verdict = '' if low > 0 or high < 0 else ', which includes zero'
+  return (
+    f'Paired difference over {len(seeds)} seeds {signed(mean)}, 95% interval'
+    f' {signed(low)} to {signed(high)}{verdict}.'
+  )
+
+
+def unfinished(results: Sequence[Result]) -> str:
+  """Returns what can be said where learned, random and oracle do not all exist."""
+  if not results:
+    return 'No results yet.'
+  top = max(results, key=lambda r: (not r.upper_bound, r.mean_em))
+  return (
+    'No task has the learned policy, a random one and the oracle on the same seed'
+    f' yet. The highest exact match so far is {top.mean_em:.3f}: {top.name} on'
+    f' {top.task}.'
+  )
+
+
+def place(key: tuple[str, str, str], results: Sequence[Result]) -> str:
+  """Returns the name of a section: its task, and target and base if they vary."""
+  task, target, base = key
+  details = []
+  if len({r.target for r in results}) > 1:
+    details.append(TARGETS.get(target, target))
+  if len({r.base for r in results}) > 1:
+    details.append(str(base))
+  return f'{task} ({", ".join(details)})' if details else task
+
+
+def cautions(rows: Sequence[dict], results: Sequence[Result]) -> list[str]:
+  """Returns what a reader must know before trusting the comparison."""
+  found = []
+  for budget in summary.budgets(results):
+    if not budget.equal:
+      found.append(
+        f'Unequal budgets on {place(summary.section(budget), results)}:'
+        f' {budget.what} range from {budget.least:,.2f} to {budget.most:,.2f}, more'
+        f' than {summary.BUDGET_TOLERANCE:.0%} apart, so the policies are not'
+        ' comparable.'
+      )
+  commits = list(dict.fromkeys(str(row['commit']) for row in rows))
+  if len(commits) > 1:
+    found.append(f'The rows come from different commits: {", ".join(commits)}.')
+  if results and results[0].split != 'test':
+    found.append('There are no test rows yet: these are validation scores.')
+  return found
+
+
+def bounds(values: Sequence[float]) -> str:
+  """Returns the 95% interval of a score over seeds, cut where no score can be."""
+  _, low, high = metrics.interval(values)
+  if math.isnan(low):
+    return 'one seed'
+  return f'{max(low, 0):.2f}\u2013{min(high, 1):.2f}'
+
+
+def signed(value: float, digits: int = 3) -> str:
+  """Returns `value` with its sign, a true minus; what rounds to zero is positive."""
+  return f'{round(value, digits) + 0.0:+.{digits}f}'.replace('-', '\u2212')

@@ -1,0 +1,241 @@
+"""Results -> HTML tables: scores, kinds of question, transfer."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from masklearn.report import finding, records, summary
+from masklearn.report.markup import Markup, element
+from masklearn.report.summary import LEARNED, Result
+
+DASH = '\u2013'  # for what a run has not recorded
+
+
+class Column(NamedTuple):
+  """The heading of a column, or of several."""
+
+  title: str
+  note: str = ''  # below the title
+  span: int = 1  # columns that it heads
+  text: bool = False  # numbers are aligned to the right, text to the left
+
+
+def scores(
+  name: str,
+  results: Sequence[Result],
+  validation: Sequence[Result],
+  majority: float | None,
+) -> Markup:
+  """Returns the table of one section, best policy first.
+
+  validation: results on the validation split, shown beside where they exist.
+  majority: exact match of always giving the training questions' commonest answer.
+  """
+  reference = summary.best_random(results)
+  best = summary.best(results)
+  lines = [_score(r, reference, best, validation) for r in results]
+  if majority is not None:
+    above = sum(r.mean_em >= majority for r in results)
+    label = element('th', 'majority answer', scope='row')
+    score, rest = number(f'{majority:.3f}'), element('td', colspan=11)
+    lines.insert(above, element('tr', label, score, rest, class_='baseline'))
+  versus = f'over {reference.name}, paired' if reference else ''
+  columns = (
+    Column('Policy', text=True),
+    Column('EM', 'mean, 95% interval', span=2),
+    Column('Gain', versus, span=2),
+    Column('F1'),
+    Column('EM', 'validation'),
+    Column('Seeds'),
+    Column('Questions'),
+    Column('Updates'),
+    Column('Masked', 'words'),
+    Column('Run', 'a seed'),
+    Column('Learning', 'a seed'),
+  )
+  return table(name, columns, lines, class_='scores')
+
+
+def kinds(
+  results: Sequence[Result], scored: dict[str, dict[str, tuple[float, ...]]]
+) -> Markup | None:
+  """Returns EM of each policy by kind of question; None where nothing is known."""
+  runs = [
+    (r, scored.get(records.variant(r.policy, r.policy_task, r.target))) for r in results
+  ]
+  runs = [(r, known) for r, known in runs if known]
+  labels = list(dict.fromkeys(label for _, known in runs for label in known))
+  if not any(labels):
+    return None
+  lines = []
+  for result, known in runs:
+    cells = [
+      _shaded(statistics.fmean(known[k]) if k in known else None) for k in labels
+    ]
+    lines.append(_row(result, cells))
+  columns = [Column('Policy', text=True), *(Column(_plain(k)) for k in labels)]
+  return table('EM by kind of question', columns, lines)
+
+
+def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> Markup:
+  """Returns EM by the task a policy was learned on and the task it is used for.
+
+  others: every result of the same target and base, for the bounds of each column.
+  """
+  used = list(dict.fromkeys(r.task for r in learned))
+  sources = list(dict.fromkeys(r.policy_task or r.task for r in learned))
+  cells = {(r.policy_task or r.task, r.task): r for r in learned}
+  lines = [
+    element(
+      'tr',
+      element('th', f'learned on {source}', scope='row'),
+      *(_cell(cells.get((source, task)), own=source == task) for task in used),
+    )
+    for source in sources
+  ]
+  columns = [[r for r in others if r.task == task] for task in used]
+  oracles = [next((r for r in c if r.upper_bound), None) for c in columns]
+  bounds = (
+    ('best random', [summary.best_random(c) for c in columns]),
+    ('oracle (upper bound)', oracles),
+  )
+  for bound, found in bounds:
+    if any(found):
+      label = element('th', bound, scope='row')
+      lines.append(element('tr', label, *map(_cell, found), class_='baseline'))
+  heads = [Column('Policy', text=True), *(Column(f'used for {t}') for t in used)]
+  return table(name, heads, lines)
+
+
+def table(
+  name: str,
+  columns: Sequence[Column],
+  lines: Sequence[Markup],
+  class_: str | None = None,
+) -> Markup:
+  """Returns a table that scrolls by itself on a narrow screen."""
+  heads = [
+    element(
+      'th',
+      column.title,
+      element('small', column.note) if column.note else None,
+      scope='col',
+      colspan=column.span if column.span > 1 else None,
+      class_=None if column.text else 'number',
+    )
+    for column in columns
+  ]
+  rows = element(
+    'table',
+    element('thead', element('tr', *heads)),
+    element('tbody', *lines),
+    class_=class_,
+  )
+  return element(
+    'div', rows, class_='scroll', tabindex=0, role='region', aria_label=name
+  )
+
+
+def number(content: Any, *classes: str) -> Markup:
+  """Returns a cell whose digits are aligned with those above and below."""
+  return element('td', content, class_=' '.join(('number', *classes)))
+
+
+def duration(seconds: float) -> str:
+  """Returns a time in the unit that reads best."""
+  if seconds < 100:
+    return f'{seconds:.0f} s'
+  if seconds < 6000:
+    return f'{seconds / 60:.1f} min'
+  return f'{seconds / 3600:.1f} h'
+
+
+def extent(values: Sequence[float]) -> str:
+  """Returns what all seeds share, or the smallest and the largest."""
+  if not values:
+    return DASH
+  low, high = min(values), max(values)
+  return f'{low:,.0f}' if low == high else f'{low:,.0f}\u2013{high:,.0f}'
+
+
+def _score(
+  result: Result,
+  reference: Result | None,
+  best: Result | None,
+  validation: Sequence[Result],
+) -> Markup:
+  difference, bounds = _gain(result, reference)
+  return _row(
+    result,
+    [
+      number(element('b', f'{result.mean_em:.3f}'), 'em'),
+      number(element('small', finding.bounds(result.em))),
+      number(difference),
+      number(element('small', bounds)),
+      number(f'{statistics.fmean(result.f1):.3f}' if result.f1 else DASH),
+      number(_validation_em(result, validation)),
+      number(str(len(result.seeds))),
+      number(extent(result.n)),
+      number(extent(result.updates)),
+      number(f'{_mean(result.masked_words):.2f}' if result.masked_words else DASH),
+      number(duration(_mean(result.seconds)) if result.seconds else DASH),
+      number(
+        duration(_mean(result.learning_seconds)) if result.learning_seconds else DASH
+      ),
+    ],
+    element('span', 'highest EM', class_='chip') if result is best else None,
+  )
+
+
+def _row(result: Result, cells: Sequence[Markup], *notes: Markup | None) -> Markup:
+  """Returns a policy's line: the learned one stands out, the oracle stands apart."""
+  kind = 'bound' if result.upper_bound else None
+  if result.policy == LEARNED:
+    kind = 'transfer' if result.transferred else 'learned'
+  bound = element('span', 'upper bound', class_='chip') if result.upper_bound else None
+  label = element('th', result.name, bound, *notes, scope='row')
+  return element('tr', label, *cells, class_=kind)
+
+
+def _gain(result: Result, reference: Result | None) -> tuple[str, str]:
+  """Returns the paired difference from the reference and its interval."""
+  if result is reference:
+    return 'reference', ''
+  gain = summary.gain(result, reference) if reference else None
+  if gain is None:
+    return DASH, ''
+  mean, low, high = (finding.signed(value, digits=2) for value in gain)
+  return mean, 'one seed' if math.isnan(gain[1]) else f'{low} to {high}'
+
+
+def _validation_em(result: Result, validation: Sequence[Result]) -> str:
+  for other in validation:
+    same = (other.policy, other.policy_task) == (result.policy, result.policy_task)
+    if same and summary.section(other) == summary.section(result):
+      return f'{other.mean_em:.3f}'
+  return DASH
+
+
+def _cell(result: Result | None, own: bool = False) -> Markup:
+  if result is None:
+    return number(DASH)
+  seeds = len(result.seeds)
+  note = 'one seed' if seeds == 1 else f'{seeds} seeds'
+  text = element('b', f'{result.mean_em:.3f}') if own else f'{result.mean_em:.3f}'
+  return number((text, ' ', element('small', note)))
+
+
+def _shaded(value: float | None) -> Markup:
+  if value is None:
+    return number(DASH)
+  style = f'--share:{value:.3f}'
+  return element('td', f'{value:.2f}', class_='number shaded', style=style)
+
+
+def _mean(values: Sequence[float]) -> float:
+  return statistics.fmean(values)
+
+
+def _plain(label: str) -> str:
+  return label.replace('_', ' ') or 'other'

@@ -1,0 +1,61 @@
+"""Results -> the table that a study prints when it is done."""
+
+import statistics
+from collections.abc import Sequence
+
+import rich.box
+import rich.table
+import rich.text
+
+from masklearn.report import finding, summary, tables
+from masklearn.report.summary import LEARNED, Result
+
+
+def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.Table:
+  """Returns the policies by section, best first, with the findings below.
+
+  majority: exact match of the majority answer by task.
+  """
+  found = [finding.sentence(c, results) for c in summary.compare(results)]
+  table = rich.table.Table(
+    title=f'Exact match, {results[0].split} split' if results else 'No results yet',
+    caption='\n\n'.join(found or [finding.unfinished(results)]),
+    title_justify='left',
+    caption_justify='left',
+    caption_style='',
+    box=rich.box.SIMPLE_HEAD,
+  )
+  table.add_column('policy', no_wrap=True)
+  for title in ('EM', '95% CI', 'F1', 'seeds', 'masked'):
+    table.add_column(title, justify='right', no_wrap=True)
+  for key, group in summary.sections(results).items():
+    best = summary.best(group)
+    lines = [(r.mean_em, _cells(r, r is best), _style(r)) for r in group]
+    if key[0] in majority:
+      em = majority[key[0]]
+      lines.append((em, ['  majority answer', f'{em:.3f}'], 'dim italic'))
+    # Names are text, not rich's markup: a task may be called [x].
+    table.add_row(rich.text.Text(finding.place(key, results)), style='bold')
+    for _, cells, style in sorted(lines, key=lambda line: -line[0]):
+      table.add_row(*map(rich.text.Text, cells), style=style)
+    table.add_section()
+  return table
+
+
+def _cells(result: Result, best: bool) -> list[str]:
+  masked = result.masked_words
+  notes = ' (upper bound)' * result.upper_bound + ' \u25c0 highest' * best
+  return [
+    f'  {result.name}{notes}',
+    f'{result.mean_em:.3f}',
+    finding.bounds(result.em),
+    f'{statistics.fmean(result.f1):.3f}' if result.f1 else tables.DASH,
+    str(len(result.seeds)),
+    f'{statistics.fmean(masked):.2f}' if masked else tables.DASH,
+  ]
+
+
+def _style(result: Result) -> str:
+  if result.policy == LEARNED and not result.transferred:
+    return 'bold green'
+  return 'dim' if result.upper_bound else ''

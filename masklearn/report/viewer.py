@@ -1,0 +1,203 @@
+"""Passages with every token shaded by each policy's probability of masking it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from masklearn.report import summary
+from masklearn.report.markup import Markup, element, json_block
+
+_WITHOUT_SCRIPT = 3  # passages that are readable where scripts do not run
+_LEGEND = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
+_SPLITS = ('train', 'validation', 'test')
+
+# [text, index of its token or -1, index of its asked span or -1]
+Piece = tuple[str, int, int]
+
+
+def viewer(passages: Sequence[dict]) -> Markup:
+  """Returns the viewer; the first passages are readable without scripts.
+
+  passages: objects with `id, text, tokens, policies` and maybe `group, split, asked`,
+    as in masks.jsonl; token and span offsets are characters [start, end).
+  """
+  present = {p.get('split', '') for p in passages}
+  found = [s for s in _SPLITS if s in present] + sorted(present - {*_SPLITS, ''})
+  return element(
+    'div',
+    _legend(any(p.get('asked') for p in passages)),
+    element(
+      'div',
+      _controls(found),
+      element(
+        'div',
+        *(_passage(p) for p in _first(passages)),
+        _rest(len(passages) - _WITHOUT_SCRIPT),
+        class_='passages',
+      ),
+      class_='browser',
+    ),
+    element('p', class_='spoken', role='status'),
+    json_block('viewer-data', [_data(p) for p in passages]),
+    class_='viewer',
+  )
+
+
+def pieces(passage: dict) -> list[Piece]:
+  """Returns the text cut at every token; the pieces together are the text.
+
+  Offsets become pieces here because scripts count UTF-16 units, not characters.
+  """
+  text, asked = passage['text'], passage.get('asked', [])
+  cuts, at = [], 0
+  for index, (start, end) in enumerate(passage['tokens']):
+    # The bytes of one character may be several tokens with the same offsets: the
+    # first of them shows it.
+    start, end = max(start, at), min(end, len(text))
+    if start >= end:
+      continue
+    if start > at:
+      cuts.append((at, start, -1))
+    cuts.append((start, end, index))
+    at = end
+  if at < len(text):
+    cuts.append((at, len(text), -1))
+  return [
+    (text[start:end], token, _asked(asked, start, end, token))
+    for start, end, token in cuts
+  ]
+
+
+def _asked(asked: Sequence, start: int, end: int, token: int) -> int:
+  """Returns the span that a token touches, or that a gap lies within."""
+  for index, (left, right, *_) in enumerate(asked):
+    touches = start < right and left < end
+    within = left <= start and end <= right
+    if (touches and token >= 0) or within:
+      return index
+  return -1
+
+
+def _first(passages: Sequence[dict]) -> list[dict]:
+  """Returns a passage of each split where there are several, else the first ones."""
+  by_split = {}
+  for passage in passages:
+    by_split.setdefault(passage.get('split', ''), passage)
+  chosen = sorted(by_split.values(), key=lambda p: p.get('split') != 'test')
+  chosen += [p for p in passages if p not in chosen]
+  return chosen[:_WITHOUT_SCRIPT]
+
+
+def _rest(count: int) -> Markup | None:
+  if count <= 0:
+    return None
+  return element('noscript', f'Scripts are off: {count} more passages are not shown.')
+
+
+def _data(passage: dict) -> dict[str, Any]:
+  """Returns what the script needs of a passage, with names as readers see them."""
+  return {
+    'id': passage['id'],
+    'group': passage.get('group', '') or passage['id'],
+    'split': passage.get('split', ''),
+    'about': ' \u00b7 '.join(filter(None, (passage.get('split'), passage['id']))),
+    'pieces': pieces(passage),
+    'labels': [_label(span) for span in passage.get('asked', [])],
+    'policies': [
+      [summary.policy_name(name), [round(p, 3) for p in shares]]
+      for name, shares in passage['policies'].items()
+    ],
+  }
+
+
+def _passage(passage: dict) -> Markup:
+  """Returns one passage as the script would also build it."""
+  data = _data(passage)
+  return element(
+    'article',
+    element('h3', data['group'], ' ', element('small', data['about'])),
+    element(
+      'div',
+      *(_card(data, name, shares) for name, shares in data['policies']),
+      class_='cards',
+    ),
+    class_='passage',
+  )
+
+
+def _card(data: dict, name: str, shares: Sequence[float]) -> Markup:
+  return element(
+    'figure',
+    element(
+      'figcaption', element('b', name), ' ', element('small', _note(data, shares))
+    ),
+    element('p', *_text(data, shares), class_='text'),
+    class_='card',
+  )
+
+
+def _text(data: dict, shares: Sequence[float]) -> list[Markup | str]:
+  parts: list[Markup | str] = []
+  span, inside = -1, []
+  for text, token, asked in [*data['pieces'], ('', -1, -1)]:
+    if asked != span:
+      if inside:
+        parts.append(element('u', *inside, title=data['labels'][span]))
+      span, inside = asked, []
+    part = _token(text, shares[token]) if token >= 0 else text
+    (inside if asked >= 0 else parts).append(part)
+  return parts
+
+
+def _token(text: str, share: float) -> Markup:
+  return element(
+    'span', text, class_='t', style=f'--p:{share:.3g}', data_p=f'{share:.2f}'
+  )
+
+
+def _note(data: dict, shares: Sequence[float]) -> str:
+  """Returns how much of the policy's mask is on asked spans."""
+  total = sum(shares)
+  if not data['labels'] or not total:
+    return f'{total:.1f} tokens masked'
+  asked = {token for _, token, span in data['pieces'] if span >= 0 and token >= 0}
+  return f'{sum(shares[t] for t in asked) / total:.0%} of the mask is on asked spans'
+
+
+def _label(span: Sequence) -> str:
+  return span[2] if len(span) > 2 else ''
+
+
+def _legend(asked: bool) -> Markup:
+  swatches = [
+    element('span', f'{p:g}', class_='t', style=f'--p:{p:g}') for p in _LEGEND
+  ]
+  underlined = (' ', element('u', 'asked by the task')) if asked else ()
+  return element(
+    'p',
+    'Probability that a token is masked: ',
+    element('span', *swatches, class_='swatches'),
+    *underlined,
+    class_='legend',
+  )
+
+
+def _controls(splits: Sequence[str]) -> Markup:
+  """Returns the list of passages and its filters, shown once the script runs."""
+  choices = [
+    element(
+      'label',
+      element('input', type='radio', name='split', value=value, checked=not value),
+      element('span', text),
+    )
+    for value, text in [('', 'all'), *((s, s) for s in splits)]
+  ]
+  return element(
+    'nav',
+    element('fieldset', element('legend', 'Split'), *choices, class_='splits'),
+    element(
+      'input', type='search', placeholder='Find a passage', aria_label='Find a passage'
+    ),
+    element('div', class_='list', role='listbox', aria_label='Passages', tabindex=0),
+    hidden=True,
+    aria_label='Choose a passage',
+  )

@@ -1,0 +1,333 @@
+"""One function for each stage: files in, files out.
+
+A stage that is finished leaves `done.json` in its directory, with what it hands
+over beside it; running it again reads that. An interrupted one continues.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from masklearn import (
+  checkpoint,
+  corpus,
+  data,
+  evaluate,
+  files,
+  losses,
+  models,
+  objective,
+  policies,
+  provenance,
+  steps,
+  text,
+  train,
+)
+from masklearn.progress import Progress
+from masklearn.types import Batch, Passage, Policy, Specials, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Ground:
+  """What every stage stands on: the corpus, its tokens and the model's shape."""
+
+  passages: tuple[Passage, ...]
+  problems: tuple[str, ...]  # records of the corpus that could not be used
+  tokenizer: text.Tokenizer
+  model: Any  # a Linen module
+
+
+def prepare(
+  directory: str | os.PathLike,
+  *,
+  seed: int,
+  name: str,
+  longest: int,
+  tokenizer: str,
+  vocabulary: int,
+  model: Mapping[str, Any],
+  **corpus_options,
+) -> Ground:
+  """Reads the corpus and its tokenizer, or makes them.
+
+  Args:
+    directory: gets passages.jsonl, problems.json and tokenizer.json.
+    seed: of a generated corpus.
+    name: a key of `corpus.CORPORA`.
+    longest: tokens of a passage at most; longer documents are cut into several.
+    tokenizer: a file, directory or Hugging Face name; '' trains one on the corpus.
+    vocabulary: size of a trained one.
+    model: arguments of `models.make_model`, but for vocabulary and tokens.
+    **corpus_options: arguments of the corpus.
+  """
+  directory = pathlib.Path(directory)
+  own, made = directory / 'tokenizer.json', directory / 'passages.jsonl'
+  if made.exists():
+    tokens = text.load_tokenizer(own)
+    passages, problems = corpus.read(made), files.read_json(directory / 'problems.json')
+  else:
+    documents, problems = corpus.load(name, seed, **corpus_options)
+    texts = (d.text for d in documents)
+    tokens = (
+      text.load_tokenizer(tokenizer)
+      if tokenizer
+      else text.train_tokenizer(texts, vocabulary)
+    )
+    passages = corpus.split(
+      documents, lambda piece: len(tokens.encode(piece).ids), longest
+    )
+    tokens.save(own)
+    files.write_json(directory / 'problems.json', problems)
+    corpus.write(made, passages)  # last: its presence says that all is there
+  net = models.make_model(vocab_size=tokens.size, ids=tokens.specials, **model)
+  return Ground(tuple(passages), tuple(problems), tokens, net)
+
+
+def target_capacity(passages: Batch, rate: float) -> int:
+  """Length T that the `spans` target of no draw exceeds at this rate.
+
+  The words with most tokens, each behind a `<mask>` of its own, and `</s>`.
+  """
+  longest = 0
+  for word, valid in zip(passages.word, passages.valid, strict=True):
+    sizes = np.sort(np.bincount(word[valid]))[::-1]
+    words = max(1, round(rate * len(sizes)))
+    longest = max(longest, int(sizes[:words].sum()) + words + 1)
+  return longest
+
+
+def denoise(
+  ground: Ground,
+  passages: Batch,
+  policy: Policy,
+  theta: Any,
+  params: Any,
+  directory: str | os.PathLike,
+  *,
+  title: str,
+  progress: Progress,
+  save_every: int,
+  seed: int,
+  rate: float,
+  target: str,
+  updates: int,
+  batch_size: int,
+  learning_rate: float,
+  weight_decay: float,
+) -> dict[str, Any]:
+  """Trains a model to restore what a policy hides: the base, or in between.
+
+  Args:
+    ground: corpus, tokenizer and model.
+    passages: the encoded corpus [P, L].
+    policy: what to hide.
+    theta: the policy's parameters.
+    params: of the model, to start from.
+    directory: of the stage.
+    title: shown with the progress.
+    progress: where to show it.
+    save_every: steps between checkpoints.
+    seed: of batches, draws and dropout.
+    rate: of the policy; it bounds the target's length.
+    target: 'spans' or 'full'.
+    updates: steps.
+    batch_size: passages a step.
+    learning_rate: its peak; a short warm-up, then a cosine.
+    weight_decay: of AdamW.
+
+  Returns:
+    `params`, `seconds` and `masked_words`, the mean number of a passage.
+  """
+  directory = pathlib.Path(directory)
+  if (directory / 'done.json').exists():
+    done = files.read_json(directory / 'done.json')
+    return {'params': checkpoint.restore(directory / 'params', params), **done}
+  ids = ground.tokenizer.specials
+  length = target_capacity(passages, rate)
+  tx, step = training(ground.model, learning_rate, updates, weight_decay)
+  corrupted = corruption(policy, ids, target, length)
+  key_draw, key_step = jax.random.split(jax.random.key(seed))
+  order = data.batches(passages, batch_size, seed)
+
+  def batch_at(i):
+    key = jax.random.fold_in(key_draw, i)
+    return corrupted(theta, key, order[i])
+
+  result = train.run(
+    step,
+    steps.init_state(params, tx),
+    batch_at,
+    key_step,
+    directory,
+    steps=updates,
+    name=title,
+    progress=progress,
+    save_every=save_every,
+  )
+  done = {
+    'seconds': result.seconds,
+    'masked_words': train.mean(result.history, 'masked_words'),
+  }
+  checkpoint.save(directory / 'params', result.state.params)
+  return {'params': result.state.params, **finish(directory, done)}
+
+
+def finetune(
+  ground: Ground,
+  task: Task,
+  params: Any,
+  directory: str | os.PathLike,
+  *,
+  title: str,
+  progress: Progress,
+  save_every: int,
+  seed: int,
+  updates: int,
+  batch_size: int,
+  learning_rates: Sequence[float],
+  weight_decay: float,
+  validate_every: int,
+  answer_length: int,
+) -> dict[str, Any]:
+  """Fine-tunes on the task's training questions and answers the others.
+
+  The learning rate, and when to stop, are those of the lowest validation loss; the
+  test questions are answered once, by the model that this chose.
+
+  Args:
+    ground: corpus, tokenizer and model.
+    task: the questions.
+    params: of the model, to start from.
+    directory: of the stage; gets predictions.jsonl, of the test split.
+    title: shown with the progress.
+    progress: where to show it.
+    save_every: steps between checkpoints.
+    seed: of batches and dropout.
+    updates: steps at most.
+    batch_size: questions a step.
+    learning_rates: to choose from; each is tried for all updates.
+    weight_decay: of AdamW.
+    validate_every: steps between validations.
+    answer_length: tokens of an answer at most, <s> and </s> included.
+
+  Returns:
+    `validation` and `test` scores, `seconds`, and the chosen `learning_rate`.
+  """
+  directory = pathlib.Path(directory)
+  if (directory / 'done.json').exists():
+    return files.read_json(directory / 'done.json')
+  questions = {
+    split: data.encode_examples(getattr(task, split), ground.tokenizer)
+    for split in ('train', 'validation', 'test')
+  }
+  loss_of = question_loss(ground.model)
+
+  def validate(state):
+    loss = float(loss_of(state.params, questions['validation']))
+    return {'score': -loss, 'loss': loss}
+
+  order = data.batches(questions['train'], batch_size, seed)
+  trials = []
+  for rate in learning_rates:
+    tx, step = training(ground.model, rate, updates, weight_decay)
+    result = train.run(
+      step,
+      steps.init_state(params, tx),
+      lambda i: (order[i], {}),
+      jax.random.key(seed),
+      directory / f'lr-{rate:g}',
+      steps=updates,
+      name=f'{title}, lr {rate:g}',
+      progress=progress,
+      save_every=save_every,
+      validate=validate,
+      validate_every=validate_every,
+    )
+    trials.append((result, rate))
+  chosen, rate = max(trials, key=lambda trial: trial[0].score)
+  done = {'learning_rate': rate, 'seconds': sum(t.seconds for t, _ in trials)}
+  for split in ('validation', 'test'):
+    examples = getattr(task, split)
+    answers = evaluate.answer(
+      ground.model,
+      chosen.state.params,
+      questions[split],
+      ground.tokenizer,
+      answer_length,
+    )
+    done[split] = evaluate.score(examples, answers)
+    if split == 'test':
+      evaluate.write_predictions(directory / 'predictions.jsonl', examples, answers)
+  return finish(directory, done)
+
+
+def optimizer(
+  learning_rate: float, updates: int, weight_decay: float
+) -> optax.GradientTransformation:
+  """AdamW with a short warm-up and a cosine to a twentieth of the peak."""
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0, learning_rate, min(50, updates // 4), updates, 0.05 * learning_rate
+  )
+  return optax.adamw(schedule, b2=0.98, weight_decay=weight_decay)
+
+
+def first_params(model, seed: int) -> Any:
+  """Random parameters of a model that nothing was trained on."""
+  return models.init_params(model, jax.random.key(seed))
+
+
+@functools.cache
+def uniform(rate: float, longest: int) -> Policy:
+  """Random spans of up to `longest` words: what a base model is trained on."""
+  return policies.POLICIES['random_span'](rate, longest=longest)
+
+
+# Compiled programs belong to these functions: made once for equal arguments, they
+# serve every policy and seed of a study.
+@functools.cache
+def training(model, learning_rate: float, updates: int, weight_decay: float):
+  """The optimizer and the compiled step on batches `(Corrupted, metrics to log)`."""
+  tx = optimizer(learning_rate, updates, weight_decay)
+  token_loss = losses.make_token_loss(model)
+
+  def loss(params, key, batch):
+    examples, metrics = batch
+    return token_loss(params, key, examples)[0], metrics
+
+  return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0)
+
+
+@functools.cache
+def corruption(policy: Policy, ids: Specials, target: str, length: int):
+  """The compiled `(theta, key, passages) -> (Corrupted, metrics)` of a policy."""
+
+  def corrupted(theta, key, passages):
+    draw = policy.draw(theta, key, passages)
+    words, _ = evaluate.word_counts(passages, draw)
+    metrics = {'masked_words': words / passages.tokens.shape[0]}
+    return objective.corrupt(passages, draw, ids, target, length), metrics
+
+  return jax.jit(corrupted)
+
+
+@functools.cache
+def question_loss(model):
+  """The compiled mean loss of questions: (params, questions) -> []."""
+  loss = losses.make_question_loss(model)
+  return jax.jit(lambda params, questions: loss(params, None, questions))
+
+
+def finish(directory: pathlib.Path, done: Mapping[str, Any]) -> dict[str, Any]:
+  """Marks a stage as done, and drops the checkpoint that it would continue from."""
+  done = {**done, 'commit': provenance.commit()}
+  files.write_json(directory / 'done.json', done)
+  shutil.rmtree(directory / 'checkpoints', ignore_errors=True)
+  return done

@@ -1,0 +1,297 @@
+"""Policies x tasks x seeds with equal budgets: what is done, and what is left.
+
+WORKDIR/
+  config.json  corpus/  results.jsonl  study.json  masks.jsonl  report/
+  base/SEED  policies/POLICY-TASK/SEED  pretrain/VARIANT/SEED
+  finetune/TASK/VARIANT/SEED
+
+A variant is POLICY[-POLICY_TASK]-TARGET. Every stage leaves files of its own, so
+that a study that was interrupted, however rudely, goes on where it was.
+"""
+
+import datetime
+import os
+import pathlib
+from typing import Any
+
+import jax
+
+from masklearn import (
+  checkpoint,
+  data,
+  learn,
+  plan,
+  policies,
+  provenance,
+  records,
+  stages,
+  tasks,
+)
+from masklearn.progress import Progress
+from masklearn.types import Policy
+
+DONE = 'passages.jsonl', 'done.json'  # what marks a stage as finished
+SHOWN = 5  # unusable records that are printed; all are in the work directory
+
+# The fields of config.corpus and config.task that each corpus and task has a use for.
+CORPUS_OPTIONS = {
+  'world': ('copies',),
+  'people': ('size', 'copies'),
+  'jsonl': ('path',),
+}
+_SHARES = ('train_share', 'validation_share')
+TASK_OPTIONS = {
+  'civics': _SHARES,
+  'geography': _SHARES,
+  'habits': ('size', *_SHARES),
+  'origins': ('size', *_SHARES),
+  'jsonl': ('train', 'validation', 'test', *_SHARES),
+}
+
+
+def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
+  """Runs what is left of a study, up to a stage.
+
+  Args:
+    config: see configs/world.py.
+    workdir: where everything goes.
+    until: one of plan.STAGES; the last also writes what the report reads.
+
+  Raises:
+    InputError: unknown names, an unusable corpus or task, or a work directory that
+      another config made. Nothing is overwritten then.
+  """
+  began = datetime.datetime.now(datetime.UTC)
+  whole = until == plan.STAGES[-1]
+  study = Study(config, pathlib.Path(workdir))
+  with Progress() as progress:
+    study.claim()
+    if (study.workdir / 'study.json').exists():
+      progress.say(f'{workdir} holds this study, finished: nothing to do')
+      return
+    before = study.finished()
+    study.prepare(progress)
+    study.run(progress, until)
+    if not whole and study.finished() == before:
+      progress.say(f'{workdir} holds everything up to {until}: nothing to do')
+  if whole:
+    records.write_masks(study)
+    records.write_study(study, began)
+
+
+class Study:
+  """The stages of a study, wired to each other by its config."""
+
+  def __init__(self, config, workdir: pathlib.Path):
+    """Checks all names before anything is written."""
+    self.config, self.workdir = config, workdir
+    c = config
+    self.seeds = range(c.seed, c.seed + c.study.seeds)
+    self.policy_names, self.task_names = _names(c.policy.names), _names(c.task.names)
+    for name in self.policy_names:
+      known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
+      tasks.lookup(known, name, 'policy')
+    targets = dict(zip(_names(c.study.targets), c.study.target_seeds, strict=True))
+    self.cells = plan.cells(
+      self.task_names,
+      self.policy_names,
+      targets,
+      self.seeds,
+      c.study.learned_seeds,
+      c.study.transfer_seeds,
+    )
+    self.tasks = {
+      (name, seed): tasks.load(name, seed, **_options(TASK_OPTIONS, name, c.task))
+      for name in self.task_names
+      for seed in self.seeds
+    }
+
+  def claim(self) -> None:
+    """Makes the work directory this config's, or checks that it is."""
+    provenance.claim(self.workdir, self.config)
+
+  def finished(self) -> set[pathlib.Path]:
+    """The files that mark what is finished."""
+    return {path for name in DONE for path in self.workdir.rglob(name)}
+
+  def prepare(self, progress: Progress) -> None:
+    """Makes the corpus, or reads it, and what depends on it."""
+    c = self.config
+    self.ground = stages.prepare(
+      self.workdir / 'corpus',
+      seed=c.seed,
+      name=c.corpus.name,
+      longest=c.corpus.longest,
+      tokenizer=c.corpus.tokenizer,
+      vocabulary=c.corpus.vocabulary,
+      model=dict(c.model),
+      **_options(CORPUS_OPTIONS, c.corpus.name, c.corpus),
+    )
+    problems = self.ground.problems
+    for problem in problems[:SHOWN]:
+      progress.say(f'skipped {problem}')
+    if problems:
+      progress.say(f'{len(problems)} records of the corpus were skipped')
+    # The asked spans are those of a task's labels, which are the same in all seeds.
+    self.passages = {
+      name: data.encode_passages(
+        self.ground.passages,
+        self.ground.tokenizer,
+        c.corpus.annotator,
+        self.tasks[name, c.seed].asked,
+        c.corpus.longest,
+      )
+      for name in self.task_names
+    }
+    self.policies = self._make_policies()
+
+  def _make_policies(self) -> dict[str, Policy]:
+    c = self.config.policy
+    made = {n: policies.POLICIES[n](c.rate) for n in ('random', 'salient', 'oracle')}
+    made['learned'] = policies.POLICIES['learned'](
+      c.rate,
+      self.ground.tokenizer.size,
+      c.longest,
+      c.width,
+      c.reach,
+      self.ground.model.config.width,
+    )
+    for name in plan.COMPARED:
+      made[name] = policies.POLICIES[name](c.rate, reference=made['learned'])
+    return made
+
+  def run(self, progress: Progress, until: str) -> None:
+    """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
+    if until == 'corpus':
+      return
+    self.progress = progress
+    jobs = plan.jobs(self.cells, self._curves(), plan.STAGES.index(until))
+    scores: dict[plan.Cell, dict[str, Any]] = {}
+
+    def run(job, *results):
+      return getattr(self, job.stage)(*job.arguments, *results)
+
+    workers = self.config.study.workers
+    for job, result in plan.execute(jobs, run, workers, progress.stop.set):
+      if job.stage == 'finetune':
+        scores[job.arguments[0]] = result
+        done = {cell: scores[cell] for cell in self.cells if cell in scores}
+        records.write_results(self, done)
+
+  def _curves(self):
+    """Policies that are learned for the report's curves only: (task, seed, kind)."""
+    c = self.config.study
+    if 'learned' not in self.policy_names:
+      return
+    kinds = [f'learned_J{count}' for count in c.fine_tune_steps]
+    kinds += ['learned_shuffled'] if c.shuffled else []
+    for seed in self.seeds[: c.curve_seeds]:
+      for task in self.task_names:
+        yield from ((task, seed, kind) for kind in kinds)
+
+  def base(self, seed: int) -> dict[str, Any]:
+    """The base model of a seed: random spans, the whole corpus, the main format."""
+    c = self.config
+    model = self.ground.model
+    return stages.denoise(
+      self.ground,
+      self.passages[self.task_names[0]],
+      stages.uniform(c.base.rate, c.policy.longest),
+      {},
+      stages.first_params(model, seed),
+      self.workdir / 'base' / str(seed),
+      title=f'base, seed {seed}',
+      progress=self.progress,
+      save_every=c.study.save_every,
+      seed=seed,
+      target='spans',
+      **c.base,
+    )
+
+  def learn(self, task: str, seed: int, kind: str, base) -> dict[str, Any]:
+    """A learned policy; `kind` is 'learned', 'learned_J1', .. or 'learned_shuffled'."""
+    c = self.config
+    options = dict(c.learn)
+    options['warmup'] = dict(c.learn.warmup)
+    questions = self.tasks[task, seed]
+    if kind == 'learned_shuffled':
+      questions = tasks.shuffled(questions, seed)
+    elif kind != 'learned':
+      options['fine_tune_steps'] = int(kind.removeprefix('learned_J'))
+    return learn.learn_policy(
+      self.ground,
+      questions,
+      self.passages[task],
+      self.policies['learned'],
+      base['params'],
+      self.workdir / 'policies' / f'{kind}-{task}' / str(seed),
+      title=f'{kind} policy, {task}, seed {seed}',
+      progress=self.progress,
+      save_every=c.study.save_every,
+      seed=seed,
+      rate=c.policy.rate,
+      longest=c.policy.longest,
+      target='spans',
+      **options,
+    )
+
+  def pretrain(
+    self, policy, policy_task, target, seed, base, learned=None
+  ) -> dict[str, Any]:
+    """The base model, pre-trained further on what a policy hides."""
+    c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
+    return stages.denoise(
+      self.ground,
+      self.passages[policy_task or self.task_names[0]],
+      self.policies[policy],
+      learned['theta'] if learned else {},
+      base['params'],
+      self.workdir / 'pretrain' / cell.variant / str(seed),
+      title=f'pre-training, {cell.variant}, seed {seed}',
+      progress=self.progress,
+      save_every=c.study.save_every,
+      seed=seed,
+      rate=c.policy.rate,
+      target=target,
+      **c.pretrain,
+    ) | {'learning_seconds': learned['seconds'] if learned else 0.0}
+
+  def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
+    """Scores of a cell, and what its pre-training used up."""
+    c = self.config
+    done = stages.finetune(
+      self.ground,
+      self.tasks[cell.task, cell.seed],
+      start['params'],
+      self.workdir / 'finetune' / cell.task / cell.variant / str(cell.seed),
+      title=f'fine-tuning, {cell.task}, {cell.variant}, seed {cell.seed}',
+      progress=self.progress,
+      save_every=c.study.save_every,
+      seed=cell.seed,
+      **c.finetune,
+    )
+    spent = start if cell.policy != plan.UNTRAINED else {'seconds': 0.0}
+    return done | {
+      'seconds': done['seconds'] + spent['seconds'],
+      'masked_words': spent.get('masked_words', 0.0),
+      'learning_seconds': spent.get('learning_seconds', 0.0),
+    }
+
+  def theta(self, policy: str, task: str, seed: int):
+    """The parameters of a policy; None where they are still to be learned."""
+    if policy not in plan.LEARNED:
+      return {}
+    directory = self.workdir / 'policies' / f'learned-{task}' / str(seed) / 'theta'
+    if not directory.exists():
+      return None
+    like = self.policies['learned'].init(jax.random.key(0))
+    return checkpoint.restore(directory, like)
+
+
+def _names(text: str) -> tuple[str, ...]:
+  """The names of a list such as 'random, salient'."""
+  return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
+
+
+def _options(table, name, section):
+  return {key: section[key] for key in table.get(name, ())}

@@ -1,0 +1,70 @@
+"""Raw records -> questions with their answers, in three splits that share no group."""
+
+import collections
+import dataclasses
+import difflib
+import functools
+import random
+from collections.abc import Mapping
+from typing import TypeVar
+
+from masklearn import metrics
+from masklearn.tasks import jsonl, people, world
+from masklearn.types import InputError, Task
+
+T = TypeVar('T')
+
+TASKS = {
+  'civics': functools.partial(world.task, 'civics'),
+  'geography': functools.partial(world.task, 'geography'),
+  'habits': functools.partial(people.task, 'habits'),
+  'origins': functools.partial(people.task, 'origins'),
+  'jsonl': functools.partial(jsonl.task, 'jsonl'),
+}
+
+
+def load(name: str, seed: int, **kwargs) -> Task:
+  """Returns the task that `TASKS` has under `name`; `kwargs` are its own arguments."""
+  return lookup(TASKS, name, 'task')(seed=seed, **kwargs)
+
+
+def lookup(table: Mapping[str, T], name: str, noun: str) -> T:
+  """Returns `table[name]`, or raises an `InputError` with the nearest names."""
+  if name not in table:
+    near = difflib.get_close_matches(name, table, n=2, cutoff=0)
+    raise InputError(
+      f'Unknown {noun} {name!r}; the nearest are {" and ".join(near)}, all are '
+      f'{", ".join(table)}.'
+    )
+  return table[name]
+
+
+def majority_baseline(task: Task, split: str) -> float:
+  """Returns the exact match in [0, 1] of one answer for all questions of a label.
+
+  The answer is the most frequent one of the label's training questions; of equally
+  frequent ones, the first.
+  """
+  answers = collections.defaultdict(collections.Counter)
+  for example in task.train:
+    answers[example.label][example.targets[0]] += 1
+  guess = {label: count.most_common(1)[0][0] for label, count in answers.items()}
+  examples = getattr(task, split)
+  right = [metrics.exact_match(guess.get(e.label, ''), e.targets) for e in examples]
+  return sum(right) / len(right)
+
+
+def shuffled(task: Task, seed: int) -> Task:
+  """The same questions with each other's answers, in training and validation.
+
+  Nothing can be learned from them about where answers are: a control.
+  """
+  mixed = {}
+  for split in ('train', 'validation'):
+    examples = list(getattr(task, split))
+    order = random.Random(f'answers/{seed}').sample(examples, len(examples))
+    mixed[split] = tuple(
+      dataclasses.replace(example, targets=other.targets)
+      for example, other in zip(examples, order, strict=True)
+    )
+  return dataclasses.replace(task, **mixed)

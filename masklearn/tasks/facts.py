@@ -1,0 +1,123 @@
+"""Tables of facts -> prose with marked values, and questions about them.
+
+`world` and `people` hold the tables and the wording; this file holds what both do
+with them. A template names its two blanks, '{value} is the capital of {subject}.';
+'{a}' becomes the article of the value after it.
+"""
+
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from masklearn.tasks import splits
+from masklearn.types import Example, InputError, Passage, Span, Task
+
+
+class Subject(NamedTuple):
+  """Something that facts are about."""
+
+  group: str  # its name, unique in the table
+  prose: str  # the name inside a sentence: 'the Bahamas'
+  facts: Mapping[str, tuple[str, ...]]  # kind -> answers; prose uses the first
+
+
+def slug(name: str) -> str:
+  """Returns `name` in lower-case ASCII: "Côte d'Ivoire" -> cote-d-ivoire."""
+  plain = unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode()
+  return re.sub('[^a-z0-9]+', '-', plain.casefold()).strip('-')
+
+
+def passages(
+  subjects: Sequence[Subject],
+  templates: Mapping[str, Sequence[str]],
+  seed: int,
+  copies: int,
+  article: Callable[[str], str] = lambda value: '',
+) -> list[Passage]:
+  """Returns `copies` profiles of every subject: one sentence for each of its facts.
+
+  The order of the sentences is random. The copies of a subject go through the
+  paraphrases of a kind in a shuffled order, so they differ as much as they can.
+
+  Args:
+    subjects: what to write about; `Passage.group` is the subject's.
+    templates: kind -> paraphrases.
+    seed: of order and paraphrases; a subject's prose does not depend on the others.
+    copies: profiles a subject.
+    article: value -> what prose puts before it, such as 'the '; no part of the span.
+  """
+  if copies < 1:
+    raise InputError(f'copies must be at least 1, got {copies}.')
+  out = []
+  for subject in subjects:
+    rng = random.Random(f'passages/{seed}/{subject.group}')
+    cycles = {k: rng.sample(templates[k], len(templates[k])) for k in subject.facts}
+    for copy in range(copies):
+      kinds = list(subject.facts)
+      rng.shuffle(kinds)
+      text, spans, sentences = '', [], []
+      for kind in kinds:
+        value = subject.facts[kind][0]
+        template = cycles[kind][copy % len(cycles[kind])]
+        text += ' ' if text else ''
+        sentence, start = _fill(template, subject.prose, value, article(value))
+        spans.append(Span(len(text) + start, len(text) + start + len(value), kind))
+        sentences.append((len(text), len(text) + len(sentence)))
+        text += sentence
+      out.append(
+        Passage(
+          id=f'{slug(subject.group)}-{copy}',
+          text=text,
+          group=subject.group,
+          spans=tuple(spans),
+          sentences=tuple(sentences),
+        )
+      )
+  return out
+
+
+def task(
+  name: str,
+  subjects: Sequence[Subject],
+  questions: Mapping[str, Sequence[str]],
+  seed: int,
+  train_share: float,
+  validation_share: float,
+) -> Task:
+  """Returns the questions of the kinds in `questions`, split by subject.
+
+  Training asks in every phrasing; validation and test in the first one only, so that
+  the number of their questions is the number of facts. The split depends on the
+  subjects and the seed alone: tasks over the same table share it.
+  """
+  groups = [subject.group for subject in subjects]
+  split_of = splits.split_groups(groups, seed, train_share, validation_share)
+  examples = {split: [] for split in splits.SPLITS}
+  for subject in subjects:
+    split = split_of[subject.group]
+    for kind, phrasings in questions.items():
+      if kind not in subject.facts:
+        continue
+      for i, phrasing in enumerate(phrasings if split == 'train' else phrasings[:1]):
+        examples[split].append(
+          Example(
+            id=f'{slug(subject.group)}-{kind}-{i}',
+            source=phrasing.format(subject=subject.prose),
+            targets=tuple(subject.facts[kind]),
+            group=subject.group,
+            label=kind,
+          )
+        )
+  return splits.make_task(name, examples)
+
+
+def _fill(template: str, subject: str, value: str, article: str) -> tuple[str, int]:
+  """Returns the sentence and the character where the value starts in it."""
+  # 'uni' sounds like a consonant: a unitary republic.
+  vowel = value[0].lower() in 'aeiou' and not value.startswith('uni')
+  before, after = template.split('{value}')
+  before = before.format(subject=subject, a='an' if vowel else 'a') + article
+  sentence = before + value + after.format(subject=subject)
+  return sentence[0].upper() + sentence[1:], len(before)

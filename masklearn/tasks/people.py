@@ -1,0 +1,208 @@
+"""Invented biographies of any number of people, for controlled tests and scaling.
+
+Nothing in them can be known from elsewhere, and every attribute is independent of
+the others: what a model answers, it has learned from the passages.
+"""
+
+import functools
+import random
+
+from masklearn.tasks import facts
+from masklearn.types import InputError, Passage, Task
+
+# Kinds whose values are names; the others are years and common nouns.
+NAMED_ENTITIES = frozenset({'birth_city', 'university', 'employer', 'spouse'})
+
+# task -> kind -> phrasings; validation and test ask in the first.
+QUESTIONS = {
+  'habits': {
+    'profession': (
+      'What does {subject} do for a living?',
+      'Which profession does {subject} have?',
+    ),
+    'instrument': (
+      'Which instrument does {subject} play?',
+      'On what does {subject} make music?',
+    ),
+    'pet': (
+      'What kind of animal does {subject} own?',
+      'Which pet does {subject} have?',
+    ),
+  },
+  'origins': {
+    'birth_city': (
+      'Where was {subject} born?',
+      'Which city is the birthplace of {subject}?',
+    ),
+    'university': (
+      'Where did {subject} go to university?',
+      'Which university taught {subject}?',
+    ),
+    'employer': (
+      'For which company does {subject} work?',
+      'Who is the employer of {subject}?',
+    ),
+  },
+}
+
+TEMPLATES = {
+  'birth_city': (
+    '{value} is where {subject} was born.',
+    '{subject} was born in {value}.',
+    'Born in {value}, {subject} grew up there.',
+    'The home town of {subject} is {value}.',
+  ),
+  'birth_year': (
+    '{value} was the birth year of {subject}.',
+    'The birth year of {subject} was {value}.',
+    'In {value} the life of {subject} began.',
+    '{subject} came into the world in {value}.',
+  ),
+  'university': (
+    '{value} gave {subject} a degree.',
+    '{subject} studied at {value}.',
+    'The degree from {value} made {subject} proud.',
+    'Lectures at {value} shaped {subject}.',
+  ),
+  'employer': (
+    '{value} pays {subject} every month.',
+    '{subject} works for {value}.',
+    'The office of {value} is where {subject} works.',
+    'The employer of {subject} is {value}.',
+  ),
+  'spouse': (
+    '{value} is married to {subject}.',
+    '{subject} is the spouse of {value}.',
+    'With {value}, {subject} shares a home.',
+    'Years ago {subject} married {value}.',
+  ),
+  'profession': (
+    '{a} {value} by trade, {subject} likes the work.',
+    '{subject} is {a} {value}.',
+    'As {a} {value}, {subject} is well known.',
+    'People know {subject} as {a} {value}.',
+  ),
+  'instrument': (
+    '{value} music is what {subject} loves.',
+    '{subject} plays the {value}.',
+    'On the {value}, {subject} is quite good.',
+    'Friends of {subject} hear the {value}.',
+  ),
+  'pet': (
+    '{a} {value} lives with {subject}.',
+    '{subject} keeps {a} {value}.',
+    'With {a} {value}, {subject} is never alone.',
+    'At home {subject} feeds {a} {value}.',
+  ),
+}
+
+_FIRST = """
+  Ada Alma Amir Anton Astrid Bela Boris Bruno Cora Dalia Dario Edith Elena Emil Enzo
+  Farid Fiona Frida Gita Greta Hana Hugo Ida Igor Ines Ivan Jana Joel Jonas Kira Lars
+  Leila Lena Luca Mara Marco Mila Mona Nadia Nils Nora Olga Omar Otto Paula Pavel Petra
+  Rafael Rita Rosa Ruth Samir Selma Silas Sonia Tariq Tessa Theo Ursula Vera Viktor
+  Wanda Yusuf Zara
+"""
+# A family name is one of these and one of those: Ashford, Birchwell, ...
+_ROOTS = """
+  Ash Birch Black Brad Bright Carl Cot Craw Dun East Fair Farn Glen Gran Hart Hazel Holm
+  Kirk Lang Lind Mal Mid Nor Oak Pem Rad Red Sel Thorn Wake West Whit
+"""
+_ENDINGS = """
+  berg bourne burn by combe croft dale don field ford gate ham ley more stone well
+"""
+_NAMES = tuple(
+  f'{first} {root}{ending}'
+  for first in _FIRST.split()
+  for root in _ROOTS.split()
+  for ending in _ENDINGS.split()
+)
+CAPACITY = len(_NAMES)
+
+# One word each; the second words below make universities and employers of them.
+_VALUES = {
+  'birth_city': """
+    Amsterdam Athens Auckland Barcelona Bergen Boston Bristol Cairo Chicago Cologne
+    Dakar Denver Dresden Dublin Fukuoka Geneva Glasgow Hamburg Havana Helsinki Kyoto
+    Lagos Lima Lisbon Lyon Madrid Marseille Milan Montreal Mumbai Nairobi Naples Osaka
+    Oslo Porto Prague Quito Riga Seville Sydney Toronto Turin Vienna Warsaw
+  """,
+  'birth_year': ' '.join(map(str, range(1941, 2001))),
+  'university': """
+    Alder Bay Cedar Cliff Delta Elm Forum Harbour Iron Juniper Lake Maple Meridian
+    Orchard Pine Quarry River Summit Valley Willow
+  """,
+  'employer': """
+    Apex Atlas Beacon Comet Crystal Dynamo Echo Falcon Globe Helix Jupiter Lotus Magnet
+    Nimbus Orbit Phoenix Quartz Saturn Titan Vertex
+  """,
+  'profession': """
+    actor architect baker barber blacksmith bookseller carpenter chemist cook dancer
+    dentist detective electrician engineer farmer fisherman florist gardener glazier
+    journalist judge librarian mason mechanic nurse optician painter pilot plumber
+    sailor sculptor shepherd surgeon tailor teacher translator waiter weaver
+  """,
+  'instrument': """
+    accordion banjo bassoon cello clarinet cornet dulcimer fiddle flute guitar harp
+    harpsichord lute mandolin oboe organ piano recorder saxophone sitar trombone trumpet
+    tuba ukulele viola violin xylophone zither
+  """,
+  'pet': """
+    canary cat chameleon cow dog donkey duck ferret frog gecko goat goose hamster
+    hedgehog hen horse iguana lizard llama mouse newt owl parrot pig pigeon pony rabbit
+    raven sheep snake toad tortoise turkey turtle
+  """,
+}
+_SECOND_WORDS = {
+  'university': ('College', 'Institute'),
+  'employer': ('Foods', 'Motors'),
+}
+
+
+def passages(seed: int, size: int = 400, copies: int = 4) -> list[Passage]:
+  """Returns `copies` biographies of each of `size` people.
+
+  `Passage.group` is the person, `Passage.spans` are the values labelled by kind. A
+  larger `size` keeps the people of a smaller one.
+  """
+  return facts.passages(_subjects(seed, size), TEMPLATES, seed, copies)
+
+
+def task(
+  name: str,
+  seed: int,
+  size: int = 400,
+  train_share: float = 0.5,
+  validation_share: float = 0.2,
+) -> Task:
+  """Returns `habits` or `origins`, about the people of `passages(seed, size)`.
+
+  Args:
+    name: a key of `QUESTIONS`.
+    seed: of the people and of the split; both tasks share it.
+    size: number of people.
+    train_share: of the people; only their questions are ever trained on.
+    validation_share: of the people, for every choice; the rest is the test.
+  """
+  subjects, questions = _subjects(seed, size), QUESTIONS[name]
+  return facts.task(name, subjects, questions, seed, train_share, validation_share)
+
+
+@functools.lru_cache(maxsize=8)
+def _subjects(seed: int, size: int) -> tuple[facts.Subject, ...]:
+  if not 1 <= size <= CAPACITY:
+    raise InputError(
+      f'size must lie in [1, {CAPACITY}], as many names exist; got {size}.'
+    )
+  names = list(_NAMES)
+  random.Random(f'people/{seed}').shuffle(names)
+  subjects = []
+  for i, name in enumerate(names[:size]):
+    rng = random.Random(f'people/{seed}/{name}')
+    values = {kind: rng.choice(words.split()) for kind, words in _VALUES.items()}
+    for kind, words in _SECOND_WORDS.items():
+      values[kind] += f' {rng.choice(words)}'
+    values['spouse'] = names[(i + CAPACITY // 2) % CAPACITY]  # never oneself
+    answers = {kind: (value,) for kind, value in values.items()}
+    subjects.append(facts.Subject(group=name, prose=name, facts=answers))
+  return tuple(subjects)

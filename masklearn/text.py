@@ -1,0 +1,173 @@
+"""Text in, tokens out, with the characters that every token came from.
+
+Also words, sentences and salient spans: what a policy needs to know of a text and
+a tokenizer does not tell. Offsets are characters of the passage's own text.
+"""
+
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+
+from masklearn.types import InputError, Passage, Span, Specials
+
+SPECIAL_TOKENS = ('<s>', '<pad>', '</s>', '<unk>', '<mask>')  # BART's, in its order
+
+_WORD = re.compile(r"\d[\d,.]*\d|\w(?:[\w'’.\-]*\w)?|[^\w\s]")
+_SENTENCE_END = re.compile(r'[.!?]["”\')\]]*\s+(?=["“\'(\[]?[A-Z0-9])')
+_ABBREVIATION = re.compile(r'\b(?:[A-Z]|St|Mt|Mr|Mrs|Ms|Dr|Gen|No|vs|ca|approx)\.$')
+_UPPER = ''.join(c for c in map(chr, range(0x250)) if c.isupper())  # Latin capitals
+_MONTH = (
+  '(?:January|February|March|April|May|June|July|August|September|October|November|'
+  'December)'
+)
+_NAME = rf"[{_UPPER}](?:[\w.\-]|['’](?!s\b))*"
+_SALIENT = re.compile(
+  rf'(?P<DATE>(?:\d{{1,2}} )?\b{_MONTH}(?: \d{{1,2}})?(?:,? \d{{4}})?\b)'
+  rf"|(?P<NAME>\b{_NAME}(?: (?:(?:of|de|del|da|do|du|la|le|al|the) |d['’])*{_NAME})*)"
+  r'|(?P<NUMBER>\d[\d,.]*%?)'
+)
+
+
+class Encoding(NamedTuple):
+  """Tokens of a text, without <s> and </s>, and the characters of each."""
+
+  ids: list[int]
+  offsets: list[tuple[int, int]]
+
+
+class Tokenizer:
+  """A fast tokenizer, ours or Hugging Face's, with BART's special tokens."""
+
+  def __init__(self, backend: tokenizers.Tokenizer):
+    self._backend = backend
+    ids = {t: backend.token_to_id(t) for t in SPECIAL_TOKENS}
+    missing = [t for t in ('<s>', '<pad>', '</s>', '<mask>') if ids[t] is None]
+    if missing:
+      raise InputError(
+        f"A tokenizer needs BART's special tokens; {', '.join(missing)} not in it."
+      )
+    self.specials = Specials(ids['<s>'], ids['<pad>'], ids['</s>'], ids['<mask>'])
+
+  @property
+  def size(self) -> int:
+    """Number of token ids, special tokens included."""
+    return self._backend.get_vocab_size()
+
+  def encode(self, text: str) -> Encoding:
+    """The tokens of `text`."""
+    encoding = self._backend.encode(text, add_special_tokens=False)
+    return Encoding(encoding.ids, encoding.offsets)
+
+  def decode(self, ids: Iterable[int]) -> str:
+    """The text of `ids`, special tokens left out."""
+    return self._backend.decode(list(ids), skip_special_tokens=True).strip()
+
+  def save(self, path: str | os.PathLike) -> None:
+    """Writes one `tokenizer.json`, which Hugging Face's libraries read as well."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    self._backend.save(str(partial))
+    os.replace(partial, path)
+
+
+def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
+  """A byte-level BPE of at most `size` tokens, as GPT-2 and BART have it."""
+  if size < 256 + len(SPECIAL_TOKENS):
+    raise InputError(
+      'A byte-level vocabulary needs the 256 bytes and '
+      f'{len(SPECIAL_TOKENS)} special tokens, got size={size}.'
+    )
+  backend = tokenizers.Tokenizer(models.BPE())
+  # With a prefix space a word is the same token at the start of a text, where an
+  # answer has it, and within a sentence, where a passage has it.
+  backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+  backend.post_processor = processors.ByteLevel(trim_offsets=True)
+  backend.decoder = decoders.ByteLevel()
+  trainer = trainers.BpeTrainer(
+    vocab_size=size,
+    special_tokens=list(SPECIAL_TOKENS),
+    initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    show_progress=False,
+  )
+  backend.train_from_iterator(texts, trainer)
+  return Tokenizer(backend)
+
+
+def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
+  """Reads `tokenizer.json`, from a file or a directory; or a Hugging Face name.
+
+  A name, or a directory of older files without `tokenizer.json`, goes through
+  `transformers.AutoTokenizer`, which needs its hub or its cache.
+  """
+  file = pathlib.Path(path)
+  file = file / 'tokenizer.json' if file.is_dir() else file
+  if file.is_file():
+    return Tokenizer(tokenizers.Tokenizer.from_file(str(file)))
+  import transformers  # Slow to import, and most runs have a tokenizer.json.
+
+  try:
+    loaded = transformers.AutoTokenizer.from_pretrained(str(path))
+  except OSError as error:
+    raise InputError(
+      f'No tokenizer at {path}: expected tokenizer.json, a directory with it, or the '
+      f'name of a Hugging Face tokenizer that is reachable. {error}'
+    ) from error
+  if not loaded.is_fast:
+    raise InputError(f'Only fast tokenizers keep offsets; {path} is not one.')
+  return Tokenizer(loaded.backend_tokenizer)
+
+
+def words(text: str) -> list[tuple[int, int]]:
+  """Characters of each word: letters and digits with inner ' . -, or one mark."""
+  return [m.span() for m in _WORD.finditer(text)]
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+  """Characters of each sentence, by rule: a full stop, a space and a capital."""
+  bounds, start = [], 0
+  for match in _SENTENCE_END.finditer(text):
+    if _ABBREVIATION.search(text[start : match.start() + 1]):
+      continue
+    bounds.append((start, match.start() + len(match.group().rstrip())))
+    start = match.end()
+  if text[start:].strip():
+    bounds.append((start, len(text.rstrip())))
+  return bounds
+
+
+def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
+  """Dates, capitalised runs and numbers: what can be found without a model.
+
+  The first word of a sentence is capitalised whatever it is. Alone, it counts only
+  if the passage has it capitalised elsewhere.
+  """
+  text = passage.text
+  bounds = passage.sentences or sentences(text)
+  firsts = {start for start, _ in bounds}
+  inner = {text[a:b] for a, b in words(text) if a not in firsts}
+  spans = []
+  for start, end in bounds:
+    for match in _SALIENT.finditer(text, start, end):
+      found = match.group().rstrip('.,-')
+      lone_first = match.start() in firsts and ' ' not in found
+      if lone_first and match.lastgroup == 'NAME' and found not in inner:
+        continue
+      spans.append(Span(match.start(), match.start() + len(found), match.lastgroup))
+  return tuple(spans)
+
+
+def salient_from_corpus(passage: Passage) -> tuple[Span, ...]:
+  """The spans that the corpus came with."""
+  return passage.spans
+
+
+ANNOTATORS: dict[str, Callable[[Passage], tuple[Span, ...]]] = {
+  'rules': salient_by_rules,
+  'corpus': salient_from_corpus,
+}

@@ -1,0 +1,166 @@
+"""One host loop for every stage: next batch, step, log, validate, save, stop cleanly.
+
+A stage's directory holds `history.jsonl` (one object a logged step), TensorBoard
+event files and, until it is finished, its newest checkpoint.
+"""
+
+import contextlib
+import math
+import os
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tensorboardX
+
+from masklearn import checkpoint, files
+from masklearn.progress import Progress
+from masklearn.types import TrainState
+
+
+class Result(NamedTuple):
+  """What a run hands over."""
+
+  state: TrainState  # of the best validation score; the last without validation
+  score: float  # the best validation score; nan without validation
+  history: list[dict[str, float]]  # what history.jsonl holds
+  seconds: float  # spent in this loop, before interruptions included
+
+
+def run(
+  step: Callable,
+  state: TrainState,
+  batch_at: Callable[[int], Any],
+  key: jax.Array,
+  directory: str | os.PathLike,
+  *,
+  steps: int,
+  name: str,
+  progress: Progress,
+  save_every: int,
+  validate: Callable[[TrainState], Mapping[str, float]] | None = None,
+  validate_every: int = 0,
+  log_every: int = 10,
+) -> Result:
+  """Runs `state, metrics = step(state, key, batch_at(i))` for `steps` steps.
+
+  Args:
+    step: the pure step, already jitted; every metric a scalar.
+    state: where to start, if no checkpoint says otherwise.
+    batch_at: the batch of step i; a function of i alone, so that a resumed run
+      sees what an uninterrupted one sees.
+    key: folded with the step number by `step`.
+    directory: of the stage.
+    steps: how many.
+    name: shown beside the progress bar.
+    progress: where to show it.
+    save_every: steps between checkpoints.
+    validate: `validate(state)` returns metrics to log; of the states with the
+      highest `score`, the first is kept. It also sees the start and the end.
+    validate_every: steps between validations.
+    log_every: steps whose mean metrics make one line of history.
+  """
+  directory = pathlib.Path(directory)
+  best = (state, jnp.float32(-jnp.inf)) if validate else None
+  saved = {'state': state, 'best': best, 'seconds': jnp.float32(0)}
+  with contextlib.ExitStack() as stack:
+    checkpoints = stack.enter_context(checkpoint.Checkpoints(directory / 'checkpoints'))
+    if checkpoints.latest is not None:
+      saved = checkpoints.restore(saved)
+    # Copies: a step may donate its state, and who called may still need theirs.
+    state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
+    first = int(state.step)
+    began = time.monotonic() - float(saved['seconds'])
+    history = stack.enter_context(History(directory, first))
+    shown = progress.start(name, steps, first)
+    window = []
+
+    def check(best):
+      found = dict(validate(state))
+      if found['score'] > float(best[1]):
+        best = (jax.tree.map(jnp.copy, state), jnp.float32(found['score']))
+      history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
+      return best
+
+    def save():
+      seconds = jnp.float32(time.monotonic() - began)
+      history.flush()
+      checkpoints.save(
+        int(state.step), {'state': state, 'best': best, 'seconds': seconds}
+      )
+
+    if validate and first == 0:
+      best = check(best)
+    for i in range(first, steps):
+      state, metrics = step(state, key, batch_at(i))
+      window.append(metrics)
+      done = i + 1
+      saves = done % save_every == 0 and done < steps
+      # A checkpoint ends a window, so that a resumed run logs the same means.
+      if done % log_every == 0 or saves or done == steps:
+        mean = {k: float(np.mean([m[k] for m in window])) for k in metrics}
+        window = []
+        history.add(done, mean)
+        if not np.isfinite(mean['loss']):
+          raise FloatingPointError(
+            f'The loss of {name} is {mean["loss"]} at step {done}; the last checkpoint '
+            'is kept. A smaller learning rate is the usual cure; an inner Adam also '
+            'needs eps_root > 0.'
+          )
+        shown.update(done, mean['loss'])
+      if validate and (done % validate_every == 0 or done == steps):
+        best = check(best)
+      if saves:
+        save()
+      if progress.stop.is_set() and not window:
+        save()
+        raise KeyboardInterrupt
+    shown.update(steps)
+    history.flush()
+    seconds = time.monotonic() - began
+    if not validate:
+      return Result(state, math.nan, history.rows, seconds)
+    return Result(best[0], float(best[1]), history.rows, seconds)
+
+
+def mean(history: list[dict[str, float]], name: str) -> float:
+  """The mean of a logged metric over a run whose lines stand for equally many steps."""
+  return float(np.mean([row[name] for row in history if name in row]))
+
+
+class History:
+  """The lines of `history.jsonl`, and the same numbers for TensorBoard."""
+
+  def __init__(self, directory: pathlib.Path, step: int):
+    """Keeps what was logged up to `step`; what came later is run again."""
+    self._path = directory / 'history.jsonl'
+    self.rows = []
+    if step and self._path.exists():
+      self.rows = [r for r in files.read_jsonl(self._path) if r['step'] <= step]
+    self._writer = tensorboardX.SummaryWriter(
+      str(directory / 'tensorboard'), purge_step=step + 1 if step else None
+    )
+
+  def add(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Adds metrics of a step, to those that it has."""
+    for name, value in metrics.items():
+      self._writer.add_scalar(name, value, step)
+    if self.rows and self.rows[-1]['step'] == step:
+      self.rows[-1].update(metrics)
+    else:
+      self.rows.append({'step': step, **metrics})
+
+  def flush(self) -> None:
+    """Writes everything to disk."""
+    self._writer.flush()
+    files.write_jsonl(self._path, self.rows)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exception):
+    self._writer.close()

@@ -1,0 +1,128 @@
+"""The nouns that travel from file to file.
+
+Shape legend, used by every docstring and comment of the package:
+
+  B batch      L passage length in tokens     W passage length in words
+  S source     T target length in tokens      N longest candidate span in words
+  D width      H heads    V vocabulary        K inner steps    J fine-tuning steps
+  M candidate spans sampled from a passage
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+
+
+class InputError(ValueError):
+  """What a user gave cannot be used; the message says what, where and why."""
+
+
+class Span(NamedTuple):
+  """Characters [start, end) of a text, with what they are."""
+
+  start: int
+  end: int
+  label: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Passage:
+  """A piece of a document, as long as the model reads at once."""
+
+  id: str
+  text: str
+  group: str = ''  # what the passage is about; questions name the same group
+  spans: tuple[Span, ...] = ()  # annotations, in order, without overlap
+  sentences: tuple[tuple[int, int], ...] = ()  # characters [start, end); () if unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+  """A question of a task, with every answer that counts as right."""
+
+  id: str
+  source: str
+  targets: tuple[str, ...]  # the first is the one to train on
+  group: str = ''
+  label: str = ''  # kind of question; the label of the spans that answer it
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """Questions in three splits that share no group."""
+
+  name: str
+  train: tuple[Example, ...]
+  validation: tuple[Example, ...]
+  test: tuple[Example, ...]
+
+  @property
+  def asked(self) -> frozenset[str]:
+    """Labels of the spans that answer the task's questions."""
+    examples = self.train + self.validation + self.test
+    return frozenset(e.label for e in examples) - {''}
+
+
+class Specials(NamedTuple):
+  """Token ids that the objective writes itself; the decoder starts from `eos`."""
+
+  bos: int
+  pad: int
+  eos: int
+  mask: int
+
+
+class Batch(NamedTuple):
+  """Passages on the device; a policy may read all but `asked`.
+
+  Tokens carry no <s> or </s>: the objective adds them.
+  """
+
+  tokens: jax.Array  # [B, L] int32
+  valid: jax.Array  # [B, L] bool; False is padding, always at the end
+  word: jax.Array  # [B, L] int32; index of the word that a token is part of
+  sentence: jax.Array  # [B, L] int32; index of the sentence
+  salient: jax.Array  # [B, L] int32; 0 outside, 1 first token of a span, 2 inside
+  asked: jax.Array  # [B, L] int32; the same for spans that answer the task
+
+
+class MaskDraw(NamedTuple):
+  """One draw of a policy over a batch."""
+
+  mask: jax.Array  # [B, L] float32 in [0, 1]; 1 hides the token
+  start: jax.Array  # [B, L] float32; 1 where a span begins (adjacent spans differ)
+  log_prob: jax.Array  # [B] float32; log-probability of the draw
+
+
+class Policy(NamedTuple):
+  """Three pure functions: what to learn, what to prefer, what to hide.
+
+  `theta` is what the policy learns, `{}` if nothing. A fresh one is `init(key)`.
+  """
+
+  init: Callable  # (key) -> theta
+  scores: Callable  # (theta, batch) -> [B, W, N] log-weights of spans of 1..N words
+  draw: Callable  # (theta, key, batch) -> MaskDraw
+
+
+class Corrupted(NamedTuple):
+  """A denoising example, hard or soft, or any other pair of source and target."""
+
+  source: jax.Array  # [B, S] int32
+  source_valid: jax.Array  # [B, S] bool
+  decoder_input: jax.Array  # [B, T] int32
+  target: jax.Array  # [B, T] int32
+  weight: jax.Array  # [B, T] float32; how much each target token counts
+  source_mask: Any = None  # [B, S] float32 share of the <mask> embedding, or None
+
+
+@flax.struct.dataclass
+class TrainState:
+  """What a step reads and writes."""
+
+  step: jax.Array  # [] int32
+  params: Any
+  opt: Any

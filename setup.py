@@ -1,0 +1,45 @@
+"""Installs the library, its entry points and the embedded data set."""
+
+import pathlib
+import re
+
+import setuptools
+
+INIT = pathlib.Path(__file__).parent / 'masklearn' / '__init__.py'
+
+setuptools.setup(
+  name='masklearn',
+  version=re.search(r"__version__ = '(.+)'", INIT.read_text())[1],
+  description='Heuristic and meta-learned masking policies for intermediate '
+  'pre-training, in JAX',
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=setuptools.find_packages(include=['masklearn*', 'experiments*']),
+  package_data={'': ['*.css', '*.html', '*.js', '*.jsonl']},
+  install_requires=[
+    'absl-py>=2.3',
+    'chex>=0.1.91',
+    'flax>=0.12',
+    'grain>=0.2.12',
+    'jax>=0.8',
+    'matplotlib>=3.10.7',
+    'ml-collections>=1.1',
+    'numpy>=2.0',
+    'optax>=0.2.6',
+    'orbax-checkpoint>=0.12,<0.13',  # experimental.v1 may move in any minor
+    'rich>=13.9',
+    'safetensors>=0.5',
+    'scipy>=1.14',
+    'tensorboardX>=2.6.4',
+    'tokenizers>=0.22',
+    'transformers>=5.0',
+  ],
+  extras_require={
+    'test': ['pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.13'],
+    'parity': ['torch>=2.6'],  # runs the models that ours are compared with
+    'tpu': ['jax[tpu]'],
+    'cuda12': ['jax[cuda12]'],
+    'spacy': ['spacy>=3.8'],
+    'beam': ['apache-beam>=2.69'],
+  },
+)

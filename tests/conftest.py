@@ -1,0 +1,42 @@
+"""Makes every test strict, and lets the CPU stand for eight devices."""
+
+import os
+import pathlib
+
+import pytest
+
+# Both are read when jax starts its backend, so they come before its import.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+flags = os.environ.get('XLA_FLAGS', '')
+if 'host_platform_device_count' not in flags:
+  flags += ' --xla_force_host_platform_device_count=8'
+if 'backend_optimization_level' not in flags:
+  flags += ' --xla_backend_optimization_level=0'  # tests compile more than they run
+os.environ['XLA_FLAGS'] = flags.strip()
+
+import jax  # noqa: E402
+
+jax.config.update('jax_numpy_dtype_promotion', 'strict')
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+def pytest_configure(config):
+  """Keeps compiled programs between runs: compiling is most of the suite's time."""
+  try:
+    cache = config.cache.mkdir('jax')
+  except (AttributeError, OSError):  # no cache plugin, or a read-only checkout
+    return
+  jax.config.update('jax_compilation_cache_dir', str(cache))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+
+
+@pytest.fixture(scope='session')
+def shared_data():
+  """The folder of source data beside the checkout, which a clone need not have."""
+  path = pathlib.Path(__file__).parents[2] / 'shared' / 'data'
+  if not path.is_dir():
+    reason = f'no source data at {path}'
+    if os.environ.get('CI', '').lower() in ('1', 'true'):
+      pytest.fail(reason + ', and under CI nothing may be skipped')
+    pytest.skip(reason)
+  return path

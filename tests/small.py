@@ -1,0 +1,50 @@
+"""Small passages and policies for tests: words by hand, not by a tokenizer."""
+
+import jax
+import numpy as np
+
+from masklearn import policies
+from masklearn.types import Batch, Specials
+
+IDS = Specials(bos=0, pad=1, eos=2, mask=4)
+
+
+def make_batch(words, sentences=None, salient=None, asked=None, length=None):
+  """A `Batch` of passages given as tokens per word, `[[1, 2, 1], [3, 1]]`.
+
+  Token ids are all different and count up from 10. `salient` and `asked` list spans
+  of words, `[[(first, words), ...], ...]`; `sentences` the words of each sentence.
+  """
+  length = length or max(sum(w) for w in words)
+  shape = len(words), length
+  tokens = np.full(shape, IDS.pad, np.int32)
+  word, sentence = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+  marks = {'salient': np.zeros(shape, np.int32), 'asked': np.zeros(shape, np.int32)}
+  valid = np.zeros(shape, bool)
+  count = 10
+  for b, sizes in enumerate(words):
+    n = sum(sizes)
+    tokens[b, :n] = np.arange(count, count + n)
+    count += n
+    valid[b, :n] = True
+    word[b, :n] = np.repeat(np.arange(len(sizes)), sizes)
+    if sentences:
+      by_word = np.repeat(np.arange(len(sentences[b])), sentences[b])
+      sentence[b, :n] = by_word[word[b, :n]]
+    for name, spans in (('salient', salient), ('asked', asked)):
+      for first, size in spans[b] if spans else ():
+        inside = (word[b] >= first) & (word[b] < first + size) & valid[b]
+        marks[name][b, inside] = 2
+        marks[name][b, np.argmax(inside)] = 1
+  return Batch(tokens, valid, word, sentence, marks['salient'], marks['asked'])
+
+
+def make_policy(name, rate=0.4):
+  """A policy of the registry, and parameters for it."""
+  more = {}
+  if name == 'learned':
+    more = {'vocab_size': 40, 'width': 8, 'longest': 3}
+  if name in ('random_span', 'same_sentences_random'):
+    more = {'reference': policies.POLICIES['salient'](rate)}
+  policy = policies.POLICIES[name](rate, **more)
+  return policy, policy.init(jax.random.key(1))

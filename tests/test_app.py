@@ -1,0 +1,196 @@
+"""Command lines, right and wrong, as the thin mains see them."""
+
+import pytest
+
+from experiments import app
+from masklearn.types import InputError
+
+CONFIG = """
+from ml_collections import config_dict
+
+
+def get_config(arg='default'):
+  if arg not in ('default', 'smoke'):
+    raise ValueError(f'unknown variant {arg!r}; choose from default, smoke')
+  c = config_dict.ConfigDict()
+  c.seeds = (0, 1)
+  c.tasks = ('civics',)
+  c.pretrain = config_dict.create(updates=300, lr=1e-3, resume=True)
+  c.finetune = config_dict.create(updates=2 if arg == 'smoke' else 40, name='adam')
+  return c
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+  """Returns `call(main, *arguments) -> (exit code, stdout, stderr)` beside a config."""
+  (tmp_path / 'world.py').write_text(CONFIG)
+  monkeypatch.chdir(tmp_path)
+
+  def call(main, *arguments):
+    with pytest.raises(SystemExit) as stop:
+      app.run(main, ['command', *arguments])
+    return stop.value.code, *capsys.readouterr()
+
+  return call
+
+
+@pytest.fixture
+def stage(command):
+  """Returns `call(*arguments) -> (what main got, exit code, stderr)` for a stage."""
+
+  def call(*arguments):
+    got = {}
+
+    def main(config, workdir):
+      got.update(config=config, workdir=workdir)
+
+    code, _, message = command(main, *arguments)
+    return got, code, message
+
+  return call
+
+
+def test_main_gets_a_locked_config_and_the_directory(stage):
+  """The file's values arrive, and a main cannot add keys by a slip of the pen."""
+  got, code, message = stage('--config=world.py', '--workdir=runs/a')
+  assert (code, message) == (0, '')
+  assert got['workdir'] == 'runs/a'
+  assert got['config'].finetune.updates == 40
+  with pytest.raises(AttributeError, match='updats'):
+    got['config'].finetune.updats = 1
+
+
+def test_variant_selects_inside_the_config_file(stage):
+  """What follows the colon is the argument of get_config."""
+  got, _, _ = stage('--config=world.py:smoke', '--workdir=d')
+  assert got['config'].finetune.updates == 2
+
+
+def test_overrides_keep_the_types_of_the_file(stage):
+  """Numbers, booleans, strings and tuples are parsed as what they replace."""
+  got, code, message = stage(
+    '--config.pretrain.updates=7',  # before --config: the order does not matter
+    '--config=world.py',
+    '--config.pretrain.lr=1',
+    '--noconfig.pretrain.resume',
+    '--config.finetune.name',
+    'sgd',
+    '--config.seeds=(3, 4, 5)',
+    '--config.tasks=geography',
+    '--workdir=d',
+  )
+  assert (code, message) == (0, '')
+  assert got['config'].pretrain.to_dict() == {'updates': 7, 'lr': 1.0, 'resume': False}
+  assert got['config'].finetune.name == 'sgd'
+  assert got['config'].seeds == (3, 4, 5)
+  assert got['config'].tasks == ('geography',)
+
+
+@pytest.mark.parametrize(
+  ('argument', 'expected'),
+  [
+    (
+      '--config.finetune.updats=3',
+      'finetune.updats: no such key; nearest: finetune.up',
+    ),
+    ('--config.updates=3', 'nearest: finetune.updates, pretrain.updates, '),
+    ('--config.finetune=3', '--config.finetune: no such key; nearest: finetune.'),
+    ('--config.finetune.updates=many', '--config.finetune.updates=many: invalid'),
+    ('--config.finetune.updates=1.5', '--config.finetune.updates=1.5: invalid'),
+    ('--config.finetune.updates', 'Missing value for flag --config.finetune.updates'),
+    ('--config.pretrain.resume=maybe', '--config.pretrain.resume=maybe: '),
+    ('--config.seeds=many', "seeds=('many',): expected items like those of (0, 1)"),
+    ('--confg.seeds=1', '--confg: no such flag; nearest: --config'),
+    ('--wrokdir=d', '--wrokdir: no such flag; nearest: --workdir'),
+    ('leftover', "'leftover': not a flag"),
+    ('--config=word.py', '--config=word.py: no such Python file; nearest: world.py'),
+    ('--config=nowhere/world.py', '--config=nowhere/world.py: no such Python file'),
+    ('--config=world.py:smok', "unknown variant 'smok'; choose from default, smoke"),
+    ('--workdir=', '--workdir: required, and not given'),
+  ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(stage, argument, expected):
+  """Whatever is wrong with the command line, main is not called."""
+  got, code, message = stage('--config=world.py', '--workdir=d', argument)
+  assert (got, code) == ({}, 2)
+  assert message.startswith('error: ')
+  assert message.count('\n') == 1
+  assert expected in message
+
+
+def test_required_flags_must_be_given(stage):
+  """Without a work directory, or without a config, nothing starts."""
+  assert stage('--config=world.py')[1:] == (
+    2,
+    'error: --workdir: required, and not given\n',
+  )
+  assert stage('--workdir=d')[1:] == (2, 'error: --config: required, and not given\n')
+
+
+@pytest.mark.parametrize(
+  ('name', 'expected'),
+  [
+    ('empty.py', 'error: --config=empty.py: the file defines no get_config\n'),
+    ('plain.py:smoke', 'error: --config=plain.py:smoke: the file has no variants\n'),
+  ],
+)
+def test_a_file_that_cannot_give_the_config_is_named(stage, tmp_path, name, expected):
+  """A Python file that is no config, or has no variants, says so."""
+  (tmp_path / 'empty.py').write_text('x = 1\n')
+  (tmp_path / 'plain.py').write_text('def get_config(): pass\n')
+  assert stage(f'--config={name}', '--workdir=d') == ({}, 2, expected)
+
+
+def test_input_error_of_main_is_one_line(command):
+  """What main raises about the user's input is shown without a traceback."""
+
+  def main(workdir):
+    raise InputError(f'{workdir}: the corpus is empty')
+
+  assert command(main, '--workdir=d') == (2, '', 'error: d: the corpus is empty\n')
+
+
+def test_other_errors_keep_their_traceback():
+  """A bug of ours is not dressed up as a mistake of the user."""
+
+  def main(workdir):
+    raise ValueError(workdir)
+
+  with pytest.raises(ValueError, match='d'):
+    app.run(main, ['command', '--workdir=d'])
+
+
+def test_interrupt_says_how_to_go_on(command):
+  """Control-C ends with the shell's code and one line."""
+
+  def main(workdir):
+    raise KeyboardInterrupt
+
+  code, _, message = command(main, '--workdir=d')
+  assert code == 130
+  assert message == 'interrupted: the same command continues from here\n'
+
+
+def test_every_parameter_of_main_is_a_flag(command):
+  """Mains without a config name their own flags; a default makes one optional."""
+  got = []
+
+  def main(policy, html='none'):
+    got.append((policy, html))
+
+  assert command(main, '--policy=salient')[0] == 0
+  assert command(main, '--policy=salient', '--html', 'a.html')[0] == 0
+  assert got == [('salient', 'none'), ('salient', 'a.html')]
+  code, _, message = command(main, '--policy=salient', '--config.seed=1')
+  assert (code, message) == (2, 'error: --config: no such flag; nearest: --policy\n')
+
+
+def test_help_prints_the_docstring_of_the_module(command):
+  """Help needs no other flag and calls nothing."""
+
+  def main(workdir):
+    raise AssertionError(workdir)
+
+  code, text, message = command(main, '--help')
+  assert (code, text.strip(), message) == (0, __doc__.strip(), '')

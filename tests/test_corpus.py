@@ -1,0 +1,297 @@
+"""Passages and questions from files, good and bad."""
+
+import gzip
+import json
+import logging
+import re
+
+import pytest
+
+from masklearn import corpus, tasks
+from masklearn.tasks import jsonl, splits
+from masklearn.types import Example, InputError, Passage, Span
+
+
+def lines(path, *rows):
+  """Writes rows, JSON unless they are bytes already."""
+  texts = [r if isinstance(r, bytes) else json.dumps(r).encode() for r in rows]
+  data = b'\n'.join(texts) + b'\n'
+  path.write_bytes(gzip.compress(data) if path.suffix == '.gz' else data)
+  return path
+
+
+GOOD = {'id': 'a', 'text': 'Ada plays.', 'spans': [[0, 3, 'who']], 'group': 'Ada'}
+
+
+def test_good_records(tmp_path):
+  """Every field is optional but the text; spans are put in order."""
+  path = lines(
+    tmp_path / 'docs.jsonl',
+    GOOD,
+    {
+      'text': 'One. Two.',
+      'spans': [[5, 8], [0, 3, 'x']],
+      'sentences': [[0, 4], [5, 9]],
+    },
+    b'',
+    {'id': 7, 'text': 'Grüße', 'group': None, 'spans': None},
+  )
+  passages, problems = corpus.load('jsonl', seed=0, path=path)
+  assert not problems
+  assert passages == [
+    Passage('a', 'Ada plays.', 'Ada', (Span(0, 3, 'who'),)),
+    Passage(
+      'docs-2',
+      'One. Two.',
+      spans=(Span(0, 3, 'x'), Span(5, 8)),
+      sentences=((0, 4), (5, 9)),
+    ),
+    Passage('7', 'Grüße'),
+  ]
+
+
+@pytest.mark.parametrize(
+  ('row', 'problem'),
+  [
+    ({'id': 'b'}, "no 'text'"),
+    ({'text': '  '}, "'text' is empty"),
+    ({'text': 5}, "'text' must be a string, got 5"),
+    ({'text': 'ab', 'id': 'a'}, "id 'a' occurs before"),
+    ({'text': 'ab', 'id': True}, "'id' must be a string"),
+    ({'text': 'ab', 'group': ['x']}, "'group' must be a string"),
+    ({'text': 'ab', 'spans': [[0, 3]]}, 'within the 2 characters of the text, got'),
+    ({'text': 'ab', 'spans': [[-1, 1]]}, 'within the 2 characters'),
+    ({'text': 'ab', 'spans': [[1, 1]]}, 'within the 2 characters'),
+    ({'text': 'abc', 'spans': [[1, 3], [0, 2]]}, "'spans' overlap at character 1"),
+    ({'text': 'ab', 'spans': [[0, 1.0]]}, 'start and end at whole numbers'),
+    ({'text': 'ab', 'spans': [[0, True]]}, 'start and end at whole numbers'),
+    ({'text': 'ab', 'spans': [[0, 1, 2]]}, 'a label must be a string'),
+    ({'text': 'ab', 'spans': [[0]]}, r"'spans' must hold \[start, end, label\]"),
+    ({'text': 'ab', 'spans': 'ab'}, "'spans' must be a list"),
+    ({'text': 'ab', 'sentences': [[0, 9]]}, "'sentences' must lie within"),
+    ({'text': 'ab', 'sentences': [[0, 1, 'x']]}, r'must hold \[start, end\]'),
+    ([1, 2], 'expected a JSON object'),
+    (b'{"text": "ab"', 'not JSON'),
+    (b'plain text', 'not JSON'),
+    (b'[' * 100_000, 'not JSON'),
+    (b'{"text": "\xff\xfe"}', 'not UTF-8 at byte 10'),
+    (rb'{"text": "\ud800"}', 'half of a surrogate pair'),
+  ],
+)
+def test_bad_records(tmp_path, row, problem):
+  """A bad record is named by file and line and skipped; the others are kept."""
+  path = lines(tmp_path / 'docs.jsonl', GOOD, b'', row, {'id': 'z', 'text': 'Last.'})
+  passages, problems = corpus.read_jsonl(path)
+  assert [p.id for p in passages] == ['a', 'z']
+  (found,) = problems
+  assert found.startswith(f'{path}:3: ')
+  assert re.search(problem, found)
+  with pytest.raises(InputError, match=problem):
+    corpus.read(path)
+
+
+def test_gzip_and_byte_order_mark(tmp_path):
+  """Compressed files and the mark that some editors write are read as well."""
+  path = lines(tmp_path / 'docs.jsonl.gz', b'\xef\xbb\xbf{"text": "Hello."}')
+  assert corpus.read_jsonl(path) == ([Passage('docs-1', 'Hello.')], [])
+
+
+def test_nothing_usable(tmp_path):
+  """A corpus without one usable record is an error with the count."""
+  path = lines(tmp_path / 'bad.jsonl', {'id': 1}, b'x', {'text': ''})
+  with pytest.raises(InputError, match=r"bad.jsonl has .* 3 are bad, .*:1: no 'text'"):
+    corpus.read_jsonl(path)
+  (tmp_path / 'empty.jsonl').write_text('\n')
+  with pytest.raises(InputError, match=r'empty.jsonl has no usable record; 0 are bad'):
+    corpus.read_jsonl(tmp_path / 'empty.jsonl')
+
+
+def test_unreadable_files(tmp_path):
+  """A file that is missing, a folder, or broken is an error with its name."""
+  (tmp_path / 'torn.jsonl.gz').write_bytes(gzip.compress(b'{"text": "a"}\n' * 9)[:-9])
+  (tmp_path / 'plain.jsonl.gz').write_bytes(b'{"text": "a"}\n')
+  for name in ('missing.jsonl', '', 'torn.jsonl.gz', 'plain.jsonl.gz'):
+    with pytest.raises(InputError, match=f'{name} cannot be read: '):
+      corpus.read_jsonl(tmp_path / name)
+  with pytest.raises(InputError, match='needs path=FILE'):
+    corpus.load('jsonl', seed=0)
+
+
+@pytest.mark.parametrize('name', ['world', 'people'])
+def test_round_trip(tmp_path, name):
+  """What is written is read back the same, and says nothing twice."""
+  passages, problems = corpus.load(name, seed=0, copies=1)
+  assert not problems
+  path = tmp_path / 'corpus' / 'passages.jsonl'
+  corpus.write(path, passages)
+  assert corpus.read(path) == passages
+  assert [p.name for p in path.parent.iterdir()] == ['passages.jsonl']
+  assert set(json.loads(path.read_text('utf-8').splitlines()[0])) == {
+    'id',
+    'text',
+    'group',
+    'spans',
+    'sentences',
+  }
+
+
+def test_empty_fields_are_left_out(tmp_path):
+  """A passage that is a text alone is written as one."""
+  corpus.write(tmp_path / 'p.jsonl', [Passage('a', 'Grüße')])
+  assert (tmp_path / 'p.jsonl').read_text('utf-8') == '{"id": "a", "text": "Grüße"}\n'
+
+
+def test_an_unknown_corpus_names_the_nearest():
+  """A wrong name is answered with right ones."""
+  with pytest.raises(InputError, match=r"Unknown corpus 'word'; .* world "):
+    corpus.load('word', seed=0)
+
+
+def count(text):
+  """Words of a text, for a tokenizer's tokens."""
+  return len(text.split())
+
+
+def test_split_cuts_between_sentences():
+  """Pieces fit, keep whole sentences, and carry the spans that are whole."""
+  text = 'One two. Three four five. Six. Seven eight.'
+  spans = (Span(4, 7, 'a'), Span(5, 14, 'cut'), Span(26, 29, 'b'))
+  passage = Passage('p', text, 'g', spans, ((0, 8), (9, 25), (26, 30), (31, 43)))
+  first, second, third = corpus.split([passage], count, longest=4)
+  assert first == Passage('p/0', 'One two.', 'g', (Span(4, 7, 'a'),), ((0, 8),))
+  assert second.text == 'Three four five. Six.'
+  assert second.spans == (Span(17, 20, 'b'),)
+  assert second.sentences == ((0, 16), (17, 21))
+  assert third.text == 'Seven eight.'
+  assert third.sentences == ((0, 12),)
+
+
+def test_split_leaves_what_fits():
+  """A passage that fits stays itself; sentences are found where none are given."""
+  short, long = Passage('s', 'One two three.'), Passage('l', 'One two. Three four.')
+  found = corpus.split([short, long], count, longest=3)
+  assert [p.id for p in found] == ['s', 'l/0', 'l/1']
+  assert found[0] is short
+  assert found[2].text == 'Three four.'
+
+
+def test_split_cuts_a_long_sentence_between_words():
+  """A sentence longer than a passage is cut between words, and nothing is lost."""
+  passage = Passage('p', 'a b c d e f g.', sentences=((0, 14),))
+  found = corpus.split([passage], count, longest=3)
+  assert [p.text for p in found] == ['a b c', 'd e f', 'g.']
+  assert [p.sentences for p in found] == [((0, 5),), ((0, 5),), ((0, 2),)]
+
+
+def test_split_keeps_text_between_sentences():
+  """What the given sentences leave out goes with the one before it."""
+  passage = Passage(
+    'p', 'One two. Lost words Three four.', sentences=((0, 8), (20, 31))
+  )
+  found = corpus.split([passage], count, longest=4)
+  assert [p.text for p in found] == ['One two. Lost words', 'Three four.']
+  assert [p.sentences for p in found] == [((0, 8),), ((0, 11),)]
+
+
+def question(i, **more):
+  """A record of a question."""
+  return {'id': f'q{i}', 'source': f'Question {i}?', 'target': f'answer {i}', **more}
+
+
+def test_jsonl_task_splits_by_group(tmp_path):
+  """One file becomes three splits that share no group."""
+  rows = [question(i, group=f'g{i // 2}') for i in range(20)]
+  task = tasks.load('jsonl', seed=0, train=lines(tmp_path / 'q.jsonl', *rows))
+  assert [len(getattr(task, s)) for s in splits.SPLITS] == [10, 4, 6]
+  groups = [{e.group for e in getattr(task, s)} for s in splits.SPLITS]
+  assert [len(g) for g in groups] == [5, 2, 3]
+  again = tasks.load('jsonl', seed=0, train=tmp_path / 'q.jsonl')
+  assert again == task
+  assert tasks.load('jsonl', seed=1, train=tmp_path / 'q.jsonl') != task
+
+
+def test_jsonl_task_with_its_own_splits(tmp_path):
+  """Files that are given are used whole; training keeps what no other split needs."""
+  train = lines(tmp_path / 'train.jsonl', *(question(i) for i in range(10)))
+  dev = lines(tmp_path / 'dev.jsonl', question(10))
+  test = lines(tmp_path / 'test.jsonl', question(11))
+  task = tasks.load('jsonl', seed=0, train=train, validation=dev, test=test)
+  assert [len(getattr(task, s)) for s in splits.SPLITS] == [10, 1, 1]
+  task = tasks.load('jsonl', seed=0, train=train, test=test)
+  assert [len(getattr(task, s)) for s in splits.SPLITS] == [8, 2, 1]
+  task = tasks.load('jsonl', seed=0, train=train, validation=dev)
+  assert [len(getattr(task, s)) for s in splits.SPLITS] == [7, 1, 3]
+
+
+def test_jsonl_task_fields(tmp_path):
+  """Both shapes of record are read, with all their answers."""
+  kilt = {
+    'id': 'k',
+    'input': 'Who?',
+    'output': [{'answer': 'A'}, {'provenance': []}, {'answer': 'B'}, {'answer': 'A'}],
+  }
+  plain = {'source': 'What?', 'targets': ['x', 'y'], 'label': 'thing', 'group': 'g'}
+  examples, problems = jsonl.read(lines(tmp_path / 'q.jsonl', kilt, plain))
+  assert not problems
+  assert examples == [
+    Example('k', 'Who?', ('A', 'B')),
+    Example('q-2', 'What?', ('x', 'y'), 'g', 'thing'),
+  ]
+
+
+def test_jsonl_task_reads_kilt(shared_data):
+  """Published KILT records are read, all of those that have an answer."""
+  examples, problems = jsonl.read(shared_data / 'kilt' / 'nq-dev-kilt.jsonl')
+  assert len(examples) == 5
+  assert not problems
+  assert all(e.targets for e in examples)
+
+
+@pytest.mark.parametrize(
+  ('row', 'problem'),
+  [
+    ({'target': 'x'}, "no 'source'"),
+    ({'source': 'Who?'}, "no 'target', 'targets' or 'output' with an answer"),
+    ({'source': 'Who?', 'targets': []}, "no 'target'"),
+    ({'source': 'Who?', 'target': None}, 'a target must be a string'),
+    ({'source': 'Who?', 'targets': 'x'}, "no 'target'"),
+    ({'source': 'Who?', 'targets': ['x', 3]}, 'a target must be a string'),
+    ({'source': 'Who?', 'target': ' '}, 'a target must be a string that is not empty'),
+    ({'input': 'Who?'}, "'output' must be a list of objects"),
+    ({'input': 'Who?', 'output': [{'meta': 1}]}, 'with an answer'),
+    ({'source': 'Who?', 'target': 'x', 'label': 3}, "'label' must be a string"),
+    ({'id': 'q0', 'source': 'Who?', 'target': 'x'}, "id 'q0' occurs before"),
+    (b'{', 'not JSON'),
+  ],
+)
+def test_bad_questions(tmp_path, caplog, row, problem):
+  """A bad question is logged by file and line, counted and skipped."""
+  path = lines(tmp_path / 'q.jsonl', question(0), row, *map(question, range(1, 10)))
+  examples, problems = jsonl.read(path)
+  assert len(examples) == 10
+  (found,) = problems
+  assert found.startswith(f'{path}:2: ')
+  assert problem in found
+  with caplog.at_level(logging.WARNING):
+    tasks.load('jsonl', seed=0, train=path)
+  assert caplog.messages == [found, f'{path}: skipped 1 records in all.']
+
+
+def test_a_task_without_training_questions(tmp_path):
+  """No file, no usable record or too few of them is an error that says so."""
+  with pytest.raises(InputError, match='needs train=FILE'):
+    tasks.load('jsonl', seed=0)
+  path = lines(tmp_path / 'q.jsonl', {'source': 'Who?'})
+  with pytest.raises(InputError, match=r'no usable record; 1 are bad, the first at'):
+    tasks.load('jsonl', seed=0, train=path)
+  path = lines(tmp_path / 'q.jsonl', question(0))
+  with pytest.raises(InputError, match="Task 'jsonl' has no train"):
+    tasks.load('jsonl', seed=0, train=path)
+
+
+def test_files_that_share_a_group(tmp_path):
+  """A group in two files would be trained on and tested: an error names it."""
+  train = lines(tmp_path / 'a.jsonl', *(question(i, group='Mali') for i in range(3)))
+  test = lines(tmp_path / 'b.jsonl', question(3, group='Mali'))
+  with pytest.raises(InputError, match="'Mali' is in train and test"):
+    tasks.load('jsonl', seed=0, train=train, test=test)

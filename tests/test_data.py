@@ -1,0 +1,102 @@
+"""Passages and questions as arrays, and batches that a resumed run repeats."""
+
+import jax
+import numpy as np
+import pytest
+
+from masklearn import data, text
+from masklearn.types import Example, InputError, Passage, Span
+
+PASSAGES = [
+  Passage('a', 'Oslo is in Norway. They pay kroner.', 'Norway', (Span(0, 4, 'city'),)),
+  Passage('b', 'Lima is it.', 'Peru', (Span(0, 4, 'city'), Span(8, 10, 'word'))),
+]
+
+
+@pytest.fixture(scope='module', params=[261, 290])
+def tokenizer(request):
+  """Bytes alone, where a space is a token, and with some words whole."""
+  return text.train_tokenizer([p.text for p in PASSAGES], request.param)
+
+
+def test_passages_become_tokens_with_words_sentences_and_spans(tokenizer):
+  """All tokens of a word share its number; spans are marked from their first."""
+  batch = data.encode_passages(PASSAGES, tokenizer, 'corpus', frozenset({'word'}))
+  assert batch.tokens.shape[1] % 8 == 0
+  for row, passage in enumerate(PASSAGES):
+    ids, offsets = tokenizer.encode(passage.text)
+    n = len(ids)
+    np.testing.assert_array_equal(batch.tokens[row, :n], ids)
+    assert batch.valid[row].sum() == n
+    words = text.words(passage.text)
+    for token, (start, _) in enumerate(offsets):
+      first, last = words[batch.word[row, token]]
+      assert first <= start < last
+  assert set(batch.sentence[0][batch.valid[0]]) == {0, 1}
+  salient = batch.salient[1][batch.valid[1]]
+  assert salient[0] == 1
+  assert (salient == 1).sum() == 2
+  firsts = np.flatnonzero(salient == 1)
+  words = batch.word[1]
+  assert all(i == 0 or words[i] != words[i - 1] for i in firsts)
+  assert (batch.asked[0] == 0).all()
+  asked = batch.asked[1] > 0
+  assert tokenizer.decode(batch.tokens[1][asked]) == 'it'
+
+
+def test_a_passage_that_is_too_long_is_named(tokenizer):
+  """The error says which one, how long it is and what to do."""
+  with pytest.raises(InputError, match='reads at most 4'):
+    data.encode_passages(PASSAGES, tokenizer, max_length=4)
+
+
+def test_questions_are_shifted_targets(tokenizer):
+  """<s> answer </s>, read behind </s>; padding has no weight."""
+  examples = [Example('1', 'Where?', ('Oslo',)), Example('2', 'In?', ('is Lima it',))]
+  got = data.encode_examples(examples, tokenizer)
+  ids = tokenizer.specials
+  assert (got.target[:, 0] == ids.bos).all()
+  assert (got.decoder_input[:, 0] == ids.eos).all()
+  np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
+  for row, example in enumerate(examples):
+    kept = got.weight[row] > 0
+    assert got.target[row][kept][-1] == ids.eos
+    assert tokenizer.decode(got.target[row][kept]) == example.targets[0]
+
+
+def test_batches_are_a_function_of_their_number():
+  """Every epoch holds every row once, in an order of its own."""
+  rows = {'x': np.arange(5)}
+  first, again = data.batches(rows, 2, 0), data.batches(rows, 2, 0)
+  seen = [first[i]['x'] for i in range(10)]
+  for i in (7, 3):
+    np.testing.assert_array_equal(again[i]['x'], seen[i])
+  flat = np.concatenate(seen)
+  epochs = [flat[e * 5 : e * 5 + 5].tolist() for e in range(4)]
+  assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
+  assert len({tuple(epoch) for epoch in epochs}) > 1
+  other = data.batches(rows, 2, 1)
+  assert any((other[i]['x'] != seen[i]).any() for i in range(5))
+
+
+def test_episodes_join_passages_and_questions_of_a_group():
+  """Questions are about the passage's group; too few are repeated."""
+  examples = [
+    Example('n1', '', ('',), 'Norway'),
+    Example('c', '', ('',), 'Chile'),
+    Example('n2', '', ('',), 'Norway'),
+  ]
+  found = data.episodes(PASSAGES, examples, 3, 0)
+  assert found.passage.tolist() == [0]
+  assert set(found.questions[0]) == {0, 2}
+  assert found.questions.shape == (1, 3)
+  with pytest.raises(InputError, match='group'):
+    data.episodes(PASSAGES[1:], examples, 3, 0)
+
+
+def test_take_keeps_the_tree():
+  """Rows of every array of a named tuple."""
+  tree = data.Episodes(np.arange(4), np.arange(8).reshape(4, 2))
+  got = data.take(tree, np.array([2, 0]))
+  assert isinstance(got, data.Episodes)
+  assert jax.tree.map(np.ndarray.tolist, got) == ([2, 0], [[4, 5], [0, 1]])

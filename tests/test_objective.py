@@ -1,0 +1,173 @@
+"""Mask decisions become examples: layouts by hand, invariants, soft equals hard."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from masklearn import losses, objective, policies
+from masklearn.models import bart
+from masklearn.types import InputError, MaskDraw
+from tests.small import IDS, make_batch, make_policy
+
+BOS, PAD, EOS, MASK = IDS
+
+
+def draw_of(mask, start=None):
+  """A draw of given decisions."""
+  mask = jnp.array(mask, jnp.float32)
+  start = jnp.zeros_like(mask) if start is None else jnp.array(start, jnp.float32)
+  return MaskDraw(mask, start, jnp.zeros(mask.shape[0]))
+
+
+BATCH = make_batch([[1, 2, 1, 1], [1, 1]])  # tokens 10..14 and 15, 16
+
+
+def test_spans_target_lists_each_span_behind_its_mask():
+  """Spans at both ends and two adjacent ones become four masks, in order."""
+  draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
+  got = objective.corrupt(BATCH, draw, IDS, 'spans', 9)
+  np.testing.assert_array_equal(
+    got.source,
+    [[BOS, MASK, MASK, 13, MASK, EOS, PAD], [BOS, 15, MASK, EOS, PAD, PAD, PAD]],
+  )
+  np.testing.assert_array_equal(
+    got.target,
+    [
+      [MASK, 10, MASK, 11, 12, MASK, 14, EOS, PAD],
+      [MASK, 16, EOS, PAD, PAD, PAD, PAD, PAD, PAD],
+    ],
+  )
+  np.testing.assert_array_equal(got.decoder_input[:, 0], [EOS, EOS])
+  np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
+  np.testing.assert_array_equal(got.weight, got.target != PAD)
+  np.testing.assert_array_equal(got.source_valid, got.source != PAD)
+
+
+def test_full_target_is_the_passage():
+  """The full-sentence target does not depend on the draw."""
+  draw = draw_of([[1, 1, 1, 0, 1], [0, 0, 0, 0, 0]])
+  got = objective.corrupt(BATCH, draw, IDS, 'full')
+  np.testing.assert_array_equal(
+    got.target,
+    [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]],
+  )
+  np.testing.assert_array_equal(got.source[0], [BOS, MASK, 13, MASK, EOS, PAD, PAD])
+
+
+def test_unknown_target_is_refused():
+  """The error names what may be asked for."""
+  with pytest.raises(InputError, match='spans, full'):
+    objective.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'sentence')
+
+
+def restore(source, target):
+  """Puts the spans of a spans-only target back where the source has masks."""
+  spans, out = [], []
+  for token in target[: target.index(EOS)]:
+    if token == MASK:
+      spans.append([])
+    else:
+      spans[-1].append(token)
+  for token in source[1 : source.index(EOS)]:
+    out += spans.pop(0) if token == MASK else [token]
+  assert not spans
+  return out
+
+
+@pytest.mark.parametrize('name', sorted(policies.POLICIES))
+def test_restoring_gives_back_the_passage(name):
+  """Whatever a policy hides, source and target together are the whole passage."""
+  batch = make_batch(
+    [[1, 2, 1, 1, 3, 1, 1, 1], [1, 1, 2]],
+    sentences=[[3, 5], [3]],
+    salient=[[(0, 2), (2, 1), (7, 1)], [(2, 1)]],
+    asked=[[(4, 2)], []],
+  )
+  policy, theta = make_policy(name)
+  for seed in range(5):
+    draw = policy.draw(theta, jax.random.key(seed), batch)
+    got = objective.corrupt(batch, draw, IDS)
+    for b in range(2):
+      passage = batch.tokens[b][batch.valid[b]].tolist()
+      assert restore(got.source[b].tolist(), got.target[b].tolist()) == passage
+
+
+def test_overflow_is_counted():
+  """What a short target cuts off is the number of tokens that it lacks."""
+  draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 0, 0, 0]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
+  whole = objective.corrupt(BATCH, draw, IDS)
+  length = (whole.target != PAD).sum(-1)
+  for target_length in (3, 6, 8):
+    lost = objective.overflow(BATCH, draw, target_length)
+    np.testing.assert_array_equal(lost, np.maximum(length - target_length, 0))
+    cut = objective.corrupt(BATCH, draw, IDS, 'spans', target_length)
+    np.testing.assert_array_equal(cut.target, whole.target[:, :target_length])
+
+
+@pytest.fixture(scope='module')
+def model():
+  """A tiny BART of odd sizes with a jitted loss of each row."""
+  config = bart.BartConfig(
+    vocab_size=40, width=8, encoder_layers=1, decoder_layers=1, encoder_heads=2,
+    decoder_heads=2, encoder_ffn=12, decoder_ffn=12, max_positions=32, init_std=0.5,
+    pad=PAD, bos=BOS, eos=EOS, mask=MASK, decoder_start=EOS,
+  )  # fmt: skip
+  net = bart.Bart(config)
+  example = objective.corrupt(BATCH, draw_of(np.ones((2, 5))), IDS)
+  params = net.init(
+    jax.random.key(0), example.source, example.source_valid, example.decoder_input
+  )['params']
+  sums = losses.make_row_sums(net)
+  return params, jax.jit(lambda *args: jnp.divide(*sums(*args)))
+
+
+@pytest.mark.parametrize('target', objective.TARGETS)
+def test_soft_tokens_with_hard_decisions_equal_the_uncompacted_layout(model, target):
+  """0/1 decisions give the loss of one <mask> for each hidden token."""
+  params, loss = model
+  decisions = jnp.array([[1, 1, 0, 0, 1], [0, 1, 1, 1, 1]], jnp.float32)
+  soft = objective.corrupt_tokens(BATCH, decisions, IDS, target)
+  hidden = np.zeros((2, 7), bool)
+  hidden[:, 1:-1] = (decisions > 0) & BATCH.valid
+  whole = objective.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'full')
+  weight = hidden if target == 'spans' else whole.weight > 0
+  hard = whole._replace(
+    source=jnp.where(hidden, MASK, whole.source), weight=jnp.float32(weight)
+  )
+  np.testing.assert_allclose(
+    loss(params, None, soft), loss(params, None, hard), rtol=1e-5
+  )
+
+
+def test_soft_spans_with_one_hot_weights_equal_the_compacted_layout(model):
+  """A mixture that is all one span has the loss of hiding that span."""
+  params, loss = model
+  start, length = jnp.array([[0, 1, 3], [1, 0, 0]]), jnp.array([[1, 2, 1], [1, 2, 1]])
+  candidates = objective.corrupt_spans(BATCH, start, length, IDS, 'spans', 7)
+  by_span = loss(params, None, candidates).reshape(2, 3)
+  draws = {
+    0: [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]],
+    1: [[0, 1, 1, 1, 0], [1, 1, 0, 0, 0]],
+    2: [[0, 0, 0, 0, 1], [1, 0, 0, 0, 0]],
+  }
+  for m, mask in draws.items():
+    weights = jax.nn.one_hot(jnp.array([m, m]), 3)
+    hard = objective.corrupt(BATCH, draw_of(mask), IDS, 'spans', 7)
+    np.testing.assert_allclose(
+      (weights * by_span).sum(-1), loss(params, None, hard), rtol=1e-5
+    )
+
+
+def test_padding_changes_nothing(model):
+  """A passage has the same loss however far its row is padded."""
+  params, loss = model
+  longer = make_batch([[1, 2, 1, 1], [1, 1]], length=8)
+  mask = np.zeros((2, 8))
+  mask[:, :5] = [[1, 0, 0, 0, 1], [0, 1, 0, 0, 0]]
+  for target in objective.TARGETS:
+    short = objective.corrupt(BATCH, draw_of(mask[:, :5]), IDS, target)
+    long = objective.corrupt(longer, draw_of(mask), IDS, target)
+    np.testing.assert_allclose(
+      loss(params, None, short), loss(params, None, long), rtol=1e-5
+    )

@@ -1,0 +1,86 @@
+"""Cells, the stages that they need, and the order in which they run."""
+
+import threading
+
+import pytest
+
+from masklearn import plan
+
+
+def test_plan_has_every_seed_that_was_asked_for():
+  """Cheap cells get all seeds; learned, full-sentence and transfer ones fewer."""
+  planned = plan.cells(
+    ('a', 'b'),
+    ('none', 'salient', 'learned', 'oracle'),
+    {'spans': 3, 'full': 1},
+    seeds=range(3),
+    learned_seeds=2,
+    transfer_seeds=1,
+  )
+  count = {}
+  for cell in planned:
+    key = cell.policy, cell.policy_task == cell.task, cell.target
+    count[key] = count.get(key, 0) + 1
+  assert count == {
+    ('none', False, 'spans'): 6,
+    ('salient', False, 'spans'): 6,
+    ('salient', False, 'full'): 2,
+    ('oracle', True, 'spans'): 6,
+    ('oracle', True, 'full'): 2,
+    ('learned', True, 'spans'): 4,
+    ('learned', True, 'full'): 2,
+    ('learned', False, 'spans'): 2,
+  }
+  assert len(set(planned)) == len(planned)
+  transfer = next(c for c in planned if c.policy_task not in (None, c.task))
+  assert transfer == ('a', 'learned', 'b', 'spans', 0)
+  assert transfer.variant == 'learned-b-spans'
+
+
+CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1), 1, 0)
+
+
+def test_stages_run_once_and_after_what_they_need():
+  """The base of a seed serves all of its cells; nobody waits for an idle worker."""
+  jobs = plan.jobs(CELLS, [('a', 0, 'learned_J1')], len(plan.STAGES) - 1)
+  count = {}
+  for job in jobs:
+    count[job.stage] = count.get(job.stage, 0) + 1
+  assert count == {'base': 2, 'learn': 2, 'pretrain': 3, 'finetune': 5}
+  seen, both = [], threading.Barrier(2, timeout=60)
+
+  def run(job, *results):
+    if job.stage == 'base':
+      both.wait()  # passes only if both bases run at the same time
+    assert results == jobs[job]
+    return job
+
+  for job, result in plan.execute(jobs, run, 2, lambda: None):
+    assert job == result
+    assert set(jobs[job]) <= set(seen)
+    seen.append(job)
+  assert sorted(seen) == sorted(jobs)
+
+
+def test_nothing_goes_beyond_the_stage_that_was_asked_for():
+  """Up to the policies there are bases and policies, for the corpus nothing."""
+  stages = {job.stage for job in plan.jobs(CELLS, (), plan.STAGES.index('policies'))}
+  assert stages == {'base', 'learn'}
+  assert plan.jobs(CELLS, (), plan.STAGES.index('corpus')) == {}
+
+
+def test_a_failure_stops_what_runs_and_starts_nothing():
+  """The other worker is told before it is waited for."""
+  jobs = {plan.Job('base', (i,)): () for i in range(4)}
+  told, both, begun = threading.Event(), threading.Barrier(2, timeout=60), []
+
+  def run(job):
+    begun.append(job)
+    both.wait()
+    if job.arguments == (0,):
+      raise ValueError('broken')
+    assert told.wait(60)
+
+  with pytest.raises(ValueError, match='broken'):
+    list(plan.execute(jobs, run, 2, told.set))
+  assert len(begun) == 2

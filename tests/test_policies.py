@@ -1,0 +1,209 @@
+"""What policies hide: budgets, candidates, places, and what they may look at."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from masklearn import policies
+from masklearn.policies import sampling
+from masklearn.types import InputError
+from tests.small import make_batch, make_policy
+
+BATCH = make_batch(
+  [[1, 2, 1, 1, 1, 3, 1, 1, 1, 2], [2, 1, 1, 1, 1, 1]],
+  sentences=[[4, 6], [3, 3]],
+  salient=[[(0, 1), (1, 2), (7, 3)], [(0, 2)]],
+  asked=[[(7, 3)], [(4, 1)]],
+  length=16,
+)
+WORDS = np.array([10, 6])
+
+
+def hidden_words(batch, draw):
+  """Which words each draw hides, as one row of booleans a passage."""
+  mask = np.asarray(draw.mask) > 0
+  rows = []
+  for b in range(len(mask)):
+    word, valid = np.asarray(batch.word[b]), np.asarray(batch.valid[b])
+    assert not mask[b, ~valid].any()
+    count = word[valid].max() + 1
+    by_word = [mask[b, valid & (word == w)] for w in range(count)]
+    assert all(m.all() or not m.any() for m in by_word), 'a word is hidden in part'
+    rows.append(np.array([m.all() for m in by_word]))
+  return rows
+
+
+@pytest.mark.parametrize('name', sorted(policies.POLICIES))
+@pytest.mark.parametrize('rate', [0.1, 0.35, 0.5])
+def test_budget_is_exact(name, rate):
+  """Every passage loses round(rate * words) whole words, whatever the policy."""
+  policy, theta = make_policy(name, rate)
+  draw = jax.jit(policy.draw)
+  for seed in range(4):
+    rows = hidden_words(BATCH, draw(theta, jax.random.key(seed), BATCH))
+    expected = np.maximum(np.round(np.float32(rate) * WORDS.astype(np.float32)), 1)
+    np.testing.assert_array_equal([r.sum() for r in rows], expected)
+
+
+@pytest.mark.parametrize('name', sorted(policies.POLICIES))
+def test_same_key_same_draw(name):
+  """A draw is a function of its key; another key gives another draw at last."""
+  policy, theta = make_policy(name, 0.35)
+  draw = jax.jit(policy.draw)
+  first = draw(theta, jax.random.key(0), BATCH)
+  again = draw(theta, jax.random.key(0), BATCH)
+  jax.tree.map(np.testing.assert_array_equal, first, again)
+  others = [draw(theta, jax.random.key(k), BATCH).mask for k in range(1, 9)]
+  assert any((np.asarray(first.mask) != np.asarray(o)).any() for o in others)
+
+
+def test_salient_hides_annotated_spans_whole():
+  """With a budget that fits, spans are hidden whole and marked where they begin."""
+  policy = policies.POLICIES['salient'](0.3)  # 3 words of 10, 2 of 6
+  seen = set()
+  for seed in range(30):
+    draw = policy.draw({}, jax.random.key(seed), BATCH)
+    first, second = hidden_words(BATCH, draw)
+    seen.add(tuple(np.flatnonzero(first).tolist()))
+    assert np.flatnonzero(second).tolist() == [0, 1]
+    if first[0] and first[1]:  # two spans that touch
+      assert np.asarray(draw.start[0]).sum() == 2
+  assert seen == {(0, 1, 2), (7, 8, 9)}
+
+
+def test_oracle_falls_back_on_parts_and_then_on_anything():
+  """A budget above the asked words takes all of them and fills up at random."""
+  policy = policies.POLICIES['oracle'](0.5)  # 5 words of 10, 3 of 6
+  for seed in range(10):
+    first, second = hidden_words(BATCH, policy.draw({}, jax.random.key(seed), BATCH))
+    assert first[7:].all()
+    assert second[4]
+  policy = policies.POLICIES['oracle'](0.2)  # 2 of the 3 words that are asked about
+  for seed in range(10):
+    first, _ = hidden_words(BATCH, policy.draw({}, jax.random.key(seed), BATCH))
+    assert not first[:7].any()
+
+
+def test_control_stays_in_the_sentences_of_its_reference():
+  """As many words in each sentence as the compared policy hides there."""
+  reference = policies.POLICIES['oracle'](0.3)
+  control = policies.POLICIES['same_sentences_random'](0.3, reference=reference)
+  places = set()
+  for seed in range(40):
+    first, second = hidden_words(BATCH, control.draw({}, jax.random.key(seed), BATCH))
+    assert not first[:4].any()
+    assert second[3:].any()
+    places.add(tuple(np.flatnonzero(first).tolist()))
+  # One span of three words in a sentence of six words: four places.
+  assert places == {(4, 5, 6), (5, 6, 7), (6, 7, 8), (7, 8, 9)}
+
+
+def test_random_span_keeps_the_lengths_and_leaves_the_places():
+  """Spans as long as the reference's, and anywhere in the passage."""
+  reference = policies.POLICIES['oracle'](0.3)
+  policy = policies.POLICIES['random_span'](0.3, reference=reference)
+  places = set()
+  for seed in range(60):
+    draw = policy.draw({}, jax.random.key(seed), BATCH)
+    words = np.flatnonzero(hidden_words(BATCH, draw)[0])
+    assert words[-1] - words[0] == 2
+    assert np.asarray(draw.start[0]).sum() == 1
+    places.add(int(words[0]))
+  assert places == set(range(8))
+
+
+@pytest.mark.parametrize('within_sentence', [False, True])
+def test_moved_scores_are_the_distribution_of_moved_spans(within_sentence):
+  """First spans fall where the scores say, by frequency over many draws."""
+  scores = policies.POLICIES['salient'](0.1).scores({}, BATCH)
+  moved = sampling.moved_scores(scores, BATCH, within_sentence)
+  expected = jax.nn.softmax(moved.reshape(2, -1)).reshape(moved.shape)
+
+  def one(key):
+    spans = sampling.Spans(jnp.array([[7], [0]]), jnp.array([[3], [2]]), jnp.zeros(2))
+    return sampling.move_spans(key, spans, BATCH, within_sentence).mask
+
+  # Of passage 1, whose only salient span has two words, compare word by word.
+  masks = jax.vmap(one)(jax.random.split(jax.random.key(0), 4000))
+  share = np.asarray(sampling.spans_cover(expected))[1, :6]
+  tokens = np.asarray(sampling.token_of_word(BATCH))[1, :6]
+  np.testing.assert_allclose(masks[:, 1, tokens].mean(0), share, atol=0.03)
+
+
+def test_log_prob_is_that_of_the_draw():
+  """For a budget of one word, exp(log_prob) is the frequency of each word."""
+  batch = make_batch([[1, 2, 1, 1]])
+  table = jnp.array([[[0.0], [1.0], [-1.0], [0.5], [9.0]]])
+
+  def one(key):
+    spans = sampling.draw_spans(key, table, batch, 0.25)
+    return spans.start[0, 0], spans.log_prob[0]
+
+  start, log_prob = jax.vmap(one)(jax.random.split(jax.random.key(0), 4000))
+  for word in range(4):
+    chosen = np.asarray(start) == word
+    np.testing.assert_allclose(np.exp(log_prob[chosen][0]), chosen.mean(), atol=0.03)
+
+
+def test_learned_policy_starts_uniform_over_all_short_spans():
+  """Before learning, every span of up to N words is as likely as any other."""
+  policy, theta = make_policy('learned')
+  scores = np.asarray(policy.scores(theta, BATCH))
+  for b, words in enumerate(WORDS):
+    finite = np.isfinite(scores[b])
+    assert finite.sum() == sum(words - n for n in range(3))
+    assert np.unique(scores[b][finite]).size == 1
+
+
+def test_learned_policy_sees_no_annotation():
+  """Without any annotation it draws what it draws with it."""
+  policy, theta = make_policy('learned')
+  theta = jax.tree.map(
+    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape), theta
+  )
+  blank = BATCH._replace(
+    salient=np.zeros_like(BATCH.salient), asked=np.zeros_like(BATCH.asked)
+  )
+  for seed in range(3):
+    a, b = (policy.draw(theta, jax.random.key(seed), x) for x in (BATCH, blank))
+    np.testing.assert_array_equal(a.mask, b.mask)
+    np.testing.assert_array_equal(a.start, b.start)
+    np.testing.assert_array_equal(a.log_prob, b.log_prob)
+
+
+def test_learned_policy_reads_a_model_s_words_and_leaves_them_alone():
+  """Another table gives other scores, and no gradient reaches it."""
+  policy, theta = make_policy('learned')
+  theta = jax.tree.map(
+    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape), theta
+  )
+  table = jax.random.normal(jax.random.key(3), theta['embed']['embedding'].shape)
+
+  def total(theta):
+    scores = policy.scores(theta, BATCH)
+    return jnp.where(jnp.isfinite(scores), jnp.square(scores), 0.0).sum()
+
+  value, gradient = jax.value_and_grad(total)(policies.with_words(theta, table))
+  assert value != total(theta)
+  assert not np.any(gradient['embed']['embedding'])
+  assert np.any(gradient['conv_0']['kernel'])
+
+
+def test_padding_does_not_change_scores():
+  """A passage has the same scores in a longer row."""
+  policy, theta = make_policy('learned')
+  theta = jax.tree.map(
+    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape), theta
+  )
+  short, long = make_batch([[1, 2, 1, 1]]), make_batch([[1, 2, 1, 1]], length=9)
+  a, b = policy.scores(theta, short), policy.scores(theta, long)
+  np.testing.assert_allclose(a, b[:, :5], rtol=1e-5)
+  assert not np.isfinite(b[:, 4:]).any()
+
+
+@pytest.mark.parametrize('rate', [0.0, 1.0, -0.1])
+def test_rate_must_be_a_share(rate):
+  """A rate outside (0, 1) is refused when the policy is made."""
+  with pytest.raises(InputError, match='rate='):
+    policies.POLICIES['random'](rate)

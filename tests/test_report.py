@@ -1,0 +1,399 @@
+"""The report: what rows say, and pages that are whole, honest and inert."""
+
+import base64
+import hashlib
+import html.parser
+import io
+import json
+import math
+
+import pytest
+import rich.console
+
+from experiments import report as main
+from masklearn import report
+from masklearn.report import curves, figures, finding, records, summary, viewer
+from masklearn.report.records import History, Prediction
+from masklearn.types import InputError
+
+HOSTILE = '<script>alert(1)</script> & "quotes" \'\u2028 $x$ ${y} 🇵🇪 </textarea>'
+VOID = {'meta', 'input', 'br'}
+
+
+def row(policy, em, seed=0, task='civics', **changes):
+  """A row of results.jsonl."""
+  knows = policy in ('learned', 'oracle')
+  found = {
+    'task': task,
+    'policy': policy,
+    'policy_task': task if knows else None,
+    'target': 'spans',
+    'base': 'tiny',
+    'seed': seed,
+    'split': 'test',
+    'em': em,
+    'f1': em,
+    'n': 10,
+    'updates': 0 if policy == 'none' else 30,
+    'masked_words': 0.0 if policy == 'none' else 5.0,
+    'seconds': 2.0,
+    'config': 'world:smoke',
+    'commit': 'abc1234',
+  }
+  return found | changes
+
+
+ROWS = [
+  row('random', 0.2),
+  row('random', 0.4, seed=1),
+  row('random_span', 0.1),
+  row('random_span', 0.3, seed=1),
+  row('oracle', 0.8),
+  row('oracle', 0.9, seed=1),
+  row('learned', 0.7),
+  row('learned', 0.8, seed=1),
+  row('none', 0.1),
+]
+
+
+def write(workdir, rows=(), **files):
+  """Writes results.jsonl and other JSON lines; `__` in a name is a slash."""
+  files = {'results': rows, **files}
+  for name, lines in files.items():
+    path = workdir / (name.replace('__', '/') + '.jsonl')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = ''.join(json.dumps(line, ensure_ascii=False) + '\n' for line in lines)
+    path.write_text(text, encoding='utf-8')
+  return workdir
+
+
+class Page(html.parser.HTMLParser):
+  """What a browser would make of a page: text, scripts and attributes."""
+
+  def __init__(self, path):
+    super().__init__()
+    self.open, self.text, self.scripts, self.tags, self.attributes = [], [], [], [], []
+    self.feed(path.read_text(encoding='utf-8'))
+    self.close()
+
+  def handle_starttag(self, tag, attributes):
+    """Notes the element; scripts with their attributes."""
+    self.tags.append(tag)
+    self.attributes += attributes
+    if tag == 'script':
+      self.scripts.append([dict(attributes), ''])
+    if tag not in VOID:
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    """Every end belongs to the element that was opened last."""
+    assert self.open.pop() == tag
+
+  def handle_data(self, data):
+    """Keeps scripts apart from what can be read."""
+    if self.open and self.open[-1] == 'script':
+      self.scripts[-1][1] += data
+    elif self.open and self.open[-1] != 'style':
+      self.text.append(data)
+
+  @property
+  def words(self):
+    """The text with single spaces."""
+    return ' '.join(' '.join(self.text).split())
+
+
+def test_gather_puts_the_best_first_and_keeps_sections_apart():
+  """One result a policy, sorted by EM within its task and target."""
+  rows = [*ROWS, row('random', 0.9, target='full'), row('random', 0.5, task='other')]
+  results = summary.gather(rows, 'test')
+  first, second, third = summary.sections(results).items()
+  assert first[0] == ('civics', 'spans', 'tiny')
+  names = [r.policy for r in first[1]]
+  assert names == ['oracle', 'learned', 'random', 'random_span', 'none']
+  assert first[1][2].em == (0.2, 0.4)
+  assert second[0] == ('civics', 'full', 'tiny')
+  assert third[0] == ('other', 'spans', 'tiny')
+  assert summary.gather(rows, 'validation') == []
+  assert summary.best(first[1]).policy == 'learned'  # an upper bound does not compete
+
+
+def test_compare_uses_the_better_random_and_the_shared_seeds():
+  """(learned - random) / (oracle - random) on seeds 0 and 1, not on seed 2."""
+  rows = [*ROWS, row('oracle', 0.0, seed=2), row('learned', 0.0, seed=2)]
+  (found,) = summary.compare(summary.gather(rows, 'test'))
+  assert found.random_policy == 'random'
+  assert found.seeds == (0, 1)
+  assert found.share == pytest.approx((0.75 - 0.3) / (0.85 - 0.3))
+  mean, low, high = found.difference  # 0.5 and 0.4: t(1, 0.975) = 12.7062
+  assert mean == pytest.approx(0.45)
+  assert high - mean == pytest.approx(12.7062 * 0.05, rel=1e-4)
+  assert mean - low == pytest.approx(high - mean)
+
+
+@pytest.mark.parametrize('missing', ['learned', 'oracle', 'random'])
+def test_compare_says_nothing_where_a_policy_is_missing(missing):
+  """No share without all three, and none from seeds that differ."""
+  rows = [r for r in ROWS if not r['policy'].startswith(missing)]
+  assert summary.compare(summary.gather(rows, 'test')) == []
+  rows.append(row(missing, 0.5, seed=7))
+  results = summary.gather(rows, 'test')
+  assert summary.compare(results) == []
+  assert 'No task has' in finding.unfinished(results)
+
+
+@pytest.mark.parametrize(
+  ('learned', 'oracle', 'random', 'expected'),
+  [
+    (0.7, 0.8, 0.3, 'earns 80% of what the oracle gains'),
+    (0.9, 0.8, 0.3, 'earns 120%'),
+    (0.2, 0.8, 0.3, 'does not beat random'),
+    (0.5, 0.3, 0.3, 'nothing to learn'),
+  ],
+)
+def test_sentence_claims_what_the_rows_show(learned, oracle, random, expected):
+  """A policy that loses is said to lose, and one seed is said to be one."""
+  rows = [row('learned', learned), row('oracle', oracle), row('random', random)]
+  results = summary.gather(rows, 'test')
+  text = finding.sentence(*summary.compare(results), results)
+  assert expected in text
+  assert 'One seed (0)' in text
+  assert '95% interval' not in text
+
+
+def test_sentence_says_when_zero_is_not_excluded():
+  """Two seeds that disagree do not establish a difference."""
+  rows = [row(p, 0.5, seed=s) for p in ('oracle', 'random') for s in (0, 1)]
+  rows = [{**r, 'em': 0.9} if r['policy'] == 'oracle' else r for r in rows]
+  rows += [row('learned', 0.51), row('learned', 0.7, seed=1)]
+  results = summary.gather(rows, 'test')
+  text = finding.sentence(*summary.compare(results), results)
+  assert 'over 2 seeds +0.105' in text
+  assert 'which includes zero' in text
+
+
+def test_budgets_must_be_equal(tmp_path):
+  """2% more masked words is a fair comparison, 3% is announced as unfair."""
+  fair = [*ROWS, row('salient', 0.3, masked_words=5.1)]
+  assert all(b.equal for b in summary.budgets(summary.gather(fair, 'test')))
+  assert finding.cautions(fair, summary.gather(fair, 'test')) == []
+  unfair = [*ROWS, row('salient', 0.3, masked_words=5.15)]
+  text = Page(report.write(write(tmp_path, unfair))).words
+  assert 'Unequal budgets on civics: masked words range from 5.00 to 5.15' in text
+
+
+def test_cautions_name_mixed_commits_and_missing_tests(tmp_path):
+  """Rows of two commits, and validation scores, are announced."""
+  rows = [row('random', 0.2, split='validation')]
+  rows.append(row('salient', 0.2, split='validation', commit='fed4321'))
+  text = Page(report.write(write(tmp_path, rows))).words
+  assert 'different commits: abc1234, fed4321' in text
+  assert 'these are validation scores' in text
+
+
+def test_by_kind_scores_answers_by_label_and_seed():
+  """EM per kind of question, one value a seed."""
+  said = [('0', 'currency', 'the Euro'), ('0', 'currency', 'x'), ('1', 'currency', 'x')]
+  found = summary.by_kind(
+    Prediction('civics', 'random-spans', seed, label, answer, ('euro',))
+    for seed, label, answer in said
+  )
+  assert found == {'civics': {'random-spans': {'currency': (0.5, 0.0)}}}
+
+
+def test_one_row_is_enough_for_a_report(tmp_path):
+  """A run that has just begun is shown as far as it has come."""
+  path = report.write(write(tmp_path, [row('random', 0.25)]))
+  page = Page(path)
+  assert page.open == []
+  assert 'random tokens 0.250 one seed reference' in page.words
+  assert 'How the policy learned' not in page.words
+  assert 'What each policy masks' not in page.words
+  names = sorted(p.name for p in path.parent.iterdir())
+  assert names == ['em-civics.svg', 'index.html']
+  assert 'No results yet' in Page(report.write(write(tmp_path))).words
+
+
+def test_transfer_and_validation_and_majority_are_shown(tmp_path):
+  """The matrix has both tasks; validation and the majority answer have their place."""
+  rows = [
+    *ROWS,
+    row('learned', 0.6, task='geography'),
+    row('learned', 0.35, task='geography', policy_task='civics'),
+    row('learned', 0.715, split='validation'),
+  ]
+  write(tmp_path, rows)
+  study = {'tasks': {'civics': {'majority_em': {'test': 0.333}}}, 'config': HOSTILE}
+  (tmp_path / 'study.json').write_text(json.dumps(study), encoding='utf-8')
+  page = Page(report.write(tmp_path))
+  assert 'learned on civics 0.750 2 seeds 0.350 one seed' in page.words
+  assert 'learned on geography – 0.600 one seed' in page.words
+  assert 'majority answer 0.333' in page.words
+  assert '0.715' in page.words
+  assert ' '.join(HOSTILE.split()) in page.words
+  results = summary.gather(rows, 'test')
+  (moved,) = [r for r in results if r.transferred]
+  assert moved.name == 'learned on civics'
+  assert summary.transfer(results)['spans', 'tiny']
+
+
+def test_terminal_table_shows_the_winner(tmp_path):
+  """Best first, the oracle labelled, the finding below; names are not markup."""
+  rows = [row(r['policy'], r['em'], r['seed'], task='[red]x') for r in ROWS]
+  out = io.StringIO()
+  table = report.table(write(tmp_path, rows))
+  rich.console.Console(file=out, width=80).print(table)
+  lines = out.getvalue().splitlines()
+  (place,) = [i for i, line in enumerate(lines) if line.strip() == '[red]x']
+  assert 'oracle (upper bound)' in lines[place + 1]
+  assert 'learned ◀ highest' in lines[place + 2]
+  assert '0.750' in lines[place + 2]
+  assert 'learned policy earns 82%' in ' '.join(out.getvalue().split())
+
+
+def test_entry_point_writes_and_prints(tmp_path, capsys):
+  """`python -m experiments.report` prints the table and where the page is."""
+  main.main(write(tmp_path, ROWS))
+  printed = capsys.readouterr().out
+  assert 'oracle (upper bound)' in printed
+  assert str(tmp_path / 'report' / 'index.html') in printed.replace('\n', '')
+
+
+PASSAGE = {
+  'id': 'p<1>',
+  'group': HOSTILE,
+  'split': 'test',
+  'text': f'🇵🇪 Peru pays in {HOSTILE}.',
+  'tokens': [[0, 2], [3, 7], [8, 12], [12, 12], [16, 24]],
+  'asked': [[16, 24, '"kind">']],
+  'policies': {'learned': [0, 0.25, 0, 0, 0.75], '<b>mine</b>': [0.2] * 5},
+}
+
+
+def test_hostile_text_stays_text(tmp_path):
+  """Names, passages and answers are inert, in the page and in its data."""
+  names = {'task': HOSTILE, 'config': HOSTILE, 'commit': HOSTILE, 'base': HOSTILE}
+  rows = [row(HOSTILE, 0.5) | names, row('random', 0.2) | names]
+  path = report.write(write(tmp_path, rows, masks=[PASSAGE]))
+  page = Page(path)
+  assert page.open == []
+  data, script = page.scripts
+  assert data[0] == {'type': 'application/json', 'id': 'viewer-data'}
+  assert script[0] == {}
+  assert '<' not in data[1]
+  (passage,) = json.loads(data[1])
+  assert ''.join(text for text, _, _ in passage['pieces']) == PASSAGE['text']
+  assert PASSAGE['text'] in ''.join(page.text)  # readable without the script too
+  assert not {'i', 'textarea'} & set(page.tags)
+
+
+def test_page_is_self_contained_and_runs_only_its_script(tmp_path):
+  """Nothing is fetched, and the policy allows one script by its hash."""
+  path = report.write(write(tmp_path, ROWS, masks=[PASSAGE]))
+  page = Page(path)
+  for name, value in page.attributes:
+    assert not name.startswith('on'), (name, value)
+    if name in ('src', 'href', 'xlink:href'):
+      assert value.startswith('#'), (name, value)
+  ids = [value for name, value in page.attributes if name == 'id']
+  assert len(ids) == len(set(ids))
+  digest = hashlib.sha256(page.scripts[-1][1].encode()).digest()
+  policy = f"script-src 'sha256-{base64.b64encode(digest).decode()}'"
+  assert any(policy in value for name, value in page.attributes if name == 'content')
+
+
+def test_pieces_mark_tokens_and_asked_spans():
+  """Cuts are at tokens; a token of no width is left out; the text comes back."""
+  found = viewer.pieces(PASSAGE)
+  assert ''.join(text for text, _, _ in found) == PASSAGE['text']
+  assert [t for _, t, _ in found if t >= 0] == [0, 1, 2, 4]
+  assert [text for text, _, asked in found if asked == 0] == ['<script>']
+
+
+def test_failure_leaves_the_old_report(tmp_path):
+  """A bad line is named by file and number and nothing is overwritten."""
+  path = report.write(write(tmp_path, ROWS))
+  before = {p.name: p.read_bytes() for p in path.parent.iterdir()}
+  results = tmp_path / 'results.jsonl'
+  results.write_text(results.read_text() + '{"em": \n')
+  with pytest.raises(InputError, match=r'results\.jsonl:10: not JSON'):
+    report.write(tmp_path)
+  assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
+  assert report.write(write(tmp_path, ROWS)) == path
+  assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
+
+
+def test_bad_records_are_named(tmp_path):
+  """What cannot be used says where it is and what is wrong."""
+  incomplete = row('random', 0.2)
+  del incomplete['commit']
+  with pytest.raises(InputError, match=r'results\.jsonl:2: missing commit'):
+    records.rows(write(tmp_path, [ROWS[0], incomplete]))
+  with pytest.raises(InputError, match=r'results\.jsonl:1: em must lie in \[0, 1\]'):
+    records.rows(write(tmp_path, [row('random', None)]))
+  short = PASSAGE | {'policies': {'random': [0.5]}}
+  with pytest.raises(InputError, match=r"masks\.jsonl:1: policy 'random' needs one"):
+    records.passages(write(tmp_path, masks=[short]))
+  with pytest.raises(InputError, match='no work directory'):
+    report.write(tmp_path / 'nowhere')
+  assert not (tmp_path / 'nowhere').exists()
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path):
+  """The report of a running study skips the unfinished last line; a rerun counts."""
+  write(tmp_path, [row('random', 0.2), row('random', 0.3)])
+  path = tmp_path / 'results.jsonl'
+  path.write_text(path.read_text() + '{"task": "ci')
+  (found,) = records.rows(tmp_path)
+  assert found['em'] == 0.3
+
+
+def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
+  """Any folder of policies is a line; shared pre-training is shown by task."""
+  rows = [row('random', 0.2), row('random', 0.2, task='geography'), ROWS[6]]
+  asked = [{'step': s, 'asked_share': 0.1 * s, 'outer_loss': 2.0} for s in (0, 2)]
+  loss = [{'step': s, 'loss': 3.0 - s} for s in (0, 1, 2)]
+  write(
+    tmp_path,
+    rows,
+    **{
+      'policies__learned-civics-J1__0__history': asked,
+      'policies__learned-civics-J1__1__history': asked,
+      'base__0__history': loss,
+      'pretrain__random-spans__0__history': loss,
+      'finetune__civics__learned-civics-spans__0__history': [
+        {'step': 0, 'loss': 1.0, 'validation_em': math.nan}
+      ],
+    },
+  )
+  results = summary.gather(rows, 'test')
+  panels = curves.panels(records.histories(tmp_path), results)
+  assert [(p.title, p.metric, list(p.lines)) for p in panels] == [
+    ('Base model', 'loss', ['']),
+    ('Policy learning', 'asked_share', ['learned-civics-J1']),
+    ('Policy learning', 'outer_loss', ['learned-civics-J1']),
+    ('Intermediate pre-training, civics', 'loss', ['random tokens']),
+    ('Intermediate pre-training, geography', 'loss', ['random tokens']),
+    ('Fine-tuning, civics', 'loss', ['learned']),
+  ]
+  assert len(panels[1].lines['learned-civics-J1']) == 2
+  path = report.write(tmp_path)
+  assert (path.parent / 'policy-learning-asked_share.svg').exists()
+  assert 'How the policy learned' in Page(path).words
+
+
+def test_curves_are_averaged_and_thinned():
+  """Seeds are averaged where all have a value; long curves become block means."""
+  seeds = [[(0, 1.0), (1, 2.0), (2, 9.0)], [(0, 3.0), (1, 4.0)]]
+  assert curves.mean(seeds) == [(0, 2.0), (1, 3.0)]
+  thin = curves.thin([(i, float(i % 2)) for i in range(160)])
+  assert len(thin) == 80
+  assert thin[0] == (0.5, 0.5)
+  history = History('base', (), '0', ({'step': 1, 'loss': None},))
+  assert curves.panels([history], []) == []
+
+
+def test_spread_moves_labels_apart():
+  """Labels keep their order and distance and stay below the top."""
+  assert figures.spread([0.1, 0.5], 0.1, 1.0) == [0.1, 0.5]
+  assert figures.spread([0.1, 0.1, 0.15], 0.1, 1.0) == pytest.approx([0.1, 0.2, 0.3])
+  assert figures.spread([0.9, 0.95, 1.0], 0.1, 1.0) == pytest.approx([0.8, 0.9, 1.0])

@@ -1,0 +1,211 @@
+"""A study end to end: the plan, the files, bad input, and being killed."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import pytest
+
+from experiments import app, finetune, learn_policy, prepare_corpus, pretrain
+from experiments import study as experiment
+from masklearn import files
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = (
+  '--config=configs/world.py:smoke',
+  '--config.corpus.name=people',
+  '--config.corpus.size=12',
+  '--config.task.names=habits',
+  '--config.policy.names=none,random_span,learned,oracle',
+  '--config.task.size=12',
+  '--config.corpus.vocabulary=300',
+  '--config.corpus.longest=250',
+)
+
+
+def run_here(capsys, workdir, *more):
+  """Runs the study in this process; its exit code and what it printed."""
+  with pytest.raises(SystemExit) as end:
+    app.run(experiment.main, ['study', *SMALL, f'--workdir={workdir}', *more])
+  return end.value.code, capsys.readouterr()
+
+
+def results(workdir):
+  """The rows of a study without what depends on the clock or on an edited tree."""
+  rows = files.read_jsonl(workdir / 'results.jsonl')
+  clock = ('seconds', 'learning_seconds', 'commit')
+  return [{k: v for k, v in row.items() if k not in clock} for row in rows]
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A work directory of a study that was never interrupted."""
+  workdir = tmp_path_factory.mktemp('study') / 'whole'
+  with pytest.raises(SystemExit) as end:
+    app.run(experiment.main, ['study', *SMALL, f'--workdir={workdir}'])
+  assert end.value.code == 0
+  return workdir
+
+
+def test_results_have_a_row_for_each_policy_and_split(finished):
+  """With the keys that scripts depend on, and equal budgets."""
+  rows = results(finished)
+  assert {(r['policy'], r['split']) for r in rows} == {
+    (policy, split)
+    for policy in ('none', 'random_span', 'learned', 'oracle')
+    for split in ('validation', 'test')
+  }  # fmt: skip
+  words = {r['masked_words'] for r in rows if r['policy'] != 'none'}
+  assert max(words) <= 1.02 * min(words)
+  by_policy = {r['policy']: r for r in rows}
+  assert by_policy['none']['policy_task'] is None
+  assert by_policy['learned']['policy_task'] == 'habits'
+  keys = ('task', 'target', 'base', 'seed', 'em', 'f1', 'n', 'updates', 'config')
+  assert all(key in row for row in rows for key in keys)
+  predictions = finished / 'finetune' / 'habits' / 'learned-habits-spans' / '0'
+  assert len(files.read_jsonl(predictions / 'predictions.jsonl')) == rows[1]['n']
+
+
+def test_report_shows_the_study(finished):
+  """The page names every policy and the masks hold all of them."""
+  page = (finished / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'learned' in page
+  masks = files.read_jsonl(finished / 'masks.jsonl')
+  assert {m['split'] for m in masks} == {'train', 'validation', 'test'}
+  for mask in masks:
+    assert set(mask['policies']) == {'random_span', 'learned', 'oracle'}
+    assert {len(p) for p in mask['policies'].values()} == {len(mask['tokens'])}
+
+
+def test_running_again_changes_nothing(finished, capsys):
+  """All stages are done: the same rows, and no stage is trained."""
+  before = (finished / 'results.jsonl').read_bytes()
+  code, printed = run_here(capsys, finished)
+  assert code == 0
+  assert (finished / 'results.jsonl').read_bytes() == before
+  assert 'nothing to do' in printed.err
+
+
+@pytest.mark.parametrize('stage', [prepare_corpus, learn_policy, pretrain, finetune])
+def test_each_stage_of_a_finished_study_has_nothing_to_do(finished, capsys, stage):
+  """Alone it says so as well, and leaves every result as it was."""
+  before = (finished / 'results.jsonl').read_bytes()
+  with pytest.raises(SystemExit) as end:
+    app.run(stage.main, ['stage', *SMALL, f'--workdir={finished}'])
+  assert end.value.code == 0
+  assert 'nothing to do' in capsys.readouterr().err
+  assert (finished / 'results.jsonl').read_bytes() == before
+
+
+def test_a_stage_alone_goes_no_further(tmp_path, capsys):
+  """The corpus is made once; the second call says that it is there."""
+  for said in (False, True):
+    with pytest.raises(SystemExit) as end:
+      app.run(prepare_corpus.main, ['stage', *SMALL, f'--workdir={tmp_path / "new"}'])
+    assert end.value.code == 0
+    assert ('nothing to do' in capsys.readouterr().err) == said
+  assert sorted(p.name for p in (tmp_path / 'new').iterdir()) == [
+    'config.json',
+    'corpus',
+  ]
+
+
+def test_another_config_does_not_touch_the_directory(finished, capsys):
+  """Exit code 2, a line that names the key, and every file as it was."""
+  before = {p: p.stat().st_mtime_ns for p in finished.rglob('*')}
+  code, printed = run_here(capsys, finished, '--config.pretrain.updates=3')
+  assert code == 2
+  assert 'pretrain.updates is 2 there and 3 here' in printed.err
+  assert before == {p: p.stat().st_mtime_ns for p in finished.rglob('*')}
+
+
+@pytest.mark.parametrize(
+  ('flag', 'message'),
+  [
+    ('--config.policy.names=none,learnd', 'learned'),
+    ('--config.task.names=habit', 'habits'),
+    ('--config.corpus.name=peple', 'people'),
+    ('--config.finetune.updats=3', 'finetune.updates'),
+    ('--config.corpus.name=jsonl', 'path'),
+  ],
+)
+def test_wrong_names_list_the_nearest(tmp_path, capsys, flag, message):
+  """Exit code 2 and one line, before anything is trained."""
+  code, printed = run_here(capsys, tmp_path / 'new', flag)
+  assert code == 2
+  assert message in printed.err
+  assert printed.err.startswith('error: ')
+  assert not (tmp_path / 'new' / 'base').exists()
+
+
+def test_a_directory_of_somebody_else_is_left_alone(tmp_path, capsys):
+  """Files that no study made are not mixed with a study's."""
+  (tmp_path / 'thesis.tex').write_text('x')
+  code, printed = run_here(capsys, tmp_path)
+  assert code == 2
+  assert 'no config.json' in printed.err
+  assert [p.name for p in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_bad_records_are_reported_and_an_empty_corpus_refused(tmp_path, capsys):
+  """By file and line; with nothing usable, exit code 2."""
+  bad = tmp_path / 'bad.jsonl'
+  bad.write_text('{"id": "1"}\nnot json\n{"text": "ab", "spans": [[0, 9]]}\n')
+  flags = ('--config.corpus.name=jsonl', f'--config.corpus.path={bad}')
+  code, printed = run_here(capsys, tmp_path / 'new', *flags)
+  assert code == 2
+  assert 'bad.jsonl' in printed.err
+  assert '3' in printed.err
+
+
+def results_after_kill(workdir, cache, pattern):
+  """Starts the study in a process of its own and kills it at a new `pattern`."""
+  there = set(workdir.glob(pattern))
+  process = start(workdir, cache)
+  deadline = time.monotonic() + 600
+  while there >= set(workdir.glob(pattern)):
+    assert process.poll() is None, process.stderr.read()
+    assert time.monotonic() < deadline
+    time.sleep(0.002)
+  os.kill(process.pid, signal.SIGKILL)
+  process.wait()
+  process.stderr.close()
+  assert not (workdir / 'study.json').exists()
+
+
+def start(workdir, cache):
+  """The study as a user starts it, with compiled programs kept for the next start."""
+  environment = os.environ | {
+    'JAX_COMPILATION_CACHE_DIR': str(cache),
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
+    'PYTHONPATH': str(ROOT),
+  }
+  return subprocess.Popen(
+    [sys.executable, '-m', 'experiments.study', *SMALL, f'--workdir={workdir}'],
+    cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+  )  # fmt: skip
+
+
+def test_killed_anywhere_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
+  """`kill -9` in policy learning, in a save and in evaluation, one after the other."""
+  cache = pathlib.Path(jax.config.jax_compilation_cache_dir or tmp_path / 'cache')
+  workdir = tmp_path / 'killed'
+  for pattern in (
+    'base/*/checkpoints/*tmp*',
+    'policies/learned-*/*/checkpoints/1',
+    'finetune/*/*/*/predictions.jsonl',
+  ):
+    results_after_kill(workdir, cache, pattern)
+  process = start(workdir, cache)
+  _, errors = process.communicate(timeout=600)
+  assert process.returncode == 0, errors
+  assert results(workdir) == results(finished)
+  for path in workdir.rglob('*'):
+    assert 'partial' not in path.name
+    if path.suffix == '.json':
+      json.loads(path.read_text())

@@ -1,0 +1,99 @@
+"""Tokens know their characters; words, sentences and salient spans are found."""
+
+import pytest
+
+from masklearn import text
+from masklearn.types import InputError, Passage
+
+TEXTS = [
+  "The capital of Côte d'Ivoire is Yamoussoukro. Euros are not paid there.",
+  'St. John\'s is in Antigua and Barbuda. On 6 August 1825 it had 3,450.5 "km".',
+]
+
+
+@pytest.fixture(scope='module')
+def tokenizer():
+  """A byte-level BPE of the texts above."""
+  return text.train_tokenizer(TEXTS * 5, 330)
+
+
+def test_offsets_cover_the_text(tokenizer):
+  """Every character but spaces belongs to a token, whose text decodes to it."""
+  for body in TEXTS:
+    encoding = tokenizer.encode(body)
+    covered = {i for a, b in encoding.offsets for i in range(a, b)}
+    assert covered == {i for i, c in enumerate(body) if c != ' '}
+    assert tokenizer.decode(encoding.ids) == body
+
+
+def test_a_word_is_the_same_token_wherever_it_stands(tokenizer):
+  """An answer has the ids that its span has within a passage."""
+  inside = tokenizer.encode(TEXTS[0])
+  answer = tokenizer.encode('Yamoussoukro').ids
+  start = TEXTS[0].index('Yamoussoukro')
+  end = start + len('Yamoussoukro')
+  span = [i for i, (a, _) in zip(*inside, strict=True) if start <= a < end]
+  assert span == answer
+
+
+def test_tokenizer_survives_its_file(tokenizer, tmp_path):
+  """What is saved reads back with the same ids, from the file or its directory."""
+  tokenizer.save(tmp_path / 'tokenizer.json')
+  for path in (tmp_path, tmp_path / 'tokenizer.json'):
+    loaded = text.load_tokenizer(path)
+    assert loaded.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
+    assert loaded.specials == tokenizer.specials == (0, 1, 2, 4)
+
+
+def test_tokenizer_needs_the_special_tokens(tmp_path):
+  """One without <mask> is refused by name."""
+  import tokenizers
+
+  tokens = {'<s>': 0, '<pad>': 1, '</s>': 2}
+  backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(tokens, unk_token='<s>'))
+  backend.save(str(tmp_path / 'tokenizer.json'))
+  with pytest.raises(InputError, match='<mask>'):
+    text.load_tokenizer(tmp_path)
+
+
+def test_small_vocabulary_is_refused():
+  """A byte-level vocabulary holds at least all bytes and special tokens."""
+  with pytest.raises(InputError, match='size=100'):
+    text.train_tokenizer(TEXTS, 100)
+
+
+def test_words_keep_inner_marks():
+  """Apostrophes, hyphens and points inside a word do not cut it."""
+  body = "N'Djamena, Port-au-Prince (U.S.) paid 3,450.5 km."
+  found = [body[a:b] for a, b in text.words(body)]
+  assert found == [
+    "N'Djamena", ',', 'Port-au-Prince', '(', 'U.S', '.', ')', 'paid', '3,450.5',
+    'km', '.',
+  ]  # fmt: skip
+
+
+def test_sentences_do_not_end_at_abbreviations():
+  """`St.` is followed by a capital and still ends nothing."""
+  body = TEXTS[1]
+  assert [body[a:b] for a, b in text.sentences(body)] == [
+    "St. John's is in Antigua and Barbuda.",
+    'On 6 August 1825 it had 3,450.5 "km".',
+  ]
+
+
+def test_salient_spans_by_rules():
+  """Names, dates and numbers; a lone first word only if it is a name elsewhere."""
+  found = [
+    [(body[s.start : s.end], s.label) for s in text.salient_by_rules(Passage('', body))]
+    for body in TEXTS
+  ]
+  assert found[0] == [("Côte d'Ivoire", 'NAME'), ('Yamoussoukro', 'NAME')]
+  assert found[1] == [
+    ('St. John', 'NAME'),
+    ('Antigua', 'NAME'),
+    ('Barbuda', 'NAME'),
+    ('6 August 1825', 'DATE'),
+    ('3,450.5', 'NUMBER'),
+  ]
+  again = Passage('', 'Paris is large. They love Paris.')
+  assert [s.start for s in text.salient_by_rules(again)] == [0, 26]

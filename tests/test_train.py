@@ -1,0 +1,146 @@
+"""One loop for every stage: resume equals uninterrupted, the best state is kept."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from masklearn import checkpoint, files, steps, train
+from masklearn.progress import Progress
+
+TX = optax.adamw(0.1)
+
+
+def noisy_loss(params, key, batch):
+  """A loss whose gradient depends on the key, the batch and the parameters."""
+  noise = jax.random.normal(key, params['w'].shape)
+  loss = ((params['w'] * batch - 1) ** 2).mean() + (noise * params['w']).mean()
+  return loss, {'sum': batch.sum()}
+
+
+STEP = jax.jit(steps.make_step(noisy_loss, TX), donate_argnums=0)
+
+
+def run(directory, count, progress=None, **more):
+  """Trains two weights for `count` steps."""
+  state = steps.init_state({'w': jnp.array([0.5, -2.0])}, TX)
+  return train.run(
+    STEP,
+    state,
+    lambda i: jnp.array([i % 3, 1.0]),
+    jax.random.key(0),
+    directory,
+    steps=count,
+    name='test',
+    progress=progress or Progress(),
+    save_every=4,
+    log_every=3,
+    **more,
+  )
+
+
+def validate(state):
+  """Highest near a value that training passes and leaves."""
+  return {'score': -abs(float(state.params['w'][0]) - 0.6), 'w': 0.0}
+
+
+class StopAfter:
+  """In place of a progress's event: set once it was asked for so many times."""
+
+  def __init__(self, steps):
+    self.left = steps
+
+  def is_set(self):
+    """Is asked once a step."""
+    self.left -= 1
+    return self.left < 0
+
+
+@pytest.mark.parametrize('steps_before', [2, 5, 8])
+def test_resume_equals_uninterrupted(tmp_path, steps_before):
+  """Stopped anywhere and run again: the same state, best state and history."""
+  whole = run(tmp_path / 'whole', 10, validate=validate, validate_every=5)
+  progress = Progress()
+  progress.stop = StopAfter(steps_before)
+  with pytest.raises(KeyboardInterrupt):
+    run(tmp_path / 'cut', 10, progress, validate=validate, validate_every=5)
+  resumed = run(tmp_path / 'cut', 10, validate=validate, validate_every=5)
+  jax.tree.map(np.testing.assert_array_equal, whole.state, resumed.state)
+  assert whole.history == resumed.history
+  assert whole.score == resumed.score
+  lines = files.read_jsonl(tmp_path / 'cut' / 'history.jsonl')
+  assert lines == whole.history
+
+
+def test_history_has_the_mean_of_each_window(tmp_path):
+  """A line for every third step, every checkpoint and the last step."""
+  result = run(tmp_path, 10)
+  assert [row['step'] for row in result.history] == [3, 4, 6, 8, 9, 10]
+  sums = [1 + i % 3 for i in range(10)]
+  assert result.history[0]['sum'] == pytest.approx(np.mean(sums[:3]))
+  assert result.history[1]['sum'] == pytest.approx(sums[3])
+  events = list((tmp_path / 'tensorboard').iterdir())
+  assert events
+
+
+def test_the_best_state_is_that_of_the_highest_score(tmp_path):
+  """Later states with lower scores do not replace it."""
+  scores = iter([0.0, 3.0, 1.0, 2.0])
+  seen = []
+
+  def check(state):
+    seen.append(jax.tree.map(np.array, state.params))
+    return {'score': next(scores)}
+
+  result = run(tmp_path, 6, validate=check, validate_every=2)
+  assert result.score == 3.0
+  assert int(result.state.step) == 2
+  jax.tree.map(np.testing.assert_array_equal, result.state.params, seen[1])
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
+  """It names the stage and the step."""
+  bad = jax.jit(
+    steps.make_step(lambda p, k, b: (p['w'].sum() * jnp.nan, {}), optax.sgd(1.0))
+  )
+  state = steps.init_state({'w': jnp.ones(2)}, optax.sgd(1.0))
+  with pytest.raises(FloatingPointError, match='stage is nan at step 3'):
+    train.run(
+      bad,
+      state,
+      lambda i: jnp.zeros(1),
+      jax.random.key(0),
+      tmp_path,
+      steps=5,
+      name='stage',
+      progress=Progress(),
+      save_every=9,
+      log_every=3,
+    )
+
+
+def test_what_an_interrupted_save_left_is_gone_before_anything_else(tmp_path):
+  """The next save of that step, and a listing, never meet it."""
+  tree = {'a': np.ones((2, 3), np.float32)}
+  left = tmp_path / '1.orbax-checkpoint-tmp' / 'default'
+  left.mkdir(parents=True)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert not left.parent.exists()
+    checkpoints.save(1, tree)
+    assert checkpoints.latest == 1
+
+
+def test_checkpoints_keep_dtypes_and_the_newest(tmp_path):
+  """What is restored is bit for bit what was saved last."""
+  tree = {'a': jnp.arange(3, dtype=jnp.int32), 'b': (jnp.float32(0.1),)}
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.latest is None
+    checkpoints.save(1, jax.tree.map(np.zeros_like, tree))
+    checkpoints.save(5, tree)
+    assert checkpoints.latest == 5
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    got = checkpoints.restore(tree)
+  for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(got), strict=True):
+    assert np.asarray(a).dtype == np.asarray(b).dtype
+    np.testing.assert_array_equal(a, b)
