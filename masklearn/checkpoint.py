@@ -3,9 +3,15 @@
 import os
 import pathlib
 import shutil
+import threading
 
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
+
+# Orbax numbers operations by a counter of the whole process, and one that is under
+# way asks for the number again: of two at a time, from stages side by side, each may
+# wait for the other's signal until it times out.
+_TURN = threading.RLock()
 
 
 class Checkpoints:
@@ -22,11 +28,13 @@ class Checkpoints:
     # while it lists the directory and while the next save of that step begins.
     for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
       shutil.rmtree(unfinished)
-    self._checkpointer = ocp.training.Checkpointer(
-      path,
-      preservation_policy=ocp.training.preservation_policies.LatestN(1),
-      save_decision_policy=ocp.training.save_decision_policies.AnySavePolicy([]),
-    )
+    training = ocp.training
+    with _TURN:
+      self._checkpointer = training.Checkpointer(
+        path,
+        preservation_policy=training.preservation_policies.LatestN(1),
+        save_decision_policy=training.save_decision_policies.AnySavePolicy([]),
+      )
 
   @property
   def latest(self) -> int | None:
@@ -36,18 +44,21 @@ class Checkpoints:
 
   def save(self, step: int, tree) -> None:
     """Writes `tree` as the checkpoint of `step`, unless it is there already."""
-    if step != self.latest:
-      self._checkpointer.save(step, tree, force=True)
+    with _TURN:  # until it is on disk
+      if step != self.latest:
+        self._checkpointer.save(step, tree, force=True)
 
   def restore(self, like):
     """The newest checkpoint, with the structure, shapes and dtypes of `like`."""
-    return self._checkpointer.load(None, _abstract(like))
+    with _TURN:
+      return self._checkpointer.load(None, _abstract(like))
 
   def __enter__(self):
     return self
 
   def __exit__(self, *exception):
-    self._checkpointer.close()
+    with _TURN:
+      self._checkpointer.close()
 
 
 def save(path: str | os.PathLike, tree) -> None:

@@ -1,5 +1,8 @@
 """One loop for every stage: resume equals uninterrupted, the best state is kept."""
 
+import time
+from concurrent import futures
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,6 +132,28 @@ def test_what_an_interrupted_save_left_is_gone_before_anything_else(tmp_path):
     assert not left.parent.exists()
     checkpoints.save(1, tree)
     assert checkpoints.latest == 1
+
+
+def test_stages_side_by_side_save_one_after_the_other(tmp_path, monkeypatch):
+  """Orbax takes two saves at a time for one, and waits for the wrong one."""
+  real, inside, most = checkpoint.ocp.training.Checkpointer.save, [], []
+
+  def watched(*arguments, **more):
+    inside.append(1)
+    most.append(len(inside))
+    time.sleep(0.05)
+    saved = real(*arguments, **more)
+    inside.pop()
+    return saved
+
+  monkeypatch.setattr(checkpoint.ocp.training.Checkpointer, 'save', watched)
+  trees = [{'a': jnp.full((2, 3), i, jnp.float32)} for i in range(4)]
+  with futures.ThreadPoolExecutor(len(trees)) as pool:
+    paths = [tmp_path / str(i) for i in range(len(trees))]
+    list(pool.map(checkpoint.save, paths, trees))
+  assert most == [1] * len(trees)
+  for path, tree in zip(paths, trees, strict=True):
+    np.testing.assert_array_equal(checkpoint.restore(path, tree)['a'], tree['a'])
 
 
 def test_checkpoints_keep_dtypes_and_the_newest(tmp_path):
