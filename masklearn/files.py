@@ -11,7 +11,8 @@ def write_text(path: str | os.PathLike, text: str) -> None:
   """Writes beside `path`, then renames: a reader sees the old file or the new."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+  # One name: what a killed process left half written, the next one writes over.
+  partial = path.with_name(f'{path.name}.partial')
   partial.write_text(text, encoding='utf-8')
   os.replace(partial, path)
 

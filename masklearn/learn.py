@@ -167,8 +167,10 @@ def learn_policy(
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
     seen = evaluate.hidden(policy, state.params, key_probe, probe, draws=8)
+    outer = float(outer_loss(state.params, inner, checks, key_check))
     return {
-      'score': -float(outer_loss(state.params, inner, checks, key_check)),
+      'score': -outer,
+      'outer_loss': outer,
       'asked_share': seen.asked_share,
       'exact_share': seen.exact_share,
     }

@@ -350,7 +350,10 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
 def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
   """Any folder of policies is a line; shared pre-training is shown by task."""
   rows = [row('random', 0.2), row('random', 0.2, task='geography'), ROWS[6]]
-  asked = [{'step': s, 'asked_share': 0.1 * s, 'outer_loss': 2.0} for s in (0, 2)]
+  asked = [
+    {'step': s, 'validation_asked_share': 0.1 * s, 'validation_outer_loss': 2.0}
+    for s in (0, 2)
+  ]
   loss = [{'step': s, 'loss': 3.0 - s} for s in (0, 1, 2)]
   write(
     tmp_path,
@@ -369,15 +372,15 @@ def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
   panels = curves.panels(records.histories(tmp_path), results)
   assert [(p.title, p.metric, list(p.lines)) for p in panels] == [
     ('Base model', 'loss', ['']),
-    ('Policy learning', 'asked_share', ['learned-civics-J1']),
-    ('Policy learning', 'outer_loss', ['learned-civics-J1']),
+    ('Policy learning', 'validation_asked_share', ['learned-civics-J1']),
+    ('Policy learning', 'validation_outer_loss', ['learned-civics-J1']),
     ('Intermediate pre-training, civics', 'loss', ['random tokens']),
     ('Intermediate pre-training, geography', 'loss', ['random tokens']),
     ('Fine-tuning, civics', 'loss', ['learned']),
   ]
   assert len(panels[1].lines['learned-civics-J1']) == 2
   path = report.write(tmp_path)
-  assert (path.parent / 'policy-learning-asked_share.svg').exists()
+  assert (path.parent / 'policy-learning-validation_asked_share.svg').exists()
   assert 'How the policy learned' in Page(path).words
 
 

@@ -14,6 +14,7 @@ import pytest
 from experiments import app, finetune, learn_policy, prepare_corpus, pretrain
 from experiments import study as experiment
 from masklearn import files
+from masklearn.report import curves
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = (
@@ -72,9 +73,11 @@ def test_results_have_a_row_for_each_policy_and_split(finished):
 
 
 def test_report_shows_the_study(finished):
-  """The page names every policy and the masks hold all of them."""
+  """The page names every policy, the masks hold all, and each metric has a figure."""
   page = (finished / 'report' / 'index.html').read_text(encoding='utf-8')
   assert 'learned' in page
+  for metric in curves.METRICS.values():
+    assert metric in page
   masks = files.read_jsonl(finished / 'masks.jsonl')
   assert {m['split'] for m in masks} == {'train', 'validation', 'test'}
   for mask in masks:

@@ -14,14 +14,14 @@ STAGES = {
   'pretrain': 'Intermediate pre-training',
   'finetune': 'Fine-tuning',
 }
-AIMS = ('asked_share', 'exact_share')  # what the policy should find by itself
+# What the policy should find by itself, on passages that it does not learn from.
+AIMS = ('validation_asked_share', 'validation_exact_share')
 METRICS = {
-  'asked_share': 'share of the mask on asked spans',
-  'exact_share': 'share of masks that are an asked span',
-  'outer_loss': 'outer loss',
+  'validation_asked_share': 'share of the mask on asked spans',
+  'validation_exact_share': 'share of masks that are an asked span',
+  'validation_outer_loss': 'outer loss, validation',
   'loss': 'training loss',
   'validation_loss': 'validation loss',
-  'validation_em': 'validation exact match',
 }
 _POINTS = 80  # a curve's longest list: more is noise at the size of a panel
 
