@@ -363,22 +363,28 @@ def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
       'policies__learned-civics-J1__1__history': asked,
       'base__0__history': loss,
       'pretrain__random-spans__0__history': loss,
-      'finetune__civics__learned-civics-spans__0__history': [
-        {'step': 0, 'loss': 1.0, 'validation_em': math.nan}
+      'policies__learned-civics-J1__0__warmup__history': loss,
+      'finetune__civics__learned-civics-spans__0__lr-0.01__history': loss,
+      'finetune__civics__learned-civics-spans__0__lr-0.001__history': [
+        {'step': 0, 'loss': 1.0, 'validation_loss': math.nan}
       ],
     },
   )
+  chosen = tmp_path / 'finetune' / 'civics' / 'learned-civics-spans' / '0' / 'done.json'
+  chosen.write_text('{"learning_rate": 0.001}')
   results = summary.gather(rows, 'test')
   panels = curves.panels(records.histories(tmp_path), results)
   assert [(p.title, p.metric, list(p.lines)) for p in panels] == [
     ('Base model', 'loss', ['']),
     ('Policy learning', 'validation_asked_share', ['learned-civics-J1']),
     ('Policy learning', 'validation_outer_loss', ['learned-civics-J1']),
+    ('Policy learning, warmup', 'loss', ['learned-civics-J1']),
     ('Intermediate pre-training, civics', 'loss', ['random tokens']),
     ('Intermediate pre-training, geography', 'loss', ['random tokens']),
     ('Fine-tuning, civics', 'loss', ['learned']),
   ]
   assert len(panels[1].lines['learned-civics-J1']) == 2
+  assert panels[-1].lines['learned'] == [[(0, 1.0)]]
   path = report.write(tmp_path)
   assert (path.parent / 'policy-learning-validation_asked_share.svg').exists()
   assert 'How the policy learned' in Page(path).words

@@ -75,10 +75,10 @@ def _places(history: History, results: Sequence[Result]) -> list[tuple[int, str,
   """Returns (place among the sections, title, name of the line) wherever it shows."""
   stage = STAGES[history.stage]
   if history.stage == 'base':
-    return [(0, ', '.join((stage, *history.names)), '')]
-  *tasks, variant = history.names or ('',)
+    return [(0, stage, '')]
+  *tasks, variant = history.names
   if history.stage == 'policies':
-    return [(0, stage, variant)]
+    return [(0, f'{stage}, {history.part}' if history.part else stage, variant)]
   # A pre-trained model may serve several tasks: it is shown beside each task's rivals.
   places = [
     (order, f'{stage}, {finding.place(key, results)}', run.name)

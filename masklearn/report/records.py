@@ -5,8 +5,11 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+from masklearn import files
 from masklearn.types import InputError
 
+# Stage -> how many folders name one of its runs, above the seed.
+NAMES = {'base': 0, 'policies': 1, 'pretrain': 1, 'finetune': 2}
 RUN_KEYS = ('policy', 'policy_task', 'target', 'base')  # with task, seed and split
 ROW_KEYS = (
   'task',
@@ -29,12 +32,13 @@ ROW_KEYS = (
 
 @dataclasses.dataclass(frozen=True)
 class History:
-  """What a stage logged in one folder: `WORKDIR/stage/*names/seed/history.jsonl`."""
+  """What a stage logged in `WORKDIR/stage/*names/seed[/part]/history.jsonl`."""
 
   stage: str
   names: tuple[str, ...]
   seed: str
   points: tuple[dict, ...]
+  part: str = ''  # of a stage with several loops: its warm-up, or a learning rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,17 +78,27 @@ def study(workdir: pathlib.Path) -> dict:
 
 
 def histories(workdir: pathlib.Path) -> list[History]:
-  """Returns every logged history, in the order of the stages."""
+  """Returns the logged histories, in the order of the stages.
+
+  Of the learning rates that a finished fine-tuning has tried, the chosen one alone.
+  """
   found = []
-  for stage in ('base', 'policies', 'pretrain', 'finetune'):
+  for stage, depth in NAMES.items():
     for path in sorted((workdir / stage).rglob('history.jsonl')):
-      *names, seed = path.parent.relative_to(workdir).parts[1:] or ['']
+      folders = path.parent.relative_to(workdir / stage).parts
+      if len(folders) <= depth:
+        continue  # of nothing that a study makes
+      names, seed, part = (
+        folders[:depth],
+        folders[depth],
+        '/'.join(folders[depth + 1 :]),
+      )
       points = []
       for number, point in _lines(path):
         _require(path, number, point, ('step',))
         points.append(point)
-      if points:
-        found.append(History(stage, tuple(names), seed, tuple(points)))
+      if points and not _rejected(path.parents[1], part):
+        found.append(History(stage, names, seed, tuple(points), part))
   return found
 
 
@@ -122,6 +136,13 @@ def passages(workdir: pathlib.Path) -> list[dict]:
 def variant(policy: str, policy_task: str | None, target: str) -> str:
   """Returns the name of the folder of a run, e.g. `learned-civics-spans`."""
   return '-'.join(name for name in (policy, policy_task, target) if name)
+
+
+def _rejected(run: pathlib.Path, part: str) -> bool:
+  """Returns whether `part` is a learning rate that a finished run did not choose."""
+  if not part.startswith('lr-') or not (run / 'done.json').exists():
+    return False
+  return part != f'lr-{files.read_json(run / "done.json")["learning_rate"]:g}'
 
 
 def _lines(path: pathlib.Path) -> list[tuple[int, dict]]:
