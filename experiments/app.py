@@ -1,6 +1,5 @@
 """Turns a command line into the call of a main, and a mistake into one line."""
 
-import ctypes
 import difflib
 import importlib.util
 import inspect
@@ -11,6 +10,7 @@ import sys
 from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
+from masklearn import memory
 from masklearn.types import InputError
 
 
@@ -31,7 +31,7 @@ def run(main, argv=None):
       user's input cannot be used, 130 after an interrupt.
   """
   logging.set_verbosity(logging.WARNING)
-  _keep_memory()
+  memory.keep()
   try:
     arguments = _parse(main, sys.argv if argv is None else argv)
     if arguments is None:
@@ -45,19 +45,6 @@ def run(main, argv=None):
     print('interrupted: the same command continues from here', file=sys.stderr)
     sys.exit(130)
   sys.exit(0)
-
-
-def _keep_memory():
-  """Lets glibc keep what is freed, where it is glibc.
-
-  On CPU, XLA asks for the temporaries of every call anew. Given back and fetched
-  again, page by page, they take about a third of the time of a small model's step.
-  """
-  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-  if mallopt is not None:
-    mallopt(-8, 4)  # M_ARENA_MAX: one would be fought over by stages side by side
-    mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
-    mallopt(-1, 2**28)  # M_TRIM_THRESHOLD: compiling takes far more than steps keep
 
 
 def _parse(main, argv):

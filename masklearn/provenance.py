@@ -41,6 +41,14 @@ def claim(workdir: str | os.PathLike, config) -> None:
     files.write_json(path, json.loads(config.to_json()))
 
 
+def disclaim(workdir: str | os.PathLike) -> None:
+  """Takes config.json back where nothing was made with it, so that it binds nobody."""
+  workdir = pathlib.Path(workdir)
+  if [path.name for path in workdir.iterdir()] == ['config.json']:
+    (workdir / 'config.json').unlink()
+    workdir.rmdir()
+
+
 def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   """Nested dicts as one, with dotted keys."""
   flat = {}

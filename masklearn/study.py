@@ -28,7 +28,7 @@ from masklearn import (
   tasks,
 )
 from masklearn.progress import Progress
-from masklearn.types import Policy
+from masklearn.types import InputError, Policy
 
 DONE = 'passages.jsonl', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
@@ -70,7 +70,11 @@ def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> Non
       progress.say(f'{workdir} holds this study, finished: nothing to do')
       return
     before = study.finished()
-    study.prepare(progress)
+    try:
+      study.prepare(progress)
+    except InputError:
+      provenance.disclaim(study.workdir)
+      raise
     study.run(progress, until)
     if not whole and study.finished() == before:
       progress.say(f'{workdir} holds everything up to {until}: nothing to do')

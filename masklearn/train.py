@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import tensorboardX
 
-from masklearn import checkpoint, files
+from masklearn import checkpoint, files, memory
 from masklearn.progress import Progress
 from masklearn.types import TrainState
 
@@ -68,6 +68,7 @@ def run(
   best = (state, jnp.float32(-jnp.inf)) if validate else None
   saved = {'state': state, 'best': best, 'seconds': jnp.float32(0)}
   with contextlib.ExitStack() as stack:
+    stack.callback(memory.release)
     checkpoints = stack.enter_context(checkpoint.Checkpoints(directory / 'checkpoints'))
     if checkpoints.latest is not None:
       saved = checkpoints.restore(saved)
@@ -98,6 +99,8 @@ def run(
     for i in range(first, steps):
       state, metrics = step(state, key, batch_at(i))
       window.append(metrics)
+      if i == first:
+        memory.release()  # what compiling took, before others compile
       done = i + 1
       saves = done % save_every == 0 and done < steps
       # A checkpoint ends a window, so that a resumed run logs the same means.

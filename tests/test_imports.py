@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ORDER = [
   'types',
   'files',
+  'memory',
   'provenance',
   'metrics',
   'text',

@@ -164,6 +164,7 @@ def test_bad_records_are_reported_and_an_empty_corpus_refused(tmp_path, capsys):
   assert code == 2
   assert 'bad.jsonl' in printed.err
   assert '3' in printed.err
+  assert not (tmp_path / 'new').exists()  # free for a config that works
 
 
 def results_after_kill(workdir, cache, pattern):

@@ -35,5 +35,8 @@ def make_task(name: str, examples: Mapping[str, Sequence[Example]]) -> Task:
   """Returns the task; raises `InputError` if one of its splits has no question."""
   for split in SPLITS:
     if not examples[split]:
-      raise InputError(f'Task {name!r} has no {split} questions.')
+      raise InputError(
+        f'Task {name!r} has no {split} questions: give it a file of them, or other '
+        'shares of the groups.'
+      )
   return Task(name, **{split: tuple(examples[split]) for split in SPLITS})
