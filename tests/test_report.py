@@ -2,104 +2,20 @@
 
 import base64
 import hashlib
-import html.parser
 import io
 import json
-import math
 
 import pytest
 import rich.console
 
 from experiments import report as main
 from masklearn import report
-from masklearn.report import curves, figures, finding, records, summary, viewer
-from masklearn.report.records import History, Prediction
+from masklearn.report import finding, records, summary, viewer
+from masklearn.report.records import Prediction
 from masklearn.types import InputError
+from tests.runs import ROWS, Page, row, write
 
 HOSTILE = '<script>alert(1)</script> & "quotes" \'\u2028 $x$ ${y} 🇵🇪 </textarea>'
-VOID = {'meta', 'input', 'br'}
-
-
-def row(policy, em, seed=0, task='civics', **changes):
-  """A row of results.jsonl."""
-  knows = policy in ('learned', 'oracle')
-  found = {
-    'task': task,
-    'policy': policy,
-    'policy_task': task if knows else None,
-    'target': 'spans',
-    'base': 'tiny',
-    'seed': seed,
-    'split': 'test',
-    'em': em,
-    'f1': em,
-    'n': 10,
-    'updates': 0 if policy == 'none' else 30,
-    'masked_words': 0.0 if policy == 'none' else 5.0,
-    'seconds': 2.0,
-    'config': 'world:smoke',
-    'commit': 'abc1234',
-  }
-  return found | changes
-
-
-ROWS = [
-  row('random', 0.2),
-  row('random', 0.4, seed=1),
-  row('random_span', 0.1),
-  row('random_span', 0.3, seed=1),
-  row('oracle', 0.8),
-  row('oracle', 0.9, seed=1),
-  row('learned', 0.7),
-  row('learned', 0.8, seed=1),
-  row('none', 0.1),
-]
-
-
-def write(workdir, rows=(), **files):
-  """Writes results.jsonl and other JSON lines; `__` in a name is a slash."""
-  files = {'results': rows, **files}
-  for name, lines in files.items():
-    path = workdir / (name.replace('__', '/') + '.jsonl')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = ''.join(json.dumps(line, ensure_ascii=False) + '\n' for line in lines)
-    path.write_text(text, encoding='utf-8')
-  return workdir
-
-
-class Page(html.parser.HTMLParser):
-  """What a browser would make of a page: text, scripts and attributes."""
-
-  def __init__(self, path):
-    super().__init__()
-    self.open, self.text, self.scripts, self.tags, self.attributes = [], [], [], [], []
-    self.feed(path.read_text(encoding='utf-8'))
-    self.close()
-
-  def handle_starttag(self, tag, attributes):
-    """Notes the element; scripts with their attributes."""
-    self.tags.append(tag)
-    self.attributes += attributes
-    if tag == 'script':
-      self.scripts.append([dict(attributes), ''])
-    if tag not in VOID:
-      self.open.append(tag)
-
-  def handle_endtag(self, tag):
-    """Every end belongs to the element that was opened last."""
-    assert self.open.pop() == tag
-
-  def handle_data(self, data):
-    """Keeps scripts apart from what can be read."""
-    if self.open and self.open[-1] == 'script':
-      self.scripts[-1][1] += data
-    elif self.open and self.open[-1] != 'style':
-      self.text.append(data)
-
-  @property
-  def words(self):
-    """The text with single spaces."""
-    return ' '.join(' '.join(self.text).split())
 
 
 def test_gather_puts_the_best_first_and_keeps_sections_apart():
@@ -236,6 +152,20 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
   assert summary.transfer(results)['spans', 'tiny']
 
 
+def test_what_policies_found_is_shown_by_seed(tmp_path):
+  """Means over the seeds, and every seed, of each kind of learned policy."""
+  found = [
+    {'policy': 'learned-civics', 'seed': seed, 'seconds': 60.0 * (1 + seed),
+     'updates': 30 * (1 + seed), 'asked_share_before': 0.06, 'exact_share': 0.5,
+     'asked_share': share}
+    for seed, share in enumerate((0.9, 0.6))
+  ]  # fmt: skip
+  write(tmp_path, ROWS)
+  (tmp_path / 'study.json').write_text(json.dumps({'policies': found}))
+  page = Page(report.write(tmp_path))
+  assert 'learned-civics 2 0.06 0.75 0.90, 0.60 0.50 30–60 90 s' in page.words
+
+
 def test_terminal_table_shows_the_winner(tmp_path):
   """Best first, the oracle labelled, the finding below; names are not markup."""
   rows = [row(r['policy'], r['em'], r['seed'], task='[red]x') for r in ROWS]
@@ -345,64 +275,3 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
   path.write_text(path.read_text() + '{"task": "ci')
   (found,) = records.rows(tmp_path)
   assert found['em'] == 0.3
-
-
-def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
-  """Any folder of policies is a line; shared pre-training is shown by task."""
-  rows = [row('random', 0.2), row('random', 0.2, task='geography'), ROWS[6]]
-  asked = [
-    {'step': s, 'validation_asked_share': 0.1 * s, 'validation_outer_loss': 2.0}
-    for s in (0, 2)
-  ]
-  loss = [{'step': s, 'loss': 3.0 - s} for s in (0, 1, 2)]
-  write(
-    tmp_path,
-    rows,
-    **{
-      'policies__learned-civics-J1__0__history': asked,
-      'policies__learned-civics-J1__1__history': asked,
-      'base__0__history': loss,
-      'pretrain__random-spans__0__history': loss,
-      'policies__learned-civics-J1__0__warmup__history': loss,
-      'finetune__civics__learned-civics-spans__0__lr-0.01__history': loss,
-      'finetune__civics__learned-civics-spans__0__lr-0.001__history': [
-        {'step': 0, 'loss': 1.0, 'validation_loss': math.nan}
-      ],
-    },
-  )
-  chosen = tmp_path / 'finetune' / 'civics' / 'learned-civics-spans' / '0' / 'done.json'
-  chosen.write_text('{"learning_rate": 0.001}')
-  results = summary.gather(rows, 'test')
-  panels = curves.panels(records.histories(tmp_path), results)
-  assert [(p.title, p.metric, list(p.lines)) for p in panels] == [
-    ('Base model', 'loss', ['']),
-    ('Policy learning', 'validation_asked_share', ['learned-civics-J1']),
-    ('Policy learning', 'validation_outer_loss', ['learned-civics-J1']),
-    ('Policy learning, warmup', 'loss', ['learned-civics-J1']),
-    ('Intermediate pre-training, civics', 'loss', ['random tokens']),
-    ('Intermediate pre-training, geography', 'loss', ['random tokens']),
-    ('Fine-tuning, civics', 'loss', ['learned']),
-  ]
-  assert len(panels[1].lines['learned-civics-J1']) == 2
-  assert panels[-1].lines['learned'] == [[(0, 1.0)]]
-  path = report.write(tmp_path)
-  assert (path.parent / 'policy-learning-validation_asked_share.svg').exists()
-  assert 'How the policy learned' in Page(path).words
-
-
-def test_curves_are_averaged_and_thinned():
-  """Seeds are averaged where all have a value; long curves become block means."""
-  seeds = [[(0, 1.0), (1, 2.0), (2, 9.0)], [(0, 3.0), (1, 4.0)]]
-  assert curves.mean(seeds) == [(0, 2.0), (1, 3.0)]
-  thin = curves.thin([(i, float(i % 2)) for i in range(160)])
-  assert len(thin) == 80
-  assert thin[0] == (0.5, 0.5)
-  history = History('base', (), '0', ({'step': 1, 'loss': None},))
-  assert curves.panels([history], []) == []
-
-
-def test_spread_moves_labels_apart():
-  """Labels keep their order and distance and stay below the top."""
-  assert figures.spread([0.1, 0.5], 0.1, 1.0) == [0.1, 0.5]
-  assert figures.spread([0.1, 0.1, 0.15], 0.1, 1.0) == pytest.approx([0.1, 0.2, 0.3])
-  assert figures.spread([0.9, 0.95, 1.0], 0.1, 1.0) == pytest.approx([0.8, 0.9, 1.0])

@@ -1,0 +1,71 @@
+"""Curves: found where stages log them, averaged, thinned and named."""
+
+import math
+
+import pytest
+
+from masklearn import report
+from masklearn.report import curves, figures, records, summary
+from masklearn.report.records import History
+from tests.runs import ROWS, Page, row, write
+
+
+def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
+  """Any folder of policies is a line; shared pre-training is shown by task."""
+  rows = [row('random', 0.2), row('random', 0.2, task='geography'), ROWS[6]]
+  asked = [
+    {'step': s, 'validation_asked_share': 0.1 * s, 'validation_outer_loss': 2.0}
+    for s in (0, 2)
+  ]
+  loss = [{'step': s, 'loss': 3.0 - s} for s in (0, 1, 2)]
+  write(
+    tmp_path,
+    rows,
+    **{
+      'policies__learned-civics-J1__0__history': asked,
+      'policies__learned-civics-J1__1__history': asked,
+      'base__0__history': loss,
+      'pretrain__random-spans__0__history': loss,
+      'policies__learned-civics-J1__0__warmup__history': loss,
+      'finetune__civics__learned-civics-spans__0__lr-0.01__history': loss,
+      'finetune__civics__learned-civics-spans__0__lr-0.001__history': [
+        {'step': 0, 'loss': 1.0, 'validation_loss': math.nan}
+      ],
+    },
+  )
+  chosen = tmp_path / 'finetune' / 'civics' / 'learned-civics-spans' / '0' / 'done.json'
+  chosen.write_text('{"learning_rate": 0.001}')
+  results = summary.gather(rows, 'test')
+  panels = curves.panels(records.histories(tmp_path), results)
+  assert [(p.title, p.metric, list(p.lines)) for p in panels] == [
+    ('Base model', 'loss', ['']),
+    ('Policy learning', 'validation_asked_share', ['learned-civics-J1']),
+    ('Policy learning', 'validation_outer_loss', ['learned-civics-J1']),
+    ('Policy learning, warmup', 'loss', ['learned-civics-J1']),
+    ('Intermediate pre-training, civics', 'loss', ['random tokens']),
+    ('Intermediate pre-training, geography', 'loss', ['random tokens']),
+    ('Fine-tuning, civics', 'loss', ['learned']),
+  ]
+  assert len(panels[1].lines['learned-civics-J1']) == 2
+  assert panels[-1].lines['learned'] == [[(0, 1.0)]]
+  path = report.write(tmp_path)
+  assert (path.parent / 'policy-learning-validation_asked_share.svg').exists()
+  assert 'How the policy learned' in Page(path).words
+
+
+def test_curves_are_averaged_and_thinned():
+  """Seeds are averaged where all have a value; long curves become block means."""
+  seeds = [[(0, 1.0), (1, 2.0), (2, 9.0)], [(0, 3.0), (1, 4.0)]]
+  assert curves.mean(seeds) == [(0, 2.0), (1, 3.0)]
+  thin = curves.thin([(i, float(i % 2)) for i in range(160)])
+  assert len(thin) == 80
+  assert thin[0] == (0.5, 0.5)
+  history = History('base', (), '0', ({'step': 1, 'loss': None},))
+  assert curves.panels([history], []) == []
+
+
+def test_spread_moves_labels_apart():
+  """Labels keep their order and distance and stay below the top."""
+  assert figures.spread([0.1, 0.5], 0.1, 1.0) == [0.1, 0.5]
+  assert figures.spread([0.1, 0.1, 0.15], 0.1, 1.0) == pytest.approx([0.1, 0.2, 0.3])
+  assert figures.spread([0.9, 0.95, 1.0], 0.1, 1.0) == pytest.approx([0.8, 0.9, 1.0])
