@@ -94,13 +94,15 @@ def run(
         int(state.step), {'state': state, 'best': best, 'seconds': seconds}
       )
 
+    # What compiling takes is given back before more is compiled, here or beside it.
     if validate and first == 0:
       best = check(best)
+      memory.release()
     for i in range(first, steps):
       state, metrics = step(state, key, batch_at(i))
       window.append(metrics)
       if i == first:
-        memory.release()  # what compiling took, before others compile
+        memory.release()
       done = i + 1
       saves = done % save_every == 0 and done < steps
       # A checkpoint ends a window, so that a resumed run logs the same means.
