@@ -134,6 +134,45 @@ def test_gradient_is_that_of_the_outer_loss(optimizer, tuned, memory):
   assert min(errors) < 1e-5
 
 
+def test_policy_step_descends_the_losses_and_climbs_the_entropy():
+  """Each question in units of its own influence; one step of plain descent."""
+  policy, theta = make_policy_and_theta()
+  before, influence = jnp.array([3.0, 2.0]), jnp.array([0.3, 9.0])
+
+  def outer(theta):  # of two questions
+    size = sum(jnp.square(x).sum() for x in jax.tree.leaves(theta))
+    return before + jnp.array([-1.0, 1.0]) * jnp.sin(size)
+
+  def gradient(theta, inner, episode, spans, key):
+    aux = {'outer_loss_before': before, 'influence': influence}
+    return outer(theta), jax.jacrev(outer)(theta), aux
+
+  def sample(theta, passages, key):
+    return candidates.Candidates(*[None] * 6, shown=passages)
+
+  def aim(theta):
+    loss = (outer(theta) / influence).mean()
+    return loss - 0.2 * candidates.entropy(policy, theta, PASSAGES)
+
+  tx = optax.sgd(0.1)
+  given = meta.MetaGradient(sample, None, gradient)
+  step = meta.make_policy_step(policy, given, tx, lambda count: 0.2)
+  episode = meta.Episode(PASSAGES, None, None)
+  episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
+  state, metrics = step(
+    steps.init_state(theta, tx), jax.random.key(7), (None, episodes)
+  )
+  np.testing.assert_allclose(metrics['loss'], outer(theta).mean())
+  jax.tree.map(
+    lambda after, start, slope: np.testing.assert_allclose(
+      after, start - 0.1 * slope, rtol=1e-6, atol=1e-9
+    ),
+    state.params,
+    theta,
+    jax.grad(aim)(theta),
+  )
+
+
 def test_sampled_gradient_is_unbiased():
   """Its mean over samples is the gradient with every candidate in it.
 
