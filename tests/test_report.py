@@ -164,6 +164,7 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
   (tmp_path / 'study.json').write_text(json.dumps({'policies': found}))
   page = Page(report.write(tmp_path))
   assert 'learned-civics 2 0.06 0.75 0.90, 0.60 0.50 30–60 90 s' in page.words
+  assert 'a control' not in page.words  # there is none among these
 
 
 def test_terminal_table_shows_the_winner(tmp_path):

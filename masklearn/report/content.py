@@ -208,15 +208,27 @@ def _learning(run: Run) -> Markup | None:
   text = (
     'How much of the mask lies on spans that the task asks about, and how many masks'
     ' are exactly such a span, as the policy is updated. The policy is shown the'
-    ' downstream loss alone, never these spans. Thin lines are single seeds. The table'
-    ' has the shares of hidden words, and of hidden spans, on all validation and test'
-    ' passages, for the policy of the best validation loss. J1 has one fine-tuning step'
-    ' before the outer loss; shuffled learned from exchanged answers: a control.'
+    ' downstream loss alone, never these spans. Thin lines are single seeds.'
+  )
+  note = (
+    'Shares of hidden words, and of hidden spans, on all validation and test passages,'
+    ' for the policy of the best validation loss.'
+  )
+  kinds = (
+    ('learned_J', ' J1 has one fine-tuning step before the outer loss.'),
+    ('learned_shuffled', ' Shuffled learned from exchanged answers: a control.'),
   )
   found = facts.learned(run.study)
-  if not drawn and not found:
-    return None
-  return join(element('p', text), element('div', drawn, class_='pair'), found)
+  names = [policy['policy'] for policy in run.study.get('policies', [])]
+  for start, meaning in kinds:
+    if any(name.startswith(start) for name in names):
+      note += meaning
+  parts = []
+  if drawn:
+    parts += [element('p', text), element('div', drawn, class_='pair')]
+  if found:
+    parts += [found, element('p', note, class_='note')]
+  return join(parts) if parts else None
 
 
 def _losses(run: Run) -> Markup | None:

@@ -88,16 +88,15 @@ def histories(workdir: pathlib.Path) -> list[History]:
       folders = path.parent.relative_to(workdir / stage).parts
       if len(folders) <= depth:
         continue  # of nothing that a study makes
-      names, seed, part = (
-        folders[:depth],
-        folders[depth],
-        '/'.join(folders[depth + 1 :]),
-      )
+      names, seed, rest = folders[:depth], folders[depth], folders[depth + 1 :]
+      part = '/'.join(rest)
+      if _rejected(path.parents[1], part):
+        continue
       points = []
       for number, point in _lines(path):
         _require(path, number, point, ('step',))
         points.append(point)
-      if points and not _rejected(path.parents[1], part):
+      if points:
         found.append(History(stage, names, seed, tuple(points), part))
   return found
 
