@@ -149,7 +149,7 @@ def learn_policy(
     learning_rate,
     updates,
   )
-  tx, inner_tx, step, outer_loss = _policy_training(
+  tx, inner_tx, step, measure = _policy_training(
     ground.model, policy, ground.tokenizer.specials, rate, setting
   )
   inner = steps.init_state(warm.state.params, inner_tx)
@@ -167,10 +167,10 @@ def learn_policy(
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
     seen = evaluate.hidden(policy, state.params, key_probe, probe, draws=8)
-    outer = float(outer_loss(state.params, inner, checks, key_check))
+    gain, outer = measure(state.params, inner, checks, key_check)
     return {
-      'score': -outer,
-      'outer_loss': outer,
+      'score': float(gain),
+      'outer_loss': float(outer),
       'asked_share': seen.asked_share,
       'exact_share': seen.exact_share,
     }
@@ -282,7 +282,7 @@ class Setting(NamedTuple):
 
 @functools.cache
 def _policy_training(model, policy, ids, rate, setting: Setting):
-  """Optimizers of policy and model, the compiled step, the compiled outer loss."""
+  """Optimizers of policy and model; compiled: the step, and gain and outer loss."""
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
   inner_tx = optax.sgd(setting.inner_step)
@@ -307,17 +307,19 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
   step = meta.make_policy_step(policy, gradient, tx, bonus)
 
-  def outer_loss(theta, inner, episodes, key):
+  def measure(theta, inner, episodes, key):
     def one(item):
       episode, key = item
       key_sample, key_steps = jax.random.split(key)
       spans = gradient.sample(theta, episode.passages, key_sample)
-      return gradient.outer_loss(theta, inner, episode, spans, key_steps)
+      outer, _, aux = gradient.gradient(theta, inner, episode, spans, key_steps)
+      return meta.gain(outer, aux).mean(), outer.mean()
 
     count = len(jax.tree.leaves(episodes)[0])
-    return jax.lax.map(one, (episodes, jax.random.split(key, count))).mean()
+    gain, outer = jax.lax.map(one, (episodes, jax.random.split(key, count)))
+    return gain.mean(), outer.mean()
 
-  return tx, inner_tx, jax.jit(step), jax.jit(outer_loss)
+  return tx, inner_tx, jax.jit(step), jax.jit(measure)
 
 
 @functools.cache

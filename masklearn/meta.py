@@ -72,6 +72,8 @@ class MetaGradient(NamedTuple):
   sample: Callable  # (theta, passages, key) -> Candidates
   outer_loss: Callable  # (theta, state, episode, candidates, key) -> [Q]
   # (theta, state, episode, candidates, key) -> ([Q], gradients [Q, ..], aux [Q])
+  # aux: `outer_loss_before`, what the outer loss is without the denoising step, and
+  # `influence`, its mean size over a passage's spans, estimated by those sampled.
   gradient: Callable
 
 
@@ -187,14 +189,16 @@ def make_meta_gradient(
     after = steps.apply_gradients(tx, state, grads)
 
     def one(questions):
-      support, query = questions
-      tuned = after
-      for j in range(fine_tune_steps):
-        grads = tune_gradient(tuned.params, support, key_tune, j)
-        tuned = steps.apply_gradients(tx, tuned, grads)
-      return question_loss(tuned.params, key_outer, query)
+      return tuned_loss(after, *questions, key_tune, key_outer)
 
     return jax.lax.map(one, (episode.support, episode.query))
+
+  def tuned_loss(state, support, query, key_tune, key_outer):
+    """The outer loss of one question after (b) from `state`."""
+    for j in range(fine_tune_steps):
+      grads = tune_gradient(state.params, support, key_tune, j)
+      state = steps.apply_gradients(tx, state, grads)
+    return question_loss(state.params, key_outer, query)
 
   def tune(after, support, query, key_tune, key_outer):
     """The outer loss of one question, and its cotangent for the state `after` (a)."""
@@ -232,7 +236,7 @@ def make_meta_gradient(
 
     def one(questions):
       outer, cotangent = tune(after, *questions, key_tune, key_outer)
-      before = question_loss(state.params, key_outer, questions[1])
+      before = tuned_loss(state, *questions, key_tune, key_outer)
       return outer, before, pull_inner(cotangent)[1]
 
     # Back through (a): the influence of each candidate, and so of its weight.
@@ -247,11 +251,26 @@ def make_meta_gradient(
       )
     influence = influence.reshape(-1, *weight.shape)  # [Q, P, M]
     (meta_gradients,) = jax.vmap(pull_policy)(influence)
-    mean = (spans.uniform[None] * jnp.square(influence)).mean((1, 2))
-    aux = {'outer_loss_before': before, 'influence': jnp.sqrt(mean)}
+    size = (spans.uniform[None] * jnp.abs(influence)).mean((1, 2))
+    aux = {'outer_loss_before': before, 'influence': size}
     return outer, meta_gradients, aux
 
   return MetaGradient(sample, outer_loss, gradient)
+
+
+def gain(outer: jax.Array, aux: dict[str, jax.Array]) -> jax.Array:
+  """What the denoising step lowers the outer losses by, in units of influence [Q].
+
+  Some questions have a hundred times the influence of others, and each counts alike
+  in a unit of its own: the mean outer loss is that of the few that move most. The
+  mean size, and not its square, as the one span that answers a question would
+  otherwise set the unit in just the samples that it is in.
+
+  Args:
+    outer: [Q] outer losses.
+    aux: of the same `MetaGradient.gradient`.
+  """
+  return (aux['outer_loss_before'] - outer) / (aux['influence'] + 1e-12)
 
 
 def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
@@ -261,11 +280,9 @@ def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
   the model: what one passage teaches shows in the questions about it, and would be
   lost in the mean over the questions about others. One is in memory at a time.
 
-  Theta descends the mean of `outer / influence - bonus(step) * entropy`. The
-  influence is the root mean square over a passage's spans, estimated by those that
-  were sampled: some questions have a hundred times that of others, and each counts
-  alike in units of its own. The outer loss alone would end in the one most
-  influential span of a passage, while a draw hides several.
+  Theta ascends the mean of `gain + bonus(step) * entropy`. The gain alone, which is
+  linear in the policy, would end in the one most influential span of a passage, while
+  a draw hides several.
 
   Args:
     policy: what learns.
@@ -277,7 +294,7 @@ def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
   def step(state: TrainState, key, batch):
     inner, episodes = batch
     key = jax.random.fold_in(key, state.step)
-    gain = bonus(state.step)
+    weight = bonus(state.step)
 
     def one(item):
       episode, key = item
@@ -292,9 +309,12 @@ def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
       )
       scale = 1 / (aux['influence'] + 1e-12)  # [Q]
       gradient = jax.tree.map(
-        lambda g, h: jnp.tensordot(scale, g, 1) / len(scale) - gain * h, gradients, more
+        lambda g, h: jnp.tensordot(scale, g, 1) / len(scale) - weight * h,
+        gradients,
+        more,
       )
-      return gradient, jax.tree.map(jnp.mean, {'loss': outer, 'entropy': nats, **aux})
+      metrics = {'loss': outer, 'gain': gain(outer, aux), 'entropy': nats, **aux}
+      return gradient, jax.tree.map(jnp.mean, metrics)
 
     count = len(jax.tree.leaves(episodes)[0])
     gradients, metrics = jax.lax.map(one, (episodes, jax.random.split(key, count)))
