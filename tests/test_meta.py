@@ -134,8 +134,30 @@ def test_gradient_is_that_of_the_outer_loss(optimizer, tuned, memory):
   assert min(errors) < 1e-5
 
 
-def test_policy_step_descends_the_losses_and_climbs_the_entropy():
-  """Each question in units of its own influence; one step of plain descent."""
+def test_loss_before_is_the_outer_loss_without_a_denoising_step():
+  """Fine-tuning steps are in both: only what hiding spans taught is the gain."""
+  policy, theta = make_policy_and_theta()
+  net, params = make_model()
+  tx = OPTIMIZERS['sgd']()
+  bilevel = meta.make_meta_gradient(
+    policy, losses.make_row_sums(net), tx, IDS, 0.4, candidates=2, fine_tune_steps=1
+  )
+  state, episode = steps.init_state(params, tx), make_episode(PASSAGES)
+  key = jax.random.key(4, impl='rbg')
+  spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
+  gradient = jax.jit(bilevel.gradient)
+  outer, _, aux = gradient(theta, state, episode, spans, key)
+  assert (jnp.abs(outer - aux['outer_loss_before']) > 1e-4).all()
+  gains = meta.gain(outer, aux) * aux['influence']
+  np.testing.assert_allclose(gains, aux['outer_loss_before'] - outer, rtol=1e-6)
+  # Spans of no weight have no gradient, and make no step.
+  weightless = spans._replace(log_proposal=jnp.full_like(spans.log_proposal, jnp.inf))
+  outer, _, aux = gradient(theta, state, episode, weightless, key)
+  np.testing.assert_allclose(outer, aux['outer_loss_before'], rtol=1e-12)
+
+
+def test_policy_step_climbs_the_gain_and_the_entropy():
+  """Each question in units of its own influence; one step of plain ascent."""
   policy, theta = make_policy_and_theta()
   before, influence = jnp.array([3.0, 2.0]), jnp.array([0.3, 9.0])
 
@@ -163,6 +185,8 @@ def test_policy_step_descends_the_losses_and_climbs_the_entropy():
     steps.init_state(theta, tx), jax.random.key(7), (None, episodes)
   )
   np.testing.assert_allclose(metrics['loss'], outer(theta).mean())
+  gain = ((before - outer(theta)) / influence).mean()
+  np.testing.assert_allclose(metrics['gain'], gain, rtol=1e-6)
   jax.tree.map(
     lambda after, start, slope: np.testing.assert_allclose(
       after, start - 0.1 * slope, rtol=1e-6, atol=1e-9
