@@ -57,17 +57,31 @@ def encode_passages(
 
 
 def encode_examples(
-  examples: Sequence[Example], tokenizer: text.Tokenizer, max_length: int = 256
+  examples: Sequence[Example],
+  tokenizer: text.Tokenizer,
+  max_length: int = 256,
+  beside: Sequence[Example] = (),
 ) -> Corrupted:
   """Questions and their first answers as numpy arrays [P, S] and [P, T].
 
   Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
   is fine-tuned. A source longer than `max_length` loses its end.
+
+  Args:
+    examples: what to encode.
+    tokenizer: text to tokens.
+    max_length: tokens that the model can read.
+    beside: questions that the arrays would be wide enough for, too. All of a task's
+      make every part of it as wide in every seed: one shape, compiled once.
   """
   ids = tokenizer.specials
-  sources = [tokenizer.encode(e.source).ids[: max_length - 2] for e in examples]
-  answers = [tokenizer.encode(e.targets[0]).ids[: max_length - 2] for e in examples]
-  source, target = _rows(sources, ids), _rows(answers, ids)
+
+  def tokens(texts):
+    return [tokenizer.encode(t).ids[: max_length - 2] for t in texts]
+
+  both = [*examples, *beside]
+  source = _rows(tokens(e.source for e in both), ids)[: len(examples)]
+  target = _rows(tokens(e.targets[0] for e in both), ids)[: len(examples)]
   decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.eos)[:, :-1]
   weight = (target != ids.pad).astype(np.float32)
   return Corrupted(source, source != ids.pad, decoder_input, target, weight)
@@ -87,6 +101,15 @@ def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
   rows = len(jax.tree.leaves(arrays)[0])
   order = grain.MapDataset.source(range(rows)).seed(seed).shuffle().repeat()
   return order.batch(batch_size).map(lambda index: take(arrays, index))
+
+
+def filled(rows: int, batch_size: int) -> np.ndarray:
+  """Numbers of rows [N, batch_size] that hold all `rows`; the last batch starts over.
+
+  One shape serves any number of rows; what comes of them is cut to `rows`.
+  """
+  count = -(-rows // batch_size)
+  return (np.arange(count * batch_size) % rows).reshape(count, batch_size)
 
 
 class Episodes(NamedTuple):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import files, metrics, text
+from masklearn import data, files, losses, metrics, text
 from masklearn.models import generate
 from masklearn.types import Batch, Corrupted, Example, Policy
 
@@ -33,10 +33,9 @@ def answer(
     batch_size: questions at once; the last batch is filled up.
   """
   rows = len(questions.source)
-  index = np.arange(-(-rows // batch_size) * batch_size) % rows
   tokens = [
     _greedy(model, params, questions.source[i], questions.source_valid[i], max_length)
-    for i in index.reshape(-1, batch_size)
+    for i in data.filled(rows, batch_size)
   ]
   eos = tokenizer.specials.eos
   return [
@@ -44,6 +43,23 @@ def answer(
     tokenizer.decode(row[: (row == eos).argmax()] if (row == eos).any() else row)
     for row in np.concatenate(jax.device_get(tokens))[:rows]
   ]
+
+
+def question_loss(model, params, questions: Corrupted, batch_size: int = 64) -> float:
+  """The mean over questions of each one's mean loss, however long its answer is.
+
+  Args:
+    model: a Linen module.
+    params: its parameters.
+    questions: of P rows.
+    batch_size: questions at once; the last batch is filled up.
+  """
+  rows = len(questions.source)
+  each = [
+    _row_losses(model, params, data.take(questions, i))
+    for i in data.filled(rows, batch_size)
+  ]
+  return float(np.concatenate(jax.device_get(each))[:rows].mean())
 
 
 def score(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
@@ -84,22 +100,44 @@ class Hidden(NamedTuple):
 
 
 def word_counts(batch, draw):
-  """Hidden words of a batch, and those of them within asked spans: [2] int32."""
+  """Hidden words of each passage, and those within asked spans: [B, 2] int32."""
   first = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
   hidden = (draw.mask > 0) & (batch.word != first)
-  return jnp.stack([hidden.sum(), (hidden & (batch.asked > 0)).sum()])
+  return jnp.stack([hidden.sum(1), (hidden & (batch.asked > 0)).sum(1)], axis=1)
 
 
-def hidden(policy: Policy, theta: Any, key, passages: Batch, draws: int = 32) -> Hidden:
-  """Draws `draws` times from the distribution that pre-training samples from."""
-  probability, spans, words = jax.device_get(
-    _hide(policy, theta, key, jax.tree.map(jnp.asarray, passages), draws)
+def hidden(
+  policy: Policy,
+  theta: Any,
+  key,
+  passages: Batch,
+  draws: int = 32,
+  batch_size: int = 64,
+) -> Hidden:
+  """Draws `draws` times from the distribution that pre-training samples from.
+
+  Args:
+    policy: whose distribution.
+    theta: its parameters.
+    key: a random key.
+    passages: [P, L].
+    draws: of each passage.
+    batch_size: passages at once; the last batch is filled up.
+  """
+  rows = len(passages.tokens)
+  found = [
+    _hide(policy, theta, jax.random.fold_in(key, n), data.take(passages, i), draws)
+    for n, i in enumerate(data.filled(rows, batch_size))
+  ]
+  probability, spans, words = (
+    np.concatenate(parts)[:rows] for parts in zip(*jax.device_get(found), strict=True)
   )
+  spans, words = spans.sum(0), words.sum(0)
   return Hidden(
     probability,
     float(words[1] / words[0]),
     float(spans[1] / spans[0]),
-    float(words[0] / (draws * len(passages.tokens))),
+    float(words[0] / (draws * rows)),
   )
 
 
@@ -114,7 +152,7 @@ def _hide(policy, theta, key, batch, draws):
 
 
 def _span_counts(batch, draw):
-  """Hidden spans, and those that begin and end just where an asked one does: [2]."""
+  """Hidden spans, and those that begin and end just where asked ones do: [B, 2]."""
   hidden = draw.mask > 0
   before = jnp.pad(hidden, ((0, 0), (1, 0)))[:, :-1]
   begins = hidden & ((draw.start > 0) | ~before)
@@ -128,7 +166,13 @@ def _span_counts(batch, draw):
   cut = hidden & ~after & (jnp.pad(batch.asked, ((0, 0), (0, 1)))[:, 1:] == 2)
   wrong = wrong.at[rows, number].max(cut)
   exact = begins & ~jnp.take_along_axis(wrong, number, axis=1)
-  return jnp.stack([begins.sum(), exact.sum()])
+  return jnp.stack([begins.sum(1), exact.sum(1)], axis=1)
+
+
+@functools.partial(jax.jit, static_argnames=('model',))
+def _row_losses(model, params, questions):
+  total, weight = losses.make_row_sums(model)(params, None, questions)
+  return total / jnp.maximum(weight, 1e-6)
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'max_length'))

@@ -35,13 +35,12 @@ from masklearn.stages import (
   corruption,
   finish,
   optimizer,
-  question_loss,
   target_capacity,
   uniform,
 )
 from masklearn.types import Batch, Policy, Task
 
-PROBES = 32  # passages on which a policy is looked at while it learns, about
+PROBES = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop
 
 
@@ -153,14 +152,19 @@ def learn_policy(
     ground.model, policy, ground.tokenizer.specials, rate, setting
   )
   inner = steps.init_state(warm.state.params, inner_tx)
+  encode = functools.partial(
+    data.encode_examples, tokenizer=ground.tokenizer, beside=task.examples
+  )
+  asked = [e for e in task.train if e.group in episode_groups]
   episodes_at = _episodes(
-    ground, passages, task.train, episode_groups, episodes, questions, held_out, seed
+    ground, passages, asked, encode, episodes, questions, held_out, seed
   )
   unseen = {e.group for e in task.validation + task.test}
   rows = [i for i, p in enumerate(ground.passages) if p.group in unseen]
-  probe = data.take(passages, np.array(rows[:: -(-len(rows) // PROBES)]))
+  some = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(int)
+  probe = data.take(passages, np.array(rows)[some])
   checks = _episodes(
-    ground, passages, task.validation, None, VALIDATION, questions, held_out, seed
+    ground, passages, task.validation, encode, VALIDATION, questions, held_out, seed
   )(0)
   key_probe, key_check, key_step = jax.random.split(jax.random.key(seed), 3)
 
@@ -231,22 +235,23 @@ def warm_up(
   """
   ids = ground.tokenizer.specials
   examples = [e for e in task.train if e.group in groups]
-  questions = data.encode_examples(examples, ground.tokenizer)
-  validation = data.encode_examples(task.validation, ground.tokenizer)
+  questions, validation = (
+    data.encode_examples(e, ground.tokenizer, beside=task.examples)
+    for e in (examples, task.validation)
+  )
   policy = uniform(rate, longest)
   corrupted = corruption(policy, ids, target, target_capacity(passages, rate))
   tx, step = _joint_training(ground.model, learning_rate, updates)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
   texts = data.batches(passages, batch_size, seed)
   asked = data.batches(questions, batch_size, seed)
-  loss_of = question_loss(ground.model)
 
   def batch_at(i):
     examples, _ = corrupted({}, jax.random.fold_in(key_draw, i), texts[i])
     return examples, asked[i]
 
   def validate(state):
-    loss = float(loss_of(state.params, validation))
+    loss = evaluate.question_loss(ground.model, state.params, validation)
     return {'score': -loss, 'loss': loss}
 
   return train.run(
@@ -357,10 +362,9 @@ def _candidate_capacity(passages, longest):
   return capacity
 
 
-def _episodes(ground, passages, examples, groups, count, questions, held_out, seed):
+def _episodes(ground, passages, examples, encode, count, questions, held_out, seed):
   """A function of the update's number, giving `count` episodes [E, ...]."""
-  examples = [e for e in examples if groups is None or e.group in groups]
-  encoded = data.encode_examples(examples, ground.tokenizer)
+  encoded = encode(examples)
   joined = data.episodes(ground.passages, examples, questions, seed)
   order = data.batches(np.arange(len(joined.passage)), count, seed)
 

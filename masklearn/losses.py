@@ -54,18 +54,3 @@ def make_token_loss(model, train: bool = True):
     return total.sum() / jnp.maximum(weight.sum(), 1e-6), {}
 
   return loss
-
-
-def make_question_loss(model, train: bool = False):
-  """Returns `loss(params, key, batch: Corrupted) -> scalar`.
-
-  The mean over rows of each row's mean: every question counts alike, however long
-  its answer is.
-  """
-  row_sums = make_row_sums(model, train)
-
-  def loss(params, key, batch: Corrupted):
-    total, weight = row_sums(params, key, batch)
-    return (total / jnp.maximum(weight, 1e-6)).mean()
-
-  return loss

@@ -225,13 +225,14 @@ def finetune(
   if (directory / 'done.json').exists():
     return files.read_json(directory / 'done.json')
   questions = {
-    split: data.encode_examples(getattr(task, split), ground.tokenizer)
+    split: data.encode_examples(
+      getattr(task, split), ground.tokenizer, beside=task.examples
+    )
     for split in ('train', 'validation', 'test')
   }
-  loss_of = question_loss(ground.model)
 
   def validate(state):
-    loss = float(loss_of(state.params, questions['validation']))
+    loss = evaluate.question_loss(ground.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
   order = data.batches(questions['train'], batch_size, seed)
@@ -311,18 +312,11 @@ def corruption(policy: Policy, ids: Specials, target: str, length: int):
 
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
-    words, _ = evaluate.word_counts(passages, draw)
-    metrics = {'masked_words': words / passages.tokens.shape[0]}
+    words = evaluate.word_counts(passages, draw)[:, 0]
+    metrics = {'masked_words': words.mean()}
     return objective.corrupt(passages, draw, ids, target, length), metrics
 
   return jax.jit(corrupted)
-
-
-@functools.cache
-def question_loss(model):
-  """The compiled mean loss of questions: (params, questions) -> []."""
-  loss = losses.make_question_loss(model)
-  return jax.jit(lambda params, questions: loss(params, None, questions))
 
 
 def finish(directory: pathlib.Path, done: Mapping[str, Any]) -> dict[str, Any]:

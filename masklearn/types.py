@@ -60,10 +60,14 @@ class Task:
   test: tuple[Example, ...]
 
   @property
+  def examples(self) -> tuple[Example, ...]:
+    """The questions of all splits."""
+    return self.train + self.validation + self.test
+
+  @property
   def asked(self) -> frozenset[str]:
     """Labels of the spans that answer the task's questions."""
-    examples = self.train + self.validation + self.test
-    return frozenset(e.label for e in examples) - {''}
+    return frozenset(e.label for e in self.examples) - {''}
 
 
 class Specials(NamedTuple):

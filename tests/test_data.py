@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, text
+from masklearn import data, tasks, text
 from masklearn.types import Example, InputError, Passage, Span
 
 PASSAGES = [
@@ -62,6 +62,28 @@ def test_questions_are_shifted_targets(tokenizer):
     kept = got.weight[row] > 0
     assert got.target[row][kept][-1] == ids.eos
     assert tokenizer.decode(got.target[row][kept]) == example.targets[0]
+
+
+def test_questions_have_one_shape_in_every_seed(tokenizer):
+  """As wide as the widest of a task, not of a split: one program serves all seeds."""
+  shapes = set()
+  for seed in (0, 1, 2):
+    task = tasks.load('civics', seed)
+    for split in (task.train, task.validation, task.test):
+      got = data.encode_examples(split[:9], tokenizer, beside=task.examples)
+      assert len(got.source) == 9
+      shapes.add((got.source.shape, got.target.shape))
+      alone = data.encode_examples(split[:9], tokenizer)
+      width = alone.source.shape[1]
+      np.testing.assert_array_equal(got.source[:, :width], alone.source)
+      assert not got.source_valid[:, width:].any()
+  assert len(shapes) == 1
+
+
+def test_full_batches_hold_every_row():
+  """The last one starts over."""
+  assert data.filled(5, 2).tolist() == [[0, 1], [2, 3], [4, 0]]
+  assert data.filled(2, 4).tolist() == [[0, 1, 0, 1]]
 
 
 def test_batches_are_a_function_of_their_number():

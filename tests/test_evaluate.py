@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import data, evaluate, models, text
+from masklearn import data, evaluate, losses, models, text
 from masklearn.policies import fixed
 from masklearn.types import Example, MaskDraw
 from tests.small import make_batch, make_policy
@@ -23,7 +23,7 @@ def counts(mask, start):
   policy = fixed.from_scores(lambda theta, batch: None, 0.5)._replace(
     draw=lambda theta, key, batch: draw._replace(log_prob=jnp.zeros(2))
   )
-  return evaluate.hidden(policy, {}, jax.random.key(0), BATCH, draws=2)
+  return evaluate.hidden(policy, {}, jax.random.key(0), BATCH, draws=2, batch_size=2)
 
 
 def test_shares_of_asked_words_and_spans():
@@ -60,6 +60,19 @@ def test_probability_is_the_frequency_of_draws():
   assert (found.probability[0, 1] == found.probability[0, 2]).all()
 
 
+def test_hidden_words_are_counted_once_whatever_fills_a_batch():
+  """Three passages in batches of two: budgets are exact, so counts have no noise."""
+  three = data.take(BATCH, np.array([0, 1, 0]))
+  policy, theta = make_policy('random', 0.5)
+  found = evaluate.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
+  assert found.probability.shape == three.tokens.shape
+  assert found.words == pytest.approx((2 + 2 + 2) / 3)
+  again = evaluate.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
+  np.testing.assert_array_equal(found.probability, again.probability)
+  # The first passage and the last are drawn anew, and not copies.
+  assert (found.probability[0] != found.probability[2]).any()
+
+
 def test_answers_are_text_and_survive_a_last_batch(tmp_path):
   """Five questions in batches of two give five answers, whatever is beside them."""
   texts = ['what is it', 'who was there then', 'no']
@@ -78,6 +91,9 @@ def test_answers_are_text_and_survive_a_last_batch(tmp_path):
     model, params, data.take(questions, np.array([4])), tokenizer, 6, batch_size=2
   )
   assert len(answers) == 5
+  loss = evaluate.question_loss(model, params, questions, batch_size=2)
+  total, weight = losses.make_row_sums(model)(params, None, questions)
+  assert loss == pytest.approx(float((total / weight).mean()), rel=1e-5)
   assert answers[4] == alone[0] == answers[1]
   evaluate.write_predictions(tmp_path / 'p.jsonl', examples, answers)
   lines = [json.loads(x) for x in (tmp_path / 'p.jsonl').read_text().splitlines()]
