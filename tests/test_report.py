@@ -46,6 +46,21 @@ def test_compare_uses_the_better_random_and_the_shared_seeds():
   assert mean - low == pytest.approx(high - mean)
 
 
+def test_no_share_of_a_gain_that_seeds_disagree_about():
+  """A mean room of 0.01, from +0.05 and -0.03, would make -1000% of it."""
+  rows = [
+    row('oracle', 0.35), row('oracle', 0.37, seed=1), row('random', 0.3),
+    row('random', 0.4, seed=1), row('learned', 0.2), row('learned', 0.3, seed=1),
+  ]  # fmt: skip
+  results = summary.gather(rows, 'test')
+  (found,) = summary.compare(results)
+  assert found.oracle > found.random
+  assert finding.headline(found) == 'n/a'
+  text = finding.sentence(found, results)
+  assert 'not beat random masking on every seed' in text
+  assert '%' not in text.replace('95% interval', '')
+
+
 @pytest.mark.parametrize('missing', ['learned', 'oracle', 'random'])
 def test_compare_says_nothing_where_a_policy_is_missing(missing):
   """No share without all three, and none from seeds that differ."""

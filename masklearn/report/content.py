@@ -212,7 +212,7 @@ def _learning(run: Run) -> Markup | None:
   )
   note = (
     'Shares of hidden words, and of hidden spans, on all validation and test passages,'
-    ' for the policy of the best validation loss.'
+    ' for the policy of the highest gain on validation questions.'
   )
   kinds = (
     ('learned_J', ' J1 has one fine-tuning step before the outer loss.'),

@@ -27,7 +27,12 @@ def sentence(comparison: Comparison, results: Sequence[Result]) -> str:
     f'exact match {c.learned:.3f}, against {c.random:.3f} for {random} and'
     f' {c.oracle:.3f} for the oracle, an upper bound.'
   )
-  if math.isnan(c.share):
+  if math.isnan(c.share) and max(c.room) > 0:
+    claim = (
+      'the oracle does not beat random masking on every seed: no share of its gain'
+      ' can be given'
+    )
+  elif math.isnan(c.share):
     claim = 'the oracle does not beat random masking: there is nothing to learn'
   elif c.learned <= c.random:
     claim = 'the learned policy does not beat random masking'

@@ -81,12 +81,17 @@ class Comparison:
   random_policy: str
   oracle: float
   difference: tuple[float, float, float]  # learned - random by seed: mean, low, high
+  room: tuple[float, ...]  # oracle - random, of each seed
 
   @property
   def share(self) -> float:
-    """(learned - random) / (oracle - random); NaN where there is nothing to win."""
-    room = self.oracle - self.random
-    return (self.learned - self.random) / room if room > 0 else math.nan
+    """(learned - random) / (oracle - random); NaN where there is nothing to win.
+
+    A mean room about zero, of seeds that disagree, would make any share of anything.
+    """
+    if min(self.room) <= 0:
+      return math.nan
+    return (self.learned - self.random) / (self.oracle - self.random)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,8 +167,7 @@ def gain(result: Result, reference: Result) -> tuple[float, float, float] | None
   seeds = sorted(set(result.seeds) & set(reference.seeds))
   if not seeds:
     return None
-  pairs = zip(_on(result, seeds), _on(reference, seeds), strict=True)
-  return metrics.interval([ours - theirs for ours, theirs in pairs])
+  return metrics.interval(_paired(result, reference, seeds))
 
 
 def compare(results: Sequence[Result]) -> list[Comparison]:
@@ -184,7 +188,6 @@ def compare(results: Sequence[Result]) -> list[Comparison]:
     if not seeds:
       continue
     random = max(randoms, key=lambda r: statistics.fmean(_on(r, seeds)))
-    pairs = zip(_on(learned, seeds), _on(random, seeds), strict=True)
     found.append(
       Comparison(
         *key,
@@ -193,7 +196,8 @@ def compare(results: Sequence[Result]) -> list[Comparison]:
         random=statistics.fmean(_on(random, seeds)),
         random_policy=random.policy,
         oracle=statistics.fmean(_on(oracle, seeds)),
-        difference=metrics.interval([ours - theirs for ours, theirs in pairs]),
+        difference=metrics.interval(_paired(learned, random, seeds)),
+        room=tuple(_paired(oracle, random, seeds)),
       )
     )
   return found
@@ -253,6 +257,12 @@ def _result(rows: Sequence[dict]) -> Result:
     seconds=column('seconds'),
     learning_seconds=column('learning_seconds'),
   )
+
+
+def _paired(result: Result, reference: Result, seeds: Sequence[int]) -> list[float]:
+  """Returns the differences in exact match, seed by seed."""
+  pairs = zip(_on(result, seeds), _on(reference, seeds), strict=True)
+  return [ours - theirs for ours, theirs in pairs]
 
 
 def _on(result: Result, seeds: Sequence[int]) -> list[float]:
