@@ -1,7 +1,6 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import grain.python as grain
 import jax
@@ -110,42 +109,6 @@ def filled(rows: int, batch_size: int) -> np.ndarray:
   """
   count = -(-rows // batch_size)
   return (np.arange(count * batch_size) % rows).reshape(count, batch_size)
-
-
-class Episodes(NamedTuple):
-  """Passages with questions about the same group, row by row."""
-
-  passage: np.ndarray  # [E] row of the passages
-  questions: np.ndarray  # [E, Q] rows of the examples
-
-
-def episodes(
-  passages: Sequence[Passage],
-  examples: Sequence[Example],
-  questions: int,
-  seed: int,
-) -> Episodes:
-  """Joins every passage with `questions` questions about its group, at random.
-
-  Groups with fewer questions repeat some. The passages of groups that nobody asks
-  about are left out.
-  """
-  by_group: dict[str, list[int]] = {}
-  for row, example in enumerate(examples):
-    by_group.setdefault(example.group, []).append(row)
-  rng = np.random.default_rng(seed)
-  rows, chosen = [], []
-  for row, passage in enumerate(passages):
-    if own := by_group.get(passage.group):
-      rows.append(row)
-      order = np.concatenate([rng.permutation(own) for _ in range(questions)])
-      chosen.append(order[:questions])
-  if not rows:
-    raise InputError(
-      'No passage shares its group with a training question, so there is nothing to '
-      'learn a policy from. Give both a `group`, or each question its context.'
-    )
-  return Episodes(np.array(rows), np.array(chosen))
 
 
 def _rows(sequences: Iterable[list[int]], ids: Specials) -> np.ndarray:

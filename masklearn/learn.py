@@ -29,6 +29,7 @@ from masklearn import (
   steps,
   train,
 )
+from masklearn.episodes import Episodes
 from masklearn.progress import Progress
 from masklearn.stages import (
   Ground,
@@ -148,25 +149,34 @@ def learn_policy(
     learning_rate,
     updates,
   )
-  tx, inner_tx, step, measure = _policy_training(
+  tx, inner_tx, step, sizes, measure = _policy_training(
     ground.model, policy, ground.tokenizer.specials, rate, setting
   )
   inner = steps.init_state(warm.state.params, inner_tx)
-  encode = functools.partial(
-    data.encode_examples, tokenizer=ground.tokenizer, beside=task.examples
-  )
-  asked = [e for e in task.train if e.group in episode_groups]
-  episodes_at = _episodes(
-    ground, passages, asked, encode, episodes, questions, held_out, seed
-  )
+  key_probe, key_check, key_unit, key_step = jax.random.split(jax.random.key(seed), 4)
+
+  def episodes_of(examples):
+    made = Episodes(
+      ground.passages,
+      passages,
+      examples,
+      ground.tokenizer,
+      beside=task.examples,
+      questions=questions,
+      held_out=held_out,
+      seed=seed,
+    )
+    made.measure_units(functools.partial(sizes, like, inner), episodes, key_unit)
+    return made
+
+  training = episodes_of([e for e in task.train if e.group in episode_groups])
+  index = data.batches(np.arange(len(training)), episodes, seed)
+  checked = episodes_of(task.validation)
+  checks = checked.stack(data.batches(np.arange(len(checked)), VALIDATION, seed)[0])
   unseen = {e.group for e in task.validation + task.test}
   rows = [i for i, p in enumerate(ground.passages) if p.group in unseen]
   some = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(int)
   probe = data.take(passages, np.array(rows)[some])
-  checks = _episodes(
-    ground, passages, task.validation, encode, VALIDATION, questions, held_out, seed
-  )(0)
-  key_probe, key_check, key_step = jax.random.split(jax.random.key(seed), 3)
 
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
@@ -182,7 +192,7 @@ def learn_policy(
   result = train.run(
     step,
     steps.init_state(like, tx),
-    lambda i: (inner, episodes_at(i)),
+    lambda i: (inner, training.stack(index[i])),
     key_step,
     directory,
     steps=updates,
@@ -287,7 +297,7 @@ class Setting(NamedTuple):
 
 @functools.cache
 def _policy_training(model, policy, ids, rate, setting: Setting):
-  """Optimizers of policy and model; compiled: the step, and gain and outer loss."""
+  """Optimizers of policy and model; compiled: the step, sizes, gain and outer loss."""
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
   inner_tx = optax.sgd(setting.inner_step)
@@ -312,19 +322,25 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
   step = meta.make_policy_step(policy, gradient, tx, bonus)
 
+  def sizes(theta, inner, episodes, keys):
+    def one(item):
+      return meta.influence_size(gradient, theta, inner, *item)
+
+    return jax.lax.map(one, (episodes, keys))
+
   def measure(theta, inner, episodes, key):
     def one(item):
       episode, key = item
       key_sample, key_steps = jax.random.split(key)
       spans = gradient.sample(theta, episode.passages, key_sample)
-      outer, _, aux = gradient.gradient(theta, inner, episode, spans, key_steps)
-      return meta.gain(outer, aux).mean(), outer.mean()
+      outer, _, before = gradient.influences(theta, inner, episode, spans, key_steps)
+      return ((before - outer) / episode.unit).mean(), outer.mean()
 
     count = len(jax.tree.leaves(episodes)[0])
     gain, outer = jax.lax.map(one, (episodes, jax.random.split(key, count)))
     return gain.mean(), outer.mean()
 
-  return tx, inner_tx, jax.jit(step), jax.jit(measure)
+  return tx, inner_tx, *map(jax.jit, (step, sizes, measure))
 
 
 @functools.cache
@@ -360,24 +376,3 @@ def _candidate_capacity(passages, longest):
     runs = sum(sizes[n : len(sizes) - longest + n] for n in range(longest))
     capacity = max(capacity, int(runs.max()) + 2)
   return capacity
-
-
-def _episodes(ground, passages, examples, encode, count, questions, held_out, seed):
-  """A function of the update's number, giving `count` episodes [E, ...]."""
-  encoded = encode(examples)
-  joined = data.episodes(ground.passages, examples, questions, seed)
-  order = data.batches(np.arange(len(joined.passage)), count, seed)
-
-  def stacked(tree, *sizes):
-    return jax.tree.map(lambda x: x.reshape(count, *sizes, *x.shape[1:]), tree)
-
-  def at(i):
-    chosen = order[i]
-    asked = data.take(encoded, joined.questions[chosen].reshape(-1))
-    query = stacked(asked, questions, 1)
-    # Moved on by one, every episode is tuned on the questions of another.
-    others = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
-    texts = stacked(data.take(passages, joined.passage[chosen]), 1)
-    return meta.Episode(texts, others if held_out else query, query)
-
-  return at

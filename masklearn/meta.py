@@ -64,17 +64,19 @@ class Episode(NamedTuple):
   passages: Batch  # [P, L]; P = 1 in the paper
   support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
   query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
+  unit: jax.Array  # [Q] what the gain of each is counted in, see `influence_size`
 
 
 class MetaGradient(NamedTuple):
-  """Three functions of one episode, over the same candidates."""
+  """Four functions of one episode, over the same candidates."""
 
   sample: Callable  # (theta, passages, key) -> Candidates
   outer_loss: Callable  # (theta, state, episode, candidates, key) -> [Q]
-  # (theta, state, episode, candidates, key) -> ([Q], gradients [Q, ..], aux [Q])
-  # aux: `outer_loss_before`, what the outer loss is without the denoising step, and
-  # `influence`, its mean size over a passage's spans, estimated by those sampled.
-  gradient: Callable
+  # (theta, state, episode, candidates, key) -> ([Q], influences [Q, P, M], before [Q])
+  # The derivatives of the outer losses by the candidates' weights, and what the outer
+  # losses are without the denoising step.
+  influences: Callable
+  gradient: Callable  # the same, but ([Q], gradients by theta [Q, ..], before [Q])
 
 
 def make_meta_gradient(
@@ -95,9 +97,9 @@ def make_meta_gradient(
 ) -> MetaGradient:
   """The outer losses of an episode and their gradients with respect to the policy.
 
-  `gradient` is exact for `outer_loss` at the given candidates; `outer_loss` runs
-  the same steps forward and can be differentiated as it is, at the cost of a graph
-  of the inner backward passes.
+  `influences` are exact for `outer_loss` at the given candidates, and `gradient` is
+  them through the candidates' weights. `outer_loss` runs the same steps forward and
+  can be differentiated as it is, at the cost of a graph of the inner backward passes.
 
   Args:
     policy: whose scores are differentiated.
@@ -168,7 +170,7 @@ def make_meta_gradient(
     each = jax.lax.map(jax.vmap(of_row), examples)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), each)
 
-  def influences(params, v, examples, key):
+  def products(params, v, examples, key):
     def of_chunk(examples):
       def candidate_losses(params):
         return row_sums(params, key, examples)[0]
@@ -218,12 +220,10 @@ def make_meta_gradient(
       )
     return outer, cotangent
 
-  def gradient(theta, state, episode, spans, key):
+  def influences(theta, state, episode, spans, key):
     key_inner, key_tune, key_outer = jax.random.split(key, 3)
     examples = chunks(episode, spans)
-    weight, pull_policy = jax.vjp(
-      lambda theta: proposals.weights(policy, theta, spans), theta
-    )  # [P, M]
+    weight = proposals.weights(policy, theta, spans)  # [P, M]
 
     # (a) the denoising step on the expected loss.
     if memory == 'fast':
@@ -247,30 +247,38 @@ def make_meta_gradient(
     else:
       outer, before, v = jax.lax.map(one, questions)
       influence = jax.lax.map(
-        lambda v: influences(state.params, v, examples, key_inner), v
+        lambda v: products(state.params, v, examples, key_inner), v
       )
     influence = influence.reshape(-1, *weight.shape)  # [Q, P, M]
-    (meta_gradients,) = jax.vmap(pull_policy)(influence)
-    size = (spans.uniform[None] * jnp.abs(influence)).mean((1, 2))
-    aux = {'outer_loss_before': before, 'influence': size}
-    return outer, meta_gradients, aux
+    return outer, influence, before
 
-  return MetaGradient(sample, outer_loss, gradient)
+  def gradient(theta, state, episode, spans, key):
+    outer, influence, before = influences(theta, state, episode, spans, key)
+    _, pull = jax.vjp(lambda theta: proposals.weights(policy, theta, spans), theta)
+    return outer, jax.vmap(pull)(influence)[0], before
+
+  return MetaGradient(sample, outer_loss, influences, gradient)
 
 
-def gain(outer: jax.Array, aux: dict[str, jax.Array]) -> jax.Array:
-  """What the denoising step lowers the outer losses by, in units of influence [Q].
+def influence_size(meta_gradient: MetaGradient, theta, state, episode, key):
+  """The mean size of a span's influence on each question: [Q].
 
-  Some questions have a hundred times the influence of others, and each counts alike
-  in a unit of its own: the mean outer loss is that of the few that move most. The
-  mean size, and not its square, as the one span that answers a question would
-  otherwise set the unit in just the samples that it is in.
+  Some questions have a hundred times the influence of others, and the mean outer loss
+  is that of the few that move most: each counts alike in a unit of its own. It is
+  measured once, before a policy learns: from the candidates of an update it would be
+  a lottery, which the one span that answers a question wins or misses.
 
   Args:
-    outer: [Q] outer losses.
-    aux: of the same `MetaGradient.gradient`.
+    meta_gradient: see `make_meta_gradient`.
+    theta: of a policy to which all spans are alike, such as a fresh one.
+    state: of the model, before the denoising step.
+    episode: its `unit` is not looked at.
+    key: a random key.
   """
-  return (aux['outer_loss_before'] - outer) / (aux['influence'] + 1e-12)
+  key_sample, key_steps = jax.random.split(key)
+  spans = meta_gradient.sample(theta, episode.passages, key_sample)
+  _, influence, _ = meta_gradient.influences(theta, state, episode, spans, key_steps)
+  return jnp.abs(influence).mean((1, 2))
 
 
 def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
@@ -280,9 +288,10 @@ def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
   the model: what one passage teaches shows in the questions about it, and would be
   lost in the mean over the questions about others. One is in memory at a time.
 
-  Theta ascends the mean of `gain + bonus(step) * entropy`. The gain alone, which is
-  linear in the policy, would end in the one most influential span of a passage, while
-  a draw hides several.
+  Theta ascends the mean of `gain + bonus(step) * entropy`; a question's gain is what
+  the denoising step lowers its outer loss by, in its unit. Alone it is linear in the
+  policy, and would end in the one most influential span of a passage, while a draw
+  hides several.
 
   Args:
     policy: what learns.
@@ -300,20 +309,22 @@ def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
       episode, key = item
       key_sample, key_steps = jax.random.split(key)
       spans = meta_gradient.sample(state.params, episode.passages, key_sample)
-      outer, gradients, aux = meta_gradient.gradient(
+      outer, influence, before = meta_gradient.influences(
         state.params, inner, episode, spans, key_steps
       )
-      # On the passages as they were shown: on others it would undo what they teach.
-      nats, more = jax.value_and_grad(proposals.entropy, argnums=1)(
-        policy, state.params, spans.shown
-      )
-      scale = 1 / (aux['influence'] + 1e-12)  # [Q]
-      gradient = jax.tree.map(
-        lambda g, h: jnp.tensordot(scale, g, 1) / len(scale) - weight * h,
-        gradients,
-        more,
-      )
-      metrics = {'loss': outer, 'gain': gain(outer, aux), 'entropy': nats, **aux}
+      # The mean over questions, each in its unit, goes back to theta at once.
+      slope = (influence / episode.unit[:, None, None]).mean(0)  # [P, M]
+
+      def descended(theta):
+        # On the passages as they were shown: on others the entropy would undo what
+        # they teach.
+        nats = proposals.entropy(policy, theta, spans.shown)
+        chosen = proposals.weights(policy, theta, spans)
+        return (slope * chosen).sum() - weight * nats, nats
+
+      gradient, nats = jax.grad(descended, has_aux=True)(state.params)
+      gain = (before - outer) / episode.unit
+      metrics = {'loss': outer, 'gain': gain, 'entropy': nats}
       return gradient, jax.tree.map(jnp.mean, metrics)
 
     count = len(jax.tree.leaves(episodes)[0])

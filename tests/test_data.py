@@ -1,11 +1,21 @@
 """Passages and questions as arrays, and batches that a resumed run repeats."""
 
+from typing import NamedTuple
+
 import jax
 import numpy as np
 import pytest
 
 from masklearn import data, tasks, text
 from masklearn.types import Example, InputError, Passage, Span
+
+
+class Pair(NamedTuple):
+  """Two arrays of as many rows."""
+
+  x: np.ndarray
+  y: np.ndarray
+
 
 PASSAGES = [
   Passage('a', 'Oslo is in Norway. They pay kroner.', 'Norway', (Span(0, 4, 'city'),)),
@@ -101,24 +111,11 @@ def test_batches_are_a_function_of_their_number():
   assert any((other[i]['x'] != seen[i]).any() for i in range(5))
 
 
-def test_episodes_join_passages_and_questions_of_a_group():
-  """Questions are about the passage's group; too few are repeated."""
-  examples = [
-    Example('n1', '', ('',), 'Norway'),
-    Example('c', '', ('',), 'Chile'),
-    Example('n2', '', ('',), 'Norway'),
-  ]
-  found = data.episodes(PASSAGES, examples, 3, 0)
-  assert found.passage.tolist() == [0]
-  assert set(found.questions[0]) == {0, 2}
-  assert found.questions.shape == (1, 3)
-  with pytest.raises(InputError, match='group'):
-    data.episodes(PASSAGES[1:], examples, 3, 0)
-
-
 def test_take_keeps_the_tree():
   """Rows of every array of a named tuple."""
-  tree = data.Episodes(np.arange(4), np.arange(8).reshape(4, 2))
+  tree = Pair(np.arange(4), np.arange(8).reshape(4, 2))
   got = data.take(tree, np.array([2, 0]))
-  assert isinstance(got, data.Episodes)
+  assert isinstance(got, Pair)
   assert jax.tree.map(np.ndarray.tolist, got) == ([2, 0], [[4, 5], [0, 1]])
+  nested = data.take(tree, np.array([[2, 0, 1]]))
+  assert [x.shape for x in nested] == [(1, 3), (1, 3, 2)]

@@ -24,6 +24,7 @@ ORDER = [
   'losses',
   'steps',
   'meta',
+  'episodes',
   'sharding',
   'checkpoint',
   'progress',

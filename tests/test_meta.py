@@ -1,5 +1,7 @@
 """The meta-gradient against finite differences, reverse mode and enumeration."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,7 +71,7 @@ def make_episode(passages):
     jax.tree.map(lambda *x: jnp.stack(x), *map(question_of, seeds))
     for seeds in ((1, 2), (3, 4))
   )
-  return meta.Episode(passages, support, query)
+  return meta.Episode(passages, support, query, jnp.array([0.5, 2.0]))
 
 
 OPTIMIZERS = {
@@ -146,54 +148,82 @@ def test_loss_before_is_the_outer_loss_without_a_denoising_step():
   key = jax.random.key(4, impl='rbg')
   spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
   gradient = jax.jit(bilevel.gradient)
-  outer, _, aux = gradient(theta, state, episode, spans, key)
-  assert (jnp.abs(outer - aux['outer_loss_before']) > 1e-4).all()
-  gains = meta.gain(outer, aux) * aux['influence']
-  np.testing.assert_allclose(gains, aux['outer_loss_before'] - outer, rtol=1e-6)
+  outer, _, before = gradient(theta, state, episode, spans, key)
+  assert (jnp.abs(outer - before) > 1e-4).all()
   # Spans of no weight have no gradient, and make no step.
   weightless = spans._replace(log_proposal=jnp.full_like(spans.log_proposal, jnp.inf))
-  outer, _, aux = gradient(theta, state, episode, weightless, key)
-  np.testing.assert_allclose(outer, aux['outer_loss_before'], rtol=1e-12)
+  outer, _, before = gradient(theta, state, episode, weightless, key)
+  np.testing.assert_allclose(outer, before, rtol=1e-12)
+
+
+def test_influence_size_is_the_mean_over_all_spans():
+  """Of both passages, estimated from many candidates of a fresh policy."""
+  policy, _ = make_policy_and_theta()
+  theta = wide(policy.init(jax.random.key(1)))
+  net, params = make_model()
+  tx = OPTIMIZERS['sgd']()
+  bilevel = meta.make_meta_gradient(
+    policy, losses.make_row_sums(net), tx, IDS, 0.1, candidates=400, memory='fast'
+  )
+  state, episode = steps.init_state(params, tx), make_episode(PASSAGES)
+  found = jax.jit(functools.partial(meta.influence_size, bilevel))(
+    theta, state, episode, jax.random.key(3)
+  )
+  spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
+  # Of a draw of one word, no span comes before a candidate.
+  assert spans.free.sum() == 6
+  _, each, _ = jax.jit(bilevel.influences)(
+    theta, state, episode, spans, jax.random.key(4)
+  )
+  for q in range(2):
+    means = []
+    for p, count in enumerate((7, 3)):
+      values = dict(
+        zip(np.asarray(spans.index[p]), np.asarray(each[q, p]), strict=True)
+      )
+      assert len(values) == count
+      means.append(np.abs(list(values.values())).mean())
+    np.testing.assert_allclose(found[q], np.mean(means), rtol=0.1)
 
 
 def test_policy_step_climbs_the_gain_and_the_entropy():
   """Each question in units of its own influence; one step of plain ascent."""
   policy, theta = make_policy_and_theta()
-  before, influence = jnp.array([3.0, 2.0]), jnp.array([0.3, 9.0])
-
-  def outer(theta):  # of two questions
-    size = sum(jnp.square(x).sum() for x in jax.tree.leaves(theta))
-    return before + jnp.array([-1.0, 1.0]) * jnp.sin(size)
-
-  def gradient(theta, inner, episode, spans, key):
-    aux = {'outer_loss_before': before, 'influence': influence}
-    return outer(theta), jax.jacrev(outer)(theta), aux
+  outer, before = jnp.array([2.5, 2.1]), jnp.array([3.0, 2.0])
+  size = jnp.array([0.3, 9.0])
+  influence = jax.random.normal(jax.random.key(8), (2, 2, 3))  # [Q, P, M]
 
   def sample(theta, passages, key):
-    return candidates.Candidates(*[None] * 6, shown=passages)
+    return candidates.sample(policy, theta, passages, key, IDS.mask, 0.4, 3, 0.0, 0.3)
 
-  def aim(theta):
-    loss = (outer(theta) / influence).mean()
-    return loss - 0.2 * candidates.entropy(policy, theta, PASSAGES)
+  def influences(theta, inner, episode, spans, key):
+    return outer, influence, before
 
-  tx = optax.sgd(0.1)
-  given = meta.MetaGradient(sample, None, gradient)
-  step = meta.make_policy_step(policy, given, tx, lambda count: 0.2)
-  episode = meta.Episode(PASSAGES, None, None)
+  def aim(theta, spans):
+    weight = candidates.weights(policy, theta, spans)
+    loss = (jnp.einsum('qpm,pm->q', influence, weight) / size).mean()
+    return loss - 0.2 * candidates.entropy(policy, theta, spans.shown)
+
+  tx, key = optax.sgd(0.1), jax.random.key(7)
+  given = meta.MetaGradient(sample, None, influences, None)
+  step = jax.jit(meta.make_policy_step(policy, given, tx, lambda count: 0.2))
+  episode = meta.Episode(PASSAGES, None, None, size)
   episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
-  state, metrics = step(
-    steps.init_state(theta, tx), jax.random.key(7), (None, episodes)
-  )
-  np.testing.assert_allclose(metrics['loss'], outer(theta).mean())
-  gain = ((before - outer(theta)) / influence).mean()
+  state, metrics = step(steps.init_state(theta, tx), key, (None, episodes))
+  np.testing.assert_allclose(metrics['loss'], outer.mean())
+  # The samples that the step took, one an episode.
+  keys = jax.random.split(jax.random.fold_in(key, 0), 2)
+  taken = [sample(theta, PASSAGES, jax.random.split(k)[0]) for k in keys]
+  slopes = [jax.grad(aim)(theta, spans) for spans in taken]
+  gain = ((before - outer) / size).mean()
   np.testing.assert_allclose(metrics['gain'], gain, rtol=1e-6)
   jax.tree.map(
-    lambda after, start, slope: np.testing.assert_allclose(
-      after, start - 0.1 * slope, rtol=1e-6, atol=1e-9
+    lambda after, start, *slope: np.testing.assert_allclose(
+      after, start - 0.1 * sum(slope) / 2, rtol=1e-6, atol=1e-9
     ),
     state.params,
     theta,
-    jax.grad(aim)(theta),
+    *slopes,
   )
 
 
@@ -219,9 +249,8 @@ def test_sampled_gradient_is_unbiased():
   # All spans once, with weights pi: a proposal of 1 / their number.
   log_share = jnp.full(every.shape, -np.log(every.size))
   free = jnp.ones(table.shape[:2], bool)
-  ones = jnp.ones(every.shape)
   full = candidates.Candidates(
-    every // LONGEST, every % LONGEST + 1, every, log_share, ones, free, passages
+    every // LONGEST, every % LONGEST + 1, every, log_share, free, passages
   )
   _, expected, _ = bilevel.gradient(theta, state, episode, full, key)
 

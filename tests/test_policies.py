@@ -7,6 +7,7 @@ import pytest
 
 from masklearn import policies
 from masklearn.policies import sampling
+from masklearn.policies.learned import BOUND
 from masklearn.types import InputError
 from tests.small import make_batch, make_policy
 
@@ -154,6 +155,21 @@ def test_learned_policy_starts_uniform_over_all_short_spans():
     finite = np.isfinite(scores[b])
     assert finite.sum() == sum(words - n for n in range(3))
     assert np.unique(scores[b][finite]).size == 1
+
+
+def test_learned_scores_are_bounded_and_belong_to_whole_spans():
+  """Twice the bound apart at most; a span is no sum of what its two ends are worth."""
+  policy, theta = make_policy('learned')
+  theta = jax.tree.map(
+    lambda x: x + 0.5 * jax.random.normal(jax.random.key(2), x.shape), theta
+  )
+  scores = np.asarray(policy.scores(theta, BATCH))[0]
+  # The ends of words 2 and 3 exchanged between spans from words 1 and 2.
+  parts = scores[1, 1] + scores[2, 1], scores[1, 2] + scores[2, 0]
+  assert abs(parts[0] - parts[1]) > 1e-3
+  large = jax.tree.map(lambda x: 1e3 * x, theta)
+  found = np.asarray(policy.scores(large, BATCH))
+  assert np.abs(found[np.isfinite(found)]).max() == BOUND
 
 
 def test_learned_policy_sees_no_annotation():

@@ -26,7 +26,6 @@ class Candidates(NamedTuple):
   length: jax.Array  # [P, M] int32 words
   index: jax.Array  # [P, M] int32 place in the flattened table of spans
   log_proposal: jax.Array  # [P, M] log q of each
-  uniform: jax.Array  # [P, M] weights of a mean over all spans: 1 / their number / q
   free: jax.Array  # [P, W] bool; words that earlier spans of the draw left to hide
   shown: Batch  # [P, L] the passages as the policy saw them
 
@@ -106,9 +105,8 @@ def propose(
   )
   index = jnp.concatenate(parts, axis=1)
   log_q = jnp.take_along_axis(log_proposal, index, axis=1)
-  spread = jnp.exp(jnp.take_along_axis(uniform, index, axis=1) - log_q)
   start, length = index // longest, index % longest + 1
-  return Candidates(start, length, index, log_q, spread, free, shown)
+  return Candidates(start, length, index, log_q, free, shown)
 
 
 def log_share(policy: Policy, theta, passages: Batch, free: jax.Array) -> jax.Array:

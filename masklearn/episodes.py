@@ -1,0 +1,107 @@
+"""What a policy learns from: passages, each with questions about its group."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from masklearn import data, meta
+from masklearn.text import Tokenizer
+from masklearn.types import Batch, Example, InputError, Passage
+
+
+def join(
+  passages: Sequence[Passage],
+  examples: Sequence[Example],
+  questions: int,
+  seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Joins every passage with `questions` questions about its group, at random.
+
+  Groups with fewer questions repeat some. The passages of groups that nobody asks
+  about are left out.
+
+  Returns:
+    Rows of the passages [N], and of their examples [N, Q].
+  """
+  by_group: dict[str, list[int]] = {}
+  for row, example in enumerate(examples):
+    by_group.setdefault(example.group, []).append(row)
+  rng = np.random.default_rng(seed)
+  rows, chosen = [], []
+  for row, passage in enumerate(passages):
+    if own := by_group.get(passage.group):
+      rows.append(row)
+      order = np.concatenate([rng.permutation(own) for _ in range(questions)])
+      chosen.append(order[:questions])
+  if not rows:
+    raise InputError(
+      'No passage shares its group with a training question, so there is nothing to '
+      'learn a policy from. Give both a `group`, or each question its context.'
+    )
+  return np.array(rows), np.array(chosen)
+
+
+class Episodes:
+  """One episode a passage, in the order of the corpus."""
+
+  def __init__(
+    self,
+    texts: Sequence[Passage],
+    passages: Batch,
+    examples: Sequence[Example],
+    tokenizer: Tokenizer,
+    *,
+    beside: Sequence[Example],
+    questions: int,
+    held_out: bool,
+    seed: int,
+  ):
+    """Joins and encodes; the unit of every question is 1 until it is measured.
+
+    Args:
+      texts: the corpus.
+      passages: the same, encoded [P, L].
+      examples: the questions.
+      tokenizer: of both.
+      beside: what the questions are padded alike with, see `data.encode_examples`.
+      questions: Q, of an episode.
+      held_out: whether an episode is tuned on the questions of another one.
+      seed: of what is joined with what.
+    """
+    self.rows, self.asked = join(texts, examples, questions, seed)  # [N], [N, Q]
+    self.passages = passages
+    self.questions = data.encode_examples(examples, tokenizer, beside=beside)
+    self.held_out = held_out
+    self.units = np.ones(len(examples), np.float32)
+
+  def __len__(self) -> int:
+    return len(self.rows)
+
+  def stack(self, index: np.ndarray) -> meta.Episode:
+    """The episodes of `index` [E]; arrays [E, 1, ...] of passages, [E, Q, 1, ...]."""
+    asked = self.asked[index]  # [E, Q]
+    query = data.take(self.questions, asked[:, :, None])
+    # Moved on by one, every episode is tuned on the questions of another.
+    others = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
+    texts = data.take(self.passages, self.rows[index][:, None])
+    support = others if self.held_out else query
+    return meta.Episode(texts, support, query, self.units[asked])
+
+  def measure_units(self, sizes: Callable, count: int, key: jax.Array) -> None:
+    """Makes each question's unit the mean size of the influences on it.
+
+    Args:
+      sizes: `(episodes [E, ...], keys [E]) -> [E, Q]`, see `meta.influence_size`.
+      count: E.
+      key: a random key.
+    """
+    total, times = np.zeros((2, len(self.units)))
+    for i, index in enumerate(data.filled(len(self), count)):
+      keys = jax.random.split(jax.random.fold_in(key, i), count)
+      found = np.asarray(sizes(self.stack(index), keys))
+      np.add.at(total, self.asked[index], found)
+      np.add.at(times, self.asked[index], 1)
+    # In no episode, or moved by nothing: then any unit will do.
+    mean = total / np.maximum(times, 1)
+    self.units = np.where(mean > 0, mean, 1).astype(np.float32)

@@ -1,0 +1,83 @@
+"""Passages joined with questions, stacked, and the units of the questions."""
+
+import jax
+import numpy as np
+import pytest
+
+from masklearn import data, episodes, text
+from masklearn.types import Example, InputError, Passage
+
+PASSAGES = [
+  Passage('a', 'Oslo is in Norway. They pay kroner.', 'Norway', ()),
+  Passage('b', 'Lima is it.', 'Peru', ()),
+  Passage('c', 'Norway pays kroner.', 'Norway', ()),
+  Passage('d', 'Chile pays.', 'Chile', ()),
+]
+EXAMPLES = [
+  Example('n1', 'Which money?', ('kroner',), 'Norway'),
+  Example('c1', 'Where?', ('Chile',), 'Chile'),
+  Example('n2', 'The capital?', ('Oslo',), 'Norway'),
+  Example('x', 'Who?', ('nobody',), 'Atlantis'),
+]
+
+
+def make_episodes(held_out=False):
+  """Three episodes of two questions each."""
+  tokenizer = text.train_tokenizer([p.text for p in PASSAGES], 290)
+  passages = data.encode_passages(PASSAGES, tokenizer, 'corpus', frozenset())
+  return episodes.Episodes(
+    PASSAGES,
+    passages,
+    EXAMPLES,
+    tokenizer,
+    beside=EXAMPLES,
+    questions=2,
+    held_out=held_out,
+    seed=0,
+  )
+
+
+def test_passages_are_joined_with_questions_of_their_group():
+  """Too few are repeated; passages that nobody asks about are left out."""
+  rows, asked = episodes.join(PASSAGES, EXAMPLES, 3, 0)
+  assert rows.tolist() == [0, 2, 3]
+  assert [set(questions) for questions in asked.tolist()] == [{0, 2}, {0, 2}, {1}]
+  assert asked.shape == (3, 3)
+  with pytest.raises(InputError, match='group'):
+    episodes.join(PASSAGES[1:2], EXAMPLES, 3, 0)
+
+
+@pytest.mark.parametrize('held_out', [False, True])
+def test_a_stack_holds_passages_and_their_questions(held_out):
+  """Tuned on the same questions, or on those of the next episode of the stack."""
+  made = make_episodes(held_out)
+  stack = made.stack(np.array([2, 0]))
+  np.testing.assert_array_equal(
+    stack.passages.tokens[:, 0], made.passages.tokens[[3, 0]]
+  )
+  for e, row in enumerate((2, 0)):
+    expected = made.questions.target[made.asked[row]]
+    np.testing.assert_array_equal(stack.query.target[e, :, 0], expected)
+    e = 1 - e if held_out else e
+    np.testing.assert_array_equal(stack.support.target[e, :, 0], expected)
+  assert stack.unit.shape == (2, 2)
+
+
+def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
+  """Each question has its own; what moves nothing, or is never asked, has one."""
+  made = make_episodes()
+  seen = []
+
+  def sizes(stack, keys):
+    seen.append(jax.random.key_data(keys))
+    words = np.asarray(stack.passages.valid).sum(-1)  # [E, 1] tokens
+    return np.where(words == lengths[2], 0.0, words) * np.ones(stack.unit.shape)
+
+  lengths = made.passages.valid.sum(-1)[made.rows]
+  assert len(set(lengths)) == 3
+  made.measure_units(sizes, 2, jax.random.key(0))
+  assert len(np.unique(np.concatenate(seen), axis=0)) == 4
+  # The first passage starts over in the last stack, and counts twice.
+  mean = (2 * lengths[0] + lengths[1]) / 3
+  np.testing.assert_allclose(made.units, [mean, 1, mean, 1], rtol=1e-6)
+  np.testing.assert_array_equal(made.stack(np.array([1])).unit[0], made.units[[0, 2]])
