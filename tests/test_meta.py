@@ -171,7 +171,7 @@ def test_influence_size_is_the_mean_over_all_spans():
   )
   spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
   # Of a draw of one word, no span comes before a candidate.
-  assert spans.free.sum() == 6
+  assert spans.free.all()
   _, each, _ = jax.jit(bilevel.influences)(
     theta, state, episode, spans, jax.random.key(4)
   )
