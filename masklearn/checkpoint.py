@@ -74,8 +74,10 @@ def restore(path: str | os.PathLike, like):
 
 
 def _abstract(tree):
+  here = jax.numpy.zeros(()).sharding  # for shapes that have no place yet
+
   def leaf(x):
-    sharding = getattr(x, 'sharding', None)
+    sharding = getattr(x, 'sharding', None) or here
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
 
   return jax.tree.map(leaf, tree)

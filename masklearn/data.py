@@ -64,7 +64,8 @@ def encode_examples(
   """Questions and their first answers as numpy arrays [P, S] and [P, T].
 
   Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
-  is fine-tuned. A source longer than `max_length` loses its end.
+  is fine-tuned; or `.. </s>` and `<pad>`, as T5 is. A source longer than `max_length`
+  loses its end.
 
   Args:
     examples: what to encode.
@@ -81,7 +82,9 @@ def encode_examples(
   both = [*examples, *beside]
   source = _rows(tokens(e.source for e in both), ids)[: len(examples)]
   target = _rows(tokens(e.targets[0] for e in both), ids)[: len(examples)]
-  decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.eos)[:, :-1]
+  decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[
+    :, :-1
+  ]
   weight = (target != ids.pad).astype(np.float32)
   return Corrupted(source, source != ids.pad, decoder_input, target, weight)
 
@@ -112,7 +115,8 @@ def filled(rows: int, batch_size: int) -> np.ndarray:
 
 
 def _rows(sequences: Iterable[list[int]], ids: Specials) -> np.ndarray:
-  sequences = [[ids.bos, *s, ids.eos] for s in sequences]
+  begin = [] if ids.bos is None else [ids.bos]
+  sequences = [[*begin, *s, ids.eos] for s in sequences]
   out = np.full((len(sequences), max(map(len, sequences))), ids.pad, np.int32)
   for row, sequence in zip(out, sequences, strict=True):
     row[: len(sequence)] = sequence

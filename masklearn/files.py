@@ -1,10 +1,34 @@
-"""JSON and JSON lines on disk, written whole or not at all."""
+"""JSON, JSON lines and directories on disk, written whole or not at all."""
 
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from masklearn.types import InputError
+
+
+@contextlib.contextmanager
+def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """A directory to fill beside `path`, which takes its place when all went well.
+
+  Raises:
+    InputError: `path` holds something already.
+  """
+  path = pathlib.Path(path)
+  if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    raise InputError(f'{path} is there already; give a directory that is new.')
+  partial = path.with_name(f'{path.name}.partial')
+  shutil.rmtree(partial, ignore_errors=True)
+  partial.mkdir(parents=True)
+  try:
+    yield partial
+    os.replace(partial, path)
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

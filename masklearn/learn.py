@@ -250,7 +250,7 @@ def warm_up(
     for e in (examples, task.validation)
   )
   policy = uniform(rate, longest)
-  corrupted = corruption(policy, ids, target, target_capacity(passages, rate))
+  corrupted = corruption(policy, ids, target, target_capacity(passages, rate, ids))
   tx, step = _joint_training(ground.model, learning_rate, updates)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
   texts = data.batches(passages, batch_size, seed)

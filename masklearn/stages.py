@@ -32,7 +32,7 @@ from masklearn import (
   train,
 )
 from masklearn.progress import Progress
-from masklearn.types import Batch, Passage, Policy, Specials, Task
+from masklearn.types import Batch, InputError, Passage, Policy, Specials, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def prepare(
     tokens = (
       text.load_tokenizer(tokenizer)
       if tokenizer
-      else text.train_tokenizer(texts, vocabulary)
+      else text.train_tokenizer(texts, vocabulary, model['name'])
     )
     passages = corpus.split(
       documents, lambda piece: len(tokens.encode(piece).ids), longest
@@ -91,15 +91,24 @@ def prepare(
   return Ground(tuple(passages), tuple(problems), tokens, net)
 
 
-def target_capacity(passages: Batch, rate: float) -> int:
+def target_capacity(passages: Batch, rate: float, ids: Specials) -> int:
   """Length T that the `spans` target of no draw exceeds at this rate.
 
-  The words with most tokens, each behind a `<mask>` of its own, and `</s>`.
+  The words with most tokens, each behind a marker of its own, and `</s>`.
+
+  Raises:
+    InputError: a draw may have more spans than T5 has sentinels.
   """
   longest = 0
   for word, valid in zip(passages.word, passages.valid, strict=True):
     sizes = np.sort(np.bincount(word[valid]))[::-1]
     words = max(1, round(rate * len(sizes)))
+    if ids.sentinels and words > len(ids.sentinels):
+      raise InputError(
+        f'A draw hides up to {words} spans of a passage, but the tokenizer has '
+        f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
+        'lower the rate.'
+      )
     longest = max(longest, int(sizes[:words].sum()) + words + 1)
   return longest
 
@@ -151,7 +160,7 @@ def denoise(
     done = files.read_json(directory / 'done.json')
     return {'params': checkpoint.restore(directory / 'params', params), **done}
   ids = ground.tokenizer.specials
-  length = target_capacity(passages, rate)
+  length = target_capacity(passages, rate, ids)
   tx, step = training(ground.model, learning_rate, updates, weight_decay)
   corrupted = corruption(policy, ids, target, length)
   key_draw, key_step = jax.random.split(jax.random.key(seed))

@@ -4,6 +4,8 @@ Also words, sentences and salient spans: what a policy needs to know of a text a
 a tokenizer does not tell. Offsets are characters of the passage's own text.
 """
 
+import difflib
+import itertools
 import os
 import pathlib
 import re
@@ -15,7 +17,11 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from masklearn.types import InputError, Passage, Span, Specials
 
-SPECIAL_TOKENS = ('<s>', '<pad>', '</s>', '<unk>', '<mask>')  # BART's, in its order
+# Of a new tokenizer, by the family of models that it is for, in their order.
+SPECIAL_TOKENS = {
+  'bart': ('<s>', '<pad>', '</s>', '<unk>', '<mask>'),
+  't5': ('<pad>', '</s>', '<unk>', *(f'<extra_id_{k}>' for k in range(100))),
+}
 
 _WORD = re.compile(r"\d[\d,.]*\d|\w(?:[\w'’.\-]*\w)?|[^\w\s]")
 _SENTENCE_END = re.compile(r'[.!?]["”\')\]]*\s+(?=["“\'(\[]?[A-Z0-9])')
@@ -41,17 +47,11 @@ class Encoding(NamedTuple):
 
 
 class Tokenizer:
-  """A fast tokenizer, ours or Hugging Face's, with BART's special tokens."""
+  """A fast tokenizer, ours or Hugging Face's, with BART's special tokens or T5's."""
 
   def __init__(self, backend: tokenizers.Tokenizer):
     self._backend = backend
-    ids = {t: backend.token_to_id(t) for t in SPECIAL_TOKENS}
-    missing = [t for t in ('<s>', '<pad>', '</s>', '<mask>') if ids[t] is None]
-    if missing:
-      raise InputError(
-        f"A tokenizer needs BART's special tokens; {', '.join(missing)} not in it."
-      )
-    self.specials = Specials(ids['<s>'], ids['<pad>'], ids['</s>'], ids['<mask>'])
+    self.specials = _specials(backend)
 
   @property
   def size(self) -> int:
@@ -76,12 +76,45 @@ class Tokenizer:
     os.replace(partial, path)
 
 
-def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-  """A byte-level BPE of at most `size` tokens, as GPT-2 and BART have it."""
-  if size < 256 + len(SPECIAL_TOKENS):
+def _specials(backend):
+  sentinels = tuple(
+    itertools.takewhile(
+      lambda token: token is not None,
+      (backend.token_to_id(f'<extra_id_{k}>') for k in itertools.count()),
+    )
+  )
+  names = ('<pad>', '</s>') if sentinels else ('<pad>', '</s>', '<s>', '<mask>')
+  ids = {name: backend.token_to_id(name) for name in names}
+  missing = [name for name in names if ids[name] is None]
+  if missing:
+    raise InputError(
+      "A tokenizer needs BART's special tokens or T5's (<pad>, </s>, <extra_id_0> and "
+      f'on); {", ".join(missing)} not in it.'
+    )
+  if sentinels:
+    return Specials(None, ids['<pad>'], ids['</s>'], sentinels[0], sentinels)
+  return Specials(ids['<s>'], ids['<pad>'], ids['</s>'], ids['<mask>'])
+
+
+def train_tokenizer(texts: Iterable[str], size: int, family: str = 'bart') -> Tokenizer:
+  """A byte-level BPE of at most `size` tokens, as GPT-2 and BART have it.
+
+  Args:
+    texts: to learn from.
+    size: of the vocabulary, special tokens included.
+    family: whose special tokens it has, a key of `SPECIAL_TOKENS`.
+  """
+  if family not in SPECIAL_TOKENS:
+    near = difflib.get_close_matches(family, SPECIAL_TOKENS, n=1, cutoff=0)[0]
+    raise InputError(
+      f'Tokenizers are for {", ".join(SPECIAL_TOKENS)}, got {family!r}; did you mean '
+      f'{near!r}?'
+    )
+  specials = SPECIAL_TOKENS[family]
+  if size < 256 + len(specials):
     raise InputError(
       'A byte-level vocabulary needs the 256 bytes and '
-      f'{len(SPECIAL_TOKENS)} special tokens, got size={size}.'
+      f'{len(specials)} special tokens, got size={size}.'
     )
   backend = tokenizers.Tokenizer(models.BPE())
   # With a prefix space a word is the same token at the start of a text, where an
@@ -91,7 +124,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
   backend.decoder = decoders.ByteLevel()
   trainer = trainers.BpeTrainer(
     vocab_size=size,
-    special_tokens=list(SPECIAL_TOKENS),
+    special_tokens=list(specials),
     initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     show_progress=False,
   )

@@ -71,12 +71,23 @@ class Task:
 
 
 class Specials(NamedTuple):
-  """Token ids that the objective writes itself; the decoder starts from `eos`."""
+  """Token ids that the objective writes itself: BART's, or T5's.
 
-  bos: int
+  BART hides every span behind the same `<mask>`; a sequence is `<s> .. </s>`, and
+  the decoder starts from `</s>`. T5 hides the k-th span behind the k-th sentinel; a
+  sequence ends with `</s>`, and the decoder starts from `<pad>`.
+  """
+
+  bos: int | None  # None in T5
   pad: int
   eos: int
-  mask: int
+  mask: int  # in T5 the first sentinel
+  sentinels: tuple[int, ...] = ()  # of T5, in the order in which they are used
+
+  @property
+  def decoder_start(self) -> int:
+    """What the decoder reads first."""
+    return self.pad if self.sentinels else self.eos
 
 
 class Batch(NamedTuple):

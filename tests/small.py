@@ -6,7 +6,8 @@ import numpy as np
 from masklearn import policies
 from masklearn.types import Batch, Specials
 
-IDS = Specials(bos=0, pad=1, eos=2, mask=4)
+IDS = Specials(bos=0, pad=1, eos=2, mask=4)  # BART's
+T5_IDS = Specials(bos=None, pad=0, eos=1, mask=9, sentinels=(9, 8, 7, 6, 5))
 
 
 def make_batch(words, sentences=None, salient=None, asked=None, length=None):

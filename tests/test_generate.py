@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from masklearn import models
-from masklearn.models import convert, generate
+from masklearn.models import generate
 from masklearn.types import InputError
-from tests.test_bart import MASK, forward, jit, shallow
+from tests.hf import forward, jit, ours, shallow
 
 LENGTH = 5  # as in the stored batch, whose compiled forward pass is used again
 greedy = jit(
@@ -62,32 +61,42 @@ def test_greedy_refuses_more_tokens_than_positions():
 
 
 @pytest.mark.parametrize(
-  ('seed', 'sizes', 'end', 'forced'),
+  ('family', 'seed', 'end', 'sizes', 'forced'),
   [
-    (1, {'init_std': 0.5, 'scale_embedding': False}, 3.0, {}),
+    ('bart', 1, 3, {'init_std': 0.5, 'scale_embedding': False}, {}),
     (
+      'bart',
       4,
+      5,
       {'init_std': 0.8, 'encoder_layers': 1, 'decoder_layers': 2},
-      5.0,
       {'forced_bos': 0, 'forced_eos': 2},
+    ),
+    ('t5', 4, 2, {'num_layers': 1}, {}),
+    (
+      't5',
+      2,
+      4,
+      {
+        'feed_forward_proj': 'relu',
+        'initializer_factor': 2.0,
+        'tie_word_embeddings': True,
+      },
+      {},
     ),
   ],
 )
-def test_greedy_writes_what_hugging_face_writes(seed, sizes, end, forced):
+def test_greedy_writes_what_hugging_face_writes(family, seed, end, sizes, forced):
   """Token for token, for sources of all lengths and outputs of many."""
   torch = pytest.importorskip('torch', reason='needs the extra `parity`')
-  from tests.testdata import make_bart_golden
+  from tests.testdata import make_golden
 
-  theirs = make_bart_golden.random_model(seed, **sizes)
-  theirs.final_logits_bias[0, make_bart_golden.EOS] += end  # to end some rows
-  config = convert.config_from_hf(theirs.config.to_dict(), MASK)
-  tensors = {name: t.numpy() for name, t in theirs.state_dict().items()}
+  theirs = make_golden.random_model(family, seed, **sizes)
+  make_golden.favour_end(theirs, end)
   lengths = [2 + row % 9 for row in range(36)]
-  source, valid, _, _ = make_bart_golden.random_batch(3, 41, lengths, [1])
+  source, valid, _, _ = make_golden.random_batch(family, 3, 41, lengths, [1])
 
-  tokens = greedy(
-    models.Bart(config), convert.from_hf(tensors, config), source, valid, 9, **forced
-  )
+  model, params = ours(theirs)
+  tokens = greedy(model, params, source, valid, 9, **forced)
   expected = theirs.generate(
     torch.tensor(source, dtype=torch.long),
     attention_mask=torch.tensor(valid, dtype=torch.long),
@@ -98,6 +107,6 @@ def test_greedy_writes_what_hugging_face_writes(seed, sizes, end, forced):
   )[:, 1:].numpy()
   width = expected.shape[1]  # theirs stops where its longest row does
   np.testing.assert_array_equal(tokens[:, :width], expected)
-  assert (tokens[:, width:] == config.pad).all()
+  assert (tokens[:, width:] == model.config.pad).all()
   assert len(np.unique(expected, axis=0)) > 20  # of 36
-  assert len(np.unique((expected != config.pad).sum(-1))) > 5
+  assert len(np.unique((expected != model.config.pad).sum(-1))) > 5

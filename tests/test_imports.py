@@ -27,6 +27,7 @@ ORDER = [
   'episodes',
   'sharding',
   'checkpoint',
+  'pretrained',
   'progress',
   'train',
   'evaluate',

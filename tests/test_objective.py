@@ -8,9 +8,9 @@ import pytest
 from masklearn import losses, objective, policies
 from masklearn.models import bart
 from masklearn.types import InputError, MaskDraw
-from tests.small import IDS, make_batch, make_policy
+from tests.small import IDS, T5_IDS, make_batch, make_policy
 
-BOS, PAD, EOS, MASK = IDS
+BOS, PAD, EOS, MASK, _ = IDS
 
 
 def draw_of(mask, start=None):
@@ -44,6 +44,40 @@ def test_spans_target_lists_each_span_behind_its_mask():
   np.testing.assert_array_equal(got.source_valid, got.source != PAD)
 
 
+def test_sentinels_number_the_spans():
+  """T5's layouts of the same draw: no `<s>`, and a decoder that starts from `<pad>`."""
+  draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
+  batch = BATCH._replace(tokens=np.where(BATCH.valid, BATCH.tokens, 0))
+  got = objective.corrupt(batch, draw, T5_IDS, 'spans', 9)
+  np.testing.assert_array_equal(got.source, [[9, 8, 13, 7, 1, 0], [15, 9, 1, 0, 0, 0]])
+  np.testing.assert_array_equal(
+    got.target,
+    [[9, 10, 8, 11, 12, 7, 14, 1, 0], [9, 16, 1, 0, 0, 0, 0, 0, 0]],
+  )
+  np.testing.assert_array_equal(got.decoder_input[:, 0], [0, 0])
+  np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
+  np.testing.assert_array_equal(got.weight, got.target != 0)
+  whole = objective.corrupt(batch, draw, T5_IDS, 'full')
+  np.testing.assert_array_equal(whole.source, got.source)
+  np.testing.assert_array_equal(
+    whole.target, [[10, 11, 12, 13, 14, 1], [15, 16, 1, 0, 0, 0]]
+  )
+
+
+def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
+  """With two sentinels, the third span and the fourth are as if not drawn."""
+  two = T5_IDS._replace(sentinels=(9, 8))
+  batch = make_batch([[1] * 8, [1, 1, 1]])
+  tokens = np.where(batch.valid, batch.tokens, 0)
+  batch = batch._replace(tokens=tokens)
+  draw = draw_of([[1, 0, 1, 0, 1, 1, 0, 1], [1, 0, 1, 0, 0, 0, 0, 0]])
+  less = draw_of([[1, 0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0]])
+  got, expected = (objective.corrupt(batch, d, two) for d in (draw, less))
+  jax.tree.map(np.testing.assert_array_equal, got, expected)
+  np.testing.assert_array_equal(objective.overflow(batch, draw, 17, two), [3, 0])
+  np.testing.assert_array_equal(objective.overflow(batch, draw, 4, two), [4, 1])
+
+
 def test_full_target_is_the_passage():
   """The full-sentence target does not depend on the draw."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 0, 0, 0, 0]])
@@ -61,22 +95,29 @@ def test_unknown_target_is_refused():
     objective.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'sentence')
 
 
-def restore(source, target):
-  """Puts the spans of a spans-only target back where the source has masks."""
+def restore(source, target, ids):
+  """Puts the spans of a spans-only target back where the source has their markers."""
+  markers = ids.sentinels or (ids.mask,)
   spans, out = [], []
-  for token in target[: target.index(EOS)]:
-    if token == MASK:
-      spans.append([])
+  for token in target[: target.index(ids.eos)]:
+    if token in markers:
+      spans.append((token, []))
     else:
-      spans[-1].append(token)
-  for token in source[1 : source.index(EOS)]:
-    out += spans.pop(0) if token == MASK else [token]
+      spans[-1][1].append(token)
+  for token in source[: source.index(ids.eos)]:
+    if token in markers:
+      marker, span = spans.pop(0)
+      assert marker == token
+      out += span
+    elif token != ids.bos:
+      out.append(token)
   assert not spans
   return out
 
 
+@pytest.mark.parametrize('ids', [IDS, T5_IDS], ids=['bart', 't5'])
 @pytest.mark.parametrize('name', sorted(policies.POLICIES))
-def test_restoring_gives_back_the_passage(name):
+def test_restoring_gives_back_the_passage(name, ids):
   """Whatever a policy hides, source and target together are the whole passage."""
   batch = make_batch(
     [[1, 2, 1, 1, 3, 1, 1, 1], [1, 1, 2]],
@@ -87,10 +128,10 @@ def test_restoring_gives_back_the_passage(name):
   policy, theta = make_policy(name)
   for seed in range(5):
     draw = policy.draw(theta, jax.random.key(seed), batch)
-    got = objective.corrupt(batch, draw, IDS)
+    got = objective.corrupt(batch, draw, ids)
     for b in range(2):
       passage = batch.tokens[b][batch.valid[b]].tolist()
-      assert restore(got.source[b].tolist(), got.target[b].tolist()) == passage
+      assert restore(got.source[b].tolist(), got.target[b].tolist(), ids) == passage
 
 
 def test_overflow_is_counted():
@@ -99,7 +140,7 @@ def test_overflow_is_counted():
   whole = objective.corrupt(BATCH, draw, IDS)
   length = (whole.target != PAD).sum(-1)
   for target_length in (3, 6, 8):
-    lost = objective.overflow(BATCH, draw, target_length)
+    lost = objective.overflow(BATCH, draw, target_length, IDS)
     np.testing.assert_array_equal(lost, np.maximum(length - target_length, 0))
     cut = objective.corrupt(BATCH, draw, IDS, 'spans', target_length)
     np.testing.assert_array_equal(cut.target, whole.target[:, :target_length])

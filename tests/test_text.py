@@ -42,7 +42,20 @@ def test_tokenizer_survives_its_file(tokenizer, tmp_path):
   for path in (tmp_path, tmp_path / 'tokenizer.json'):
     loaded = text.load_tokenizer(path)
     assert loaded.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
-    assert loaded.specials == tokenizer.specials == (0, 1, 2, 4)
+    assert loaded.specials == tokenizer.specials == (0, 1, 2, 4, ())
+
+
+def test_tokenizers_for_t5_have_its_sentinels(tmp_path):
+  """A hundred, in their order; there is no <s>, and the decoder starts from <pad>."""
+  tokenizer = text.train_tokenizer(TEXTS * 5, 400, 't5')
+  tokenizer.save(tmp_path / 'tokenizer.json')
+  for one in (tokenizer, text.load_tokenizer(tmp_path)):
+    assert one.specials[:4] == (None, 0, 1, 3)
+    assert one.specials.sentinels == tuple(range(3, 103))
+    assert one.specials.decoder_start == 0
+    assert one.decode([3, *one.encode(TEXTS[0]).ids, 4, 1]) == TEXTS[0]
+  with pytest.raises(InputError, match="got 't6'; did you mean 't5'"):
+    text.train_tokenizer(TEXTS, 400, 't6')
 
 
 def test_tokenizer_needs_the_special_tokens(tmp_path):

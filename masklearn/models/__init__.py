@@ -7,11 +7,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from masklearn.models.bart import Bart
-from masklearn.models.sizes import bart_config
+from masklearn.models.sizes import bart_config, t5_config
+from masklearn.models.t5 import T5
 from masklearn.types import InputError, Specials
 
 # Family -> its module, and the configuration of a size by name.
-MODELS = {'bart': (Bart, bart_config)}
+MODELS = {'bart': (Bart, bart_config), 't5': (T5, t5_config)}
 
 
 def make_model(

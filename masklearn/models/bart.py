@@ -8,8 +8,6 @@ References:
   Lewis et al., BART: Denoising Sequence-to-Sequence Pre-training (2020), section 2.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -21,14 +19,6 @@ from masklearn.types import InputError
 # Rows of the position tables that no position uses: fairseq counted positions from
 # the padding id, and BART's checkpoints kept its two empty rows.
 OFFSET = 2
-
-
-class Cache(NamedTuple):
-  """What the decoder keeps between steps; the batch is the first axis throughout."""
-
-  past: tuple[layers.KeysValues, ...]  # of each layer, S = max_length
-  memory: tuple[layers.KeysValues, ...]  # of each layer, over the source
-  memory_bias: jax.Array  # [B, 1, 1, S]
 
 
 class Bart(nn.Module):
@@ -45,6 +35,8 @@ class Bart(nn.Module):
     self.shared = _table(c, c.vocab_size)
     self.encoder = Encoder(c)
     self.decoder = Decoder(c)
+    if not c.tied:
+      self.lm_head = _table(c, c.vocab_size)
     self.final_logits_bias = self.param(
       'final_logits_bias', nn.initializers.zeros, (c.vocab_size,), jnp.float32
     )
@@ -85,20 +77,20 @@ class Bart(nn.Module):
     )
     return self._logits(x)
 
-  def init_cache(self, encoded, source_valid, max_length: int) -> Cache:
+  def init_cache(self, encoded, source_valid, max_length: int) -> layers.Cache:
     """An empty cache for `max_length` steps over `encoded` [B, S, D]."""
     c = self.config
     if max_length > c.max_positions:
       raise _too_long('target', max_length, c)
     shape = encoded.shape[0], c.decoder_heads, c.width // c.decoder_heads, max_length
     empty = layers.KeysValues(*[jnp.zeros(shape, c.dtype)] * 2)
-    return Cache(
+    return layers.Cache(
       (empty,) * c.decoder_layers,
       self.decoder.memory(encoded),
       layers.padding_bias(source_valid),
     )
 
-  def decode_step(self, token, position, cache: Cache):
+  def decode_step(self, token, position, cache: layers.Cache):
     """Logits [B, V] float32 after `token` [B] at `position` [], and the next cache.
 
     Steps go through the positions in order, from 0; one beyond the cache's
@@ -123,10 +115,11 @@ class Bart(nn.Module):
 
   def _logits(self, x):
     c = self.config
+    table = self.shared if c.tied else self.lm_head
     logits = jnp.einsum(
       'nd,vd->nv',
       x.reshape(-1, c.width),
-      self.shared.embedding.astype(c.dtype),
+      table.embedding.astype(c.dtype),
       preferred_element_type=layers.wide(c.dtype),
     )
     # Part of a checkpoint, but never trained: Hugging Face holds it in a buffer.
@@ -244,11 +237,7 @@ class DecoderLayer(nn.Module):
     off = not train
     own = self.self_attn.keys_values(x)
     if past is not None:
-      own = jax.tree.map(
-        lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, -1),
-        past,
-        own,
-      )
+      own = layers.extend(past, own, position)
     y = self.self_attn(x, own, bias, train)
     x = self.self_attn_layer_norm(x + self.drop(y, deterministic=off))
     y = self.encoder_attn(x, memory, memory_bias, train)
@@ -259,8 +248,9 @@ class DecoderLayer(nn.Module):
 
 
 def _attention(c, heads, name=None):
+  std = layers.Deviations(*[c.init_std] * 4)
   return layers.Attention(
-    c.width, heads, c.attention_dropout, c.init_std, c.dtype, name=name
+    c.width, heads, c.width // heads, c.attention_dropout, std, c.dtype, name=name
   )
 
 

@@ -1,124 +1,120 @@
 """Checkpoints of Hugging Face, to parameters and back, without loss.
 
-The tree of parameters has the names of the tensors; a matrix is stored transposed:
-
-  encoder/layers_0/fc1/kernel  [D, ffn]    model.encoder.layers.0.fc1.weight  [ffn, D]
-  shared/embedding             [V, D]      model.shared.weight                [V, D]
-  final_logits_bias            [V]         final_logits_bias                  [1, V]
-
-Only safetensors files are read: they hold numbers and cannot run code.
+Only safetensors files are read: they hold numbers and cannot run code. What is
+written loads with `from_pretrained` and gives the same logits; `formats` knows the
+names.
 """
 
 import dataclasses
+import difflib
 import json
+import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
+import safetensors.flax
 import safetensors.numpy
 from flax import traverse_util
 
-from masklearn.models.bart import Bart
-from masklearn.models.sizes import BartConfig
+from masklearn import files
+from masklearn.models.formats import BIAS, FORMATS, HEAD, Format
 from masklearn.types import InputError
 
-# Our field -> the key of Hugging Face's config.json. Its default is ours.
-FIELDS = {
-  'vocab_size': 'vocab_size',
-  'width': 'd_model',
-  'encoder_layers': 'encoder_layers',
-  'decoder_layers': 'decoder_layers',
-  'encoder_heads': 'encoder_attention_heads',
-  'decoder_heads': 'decoder_attention_heads',
-  'encoder_ffn': 'encoder_ffn_dim',
-  'decoder_ffn': 'decoder_ffn_dim',
-  'max_positions': 'max_position_embeddings',
-  'pad': 'pad_token_id',
-  'bos': 'bos_token_id',
-  'eos': 'eos_token_id',
-  'decoder_start': 'decoder_start_token_id',
-  'dropout': 'dropout',
-  'attention_dropout': 'attention_dropout',
-  'activation_dropout': 'activation_dropout',
-  'scale_embedding': 'scale_embedding',
-  'init_std': 'init_std',
-}
-# What a config.json may say, but only so: our model has no other.
-REQUIRED = {
-  'model_type': 'bart',
-  'activation_function': 'gelu',
-  'add_final_layer_norm': False,
-  'decoder_layerdrop': 0.0,
-  'encoder_layerdrop': 0.0,
-  'normalize_before': False,
-  'normalize_embedding': True,
-  'static_position_embeddings': False,
-  'tie_word_embeddings': True,
-}
-SHARED = 'model.shared.weight'
-COPIES = (  # of SHARED: in some files beside it, in others instead of it
-  'model.encoder.embed_tokens.weight',
-  'model.decoder.embed_tokens.weight',
-  'lm_head.weight',
-)
-BIAS = 'final_logits_bias'  # absent means zeros
-IGNORED = ('model.encoder.version', 'model.decoder.version')  # left from fairseq
+WEIGHTS = 'model.safetensors'
+INDEX = 'model.safetensors.index.json'  # of a checkpoint in several files
 
 
 def load(directory: str | pathlib.Path, mask: int):
   """Reads a checkpoint directory: its configuration and its parameters.
 
   Args:
-    directory: holds config.json and model.safetensors.
-    mask: id of `<mask>`, which the tokenizer knows and config.json does not.
+    directory: holds config.json and model.safetensors, or several files and
+      model.safetensors.index.json.
+    mask: id of `<mask>`, of T5 `<extra_id_0>`, which the tokenizer knows and
+      config.json does not.
 
   Returns:
-    A BartConfig and the tree of parameters, float32.
+    A BartConfig or T5Config, and the tree of parameters, float32.
   """
   directory = pathlib.Path(directory)
-  file = directory / 'model.safetensors'
-  if not file.exists() and (directory / 'pytorch_model.bin').exists():
+  parts = [directory / WEIGHTS]
+  if (directory / INDEX).exists():
+    index = _read_json(directory / INDEX)
+    parts = [directory / name for name in sorted(set(index['weight_map'].values()))]
+  elif not parts[0].exists() and (directory / 'pytorch_model.bin').exists():
     raise InputError(
       f'{directory} has only pytorch_model.bin, a pickle, which can run code when it '
       'is read; convert it where you trust it: python -c "from transformers import '
-      f"BartForConditionalGeneration as B; B.from_pretrained('{directory}')"
+      f"AutoModelForSeq2SeqLM as M; M.from_pretrained('{directory}')"
       f".save_pretrained('{directory}')\""
     )
-  try:
-    hf = json.loads((directory / 'config.json').read_text(encoding='utf-8'))
-    tensors = safetensors.numpy.load_file(file)
-  except OSError as error:
-    raise InputError(f'{directory} is not a checkpoint: {error}.') from error
-  except json.JSONDecodeError as error:
-    raise InputError(f'{directory / "config.json"} is not JSON: {error}.') from error
-  except safetensors.SafetensorError as error:
-    raise InputError(f'{file} is damaged: {error}.') from error
-  config = config_from_hf(hf, mask)
+  hf = _read_json(directory / 'config.json')
+  tensors = {}
+  for file in parts:
+    try:
+      tensors |= safetensors.flax.load_file(file)  # which knows bfloat16
+    except OSError as error:
+      raise InputError(f'{directory} is not a checkpoint: {error}.') from error
+    except safetensors.SafetensorError as error:
+      raise InputError(f'{file} is damaged: {error}.') from error
+  config = config_from_hf(hf, mask, tied=is_tied(tensors))
   return config, from_hf(tensors, config)
 
 
-def config_from_hf(hf: Mapping, mask: int) -> BartConfig:
+def save(
+  directory: str | pathlib.Path, config, params, extra: Mapping[str, Any] | None = None
+) -> None:
+  """Writes config.json and model.safetensors into a directory, each at once.
+
+  Args:
+    directory: made if it is not there.
+    config: a BartConfig or T5Config.
+    params: the tree of parameters.
+    extra: keys of config.json that our configuration does not have, as the original
+      had them; ours win.
+  """
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  tensors = to_hf(params, config)
+  partial = directory / (WEIGHTS + '.partial')
+  safetensors.numpy.save_file(tensors, partial, metadata={'format': 'pt'})
+  os.replace(partial, directory / WEIGHTS)
+  files.write_json(directory / 'config.json', {**(extra or {}), **config_to_hf(config)})
+
+
+def config_from_hf(hf: Mapping, mask: int, tied: bool = True):
   """The configuration that a config.json describes.
 
   Args:
     hf: the file's keys and values.
-    mask: id of `<mask>`.
+    mask: id of `<mask>`, of T5 that of the first sentinel.
+    tied: whether the output matrix is the embedding; the tensors tell.
 
   Raises:
     InputError: names every key that is missing or asks for another model than ours.
   """
+  family = hf.get('model_type')
+  if family not in FORMATS:
+    near = difflib.get_close_matches(str(family), FORMATS, n=1, cutoff=0)[0]
+    raise InputError(
+      f'model_type in config.json must be one of {", ".join(FORMATS)}, got {family!r}; '
+      f'the nearest is {near!r}.'
+    )
+  form = FORMATS[family]
   wrong = [
-    f'{key} must be {value!r}, got {hf[key]!r}'
-    for key, value in REQUIRED.items()
-    if hf.get(key, value) != value
+    f'{key} must be {" or ".join(map(repr, values))}, got {hf[key]!r}'
+    for key, values in form.allowed.items()
+    if hf.get(key, values[0]) not in values
   ]
   needed = {
-    FIELDS[field.name]
-    for field in dataclasses.fields(BartConfig)
-    if field.name in FIELDS and field.default is dataclasses.MISSING
+    form.fields[field.name]
+    for field in dataclasses.fields(form.config)
+    if field.name in form.fields and field.default is dataclasses.MISSING
   }
   wrong += [
     f'{key} must be a whole number, got {hf.get(key)!r}'
@@ -126,33 +122,68 @@ def config_from_hf(hf: Mapping, mask: int) -> BartConfig:
     if not isinstance(hf.get(key), int)
   ]
   if wrong:
-    raise InputError(f'config.json does not describe a BART: {"; ".join(wrong)}.')
-  known = {ours: hf[theirs] for ours, theirs in FIELDS.items() if theirs in hf}
-  return BartConfig(mask=mask, **known)
+    raise InputError(
+      f'config.json does not describe a {form.title}: {"; ".join(wrong)}.'
+    )
+  known = {ours: hf[theirs] for ours, theirs in form.fields.items() if theirs in hf}
+  return form.config(mask=mask, tied=tied, **known, **form.read(hf))
 
 
-def from_hf(tensors: Mapping[str, np.ndarray], config: BartConfig):
+def config_to_hf(config) -> dict[str, Any]:
+  """What config.json says of a configuration."""
+  family, form = _form(config)
+  return {
+    'architectures': [form.architecture],
+    'model_type': family,
+    'is_encoder_decoder': True,
+    **{theirs: getattr(config, ours) for ours, theirs in form.fields.items()},
+    **form.write(config),
+  }
+
+
+def is_tied(tensors: Mapping[str, np.ndarray]) -> bool:
+  """Whether the output matrix is the embedding, whatever config.json says."""
+  if HEAD not in tensors:
+    return True
+  embeddings = [
+    tensors[name]
+    for form in FORMATS.values()
+    for name in (form.shared, *form.copies)
+    if name in tensors
+  ]
+  # A file with the output matrix alone has left out what is the same.
+  return not embeddings or any(np.array_equal(tensors[HEAD], e) for e in embeddings)
+
+
+def from_hf(tensors: Mapping[str, np.ndarray], config):
   """Parameters from tensors by name, as float32.
 
-  Takes the tensors of `BartForConditionalGeneration` and those of `BartModel`,
-  whose names lack `model.` and which have no `final_logits_bias`.
+  Takes the tensors of the models for generation and, where the output is tied,
+  those of the bare `BartModel` and `T5Model`.
+
+  Args:
+    tensors: by Hugging Face's names; BART's may lack `model.`.
+    config: a BartConfig or T5Config.
 
   Raises:
     InputError: names every tensor that is missing, unknown or of another shape than
       the configuration's, and every copy of the embedding that differs from it.
   """
-  if not any(name.startswith('model.') for name in tensors):
+  _, form = _form(config)
+  prefix = form.shared.removesuffix('shared.weight')
+  if not any(name.startswith(prefix) for name in tensors):
     tensors = {
-      name if name in (BIAS, *COPIES) else f'model.{name}': tensor
+      name if name in (BIAS, HEAD) else prefix + name: tensor
       for name, tensor in tensors.items()
     }
-  tensors = {name: tensors[name] for name in tensors if name not in IGNORED}
-  copies = {name: tensors.pop(name) for name in COPIES if name in tensors}
+  tensors = {name: tensors[name] for name in tensors if name not in form.ignored}
+  names = (*form.copies, HEAD) if config.tied else form.copies
+  copies = {name: tensors.pop(name) for name in names if name in tensors}
   for copy in copies.values():
-    tensors.setdefault(SHARED, copy)
-  tensors.setdefault(BIAS, np.zeros((1, config.vocab_size), np.float32))
-
+    tensors.setdefault(form.shared, copy)
   layout, flat, wrong = _layout(config), {}, []
+  if BIAS in layout:
+    tensors.setdefault(BIAS, np.zeros(layout[BIAS][1], np.float32))
   for name in sorted(layout.keys() | tensors.keys()):
     path, shape = layout.get(name, ((), ()))
     if name not in tensors:
@@ -164,43 +195,50 @@ def from_hf(tensors: Mapping[str, np.ndarray], config: BartConfig):
     else:
       flat[path] = jnp.asarray(_ours(path, tensors[name].astype(np.float32)))
   wrong += [
-    f'{name} differs from {SHARED}'
+    f'{name} differs from {form.shared}'
     for name, copy in copies.items()
-    if not np.array_equal(copy, tensors[SHARED])
+    if not np.array_equal(copy, tensors[form.shared])
   ]
   if wrong:
     raise InputError(f'The tensors do not fit the model: {"; ".join(wrong)}.')
   return traverse_util.unflatten_dict(flat)
 
 
-def to_hf(params, config: BartConfig) -> dict[str, np.ndarray]:
-  """The tensors that `BartForConditionalGeneration.save_pretrained` writes.
+def to_hf(params, config) -> dict[str, np.ndarray]:
+  """The tensors by Hugging Face's names, as `save_pretrained` writes them.
 
-  Without the copies of the embedding, which `from_pretrained` ties again.
+  Copies of the embedding are left out where `from_pretrained` ties them again.
   """
+  _, form = _form(config)
   flat = traverse_util.flatten_dict(params)
-  return {
+  tensors = {
     name: np.ascontiguousarray(_theirs(path, np.asarray(flat[path])))
     for name, (path, _) in _layout(config).items()
   }
+  told_untied = not config_to_hf(config)['tie_word_embeddings']
+  if told_untied:
+    names = (*form.copies, HEAD) if config.tied else form.copies
+    tensors |= {name: tensors[form.shared].copy() for name in names}
+  return tensors
+
+
+def _form(config) -> tuple[str, Format]:
+  for family, form in FORMATS.items():
+    if isinstance(config, form.config):
+      return family, form
+  raise TypeError(f'Not the configuration of a model: {config!r}.')
 
 
 def _layout(config):
   """Name -> path in our tree and shape in theirs, of every tensor of the model."""
+  _, form = _form(config)
   tokens = jnp.zeros((1, 1), jnp.int32)
   tree = jax.eval_shape(
-    Bart(config).init, jax.random.key(0), tokens, tokens == 0, tokens
+    form.module(config).init, jax.random.key(0), tokens, tokens == 0, tokens
   )
   flat = traverse_util.flatten_dict(tree['params'])
   empty = {path: np.empty(leaf.shape, np.bool_) for path, leaf in flat.items()}
-  return {_name(path): (path, _theirs(path, empty[path]).shape) for path in flat}
-
-
-def _name(path):
-  if path == (BIAS,):
-    return BIAS
-  *modules, leaf = (part.replace('layers_', 'layers.') for part in path)
-  return '.'.join(['model', *modules, 'bias' if leaf == 'bias' else 'weight'])
+  return {form.name(path): (path, _theirs(path, empty[path]).shape) for path in flat}
 
 
 def _ours(path, tensor):
@@ -213,3 +251,12 @@ def _theirs(path, tensor):
   if path == (BIAS,):
     return tensor[None]  # [V] -> [1, V]
   return tensor.T if path[-1] == 'kernel' else tensor
+
+
+def _read_json(file):
+  try:
+    return json.loads(file.read_text(encoding='utf-8'))
+  except OSError as error:
+    raise InputError(f'{file.parent} is not a checkpoint: {error}.') from error
+  except json.JSONDecodeError as error:
+    raise InputError(f'{file} is not JSON: {error}.') from error

@@ -6,8 +6,10 @@ would lose them.
 
 References:
   Vaswani et al., Attention Is All You Need (2017), section 3.2.
+  Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -46,30 +48,38 @@ def _bias(visible):
 
 
 def gelu(x: jax.Array) -> jax.Array:
-  """GELU in its exact form: x times the normal distribution function at x.
+  """GELU in its exact form, BART's: x times the normal distribution function at x.
 
   Through erf: `jax.nn.gelu` goes through erfc, which takes longer.
   """
   return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
 
+def gelu_tanh(x: jax.Array) -> jax.Array:
+  """GELU in its approximate form through tanh, that of GPT-2 and of T5 v1.1."""
+  return 0.5 * x * (1 + jnp.tanh((2 / math.pi) ** 0.5 * (x + 0.044715 * x * x * x)))
+
+
 class Dense(nn.Module):
-  """`x` times a matrix, plus a bias: [..., D] -> [..., features]."""
+  """`x` times a matrix, plus a bias if it has one: [..., D] -> [..., features]."""
 
   features: int
   init_std: float
   dtype: str
+  use_bias: bool = True
 
   @nn.compact
   def __call__(self, x):
     """Returns [..., features]."""
     normal = nn.initializers.normal(self.init_std)
     kernel = self.param('kernel', normal, (x.shape[-1], self.features), jnp.float32)
-    bias = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
     # One matrix of all rows: on CPU, XLA's gradient of it is a tenth faster than
     # that of a product over two leading axes.
     rows = x.reshape(-1, x.shape[-1])  # [B * S, D]
-    out = rows @ kernel.astype(self.dtype) + bias.astype(self.dtype)[None]
+    out = rows @ kernel.astype(self.dtype)
+    if self.use_bias:
+      bias = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
+      out = out + bias.astype(self.dtype)[None]
     return out.reshape(*x.shape[:-1], self.features)
 
 
@@ -92,30 +102,76 @@ class LayerNorm(nn.Module):
     return x.astype(self.dtype)
 
 
+class RMSNorm(nn.Module):
+  """A mean square of one over the last axis of [B, S, D], then a scale."""
+
+  dtype: str
+  epsilon: float
+
+  @nn.compact
+  def __call__(self, x):
+    """Returns [B, S, D]."""
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:], jnp.float32)
+    high = wide(self.dtype)
+    x = x.astype(high)
+    x = x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + self.epsilon)
+    return (x * scale.astype(high)[None, None]).astype(self.dtype)
+
+
 class KeysValues(NamedTuple):
   """What a layer attends to."""
 
   # Positions come last: with them before the last axis, the gradient of the values
   # reads a [T, S] matrix transposed, which takes XLA's CPU matmul twice as long.
-  keys: jax.Array  # [B, H, D / H, S]
-  values: jax.Array  # [B, H, D / H, S]
+  keys: jax.Array  # [B, H, head_width, S]
+  values: jax.Array  # [B, H, head_width, S]
+
+
+def extend(past: KeysValues, new: KeysValues, position: jax.Array) -> KeysValues:
+  """The cached keys and values with those of `position` [] and on written in."""
+  return jax.tree.map(
+    lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, -1),
+    past,
+    new,
+  )
+
+
+class Cache(NamedTuple):
+  """What a decoder keeps between steps; the batch is the first axis throughout."""
+
+  past: tuple[KeysValues, ...]  # of each layer, S = max_length
+  memory: tuple[KeysValues, ...]  # of each layer, over the source
+  memory_bias: jax.Array  # [B, 1, 1, S]
+
+
+class Deviations(NamedTuple):
+  """Standard deviations of the matrices of an `Attention` when they are drawn."""
+
+  query: float
+  key: float
+  value: float
+  out: float
 
 
 class Attention(nn.Module):
-  """Multi-head attention of [B, T, D] to keys and values, with biases everywhere."""
+  """Multi-head attention of [B, T, D] to keys and values."""
 
   width: int  # D
   heads: int  # H
+  head_width: int  # D / H in BART, anything in T5
   dropout: float  # rate, of the attention weights
-  init_std: float
+  init_std: Deviations
   dtype: str
+  use_bias: bool = True  # in all four projections
+  scaled: bool = True  # whether scores are divided by sqrt(head_width)
 
   def setup(self):
-    """Declares the four projections, by Hugging Face's names."""
-    self.k_proj = Dense(self.width, self.init_std, self.dtype)
-    self.v_proj = Dense(self.width, self.init_std, self.dtype)
-    self.q_proj = Dense(self.width, self.init_std, self.dtype)
-    self.out_proj = Dense(self.width, self.init_std, self.dtype)
+    """Declares the four projections, by the names of BART's tensors."""
+    inner, std = self.heads * self.head_width, Deviations(*self.init_std)
+    self.k_proj = Dense(inner, std.key, self.dtype, self.use_bias)
+    self.v_proj = Dense(inner, std.value, self.dtype, self.use_bias)
+    self.q_proj = Dense(inner, std.query, self.dtype, self.use_bias)
+    self.out_proj = Dense(self.width, std.out, self.dtype, self.use_bias)
     self.drop = nn.Dropout(self.dropout)
 
   def keys_values(self, x: jax.Array) -> KeysValues:
@@ -133,14 +189,14 @@ class Attention(nn.Module):
       train: whether to drop attention weights.
     """
     high = wide(self.dtype)
-    queries = self._split(self.q_proj(x) * (self.width // self.heads) ** -0.5)
-    queries = queries.transpose(0, 2, 1, 3)  # [B, H, T, D / H]
+    queries = self.q_proj(x) * (self.head_width**-0.5 if self.scaled else 1)
+    queries = self._split(queries).transpose(0, 2, 1, 3)  # [B, H, T, head_width]
     scores = jnp.einsum(
       'bhtd,bhds->bhts', queries, attended.keys, preferred_element_type=high
     )
     scores = scores + bias.astype(high)
-    # A softmax whose division comes after the matmul, where it is over D / H and
-    # not over S: less to compute and, for the gradient, a [T, S] matrix less to keep.
+    # A softmax whose division comes after the matmul, where it is over head_width and
+    # not over S: less to compute, and a [T, S] matrix less to keep for the gradient.
     top = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
     weights = jnp.exp(scores - top)  # [B, H, T, S]
     total = weights.sum(-1, keepdims=True)  # [B, H, T, 1]
@@ -148,8 +204,8 @@ class Attention(nn.Module):
     mixed = jnp.einsum(
       'bhts,bhds->bhtd', weights, attended.values, preferred_element_type=high
     )
-    mixed = (mixed / total).astype(self.dtype).transpose(0, 2, 1, 3)  # [B, T, H, D / H]
-    return self.out_proj(mixed.reshape(x.shape))
+    mixed = (mixed / total).astype(self.dtype).transpose(0, 2, 1, 3)
+    return self.out_proj(mixed.reshape(*x.shape[:2], -1))
 
   def _split(self, x):
-    return x.reshape(*x.shape[:2], self.heads, -1)  # [B, T, H, D / H]
+    return x.reshape(*x.shape[:2], self.heads, -1)  # [B, T, H, head_width]

@@ -31,6 +31,7 @@ class BartConfig:
   attention_dropout: float = 0.0  # of attention weights
   activation_dropout: float = 0.0  # inside the feed-forward layers
   scale_embedding: bool = False  # multiply token embeddings by sqrt(D)
+  tied: bool = True  # the output matrix is the embedding
   init_std: float = 0.02
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
 
@@ -41,26 +42,75 @@ class BartConfig:
         raise InputError(
           f'width must be a multiple of {side}_heads, got {self.width} and {heads}.'
         )
-    for name in ('pad', 'bos', 'eos', 'mask', 'decoder_start'):
-      token = getattr(self, name)
-      if not 0 <= token < self.vocab_size:
-        raise InputError(
-          f'{name} must be a token of the vocabulary (below {self.vocab_size}), '
-          f'got {token}.'
-        )
-    for name in ('dropout', 'attention_dropout', 'activation_dropout'):
-      rate = getattr(self, name)
-      if not 0 <= rate < 1:
-        raise InputError(f'{name} must lie in [0, 1), got {rate}.')
-    if self.dtype not in DTYPES:
-      near = difflib.get_close_matches(self.dtype, DTYPES, n=1, cutoff=0)[0]
+    _check_tokens(self, ('pad', 'bos', 'eos', 'mask', 'decoder_start'))
+    _check_rates(self, ('dropout', 'attention_dropout', 'activation_dropout'))
+    _check_dtype(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class T5Config:
+  """The shape of a T5 of version 1.0 or 1.1, and its special tokens."""
+
+  vocab_size: int
+  width: int  # D
+  encoder_layers: int
+  decoder_layers: int
+  heads: int  # H
+  head_width: int  # of queries, keys and values; H times it need not be D
+  ffn: int  # width of the feed-forward layers
+  pad: int
+  eos: int
+  mask: int  # the first sentinel: what a token that is softly hidden turns into
+  decoder_start: int  # what the decoder reads first
+  gated: bool = True  # GELU times a linear map (1.1), and not ReLU (1.0)
+  tied: bool = False  # the output matrix is the embedding (1.0)
+  scale_output: bool = False  # divides the decoder's states by sqrt(D) (1.0)
+  buckets: int = 32  # of distances
+  max_distance: int = 128  # from where on distances are alike
+  epsilon: float = 1e-6  # of the norms
+  dropout: float = 0.1  # of embeddings, branches, attention weights, inner layers
+  init_factor: float = 1.0  # of the deviations that T5 draws its matrices with
+  dtype: str = 'float32'  # of the computation; parameters and logits are float32
+
+  def __post_init__(self):
+    # Half of the buckets are one direction's, half of those hold one distance each.
+    if self.buckets % 4 or not 0 < self.buckets // 2 < self.max_distance:
       raise InputError(
-        f'dtype must be one of {", ".join(DTYPES)}, got {self.dtype!r}; '
-        f'did you mean {near!r}?'
+        'buckets must be a multiple of 4 and less than twice max_distance, '
+        f'got {self.buckets} and {self.max_distance}.'
+      )
+    _check_tokens(self, ('pad', 'eos', 'mask', 'decoder_start'))
+    _check_rates(self, ('dropout',))
+    _check_dtype(self)
+
+
+def _check_tokens(config, names):
+  for name in names:
+    token = getattr(config, name)
+    if not 0 <= token < config.vocab_size:
+      raise InputError(
+        f'{name} must be a token of the vocabulary (below {config.vocab_size}), '
+        f'got {token}.'
       )
 
 
-class Size(NamedTuple):
+def _check_rates(config, names):
+  for name in names:
+    rate = getattr(config, name)
+    if not 0 <= rate < 1:
+      raise InputError(f'{name} must lie in [0, 1), got {rate}.')
+
+
+def _check_dtype(config):
+  if config.dtype not in DTYPES:
+    near = difflib.get_close_matches(config.dtype, DTYPES, n=1, cutoff=0)[0]
+    raise InputError(
+      f'dtype must be one of {", ".join(DTYPES)}, got {config.dtype!r}; '
+      f'did you mean {near!r}?'
+    )
+
+
+class BartSize(NamedTuple):
   """A BART whose encoder and decoder are alike, with one rate for every dropout."""
 
   width: int
@@ -71,11 +121,33 @@ class Size(NamedTuple):
   dropout: float
 
 
-SIZES = {
-  'tiny': Size(64, 2, 4, 256, 256, 0.0),  # for two cores
-  'small': Size(256, 3, 4, 1024, 1024, 0.1),  # 8.1 M parameters for 8,192 tokens
-  'base': Size(768, 6, 12, 3072, 1024, 0.1),  # facebook/bart-base
-  'large': Size(1024, 12, 16, 4096, 1024, 0.1),  # facebook/bart-large
+BART_SIZES = {
+  'tiny': BartSize(64, 2, 4, 256, 256, 0.0),  # for two cores
+  'small': BartSize(256, 3, 4, 1024, 1024, 0.1),  # 8.1 M parameters for 8,192 tokens
+  'base': BartSize(768, 6, 12, 3072, 1024, 0.1),  # facebook/bart-base
+  'large': BartSize(1024, 12, 16, 4096, 1024, 0.1),  # facebook/bart-large
+}
+
+
+class T5Size(NamedTuple):
+  """A T5 whose encoder and decoder have equally many layers."""
+
+  width: int
+  layers: int
+  heads: int
+  head_width: int
+  ffn: int
+  first: bool = False  # version 1.0: ReLU, tied, scaled
+
+
+T5_SIZES = {
+  'tiny': T5Size(64, 2, 4, 16, 128),  # for two cores
+  'small': T5Size(512, 8, 6, 64, 1024),  # google/t5-v1_1-small
+  'base': T5Size(768, 12, 12, 64, 2048),  # google/t5-v1_1-base
+  'large': T5Size(1024, 24, 16, 64, 2816),  # google/t5-v1_1-large
+  'small_v1_0': T5Size(512, 6, 8, 64, 2048, first=True),  # google-t5/t5-small
+  'base_v1_0': T5Size(768, 12, 12, 64, 3072, first=True),  # google-t5/t5-base
+  'large_v1_0': T5Size(1024, 24, 16, 64, 4096, first=True),  # google-t5/t5-large
 }
 
 
@@ -83,17 +155,14 @@ def bart_config(size: str, vocab_size: int, ids: Specials, **overrides) -> BartC
   """The configuration of a size by name, for a tokenizer's special tokens.
 
   Args:
-    size: a key of `SIZES`.
+    size: a key of `BART_SIZES`.
     vocab_size: V.
-    ids: the special tokens; the decoder starts from `ids.eos`.
+    ids: the special tokens, BART's.
     **overrides: fields of BartConfig, instead of the size's.
   """
-  if size not in SIZES:
-    near = difflib.get_close_matches(size, SIZES, n=1, cutoff=0)[0]
-    raise InputError(
-      f'A BART has size {", ".join(SIZES)}, got {size!r}; did you mean {near!r}?'
-    )
-  shape = SIZES[size]
+  shape = _shape('BART', BART_SIZES, size)
+  if ids.bos is None:
+    raise InputError("A BART needs a tokenizer with BART's special tokens, got T5's.")
   fields = {
     'vocab_size': vocab_size,
     'width': shape.width,
@@ -107,7 +176,48 @@ def bart_config(size: str, vocab_size: int, ids: Specials, **overrides) -> BartC
     'dropout': shape.dropout,
     'attention_dropout': shape.dropout,
     'activation_dropout': shape.dropout,
-    'decoder_start': ids.eos,
-    **ids._asdict(),
+    'pad': ids.pad,
+    'bos': ids.bos,
+    'eos': ids.eos,
+    'mask': ids.mask,
+    'decoder_start': ids.decoder_start,
   }
   return BartConfig(**(fields | overrides))
+
+
+def t5_config(size: str, vocab_size: int, ids: Specials, **overrides) -> T5Config:
+  """The configuration of a size by name, for a tokenizer's special tokens.
+
+  Args:
+    size: a key of `T5_SIZES`.
+    vocab_size: V; with a published checkpoint more than the tokenizer has.
+    ids: the special tokens, T5's or BART's.
+    **overrides: fields of T5Config, instead of the size's.
+  """
+  shape = _shape('T5', T5_SIZES, size)
+  fields = {
+    'vocab_size': vocab_size,
+    'width': shape.width,
+    'encoder_layers': shape.layers,
+    'decoder_layers': shape.layers,
+    'heads': shape.heads,
+    'head_width': shape.head_width,
+    'ffn': shape.ffn,
+    'gated': not shape.first,
+    'tied': shape.first,
+    'scale_output': shape.first,
+    'pad': ids.pad,
+    'eos': ids.eos,
+    'mask': ids.mask,
+    'decoder_start': ids.decoder_start,
+  }
+  return T5Config(**(fields | overrides))
+
+
+def _shape(family, sizes, name):
+  if name not in sizes:
+    near = difflib.get_close_matches(name, sizes, n=1, cutoff=0)[0]
+    raise InputError(
+      f'A {family} has size {", ".join(sizes)}, got {name!r}; did you mean {near!r}?'
+    )
+  return sizes[name]

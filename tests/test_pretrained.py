@@ -1,0 +1,95 @@
+"""A checkpoint of Hugging Face becomes a directory of ours, and one of theirs again."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import app, convert
+from masklearn import models, pretrained, text
+from masklearn.models import convert as tensors
+from masklearn.types import InputError
+
+TEXTS = ['Euros are not paid in Yamoussoukro.', 'On 6 August 1825 it had "km".']
+
+
+def write_hf(directory, family):
+  """A tiny checkpoint of Hugging Face's with a tokenizer; returns its parameters."""
+  tokenizer = text.train_tokenizer(TEXTS * 5, 370, family)
+  layers = {'encoder_layers': 1, 'decoder_layers': 2}
+  # More rows than tokens, as those of T5 have.
+  model = models.make_model(family, 'tiny', 384, tokenizer.specials, **layers)
+  params = models.init_params(model, jax.random.key(0))
+  extra = {'forced_eos_token_id': 2, 'torch_dtype': 'float32'}
+  tensors.save(directory, model.config, params, extra)
+  tokenizer.save(directory / 'tokenizer.json')
+  (directory / 'generation_config.json').write_text('{"num_beams": 4}')
+  (directory / 'notes.txt').write_text('not carried along')
+  return params
+
+
+def files_of(directory):
+  """Path -> content, of every file below."""
+  return {
+    str(path.relative_to(directory)): path.read_bytes()
+    for path in directory.rglob('*')
+    if path.is_file()
+  }
+
+
+def convert_by_command(source, target):
+  """Calls the main as a shell would; returns its exit status."""
+  with pytest.raises(SystemExit) as done:
+    app.run(convert.main, ['convert', f'--input={source}', f'--output={target}'])
+  return done.value.code
+
+
+@pytest.mark.parametrize('family', ['bart', 't5'])
+def test_there_and_back_are_the_same_files(tmp_path, family, capsys):
+  """Tensors, config.json and tokenizer come back to the byte."""
+  theirs, own, again = (tmp_path / name for name in ('theirs', 'ours', 'again'))
+  params = write_hf(theirs, family)
+  assert convert_by_command(theirs, own) == 0
+  assert 'vocab_size 384' in capsys.readouterr().out
+  loaded = pretrained.load(own)
+  jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
+  assert loaded.tokenizer.encode(TEXTS[0]).ids
+  assert convert_by_command(own, again) == 0
+  before, after = files_of(theirs), files_of(again)
+  assert before.pop('notes.txt')
+  assert json.loads(before.pop('config.json')) == json.loads(after.pop('config.json'))
+  assert before == after
+  assert convert_by_command(theirs, own) == 2
+  assert 'ours is there already' in capsys.readouterr().err
+
+
+def test_what_cannot_be_used_writes_nothing(tmp_path, capsys):
+  """A cut file, another model, a foreign tokenizer, a half directory: a sentence."""
+  theirs, target = tmp_path / 'theirs', tmp_path / 'ours'
+  write_hf(theirs, 'bart')
+
+  def refused(name, content, message):
+    path = theirs / name
+    whole = path.read_bytes()
+    path.write_bytes(content(whole))
+    assert convert_by_command(theirs, target) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['theirs']
+    path.write_bytes(whole)
+
+  refused('model.safetensors', lambda b: b[: len(b) // 2], 'safetensors is damaged')
+  refused('config.json', lambda b: b.replace(b'"bart"', b'"mbart"'), "t5, got 'mbart'")
+  text.train_tokenizer(TEXTS * 5 + [str(n) for n in range(900)], 400).save(
+    tmp_path / 'big.json'
+  )
+  big = (tmp_path / 'big.json').read_bytes()
+  (tmp_path / 'big.json').unlink()
+  refused('tokenizer.json', lambda b: big, 'do not belong together')
+  with pytest.raises(InputError, match=r'model\.json cannot be used'):
+    pretrained.load(theirs)
+  (theirs / 'model.json').write_text('{"family": "bert", "config": {}}')
+  with pytest.raises(
+    InputError, match=r"model\.json cannot be used: KeyError\('bert'\)"
+  ):
+    pretrained.load(theirs)

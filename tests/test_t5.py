@@ -1,0 +1,113 @@
+"""What is T5's alone: its sizes, its distances, its settings."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from masklearn import models
+from masklearn.models import t5
+from masklearn.types import InputError, Specials
+from tests.hf import compute_logits, jit, shallow
+
+IDS = Specials(bos=None, pad=0, eos=1, mask=8, sentinels=(8, 7, 6))
+
+
+@pytest.mark.parametrize(
+  ('size', 'count'),
+  [
+    ('small', 76961152),
+    ('base', 247577856),
+    ('large', 783150080),
+    ('small_v1_0', 60506624),
+    ('base_v1_0', 222903552),
+    ('large_v1_0', 737668096),
+  ],
+)
+def test_sizes_have_the_published_number_of_parameters(size, count):
+  """Those of Google's checkpoints of both versions."""
+  model = models.make_model('t5', size, 32128, IDS)
+  tree = jax.eval_shape(functools.partial(models.init_params, model), jax.random.key(0))
+  assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == count
+
+
+def test_initial_parameters_have_the_deviations_of_the_reference():
+  """Each matrix by its own width, queries by the root of that of a head as well."""
+  model = models.make_model('t5', 'tiny', 300, IDS, encoder_layers=1, decoder_layers=1)
+  params = models.init_params(model, jax.random.key(0))
+  assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(params))
+  layer = params['decoder']['layers_0']
+  deviations = {
+    1.0: params['shared']['embedding'],
+    64**-0.5: layer['encoder_attn']['k_proj']['kernel'],
+    (64 * 16) ** -0.5: layer['encoder_attn']['q_proj']['kernel'],
+    128**-0.5: layer['feed_forward']['wo']['kernel'],
+  }
+  for deviation, matrix in deviations.items():
+    assert float(matrix.std()) == pytest.approx(deviation, rel=0.05)
+  assert model.config.decoder_start == 0
+  assert (layer['self_attn_layer_norm']['scale'] == 1).all()
+
+
+def test_buckets_grow_with_the_distance():
+  """One each at first, then from 4, 4 * 5**(1/4), 4 * 5**(2/4), 4 * 5**(3/4) on."""
+  near = t5.buckets(8, 20)
+  np.testing.assert_array_equal(
+    near, [0, 1, 2, 3, *[4] * 2, *[5] * 3, *[6] * 5, *[7] * 7]
+  )
+
+
+def test_buckets_are_those_of_hugging_face():
+  """Distances on a border included, for both stacks, where PyTorch is installed."""
+  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  from transformers.models.t5 import modeling_t5
+
+  reference = modeling_t5.T5Attention._relative_position_bucket
+  for count, farthest in [
+    (32, 128),
+    (8, 9),
+    (12, 40),
+    (64, 1000),
+    (128, 256),
+    (20, 33),
+  ]:
+    distances = np.arange(2 * farthest)
+    for both_ways in (True, False):
+      theirs = reference(-torch.tensor(distances), both_ways, count, farthest)
+      ours = t5.buckets(count // 2 if both_ways else count, farthest)
+      np.testing.assert_array_equal(ours[np.minimum(distances, farthest)], theirs)
+
+
+def test_every_layer_shares_the_bias_of_its_stack():
+  """The table of distances acts in the second layer as in the first."""
+  model, params, (source, valid, decoder_input, _) = shallow('t5', decoder_layers=2)
+  first = params['decoder']['layers_0']
+  tree = {**params['decoder'], 'layers_1': first}
+
+  @jit
+  def logits(table):
+    decoder = {**tree, 'relative_attention_bias': {'of': {'embedding': table}}}
+    everything = {**params, 'decoder': decoder}
+    return compute_logits(model, everything, source, valid, decoder_input)
+
+  table = params['decoder']['relative_attention_bias']['of']['embedding']
+  before = logits(table)
+  # One number for every distance changes no softmax; one distance alone does.
+  np.testing.assert_allclose(logits(table + 1), before, rtol=0, atol=1e-5)
+  assert jnp.abs(logits(table.at[1].add(1)) - before).max() > 1e-3
+
+
+def test_wrong_settings_are_refused():
+  """Every message names the rule and what was given."""
+  with pytest.raises(InputError, match="got 'bass'; did you mean 'base'"):
+    models.make_model('t5', 'bass', 9, IDS)
+  with pytest.raises(InputError, match=r'multiple of 4 .*, got 6 and 128'):
+    models.make_model('t5', 'tiny', 9, IDS, buckets=6)
+  with pytest.raises(InputError, match=r'multiple of 4 .*, got 32 and 16'):
+    models.make_model('t5', 'tiny', 9, IDS, max_distance=16)
+  with pytest.raises(InputError, match=r'mask must be .* \(below 8\), got 8'):
+    models.make_model('t5', 'tiny', 8, IDS)
+  with pytest.raises(InputError, match="BART's special tokens"):
+    models.make_model('bart', 'tiny', 9, IDS)
