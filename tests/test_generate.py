@@ -11,10 +11,13 @@ from masklearn.types import InputError
 from tests.hf import forward, jit, ours, shallow
 
 LENGTH = 5  # as in the stored batch, whose compiled forward pass is used again
-greedy = jit(
-  generate.greedy,
-  static_argnames=('model', 'max_length', 'forced_bos', 'forced_eos'),
-)
+greedy = jit(generate.greedy, static_argnames=('model', 'max_length', 'rules'))
+beam = jit(
+  generate.beam,
+  static_argnames=(
+    'model', 'max_length', 'beams', 'best', 'length_penalty', 'early_stopping', 'rules',
+  ),
+)  # fmt: skip
 
 
 def greedy_without_cache(model, params, source, valid):
@@ -60,53 +63,133 @@ def test_greedy_refuses_more_tokens_than_positions():
     greedy(model, params, source, valid, 18)
 
 
-@pytest.mark.parametrize(
-  ('family', 'seed', 'end', 'sizes', 'forced'),
-  [
-    ('bart', 1, 3, {'init_std': 0.5, 'scale_embedding': False}, {}),
-    (
-      'bart',
-      4,
-      5,
-      {'init_std': 0.8, 'encoder_layers': 1, 'decoder_layers': 2},
-      {'forced_bos': 0, 'forced_eos': 2},
-    ),
-    ('t5', 4, 2, {'num_layers': 1}, {}),
-    (
-      't5',
-      2,
-      4,
-      {
-        'feed_forward_proj': 'relu',
-        'initializer_factor': 2.0,
-        'tie_word_embeddings': True,
-      },
-      {},
-    ),
-  ],
-)
-def test_greedy_writes_what_hugging_face_writes(family, seed, end, sizes, forced):
-  """Token for token, for sources of all lengths and outputs of many."""
-  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+def their_rules(rules):
+  """The same for Hugging Face's `generate`, whose `min_length` counts the first."""
+  return {
+    'min_length': rules.min_length + 1,
+    'no_repeat_ngram_size': rules.no_repeat_ngram,
+    'forced_bos_token_id': rules.forced_bos,
+    'forced_eos_token_id': rules.forced_eos,
+  }
+
+
+def random_sources(family, seed, end, sizes):
+  """A model of Hugging Face's, sources [36, S] of many lengths, and their mask."""
   from tests.testdata import make_golden
 
   theirs = make_golden.random_model(family, seed, **sizes)
   make_golden.favour_end(theirs, end)
   lengths = [2 + row % 9 for row in range(36)]
-  source, valid, _, _ = make_golden.random_batch(family, 3, 41, lengths, [1])
+  return theirs, *make_golden.random_batch(family, 3, 41, lengths, [1])[:2]
 
+
+# Found by trial: their outputs are many, and of many lengths.
+BART = {'init_std': 0.5, 'scale_embedding': False}
+DEEP = {'init_std': 0.8, 'encoder_layers': 1, 'decoder_layers': 2}
+T5 = {'num_layers': 1}
+FIRST = {
+  'feed_forward_proj': 'relu',
+  'tie_word_embeddings': True,
+  'initializer_factor': 2.0,
+}
+
+
+@pytest.mark.parametrize(
+  ('family', 'seed', 'end', 'sizes', 'rules'),
+  [
+    ('bart', 1, 3, BART, generate.Rules()),
+    ('bart', 4, 5, DEEP, generate.Rules(forced_bos=0, forced_eos=2)),
+    ('t5', 4, 2, T5, generate.Rules()),
+    ('t5', 2, 4, FIRST, generate.Rules(min_length=3, no_repeat_ngram=2)),
+  ],
+)
+def test_greedy_writes_what_hugging_face_writes(family, seed, end, sizes, rules):
+  """Token for token, for sources of all lengths and outputs of many."""
+  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  theirs, source, valid = random_sources(family, seed, end, sizes)
   model, params = ours(theirs)
-  tokens = greedy(model, params, source, valid, 9, **forced)
+  tokens = greedy(model, params, source, valid, 9, rules)
   expected = theirs.generate(
     torch.tensor(source, dtype=torch.long),
     attention_mask=torch.tensor(valid, dtype=torch.long),
     num_beams=1,
     do_sample=False,
     max_new_tokens=9,
-    **{f'{name}_token_id': token for name, token in forced.items()},
+    **their_rules(rules),
   )[:, 1:].numpy()
   width = expected.shape[1]  # theirs stops where its longest row does
   np.testing.assert_array_equal(tokens[:, :width], expected)
   assert (tokens[:, width:] == model.config.pad).all()
   assert len(np.unique(expected, axis=0)) > 20  # of 36
   assert len(np.unique((expected != model.config.pad).sum(-1))) > 5
+
+
+@pytest.mark.parametrize(
+  ('family', 'seed', 'end', 'sizes', 'search', 'rules'),
+  [
+    ('bart', 1, 3, BART, {'beams': 4, 'best': 3}, generate.Rules()),
+    (
+      'bart', 4, 5, DEEP,
+      {'beams': 3, 'best': 3, 'length_penalty': 2.0, 'early_stopping': True},
+      generate.Rules(forced_bos=0, forced_eos=2, no_repeat_ngram=2),
+    ),
+    (
+      't5', 4, 2, T5,
+      {'beams': 5, 'best': 2, 'length_penalty': 0.5, 'early_stopping': 'never'},
+      generate.Rules(),
+    ),
+    (
+      't5', 2, 4, FIRST,
+      {'beams': 2, 'best': 1, 'length_penalty': -1.0},
+      generate.Rules(min_length=3, no_repeat_ngram=1),
+    ),
+  ],
+)  # fmt: skip
+def test_beams_are_those_of_hugging_face(family, seed, end, sizes, search, rules):
+  """Token for token and with the same scores, the best of each row and the next."""
+  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  theirs, source, valid = random_sources(family, seed, end, sizes)
+  model, params = ours(theirs)
+  found = beam(model, params, source, valid, 9, rules=rules, **search)
+  result = theirs.generate(
+    torch.tensor(source, dtype=torch.long),
+    attention_mask=torch.tensor(valid, dtype=torch.long),
+    num_beams=search['beams'],
+    num_return_sequences=search['best'],
+    length_penalty=search.get('length_penalty', 1.0),
+    early_stopping=search.get('early_stopping', False),
+    do_sample=False,
+    max_new_tokens=9,
+    output_scores=True,
+    return_dict_in_generate=True,
+    **their_rules(rules),
+  )
+  expected = result.sequences[:, 1:].numpy()
+  width = expected.shape[1]
+  # Theirs fill up with </s> where <pad> has the id 0, which counts as none.
+  past = np.cumsum(expected == model.config.eos, axis=1) > 1
+  expected = np.where(past, model.config.pad, expected)
+  tokens = found.tokens.reshape(-1, 9)
+  np.testing.assert_array_equal(tokens[:, :width], expected)
+  assert (tokens[:, width:] == model.config.pad).all()
+  scores = result.sequences_scores.numpy()
+  np.testing.assert_allclose(found.scores.reshape(-1), scores, rtol=1e-4, atol=1e-4)
+  assert len(np.unique(expected, axis=0)) > 20
+
+
+def test_one_beam_is_greedy():
+  """Where nothing else is kept, the search takes the likeliest token every time."""
+  model, params, (source, valid, _, _) = shallow()
+  alone = beam(model, params, source, valid, LENGTH, 1, early_stopping=True)
+  np.testing.assert_array_equal(
+    alone.tokens[:, 0], greedy(model, params, source, valid, LENGTH)
+  )
+
+
+def test_wrong_settings_of_a_search_are_refused():
+  """More outputs than beams, and a way to stop that does not exist."""
+  model, params, (source, valid, _, _) = shallow()
+  with pytest.raises(InputError, match='got 3 of 2'):
+    generate.beam(model, params, source, valid, LENGTH, 2, best=3)
+  with pytest.raises(InputError, match="got 'always'"):
+    generate.beam(model, params, source, valid, LENGTH, 2, early_stopping='always')
