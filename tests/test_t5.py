@@ -109,5 +109,7 @@ def test_wrong_settings_are_refused():
     models.make_model('t5', 'tiny', 9, IDS, max_distance=16)
   with pytest.raises(InputError, match=r'mask must be .* \(below 8\), got 8'):
     models.make_model('t5', 'tiny', 8, IDS)
+  with pytest.raises(InputError, match='no encoder_ffn; the nearest it has is enc'):
+    models.make_model('t5', 'tiny', 9, IDS, encoder_ffn=8)
   with pytest.raises(InputError, match="BART's special tokens"):
     models.make_model('bart', 'tiny', 9, IDS)

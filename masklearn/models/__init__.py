@@ -1,5 +1,6 @@
 """Encoder-decoder models: the families by name, and their parameters."""
 
+import dataclasses
 import difflib
 
 import jax
@@ -7,12 +8,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from masklearn.models.bart import Bart
-from masklearn.models.sizes import bart_config, t5_config
+from masklearn.models.sizes import BartConfig, T5Config, bart_config, t5_config
 from masklearn.models.t5 import T5
 from masklearn.types import InputError, Specials
 
-# Family -> its module, and the configuration of a size by name.
-MODELS = {'bart': (Bart, bart_config), 't5': (T5, t5_config)}
+# Family -> its module, its configuration, and that of a size by name.
+MODELS = {'bart': (Bart, BartConfig, bart_config), 't5': (T5, T5Config, t5_config)}
 
 
 def make_model(
@@ -22,18 +23,26 @@ def make_model(
 
   Args:
     name: a key of `MODELS`.
-    size: a key of the family's `SIZES`.
+    size: of the family, a key of `sizes.BART_SIZES` or `sizes.T5_SIZES`.
     vocab_size: V.
     ids: the special tokens.
     **overrides: fields of the family's configuration, instead of the size's.
+
+  Raises:
+    InputError: a name or a field that does not exist, or a value that cannot be.
   """
   if name not in MODELS:
     near = difflib.get_close_matches(name, MODELS, n=1, cutoff=0)[0]
     raise InputError(
       f'The models are {", ".join(MODELS)}, got {name!r}; did you mean {near!r}?'
     )
-  module, config = MODELS[name]
-  return module(config(size, vocab_size, ids, **overrides))
+  module, config, by_size = MODELS[name]
+  fields = [field.name for field in dataclasses.fields(config)]
+  for field in overrides:
+    if field not in fields:
+      near = difflib.get_close_matches(field, fields, n=1, cutoff=0)[0]
+      raise InputError(f'A {name} has no {field}; the nearest it has is {near}.')
+  return module(by_size(size, vocab_size, ids, **overrides))
 
 
 def init_params(model: nn.Module, key: jax.Array):

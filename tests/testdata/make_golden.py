@@ -86,11 +86,17 @@ def random_model(family='bart', seed=0, **sizes):
   if family == 'bart':
     model.final_logits_bias.normal_()
   elif not config.scale_decoder_outputs:
-    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+    untie(model)
   with torch.no_grad():
     for parameter in model.parameters():
       if parameter.ndim == 1:
         parameter += 0.3 * torch.randn_like(parameter)
+  return model
+
+
+def untie(model):
+  """Gives the model an output matrix of its own."""
+  model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
   return model
 
 

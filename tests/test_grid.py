@@ -1,0 +1,121 @@
+"""Many settings against Hugging Face's: `pytest -m grid`, minutes, needs PyTorch."""
+
+import jax
+import numpy as np
+import pytest
+
+from masklearn.models import convert, generate
+from tests.hf import assert_same_as_hf, ours
+from tests.test_generate import BART, DEEP, FIRST, T5, beam, greedy, their_rules
+
+pytestmark = pytest.mark.grid
+
+
+def random_sizes(family, seed):
+  """Odd widths, unequal depths, and every option of a family in some seed."""
+  rng = np.random.default_rng(seed)
+
+  def one_of(*values):
+    return values[rng.integers(len(values))]
+
+  if family == 'bart':
+    heads, more = one_of(1, 2, 3), one_of(1, 3)
+    return {
+      'd_model': 6 * one_of(1, 3, 5),
+      'encoder_layers': one_of(1, 2, 3),
+      'decoder_layers': one_of(1, 2, 3),
+      'encoder_attention_heads': heads,
+      'decoder_attention_heads': more,
+      'encoder_ffn_dim': one_of(7, 19, 33),
+      'decoder_ffn_dim': one_of(9, 21, 31),
+      'vocab_size': one_of(41, 57, 128),
+      'scale_embedding': bool(seed % 2),
+      'max_position_embeddings': one_of(11, 17, 40),
+    }
+  return {
+    'd_model': one_of(6, 11, 17),
+    'd_kv': one_of(3, 4, 7),
+    'd_ff': one_of(9, 21, 31),
+    'num_heads': one_of(1, 2, 5),
+    'num_layers': one_of(1, 2, 3),
+    'num_decoder_layers': one_of(1, 2, 3),
+    'relative_attention_num_buckets': one_of(8, 12, 32),
+    'relative_attention_max_distance': one_of(17, 50, 128),
+    'vocab_size': one_of(41, 57, 128),
+    'feed_forward_proj': one_of('relu', 'gated-gelu'),
+    'tie_word_embeddings': bool(seed % 2),
+  }
+
+
+@pytest.mark.parametrize('seed', range(8))
+@pytest.mark.parametrize('family', ['bart', 't5'])
+def test_random_configurations_agree(family, seed):
+  """Logits, loss, the gradient of every tensor, and conversion there and back."""
+  pytest.importorskip('torch', reason='needs the extra `parity`')
+  from tests.testdata import make_golden
+
+  sizes = random_sizes(family, seed)
+  theirs = make_golden.random_model(family, seed, **sizes)
+  if family == 'bart' and seed % 4 == 3:
+    make_golden.untie(theirs)
+  model, params = ours(theirs)
+  batch = make_golden.random_batch(family, seed, sizes['vocab_size'])
+  assert_same_as_hf(model, params, batch, *make_golden.compute(theirs, *batch))
+  tensors = make_golden.tensors_of(theirs)
+  back = convert.to_hf(params, model.config)
+  for name, tensor in back.items():
+    np.testing.assert_array_equal(tensor, tensors[name])
+  jax.tree.map(
+    np.testing.assert_array_equal, convert.from_hf(back, model.config), params
+  )
+
+
+SEARCHES = {
+  'default': ({}, generate.Rules()),
+  'long': ({'length_penalty': 2.0}, generate.Rules(min_length=3)),
+  'short': ({'length_penalty': -0.5, 'early_stopping': True}, generate.Rules()),
+  'never': ({'early_stopping': 'never'}, generate.Rules(no_repeat_ngram=2)),
+  'forced': ({'early_stopping': True}, generate.Rules(forced_bos=5, forced_eos=2)),
+}
+
+
+@pytest.mark.parametrize('search', SEARCHES)
+@pytest.mark.parametrize('beams', [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+  ('family', 'seed', 'end', 'sizes'),
+  [('bart', 1, 3, BART), ('bart', 4, 5, DEEP), ('t5', 4, 2, T5), ('t5', 2, 4, FIRST)],
+)
+def test_two_hundred_outputs_are_those_of_hugging_face(
+  family, seed, end, sizes, beams, search
+):
+  """Token for token; at least eighty of them differ."""
+  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  from tests.testdata import make_golden
+
+  options, rules = SEARCHES[search]
+  if beams == 1 and options.keys() & {'length_penalty'}:
+    pytest.skip('greedy decoding has no length penalty')
+  theirs = make_golden.favour_end(make_golden.random_model(family, seed, **sizes), end)
+  model, params = ours(theirs)
+  lengths = [2 + row % 13 for row in range(200)]
+  source, valid, _, _ = make_golden.random_batch(family, 3, 41, lengths, [1])
+  if beams == 1:
+    tokens = greedy(model, params, source, valid, 12, rules)
+  else:
+    found = beam(model, params, source, valid, 12, beams, rules=rules, **options)
+    tokens = found.tokens[:, 0]
+  expected = theirs.generate(
+    torch.tensor(source, dtype=torch.long),
+    attention_mask=torch.tensor(valid, dtype=torch.long),
+    num_beams=beams,
+    do_sample=False,
+    max_new_tokens=12,
+    length_penalty=options.get('length_penalty', 1.0),
+    early_stopping=options.get('early_stopping', False) if beams > 1 else None,
+    **their_rules(rules),
+  )[:, 1:].numpy()
+  past = np.cumsum(expected == model.config.eos, axis=1) > 1
+  expected = np.where(past, model.config.pad, expected)
+  np.testing.assert_array_equal(tokens[:, : expected.shape[1]], expected)
+  assert (tokens[:, expected.shape[1] :] == model.config.pad).all()
+  assert len(np.unique(expected, axis=0)) >= 80

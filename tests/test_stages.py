@@ -1,0 +1,65 @@
+"""Stages on their own, for the family of models that the small study does not have."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from masklearn import data, files, stages, tasks
+from masklearn.progress import Progress
+from masklearn.types import Batch, InputError, Specials
+
+
+def test_stages_serve_t5_with_its_sentinels(tmp_path):
+  """Corpus, denoising and fine-tuning with T5's tokenizer, layout and decoder start."""
+  ground = stages.prepare(
+    tmp_path / 'corpus',
+    seed=0,
+    name='people',
+    size=9,
+    copies=1,
+    longest=120,
+    tokenizer='',
+    vocabulary=400,
+    model={'name': 't5', 'size': 'tiny', 'encoder_layers': 1, 'decoder_layers': 1},
+  )
+  ids = ground.tokenizer.specials
+  assert len(ids.sentinels) == 100
+  passages = data.encode_passages(ground.passages, ground.tokenizer)
+  first = stages.first_params(ground.model, 0)
+  base = stages.denoise(
+    ground, passages, stages.uniform(0.2, 3), {}, first, tmp_path / 'base',
+    title='base', progress=Progress(), save_every=2, seed=0, rate=0.2, target='spans',
+    updates=2, batch_size=3, learning_rate=1e-3, weight_decay=0.01,
+  )  # fmt: skip
+  changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
+  assert all(jax.tree.leaves(changed))
+  task = tasks.load('habits', 0, size=9, train_share=0.5, validation_share=0.2)
+  done = stages.finetune(
+    ground, task, base['params'], tmp_path / 'finetune',
+    title='fine-tuning', progress=Progress(), save_every=2, seed=0, updates=2,
+    batch_size=3, learning_rates=(1e-3,), weight_decay=0.01, validate_every=2,
+    answer_length=5,
+  )  # fmt: skip
+  assert 0 <= done['test']['f1'] <= 1
+  predictions = files.read_jsonl(tmp_path / 'finetune' / 'predictions.jsonl')
+  assert [p['id'] for p in predictions] == [e.id for e in task.test]
+  losses = files.read_jsonl(tmp_path / 'base' / 'history.jsonl')
+  assert all(math.isfinite(row['loss']) for row in losses)
+
+
+def test_more_spans_than_sentinels_are_refused():
+  """Where a draw could have more, the stage does not begin."""
+  batch = Batch(
+    tokens=np.full((1, 40), 7, np.int32),
+    valid=np.ones((1, 40), bool),
+    word=np.arange(40, dtype=np.int32)[None],
+    sentence=np.zeros((1, 40), np.int32),
+    salient=np.zeros((1, 40), np.int32),
+    asked=np.zeros((1, 40), np.int32),
+  )
+  ids = Specials(None, 0, 1, 9, (9, 8, 6))
+  assert stages.target_capacity(batch, 0.08, ids) == 7
+  with pytest.raises(InputError, match=r'up to 4 spans .* has 3 sentinels'):
+    stages.target_capacity(batch, 0.1, ids)
