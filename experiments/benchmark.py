@@ -1,0 +1,52 @@
+"""Compares us with a peer on the same work: agreement first, then time and memory.
+
+python -m experiments.benchmark --suite=generate --size=base
+python -m experiments.benchmark --suite=train --case=bart_full --size=small
+
+Suites: train, generate. Sizes: tiny, small, base. A line of JSON for each case goes to
+stdout: seconds are medians of repeats in turn, bytes what each side adds to the peak
+of a process of its own. Needs the extra `parity`.
+"""
+
+import json
+import subprocess
+import sys
+
+from experiments import app, suites
+from experiments.suites.case import SIDES, compare, peak_bytes
+from experiments.suites.shapes import SIZES
+from masklearn import provenance
+from masklearn.types import InputError
+
+
+def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
+  """Measures every case of a suite; `weigh` is for the processes that it starts."""
+  cases = suites.lookup(suites.SUITES, suite, 'suite')
+  suites.lookup(dict.fromkeys(SIZES), size, 'size')
+  peer = peer or suites.PEERS[suite]
+  suites.lookup({suites.PEERS[suite]: 0}, peer, 'peer')
+  builds = {case: suites.lookup(cases, case, 'case')} if case else cases
+  if not repeats.isdigit() or int(repeats) == 0:
+    raise InputError(f'repeats must be a whole number above 0, got {repeats!r}.')
+  for name, build in builds.items():
+    if weigh:
+      print(peak_bytes(build(size, (weigh,)), weigh))
+      continue
+    print(f'{suite} {name} {size}', file=sys.stderr)
+    times = compare(build(size, SIDES), int(repeats))
+    peaks = [weigh_in_a_process(suite, size, name, side) for side in SIDES]
+    line = {'suite': suite, 'size': size, 'case': name, 'peer': peer, **times}
+    line |= {'peak_bytes': peaks[0], 'peer_peak_bytes': peaks[1]}
+    line |= {'memory_ratio': peaks[0] / max(peaks[1], 1)}
+    print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+
+
+def weigh_in_a_process(suite, size, case, side) -> int:
+  """Bytes that a side adds to the peak of a process that does nothing else."""
+  flags = f'--suite={suite} --size={size} --case={case} --weigh={side}'.split()
+  command = [sys.executable, '-m', 'experiments.benchmark', *flags]
+  return int(subprocess.check_output(command))
+
+
+if __name__ == '__main__':
+  app.run(main)

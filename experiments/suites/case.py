@@ -1,0 +1,74 @@
+"""One piece of work for both sides, and how it is timed and weighed."""
+
+import pathlib
+import re
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from masklearn import memory
+from masklearn.types import InputError
+
+SIDES = ('ours', 'peer')
+
+
+class Case(NamedTuple):
+  """A piece of work; a side that was not asked for is None."""
+
+  ours: Callable[[], Any] | None  # does it once, and waits for the end of it
+  peer: Callable[[], Any] | None
+  agree: Callable[[], float] | None  # largest difference of what both sides compute
+  tolerance: float  # what `agree` must not exceed
+  temp_bytes: int  # that XLA's program needs beside its arguments; 0 if not known
+
+
+def compare(case: Case, repeats: int) -> dict[str, float]:
+  """Checks that the sides agree, then times them in turn, after one call of each.
+
+  Returns:
+    `agree`, the medians `seconds` and `peer_seconds`, `speedup`, `repeats`, and
+    `temp_bytes`.
+
+  Raises:
+    InputError: the sides do not compute the same.
+  """
+  agree = case.agree()
+  if not agree <= case.tolerance:
+    raise InputError(f'The sides differ by {agree}, more than {case.tolerance}.')
+  seconds = {side: [] for side in SIDES}
+  for i in range(repeats + 1):
+    for side in SIDES:
+      began = time.perf_counter()
+      getattr(case, side)()
+      if i:
+        seconds[side].append(time.perf_counter() - began)
+  ours, theirs = (statistics.median(seconds[side]) for side in SIDES)
+  return {
+    'agree': agree,
+    'seconds': ours,
+    'peer_seconds': theirs,
+    'speedup': theirs / ours,
+    'repeats': repeats,
+    'temp_bytes': case.temp_bytes,
+  }
+
+
+def peak_bytes(case: Case, side: str) -> int:
+  """By how much three calls raise the resident size of this process at most.
+
+  To be called in a process of its own, and on Linux, where the peak that building and
+  compiling have left can be reset.
+  """
+  memory.release()
+  pathlib.Path('/proc/self/clear_refs').write_text('5')
+  before = _status('VmRSS')
+  for _ in range(3):
+    getattr(case, side)()
+  return _status('VmHWM') - before
+
+
+def _status(name):
+  """A size of this process in bytes, as the kernel tells it."""
+  status = pathlib.Path('/proc/self/status').read_text()
+  return int(re.search(rf'{name}:\s+(\d+) kB', status)[1]) * 1024

@@ -1,0 +1,77 @@
+"""Decoding a batch of sources, against `generate` of Hugging Face in PyTorch."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.suites import shapes
+from experiments.suites.case import Case
+from masklearn.models import generate
+
+BATCH, SOURCE, LENGTH = 16, 64, 32
+
+
+def build(family: str, beams: int, size: str, sides) -> Case:
+  """Sources of several lengths; every row is decoded to the end, on both sides alike.
+
+  Agreement is the share of tokens that differ.
+  """
+  # As drawn, a model says the same whatever it reads; wider, it does not.
+  both = shapes.pair(family, size, scale=4.0 if family == 'bart' else 1.5)
+  rng = np.random.default_rng(0)
+  ids = shapes.IDS[family]
+  lengths = rng.integers(SOURCE // 4, SOURCE + 1, BATCH)
+  valid = np.arange(SOURCE) < lengths[:, None]
+  source = rng.integers(110, both.model.config.vocab_size, (BATCH, SOURCE))
+  source = np.where(valid, source, ids.pad).astype(np.int32)
+  # No row ends early, or one side might rest while the other works.
+  rules = generate.Rules(min_length=LENGTH)
+  ours, peer, temp_bytes = None, None, 0
+
+  if 'ours' in sides:
+    search = functools.partial(
+      generate.greedy if beams == 1 else generate.beam,
+      both.model,
+      max_length=LENGTH,
+      rules=rules,
+      **({} if beams == 1 else {'beams': beams}),
+    )
+    arguments = both.params, jnp.asarray(source), jnp.asarray(valid)
+    decode = jax.jit(lambda *args: search(*args)).lower(*arguments).compile()
+    temp_bytes = decode.memory_analysis().temp_size_in_bytes
+
+    def ours():
+      found = jax.block_until_ready(decode(*arguments))
+      return np.asarray(found if beams == 1 else found.tokens[:, 0])
+
+  if 'peer' in sides:
+    import torch
+
+    theirs = shapes.peer(both).eval()
+
+    @torch.inference_mode()
+    def peer():
+      return theirs.generate(
+        torch.tensor(source, dtype=torch.long),
+        attention_mask=torch.tensor(valid, dtype=torch.long),
+        num_beams=beams,
+        do_sample=False,
+        max_new_tokens=LENGTH,
+        min_new_tokens=LENGTH,
+        forced_eos_token_id=None,
+      )[:, 1:].numpy()
+
+  def agree():
+    one, two = ours(), peer()
+    return float((one[:, : two.shape[1]] != two).mean())
+
+  return Case(ours, peer, agree, 0.01, temp_bytes)
+
+
+CASES = {
+  'bart_beam4': functools.partial(build, 'bart', 4),
+  't5_beam4': functools.partial(build, 't5', 4),
+  'bart_greedy': functools.partial(build, 'bart', 1),
+}

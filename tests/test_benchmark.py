@@ -1,0 +1,62 @@
+"""The comparison with a peer: both sides do the same work, and names are checked."""
+
+import json
+
+import pytest
+
+from experiments import app, benchmark
+from experiments.suites.case import peak_bytes
+
+
+def run(capsys, *flags):
+  """Calls the main as a shell would; its exit status and what it printed."""
+  with pytest.raises(SystemExit) as end:
+    app.run(benchmark.main, ['benchmark', *flags])
+  return end.value.code, capsys.readouterr()
+
+
+def test_a_case_is_one_line_of_json(capsys, monkeypatch):
+  """Agreement, seconds, and the bytes of the processes that it starts."""
+  pytest.importorskip('torch', reason='needs the extra `parity`')
+  monkeypatch.setattr(benchmark, 'weigh_in_a_process', lambda *case: 2**20)
+  code, printed = run(
+    capsys, '--suite=generate', '--size=tiny', '--case=bart_greedy', '--repeats=1'
+  )
+  assert code == 0
+  line = json.loads(printed.out)
+  assert line['agree'] == 0
+  assert line['speedup'] == pytest.approx(line['peer_seconds'] / line['seconds'])
+  assert line['memory_ratio'] == 1
+  assert line['temp_bytes'] > 0
+
+
+def test_weighing_sees_what_a_side_allocates():
+  """A side that holds fifty megabytes raises the peak by about as many."""
+
+  class Work:
+    kept = ()
+
+    def ours(self):
+      self.kept = (bytearray(b'1' * 50_000_000),)
+
+  assert 45e6 < peak_bytes(Work(), 'ours') < 200e6
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (['--suite=gen'], "suite must be one of train, generate, got 'gen'"),
+    (['--suite=train', '--size=huge'], 'size must be one of tiny, small, base, got'),
+    (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
+    (['--suite=train', '--peer=numpy'], "peer must be one of torch, got 'numpy'"),
+    (
+      ['--suite=train', '--repeats=x'],
+      "repeats must be a whole number above 0, got 'x'",
+    ),
+  ],
+)
+def test_wrong_names_list_the_nearest(capsys, flags, message):
+  """Before anything is built."""
+  code, printed = run(capsys, *flags)
+  assert code == 2
+  assert message in printed.err
