@@ -212,7 +212,8 @@ def _learning(run: Run) -> Markup | None:
   )
   note = (
     'Shares of hidden words, and of hidden spans, on all validation and test passages,'
-    ' for the policy of the highest gain on validation questions.'
+    ' for the policy of the highest gain on validation questions; 0 updates: no gain'
+    ' beyond noise, so the first policy was kept.'
   )
   kinds = (
     ('learned_J', ' J1 has one fine-tuning step before the outer loss.'),
