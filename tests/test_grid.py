@@ -1,5 +1,7 @@
 """Many settings against Hugging Face's: `pytest -m grid`, minutes, needs PyTorch."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -83,7 +85,13 @@ SEARCHES = {
 @pytest.mark.parametrize('beams', [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(
   ('family', 'seed', 'end', 'sizes'),
-  [('bart', 1, 3, BART), ('bart', 4, 5, DEEP), ('t5', 4, 2, T5), ('t5', 2, 4, FIRST)],
+  # Found by trial: whatever the search, their outputs are many.
+  [
+    ('bart', 1, 3, BART),
+    ('bart', 8, 0, DEEP),
+    ('t5', 10, 1.3, T5),
+    ('t5', 2, 2, FIRST),
+  ],
 )
 def test_two_hundred_outputs_are_those_of_hugging_face(
   family, seed, end, sizes, beams, search
@@ -99,23 +107,37 @@ def test_two_hundred_outputs_are_those_of_hugging_face(
   model, params = ours(theirs)
   lengths = [2 + row % 13 for row in range(200)]
   source, valid, _, _ = make_golden.random_batch(family, 3, 41, lengths, [1])
-  if beams == 1:
-    tokens = greedy(model, params, source, valid, 12, rules)
-  else:
+
+  def decode(model, params):
+    if beams == 1:
+      return greedy(model, params, source, valid, 12, rules)
     found = beam(model, params, source, valid, 12, beams, rules=rules, **options)
-    tokens = found.tokens[:, 0]
-  expected = theirs.generate(
-    torch.tensor(source, dtype=torch.long),
-    attention_mask=torch.tensor(valid, dtype=torch.long),
-    num_beams=beams,
-    do_sample=False,
-    max_new_tokens=12,
-    length_penalty=options.get('length_penalty', 1.0),
-    early_stopping=options.get('early_stopping', False) if beams > 1 else None,
-    **their_rules(rules),
-  )[:, 1:].numpy()
-  past = np.cumsum(expected == model.config.eos, axis=1) > 1
-  expected = np.where(past, model.config.pad, expected)
-  np.testing.assert_array_equal(tokens[:, : expected.shape[1]], expected)
-  assert (tokens[:, expected.shape[1] :] == model.config.pad).all()
+    return found.tokens[:, 0]
+
+  def decode_theirs(theirs):
+    tokens = theirs.generate(
+      torch.tensor(source, dtype=torch.long),
+      attention_mask=torch.tensor(valid, dtype=torch.long),
+      num_beams=beams,
+      do_sample=False,
+      max_new_tokens=12,
+      length_penalty=options.get('length_penalty', 1.0),
+      early_stopping=options.get('early_stopping', False) if beams > 1 else None,
+      **their_rules(rules),
+    )[:, 1:].numpy()
+    past = np.cumsum(tokens == model.config.eos, axis=1) > 1
+    whole = np.full((200, 12), model.config.pad)  # theirs stop at their longest
+    whole[:, : tokens.shape[1]] = np.where(past, model.config.pad, tokens)
+    return whole
+
+  tokens, expected = decode(model, params), decode_theirs(theirs)
   assert len(np.unique(expected, axis=0)) >= 80
+  if (tokens != expected).any():
+    # Two outputs may score the same but for rounding: with more digits they do not.
+    assert (tokens != expected).any(axis=1).sum() <= 2
+    with jax.enable_x64(True):
+      model = type(model)(dataclasses.replace(model.config, dtype='float64'))
+      params = jax.tree.map(lambda x: x.astype(np.float64), params)
+      np.testing.assert_array_equal(
+        decode(model, params), decode_theirs(theirs.double())
+      )
