@@ -352,8 +352,8 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
       return ((before - outer) / episode.unit).mean(), outer.mean()
 
     count = len(jax.tree.leaves(episodes)[0])
-    gain, outer = jax.lax.map(one, (episodes, jax.random.split(key, count)))
-    return gain, outer.mean()
+    gains, outer = jax.lax.map(one, (episodes, jax.random.split(key, count)))
+    return gains, outer.mean()
 
   return tx, inner_tx, *map(jax.jit, (step, sizes, measure))
 

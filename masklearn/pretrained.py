@@ -92,6 +92,8 @@ def from_hf(source: str | os.PathLike, target: str | os.PathLike) -> Any:
     }
     files.write_json(partial / 'model.json', said)
     _carry(source, partial)
+    if not (partial / 'tokenizer.json').exists():  # older files than that
+      tokenizer.save(partial / 'tokenizer.json')
   return config
 
 

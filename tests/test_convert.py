@@ -188,6 +188,7 @@ def test_half_precision_files_become_float32(tmp_path):
   safetensors.flax.save_file(tensors, tmp_path / 'model.safetensors')
   _, read = convert.load(tmp_path, MASK)
   half = jax.tree.map(lambda x: x.astype(jnp.bfloat16).astype(jnp.float32), params)
+  assert {x.dtype for x in jax.tree.leaves(read)} == {np.dtype('float32')}
   jax.tree.map(np.testing.assert_array_equal, read, half)
 
 
@@ -216,6 +217,14 @@ def test_directories_that_hold_no_checkpoint_are_refused(tmp_path):
   (tmp_path / 'model.safetensors').write_bytes(b'\x08\x00\x00\x00')
   with pytest.raises(InputError, match=r'model\.safetensors is damaged'):
     convert.load(tmp_path, MASK)
+  (tmp_path / 'config.json').write_bytes(b'\xff')
+  with pytest.raises(InputError, match=r'config\.json is not JSON'):
+    convert.load(tmp_path, MASK)
+  index = tmp_path / 'model.safetensors.index.json'
+  index.write_text('[]')
+  with pytest.raises(InputError, match=r'index\.json has no weight_map'):
+    convert.load(tmp_path, MASK)
+  index.unlink()
   (tmp_path / 'config.json').write_text('{')
   with pytest.raises(InputError, match=r'config\.json is not JSON'):
     convert.load(tmp_path, MASK)

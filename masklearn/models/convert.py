@@ -45,6 +45,8 @@ def load(directory: str | pathlib.Path, mask: int):
   parts = [directory / WEIGHTS]
   if (directory / INDEX).exists():
     index = _read_json(directory / INDEX)
+    if not isinstance(index, dict) or 'weight_map' not in index:
+      raise InputError(f'{directory / INDEX} has no weight_map, which names the files.')
     parts = [directory / name for name in sorted(set(index['weight_map'].values()))]
   elif not parts[0].exists() and (directory / 'pytorch_model.bin').exists():
     raise InputError(
@@ -258,5 +260,5 @@ def _read_json(file):
     return json.loads(file.read_text(encoding='utf-8'))
   except OSError as error:
     raise InputError(f'{file.parent} is not a checkpoint: {error}.') from error
-  except json.JSONDecodeError as error:
+  except ValueError as error:  # not JSON, or not even UTF-8
     raise InputError(f'{file} is not JSON: {error}.') from error
