@@ -62,7 +62,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     rate=0.2, updates=1_600, batch_size=16, learning_rate=2e-3, weight_decay=0.01
   )
   c.learn = new(
-    updates=200,
+    updates=300,
     episodes=12,  # averaged in an update; one passage and its questions each
     questions=6,  # of an episode; each is one of the paper's, on the same passage
     candidates=12,  # spans sampled from a passage
@@ -70,11 +70,11 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     blot=0.3,  # share of tokens hidden from the policy while it learns
     learning_rate=5e-3,  # of Adam
     inner_step=3e-4,  # of SGD: small, as the model knows the passage but for the facts
-    bonus=(0.07, 0.02),  # weight of the policy's entropy, at first and at last
+    bonus=(0.07, 0.0),  # weight of the policy's entropy, at first and at last
     fine_tune_steps=0,  # J; the paper has 1
     memory='fast',  # keeps the gradient of every candidate: it is a small model
     held_out=False,  # True tunes on the questions of other episodes
-    validate_every=40,
+    validate_every=60,
     warmup=new(updates=120, batch_size=16, learning_rate=1e-3, validate_every=10),
   )
   c.pretrain = new(updates=320, batch_size=32, learning_rate=2e-3, weight_decay=0.01)

@@ -15,6 +15,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -349,7 +350,9 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
       key_sample, key_steps = jax.random.split(key)
       spans = gradient.sample(theta, episode.passages, key_sample)
       outer, _, before = gradient.influences(theta, inner, episode, spans, key_steps)
-      return ((before - outer) / episode.unit).mean(), outer.mean()
+      # Of a few questions it is many times that of others, and they alone would decide.
+      gain = jnp.arcsinh((before - outer) / episode.unit)
+      return gain.mean(), outer.mean()
 
     count = len(jax.tree.leaves(episodes)[0])
     gains, outer = jax.lax.map(one, (episodes, jax.random.split(key, count)))

@@ -170,14 +170,13 @@ def test_influence_size_is_the_mean_over_all_spans():
     theta, state, episode, jax.random.key(3)
   )
   spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
-  # Of a draw of one word, no span comes before a candidate.
-  assert spans.free.all()
+  # Of a draw of one word, only words can be hidden, and none comes before them.
   _, each, _ = jax.jit(bilevel.influences)(
     theta, state, episode, spans, jax.random.key(4)
   )
   for q in range(2):
     means = []
-    for p, count in enumerate((7, 3)):
+    for p, count in enumerate((4, 2)):
       values = dict(
         zip(np.asarray(spans.index[p]), np.asarray(each[q, p]), strict=True)
       )
@@ -248,9 +247,9 @@ def test_sampled_gradient_is_unbiased():
   every = np.flatnonzero(np.isfinite(np.asarray(table)).ravel()).astype(np.int32)[None]
   # All spans once, with weights pi: a proposal of 1 / their number.
   log_share = jnp.full(every.shape, -np.log(every.size))
-  free = jnp.ones(table.shape[:2], bool)
+  possible = table > -jnp.inf
   full = candidates.Candidates(
-    every // LONGEST, every % LONGEST + 1, every, log_share, free, passages
+    every // LONGEST, every % LONGEST + 1, every, log_share, possible, passages
   )
   _, expected, _ = bilevel.gradient(theta, state, episode, full, key)
 
@@ -297,9 +296,9 @@ def test_blotted_passages_hide_tokens_from_the_policy_alone():
 def test_proposal_mixes_uniform_and_policy():
   """Frequencies are explore * uniform + (1 - explore) * pi; log q says so."""
   log_pi = jnp.log(jnp.array([[[0.7, 0.2], [0.1, 0.0]]]))
-  free = jnp.ones((1, 2), bool)
+  possible = log_pi > -jnp.inf
   shown = jax.tree.map(lambda x: x[1:], PASSAGES)
-  spans = candidates.propose(jax.random.key(0), log_pi, free, shown, 6000, 0.5)
+  spans = candidates.propose(jax.random.key(0), log_pi, possible, shown, 6000, 0.5)
   expected = 0.5 / 3 + 0.5 * np.array([0.7, 0.2, 0.1])
   counts = np.bincount(np.asarray(spans.index[0]), minlength=4) / 6000
   np.testing.assert_allclose(counts, [*expected, 0], atol=0.02)

@@ -1,9 +1,10 @@
 """Spans sampled from a passage, to learn from what hiding each of them would do.
 
-A draw hides several spans, none twice. So a policy's distribution pi is taken at a
-random place of a draw: some spans are drawn first, and pi is the softmax of the
-policy's scores over what they left free. Without this a policy would learn its first
-choice and nothing else. What is left out: the drawn spans are not hidden together
+A draw hides several spans, none twice, within a budget. So a policy's distribution pi
+is taken at a random place of a draw: some spans are drawn first, and pi is the softmax
+of the policy's scores over what still fits. Without this a policy would learn its
+first choice and nothing else; it also has to know what to hide in the word that is
+left at the end. What is left out: the drawn spans are not hidden together
 with a candidate, and their own probability is not differentiated.
 
 Spans are sampled from a proposal q and weighted by pi / q, which is unbiased: the
@@ -26,7 +27,7 @@ class Candidates(NamedTuple):
   length: jax.Array  # [P, M] int32 words
   index: jax.Array  # [P, M] int32 place in the flattened table of spans
   log_proposal: jax.Array  # [P, M] log q of each
-  free: jax.Array  # [P, W] bool; words that earlier spans of the draw left to hide
+  possible: jax.Array  # [P, W, N] bool; what earlier spans of the draw left to hide
   shown: Batch  # [P, L] the passages as the policy saw them
 
 
@@ -59,26 +60,26 @@ def sample(
   blotted = jax.random.bernoulli(key_blot, blot, passages.tokens.shape)
   tokens = jnp.where(blotted & passages.valid, mask, passages.tokens)
   shown = passages._replace(tokens=tokens)
-  drawn = sampling.draw_spans(key_draw, policy.scores(theta, shown), shown, rate)
+  scores = policy.scores(theta, shown)
+  drawn = sampling.draw_spans(key_draw, scores, shown, rate)
   drawn_count = (drawn.length > 0).sum(-1, dtype=jnp.int32)  # [P]
   before = jax.random.randint(key_count, drawn_count.shape, 0, drawn_count, jnp.int32)
   order = jnp.arange(drawn.start.shape[1], dtype=jnp.int32)[None]
   kept = drawn._replace(length=jnp.where(order < before[:, None], drawn.length, 0))
-  free = ~sampling.hidden_words(kept, shown)
-  return propose(
-    key_spans, log_share(policy, theta, shown, free), free, shown, count, explore
-  )
+  possible = sampling.still_possible(kept, shown, rate, scores.shape[2])
+  log_pi = log_share(policy, theta, shown, possible)
+  return propose(key_spans, log_pi, possible, shown, count, explore)
 
 
 def propose(
-  key, log_pi: jax.Array, free: jax.Array, shown: Batch, count: int, explore: float
+  key, log_pi: jax.Array, possible: jax.Array, shown: Batch, count: int, explore: float
 ) -> Candidates:
   """Samples `count` spans a passage, with replacement.
 
   Args:
     key: a random key.
     log_pi: [P, W, N] of every span, -inf for what is none.
-    free: [P, W] words not hidden yet, kept with the candidates.
+    possible: [P, W, N] what may be drawn, kept with the candidates.
     shown: [P, L] what `log_pi` was computed on, kept as well.
     count: M.
     explore: share of the sample that is uniform over all candidates, `explore * M`
@@ -87,8 +88,8 @@ def propose(
   """
   longest = log_pi.shape[2]
   log_pi = log_pi.reshape(log_pi.shape[0], -1)
-  possible = log_pi > -jnp.inf
-  uniform = jnp.where(possible, -jnp.log(possible.sum(-1, keepdims=True)), -jnp.inf)
+  some_share = log_pi > -jnp.inf
+  uniform = jnp.where(some_share, -jnp.log(some_share.sum(-1, keepdims=True)), -jnp.inf)
   log_proposal = jnp.logaddexp(jnp.log(explore) + uniform, jnp.log1p(-explore) + log_pi)
 
   def some(key, logits, count):
@@ -106,13 +107,12 @@ def propose(
   index = jnp.concatenate(parts, axis=1)
   log_q = jnp.take_along_axis(log_proposal, index, axis=1)
   start, length = index // longest, index % longest + 1
-  return Candidates(start, length, index, log_q, free, shown)
+  return Candidates(start, length, index, log_q, possible, shown)
 
 
-def log_share(policy: Policy, theta, passages: Batch, free: jax.Array) -> jax.Array:
-  """Log pi of every span of words that are still `free` [P, W]: [P, W, N]."""
+def log_share(policy: Policy, theta, passages: Batch, possible: jax.Array) -> jax.Array:
+  """Log pi of every span of those that are still `possible`: [P, W, N]."""
   scores = policy.scores(theta, passages)
-  possible = sampling.still_free(free, scores.shape[2])
   return jax.nn.log_softmax(jnp.where(possible, scores, -jnp.inf), axis=(1, 2))
 
 
@@ -122,7 +122,7 @@ def weights(policy: Policy, theta, spans: Candidates) -> jax.Array:
   Their weighted sum is an estimate of the mean over passages of
   sum_s pi(s) L_s / sum_s pi(s) n(s), the loss of a hidden word.
   """
-  log_pi = log_share(policy, theta, spans.shown, spans.free)
+  log_pi = log_share(policy, theta, spans.shown, spans.possible)
   lengths = jnp.arange(1, log_pi.shape[2] + 1, dtype=log_pi.dtype)[None, None]
   words = (jnp.exp(log_pi) * lengths).sum((1, 2))  # [P] E[length]
   flat = log_pi.reshape(log_pi.shape[0], -1)

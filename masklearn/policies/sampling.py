@@ -61,6 +61,14 @@ def still_free(free: jax.Array, longest: int) -> jax.Array:
   return jnp.stack(runs, -1)
 
 
+def still_possible(spans: Spans, batch: Batch, rate: float, longest: int) -> jax.Array:
+  """Whether a span can be drawn after others within the budget, [B, W, N]."""
+  left = budget(batch, rate) - spans.length.sum(-1, dtype=jnp.int32)
+  _, lengths = _grid(batch.tokens.shape[1], longest)
+  free = still_free(~hidden_words(spans, batch), longest)
+  return free & fits(batch, longest) & (lengths <= left[:, None, None])
+
+
 def budget(batch: Batch, rate: float) -> jax.Array:
   """Words to hide in each passage [B] int32: round(rate * words), at least 1."""
   words = word_count(batch)
