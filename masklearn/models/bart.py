@@ -68,21 +68,31 @@ class Bart(nn.Module):
 
   def decode(self, decoder_input, encoded, source_valid, train=False):
     """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
+    length = decoder_input.shape[1]
+    if length > self.config.max_positions:
+      raise _too_long('target', length, self.config)
     x, _ = self.decoder(
       self._embed(decoder_input),
-      layers.causal_bias(decoder_input.shape[1]),
+      jnp.arange(length, dtype=jnp.int32),
+      layers.causal_bias(length),
       self.decoder.memory(encoded),
       layers.padding_bias(source_valid),
       train=train,
     )
     return self._logits(x)
 
-  def init_cache(self, encoded, source_valid, max_length: int) -> layers.Cache:
-    """An empty cache for `max_length` steps over `encoded` [B, S, D]."""
+  def init_cache(
+    self, encoded, source_valid, max_length: int, outputs: int = 1
+  ) -> layers.Cache:
+    """An empty cache for `max_length` steps over `encoded` [B, S, D].
+
+    `outputs` is N, how many of a row are to grow side by side.
+    """
     c = self.config
     if max_length > c.max_positions:
       raise _too_long('target', max_length, c)
-    shape = encoded.shape[0], c.decoder_heads, c.width // c.decoder_heads, max_length
+    length, head_width = max_length * outputs, c.width // c.decoder_heads
+    shape = encoded.shape[0], c.decoder_heads, head_width, length
     empty = layers.KeysValues(*[jnp.zeros(shape, c.dtype)] * 2)
     return layers.Cache(
       (empty,) * c.decoder_layers,
@@ -90,23 +100,28 @@ class Bart(nn.Module):
       layers.padding_bias(source_valid),
     )
 
-  def decode_step(self, token, position, cache: layers.Cache):
-    """Logits [B, V] float32 after `token` [B] at `position` [], and the next cache.
+  def decode_step(self, tokens, position, seen, cache: layers.Cache):
+    """Logits [B, N, V] float32 of what comes after a token, and the next cache.
 
     Steps go through the positions in order, from 0; one beyond the cache's
     `max_length` would overwrite the last.
+
+    Args:
+      tokens: [B, N], one of each output.
+      position: [] of all of them.
+      seen: [B, N, max_length * N] bool, or with ones for B and N: what of the cache is
+        each output's past, the token itself included.
+      cache: what the steps before have left.
     """
-    length = cache.past[0].keys.shape[-1]
-    seen = jnp.arange(length, dtype=jnp.int32)[None] <= position  # [1, max_length]
     x, past = self.decoder(
-      self._embed(token[:, None]),
-      layers.padding_bias(seen),
+      self._embed(tokens),
+      jnp.full(tokens.shape[1:], position, jnp.int32),
+      layers.visible_bias(seen),
       cache.memory,
       cache.memory_bias,
       past=cache.past,
-      position=position,
     )
-    return self._logits(x)[:, 0], cache._replace(past=past)
+    return self._logits(x), cache._replace(past=past)
 
   def _embed(self, tokens):
     """Token embeddings, without positions: [B, S] -> [B, S, D]."""
@@ -166,28 +181,25 @@ class Decoder(nn.Module):
     """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
     return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
 
-  def __call__(self, x, bias, memory, memory_bias, past=None, position=0, train=False):
+  def __call__(self, x, positions, bias, memory, memory_bias, past=None, train=False):
     """Returns the states and each layer's keys and values.
 
     Args:
-      x: [B, T, D] token embeddings.
+      x: [B, T, D] token embeddings; with a cache, T is N.
+      positions: [T] int32, where they are; with a cache, all the same.
       bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
-        [B, H, T, max_length].
+        [B, H, N, max_length * N].
       memory: of each layer, from `memory`.
       memory_bias: [B, 1, 1, S].
       past: the cached keys and values of each layer, or None.
-      position: [] of the first token of `x`.
       train: whether to drop.
     """
-    if x.shape[1] > self.config.max_positions:
-      raise _too_long('target', x.shape[1], self.config)
-    positions = OFFSET + position + jnp.arange(x.shape[1], dtype=jnp.int32)  # [T]
-    x = self.layernorm_embedding(x + self.embed_positions(positions)[None])
+    x = self.layernorm_embedding(x + self.embed_positions(OFFSET + positions)[None])
     x = self.drop(x, deterministic=not train)
     kept = []
     for i, layer in enumerate(self.layers):
       cached = None if past is None else past[i]
-      x, own = layer(x, bias, memory[i], memory_bias, cached, position, train)
+      x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0], train)
       kept.append(own)
     return x, tuple(kept)
 
@@ -232,7 +244,8 @@ class DecoderLayer(nn.Module):
   def __call__(self, x, bias, memory, memory_bias, past, position, train=False):
     """Returns [B, T, D], and the keys and values that self-attention read.
 
-    Arguments are the decoder's; `memory` and `past` are those of this layer.
+    Arguments are the decoder's; `memory` and `past` are those of this layer, and
+    `position` [] is that of the first token.
     """
     off = not train
     own = self.self_attn.keys_values(x)

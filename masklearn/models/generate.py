@@ -74,10 +74,11 @@ def greedy(
 
   def step(state):
     position, ended, tokens, cache = state
+    seen = jnp.arange(max_length, dtype=jnp.int32)[None, None] <= position
     logits, cache = _call(
-      model, params, 'decode_step', tokens[:, position], position, cache
-    )  # [B, V]
-    logits = _obey(rules, logits, tokens, position, max_length, config.eos)
+      model, params, 'decode_step', tokens[:, position, None], position, seen, cache
+    )  # [B, 1, V]
+    logits = _obey(rules, logits[:, 0], tokens, position, max_length, config.eos)
     token = jnp.argmax(logits, axis=-1).astype(jnp.int32)  # [B]
     token = jnp.where(ended, config.pad, token)
     tokens = tokens.at[:, position + 1].set(token)
@@ -149,18 +150,20 @@ def beam(
 
   def step(state):
     position = state.position
+    seen = state.seen.at[:, :, position].set(itself)
     logits, cache = _call(
       model,
       params,
       'decode_step',
-      state.tokens[:, :, position].reshape(-1),
+      state.tokens[:, :, position],
       position,
+      seen.reshape(batch, beams, -1),
       state.cache,
-    )  # [B * beams, V]
-    scores = jax.nn.log_softmax(logits.astype(jnp.float32), axis=-1)
+    )  # [B, beams, V]
+    vocab = logits.shape[-1]
+    scores = jax.nn.log_softmax(logits.astype(jnp.float32).reshape(-1, vocab), axis=-1)
     flat = state.tokens.reshape(batch * beams, -1)
     scores = _obey(rules, scores, flat, position, max_length, config.eos)
-    vocab = scores.shape[-1]
     scores = scores.reshape(batch, beams, vocab) + state.scores[..., None]
     # Twice as many as beams: as many as there are may end here, one token each.
     scores, index = jax.lax.top_k(scores.reshape(batch, -1), 2 * beams)
@@ -182,11 +185,12 @@ def beam(
       scores=running,
       hopeful=state.hopeful & (running[:, :1] / reach > worst).any(-1),
       stuck=ends.all(),
-      cache=_follow(cache, jnp.take_along_axis(parent, next_index, axis=1)),
+      seen=_pick(seen, jnp.take_along_axis(parent, next_index, axis=1)),
+      cache=cache,
     )
 
   encoded = _call(model, params, 'encode', source, source_valid)  # [B, S, D]
-  encoded, valid = (jnp.repeat(x, beams, axis=0) for x in (encoded, source_valid))
+  itself = jnp.eye(beams, dtype=bool)[None]  # [1, beams, beams]
   first = jnp.arange(beams, dtype=jnp.int32) == 0
   blank = _blank(config, (batch, beams, max_length + 1))
   state = _Search(
@@ -199,7 +203,8 @@ def beam(
     done=jnp.zeros((batch, beams), bool),
     hopeful=jnp.ones(batch, bool),
     stuck=jnp.zeros((), bool),
-    cache=_call(model, params, 'init_cache', encoded, valid, max_length),
+    seen=jnp.zeros((batch, beams, max_length, beams), bool),
+    cache=_call(model, params, 'init_cache', encoded, source_valid, max_length, beams),
   )
   state = jax.lax.while_loop(going_on, step, state)
   return Beams(state.best_tokens[:, :best, 1:], state.best_scores[:, :best])
@@ -216,7 +221,8 @@ class _Search(NamedTuple):
   done: jax.Array  # [B, beams] whether there is such an output yet
   hopeful: jax.Array  # [B] whether an unfinished one may still become better
   stuck: jax.Array  # [] whether nothing can go on
-  cache: Any  # of B * beams rows
+  seen: jax.Array  # [B, beams, max_length, beams] what in the cache is a beam's past
+  cache: Any  # of all beams
 
 
 def _finish(state, tokens, scores, ends, beams, length_penalty, early_stopping):
@@ -240,16 +246,10 @@ def _finish(state, tokens, scores, ends, beams, length_penalty, early_stopping):
   )
 
 
-def _pick(tokens, index):
-  """Of tokens [B, N, T] those of `index` [B, M]: [B, M, T]."""
-  return jnp.take_along_axis(tokens, index[..., None], axis=1)
-
-
-def _follow(cache, parent):
-  """The cache of B * beams rows, each with the past of its `parent` [B, beams]."""
-  batch, beams = parent.shape
-  rows = (jnp.arange(batch, dtype=jnp.int32)[:, None] * beams + parent).reshape(-1)
-  return cache._replace(past=jax.tree.map(lambda x: x[rows], cache.past))
+def _pick(x, index):
+  """Of x [B, N, ...] what `index` [B, M] says: [B, M, ...]."""
+  index = index.reshape(*index.shape, *[1] * (x.ndim - 2))
+  return jnp.take_along_axis(x, index, axis=1)
 
 
 def _obey(rules, scores, tokens, position, max_length, eos):

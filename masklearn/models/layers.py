@@ -31,7 +31,7 @@ def padding_bias(valid: jax.Array) -> jax.Array:
   Returns:
     [B, 1, 1, S] float32.
   """
-  return _bias(valid)[:, None, None, :]
+  return visible_bias(valid[:, None])
 
 
 def causal_bias(length: int) -> jax.Array:
@@ -40,11 +40,19 @@ def causal_bias(length: int) -> jax.Array:
   Returns:
     [1, 1, T, T] float32, for T = `length`.
   """
-  return _bias(jnp.tril(jnp.ones((length, length), bool)))[None, None]
+  return visible_bias(jnp.tril(jnp.ones((1, length, length), bool)))
 
 
-def _bias(visible):
-  return jnp.where(visible, 0.0, jnp.finfo(jnp.float32).min)
+def visible_bias(visible: jax.Array) -> jax.Array:
+  """The same where each of T positions sees positions of its own.
+
+  Args:
+    visible: [B, T, S] bool.
+
+  Returns:
+    [B, 1, T, S] float32.
+  """
+  return jnp.where(visible, 0.0, jnp.finfo(jnp.float32).min)[:, None]
 
 
 def gelu(x: jax.Array) -> jax.Array:
@@ -128,18 +136,22 @@ class KeysValues(NamedTuple):
 
 
 def extend(past: KeysValues, new: KeysValues, position: jax.Array) -> KeysValues:
-  """The cached keys and values with those of `position` [] and on written in."""
+  """The cached keys and values with those of N outputs at `position` [] written in."""
+  place = position * new.keys.shape[-1]
   return jax.tree.map(
-    lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, -1),
-    past,
-    new,
+    lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, place, -1), past, new
   )
 
 
 class Cache(NamedTuple):
-  """What a decoder keeps between steps; the batch is the first axis throughout."""
+  """What a decoder keeps between steps; the batch is the first axis throughout.
 
-  past: tuple[KeysValues, ...]  # of each layer, S = max_length
+  N outputs of a row may grow side by side. What they attend to lies in one place, the
+  N of a position next to each other, so that an output that goes on from another's
+  past has only to be told which of it to see, and nothing is copied.
+  """
+
+  past: tuple[KeysValues, ...]  # of each layer, S = max_length * N
   memory: tuple[KeysValues, ...]  # of each layer, over the source
   memory_bias: jax.Array  # [B, 1, 1, S]
 

@@ -70,9 +70,11 @@ class T5(nn.Module):
   def decode(self, decoder_input, encoded, source_valid, train=False):
     """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
     length = decoder_input.shape[1]
+    positions = jnp.arange(length, dtype=jnp.int32)
     x, _ = self.decoder(
       self.shared(decoder_input),
-      jnp.arange(length, dtype=jnp.int32),
+      positions,
+      positions,
       layers.causal_bias(length),
       self.decoder.memory(encoded),
       layers.padding_bias(source_valid),
@@ -80,10 +82,15 @@ class T5(nn.Module):
     )
     return self._logits(x)
 
-  def init_cache(self, encoded, source_valid, max_length: int) -> layers.Cache:
-    """An empty cache for `max_length` steps over `encoded` [B, S, D]."""
+  def init_cache(
+    self, encoded, source_valid, max_length: int, outputs: int = 1
+  ) -> layers.Cache:
+    """An empty cache for `max_length` steps over `encoded` [B, S, D].
+
+    `outputs` is N, how many of a row are to grow side by side.
+    """
     c = self.config
-    shape = encoded.shape[0], c.heads, c.head_width, max_length
+    shape = encoded.shape[0], c.heads, c.head_width, max_length * outputs
     empty = layers.KeysValues(*[jnp.zeros(shape, c.dtype)] * 2)
     return layers.Cache(
       (empty,) * c.decoder_layers,
@@ -91,23 +98,30 @@ class T5(nn.Module):
       layers.padding_bias(source_valid),
     )
 
-  def decode_step(self, token, position, cache: layers.Cache):
-    """Logits [B, V] float32 after `token` [B] at `position` [], and the next cache.
+  def decode_step(self, tokens, position, seen, cache: layers.Cache):
+    """Logits [B, N, V] float32 of what comes after a token, and the next cache.
 
     Steps go through the positions in order, from 0; one beyond the cache's
     `max_length` would overwrite the last.
+
+    Args:
+      tokens: [B, N], one of each output.
+      position: [] of all of them.
+      seen: [B, N, max_length * N] bool, or with ones for B and N: what of the cache is
+        each output's past, the token itself included.
+      cache: what the steps before have left.
     """
-    length = cache.past[0].keys.shape[-1]
-    seen = jnp.arange(length, dtype=jnp.int32)[None] <= position  # [1, max_length]
+    outputs = tokens.shape[1]
     x, past = self.decoder(
-      self.shared(token[:, None]),
-      position[None],
-      layers.padding_bias(seen),
+      self.shared(tokens),
+      jnp.full(outputs, position, jnp.int32),
+      jnp.arange(seen.shape[-1], dtype=jnp.int32) // outputs,
+      layers.visible_bias(seen),
       cache.memory,
       cache.memory_bias,
       past=cache.past,
     )
-    return self._logits(x)[:, 0], cache._replace(past=past)
+    return self._logits(x), cache._replace(past=past)
 
   def _logits(self, x):
     c = self.config
@@ -160,21 +174,24 @@ class Decoder(nn.Module):
     """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
     return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
 
-  def __call__(self, x, positions, bias, memory, memory_bias, past=None, train=False):
+  def __call__(
+    self, x, positions, attended, bias, memory, memory_bias, past=None, train=False
+  ):
     """Returns the states and each layer's keys and values.
 
     Args:
-      x: [B, T, D] token embeddings.
-      positions: [T] int32, where they are; with a cache, T = 1.
+      x: [B, T, D] token embeddings; with a cache, T is N.
+      positions: [T] int32, where they are; with a cache, all the same.
+      attended: the same of what self-attention sees: [T], with a cache
+        [max_length * N].
       bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
-        [B, H, T, max_length].
+        [B, H, N, max_length * N].
       memory: of each layer, from `memory`.
       memory_bias: [B, 1, 1, S].
       past: the cached keys and values of each layer, or None.
       train: whether to drop.
     """
     off = not train
-    attended = jnp.arange(bias.shape[-1], dtype=jnp.int32)
     near = self.relative_attention_bias(positions, attended)
     bias = near + bias.astype(near.dtype)
     x = self.drop(x, deterministic=off)
