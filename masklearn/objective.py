@@ -18,6 +18,9 @@ after its marker, then `</s>`.
 The decoder input is the target moved right, behind `</s>` in BART, `<pad>` in T5. A
 tokenizer's special tokens say which of the two it is.
 
+A draw of BART's original objective also puts the sentences into another order before
+spans are hidden, and then markers between tokens that hide nothing.
+
 References:
   Lewis et al., BART (2020), section 2.2, text infilling. Raffel et al., T5 (2020),
   section 3.1.4. Ye et al., On the Influence of Masking Policies in Intermediate
@@ -54,19 +57,47 @@ def corrupt(
       counts them. None holds any draw: 2 L + 1.
 
   Returns:
-    source [B, S], where S is L + 2 in BART and L + 1 in T5; target [B, T] for
-    'spans', [B, S] for 'full'.
+    source [B, S], where S is L + 2 in BART and L + 1 in T5, and more by the I extra
+    markers that a draw has room for; target [B, T] for 'spans', [B, L + 2] or
+    [B, L + 1] for 'full'.
+
+  Raises:
+    InputError: a draw has extra markers, and the model numbers its markers.
   """
   _check_target(target)
+  if ids.sentinels and draw.inserted is not None:
+    raise InputError('Markers that hide nothing need a model with a single <mask>.')
+  tokens, valid = _in_order(batch.tokens, draw), batch.valid
   hidden, start = _spans(batch, draw, ids)
-  marker = _markers(start, ids)  # [B, L] or []
-  source = _wrap(
-    jnp.where(start, marker, batch.tokens), batch.valid & (start | ~hidden), ids
-  )  # [B, S]
+  # Counted together: what is shown or hidden up to each token.
+  count = jnp.cumsum(
+    hidden.astype(jnp.int32) + (start.astype(jnp.int32) << 16), -1, dtype=jnp.int32
+  )  # [B, L]
+  hides, spans = count & 0xFFFF, count >> 16
+  first = 0 if ids.bos is None else 1
+  size = tokens.shape[1] + first + 1  # S
+  length = target_length or 2 * tokens.shape[1] + 1  # T
+  # A shown token goes to the source, behind one marker a span; a hidden one to the
+  # target, behind those of its own span and the spans before.
+  shown_at = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None] - hides + spans + first
+  hidden_at = hides + spans - 1
   if target == 'full':
-    labels = _wrap(batch.tokens, batch.valid, ids)
+    place = jnp.where(valid & ~hidden, shown_at, size)
+    source = _place(tokens, place, size)
+    labels = _wrap(batch.tokens, valid, ids)
   else:
-    labels = _spans_target(batch, hidden, start, marker, ids, target_length)
+    # One scatter for both, which is most of the time that this takes.
+    hidden_at = jnp.where(hidden_at < length, size + hidden_at, size + length)
+    place = jnp.where(hidden, hidden_at, shown_at)
+    both = _place(tokens, jnp.where(valid, place, size + length), size + length)
+    source, labels = both[:, :size], both[:, size:]
+    labels = _fill(labels, hides[:, -1:] + spans[:, -1:], ids)
+  if ids.bos is not None:
+    source = source.at[:, 0].set(ids.bos)
+  kept = valid.sum(-1, keepdims=True, dtype=jnp.int32) - hides[:, -1:] + spans[:, -1:]
+  source = _fill(source, first + kept, ids)
+  if draw.inserted is not None:
+    source = _insert(source, draw.inserted, ids)
   return _example(source, labels, (labels != ids.pad).astype(jnp.float32), ids)
 
 
@@ -136,13 +167,15 @@ def overflow(
 ) -> jax.Array:
   """How many tokens [B] int32 a `spans` target loses.
 
-  Those that `target_length` cuts off, and those of spans that no sentinel is left for.
+  Those that `target_length` cuts off, and those of spans that no sentinel is left for;
+  also extra markers of a draw that had no place.
   """
   wanted, _ = _all_spans(batch, draw)
   hidden, start = _spans(batch, draw, ids)
   slots = (hidden.astype(jnp.int32) + start.astype(jnp.int32)).sum(-1) + 1
   unmarked = (wanted & ~hidden).sum(-1, dtype=jnp.int32)
-  return jnp.maximum(slots - target_length, 0) + unmarked
+  lost = jnp.maximum(slots - target_length, 0) + unmarked
+  return lost if draw.lost is None else lost + draw.lost
 
 
 def _check_target(target):
@@ -150,11 +183,19 @@ def _check_target(target):
     raise InputError(f'target must be one of {", ".join(TARGETS)}, got {target!r}.')
 
 
+def _in_order(x, draw):
+  """Values of tokens [B, L], as the draw orders them."""
+  return x if draw.order is None else jnp.take_along_axis(x, draw.order, axis=1)
+
+
 def _all_spans(batch, draw):
-  """What a draw hides and where spans begin: where it says so, or after what shows."""
-  hidden = (draw.mask > 0) & batch.valid  # [B, L]
+  """What a draw hides and where spans begin: where it says so, or after what shows.
+
+  In the order of the draw.
+  """
+  hidden = _in_order((draw.mask > 0) & batch.valid, draw)  # [B, L]
   before = jnp.pad(hidden, ((0, 0), (1, 0)))[:, :-1]
-  return hidden, hidden & ((draw.start > 0) | ~before)
+  return hidden, hidden & (_in_order(draw.start > 0, draw) | ~before)
 
 
 def _spans(batch, draw, ids):
@@ -166,13 +207,37 @@ def _spans(batch, draw, ids):
   return hidden, start
 
 
-def _markers(start, ids):
-  """What stands for the span that begins at each position: [B, L], [] in BART."""
-  if not ids.sentinels:
-    return jnp.int32(ids.mask)
-  count = jnp.cumsum(start, -1, dtype=jnp.int32)
-  table = jnp.array(ids.sentinels, jnp.int32)
-  return table[jnp.clip(count - 1, 0, len(ids.sentinels) - 1)]
+def _place(tokens, place, size):
+  """Tokens [B, L] at their places in [B, size]; all else is a hole, -1."""
+  rows = jnp.arange(tokens.shape[0], dtype=jnp.int32)[:, None]
+  empty = jnp.full((tokens.shape[0], size), -1, tokens.dtype)
+  return empty.at[rows, place].set(tokens, mode='drop')
+
+
+def _fill(tokens, length, ids):
+  """Markers for the holes before `length` [B, 1], `</s>` there, padding behind."""
+  place = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
+  hole = tokens < 0
+  if ids.sentinels:
+    number = jnp.cumsum(hole, -1, dtype=jnp.int32) - 1
+    table = jnp.array(ids.sentinels, tokens.dtype)
+    marker = table[jnp.clip(number, 0, len(ids.sentinels) - 1)]
+  else:
+    marker = jnp.int32(ids.mask)
+  tokens = jnp.where(hole, marker, tokens)
+  end = jnp.where(place == length, ids.eos, ids.pad).astype(tokens.dtype)
+  return jnp.where(place < length, tokens, end)
+
+
+def _insert(source, inserted, ids):
+  """A source [B, S] with a marker at the `inserted` places [B, L + I] behind `<s>`."""
+  more = inserted.shape[1] + 2 - source.shape[1]
+  inside = jnp.pad(inserted, ((0, 0), (1, 1)))  # [B, S + I]
+  moved = jnp.cumsum(inside, -1, dtype=jnp.int32)
+  place = jnp.arange(inside.shape[1], dtype=jnp.int32)[None] - moved
+  padded = jnp.pad(source, ((0, 0), (0, more)), constant_values=ids.pad)
+  source = jnp.take_along_axis(padded, place, axis=1)
+  return jnp.where(inside, ids.mask, source)
 
 
 def _wrap(tokens, keep, ids):
@@ -186,18 +251,6 @@ def _wrap(tokens, keep, ids):
   place = jnp.cumsum(keep, -1, dtype=jnp.int32) - 1 + first
   out = out.at[rows, jnp.where(keep, place, length)].set(tokens, mode='drop')
   return out.at[rows[:, 0], first + keep.sum(-1, dtype=jnp.int32)].set(ids.eos)
-
-
-def _spans_target(batch, hidden, start, marker, ids, target_length):
-  """The marker and the tokens of each span in turn, then `</s>`: [B, T]."""
-  rows = jnp.arange(batch.tokens.shape[0], dtype=jnp.int32)[:, None]
-  length = target_length or 2 * batch.tokens.shape[1] + 1
-  slots = hidden.astype(jnp.int32) + start.astype(jnp.int32)  # a span's first: two
-  position = jnp.cumsum(slots, -1, dtype=jnp.int32) - 1  # of the token itself
-  out = jnp.full((batch.tokens.shape[0], length), ids.pad, batch.tokens.dtype)
-  out = out.at[rows, jnp.where(start, position - 1, length)].set(marker, mode='drop')
-  out = out.at[rows, jnp.where(hidden, position, length)].set(batch.tokens, mode='drop')
-  return out.at[rows[:, 0], position[:, -1] + 1].set(ids.eos, mode='drop')
 
 
 def _example(source, labels, weight, ids):

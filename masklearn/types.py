@@ -110,6 +110,10 @@ class MaskDraw(NamedTuple):
   mask: jax.Array  # [B, L] float32 in [0, 1]; 1 hides the token
   start: jax.Array  # [B, L] float32; 1 where a span begins (adjacent spans differ)
   log_prob: jax.Array  # [B] float32; log-probability of the draw
+  # What only the original objective of BART does to a source.
+  order: Any = None  # [B, L] int32; the token that stands at each place, or None
+  inserted: Any = None  # [B, L + I] bool; places of extra markers, or None
+  lost: Any = None  # [B] int32; extra markers that had no place, or None
 
 
 class Policy(NamedTuple):
