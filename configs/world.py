@@ -109,6 +109,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.corpus.copies = 1
     c.model.decoder_layers = 1
     c.policy.width = 16
+    c.policy.names += ',original'
     c.base.update(updates=2, batch_size=2)
     c.learn.update(
       updates=2, episodes=2, questions=2, candidates=2, explore=0.5, validate_every=2

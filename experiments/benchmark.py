@@ -3,9 +3,10 @@
 python -m experiments.benchmark --suite=generate --size=base
 python -m experiments.benchmark --suite=train --case=bart_full --size=small
 
-Suites: train, generate. Sizes: tiny, small, base. A line of JSON for each case goes to
-stdout: seconds are medians of repeats in turn, bytes what each side adds to the peak
-of a process of its own. Needs the extra `parity`.
+Suites: train, generate, mask. Sizes: tiny, small, base. A line of JSON for each case
+goes to stdout: seconds are medians of repeats in turn, bytes what each side adds to the
+peak of a process of its own. `mask` compares with numpy, the others with PyTorch, which
+the extra `parity` installs.
 """
 
 import json

@@ -163,18 +163,19 @@ def corrupt_spans(
 
 
 def overflow(
-  batch: Batch, draw: MaskDraw, target_length: int, ids: Specials
+  batch: Batch, draw: MaskDraw, ids: Specials, target_length: int | None
 ) -> jax.Array:
-  """How many tokens [B] int32 a `spans` target loses.
+  """How many tokens [B] int32 of a draw an example has no place for.
 
-  Those that `target_length` cuts off, and those of spans that no sentinel is left for;
-  also extra markers of a draw that had no place.
+  Those that `target_length` cuts off a `spans` target, None for 'full'; those of spans
+  that no sentinel is left for; and extra markers that the source had no room for.
   """
   wanted, _ = _all_spans(batch, draw)
   hidden, start = _spans(batch, draw, ids)
-  slots = (hidden.astype(jnp.int32) + start.astype(jnp.int32)).sum(-1) + 1
-  unmarked = (wanted & ~hidden).sum(-1, dtype=jnp.int32)
-  lost = jnp.maximum(slots - target_length, 0) + unmarked
+  lost = (wanted & ~hidden).sum(-1, dtype=jnp.int32)
+  if target_length is not None:
+    slots = (hidden.astype(jnp.int32) + start.astype(jnp.int32)).sum(-1) + 1
+    lost = lost + jnp.maximum(slots - target_length, 0)
   return lost if draw.lost is None else lost + draw.lost
 
 

@@ -125,8 +125,8 @@ def denoise(
   progress: Progress,
   save_every: int,
   seed: int,
-  rate: float,
   target: str,
+  target_length: int,
   updates: int,
   batch_size: int,
   learning_rate: float,
@@ -145,8 +145,8 @@ def denoise(
     progress: where to show it.
     save_every: steps between checkpoints.
     seed: of batches, draws and dropout.
-    rate: of the policy; it bounds the target's length.
     target: 'spans' or 'full'.
+    target_length: T for 'spans', see `target_capacity`; what is beyond it is logged.
     updates: steps.
     batch_size: passages a step.
     learning_rate: its peak; a short warm-up, then a cosine.
@@ -160,9 +160,8 @@ def denoise(
     done = files.read_json(directory / 'done.json')
     return {'params': checkpoint.restore(directory / 'params', params), **done}
   ids = ground.tokenizer.specials
-  length = target_capacity(passages, rate, ids)
   tx, step = training(ground.model, learning_rate, updates, weight_decay)
-  corrupted = corruption(policy, ids, target, length)
+  corrupted = corruption(policy, ids, target, target_length)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
   order = data.batches(passages, batch_size, seed)
 
@@ -322,7 +321,10 @@ def corruption(policy: Policy, ids: Specials, target: str, length: int):
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
     words = evaluate.word_counts(passages, draw)[:, 0]
-    metrics = {'masked_words': words.mean()}
+    lost = objective.overflow(
+      passages, draw, ids, length if target == 'spans' else None
+    )
+    metrics = {'masked_words': words.mean(), 'lost_tokens': lost.mean()}
     return objective.corrupt(passages, draw, ids, target, length), metrics
 
   return jax.jit(corrupted)

@@ -27,6 +27,7 @@ from masklearn import (
   stages,
   tasks,
 )
+from masklearn.policies import originals
 from masklearn.progress import Progress
 from masklearn.types import InputError, Policy
 
@@ -152,6 +153,7 @@ class Study:
   def _make_policies(self) -> dict[str, Policy]:
     c = self.config.policy
     made = {n: policies.POLICIES[n](c.rate) for n in ('random', 'salient', 'oracle')}
+    made['original'] = policies.POLICIES['original'](ids=self.ground.tokenizer.specials)
     made['learned'] = policies.POLICIES['learned'](
       c.rate,
       self.ground.tokenizer.size,
@@ -195,21 +197,25 @@ class Study:
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
-    c = self.config
-    model = self.ground.model
+    c, options = self.config, dict(self.config.base)
+    rate = options.pop('rate')
+    passages = self.passages[self.task_names[0]]
     return stages.denoise(
       self.ground,
-      self.passages[self.task_names[0]],
-      stages.uniform(c.base.rate, c.policy.longest),
+      passages,
+      stages.uniform(rate, c.policy.longest),
       {},
-      stages.first_params(model, seed),
+      stages.first_params(self.ground.model, seed),
       self.workdir / 'base' / str(seed),
       title=f'base, seed {seed}',
       progress=self.progress,
       save_every=c.study.save_every,
       seed=seed,
       target='spans',
-      **c.base,
+      target_length=stages.target_capacity(
+        passages, rate, self.ground.tokenizer.specials
+      ),
+      **options,
     )
 
   def learn(self, task: str, seed: int, kind: str, base) -> dict[str, Any]:
@@ -244,9 +250,16 @@ class Study:
   ) -> dict[str, Any]:
     """The base model, pre-trained further on what a policy hides."""
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
+    passages = self.passages[policy_task or self.task_names[0]]
+    ids = self.ground.tokenizer.specials
+    # The original objective has a rate of its own.
+    if policy == 'original':
+      length = originals.target_capacity(passages, ids)
+    else:
+      length = stages.target_capacity(passages, c.policy.rate, ids)
     return stages.denoise(
       self.ground,
-      self.passages[policy_task or self.task_names[0]],
+      passages,
       self.policies[policy],
       learned['theta'] if learned else {},
       base['params'],
@@ -255,8 +268,8 @@ class Study:
       progress=self.progress,
       save_every=c.study.save_every,
       seed=seed,
-      rate=c.policy.rate,
       target=target,
+      target_length=length,
       **c.pretrain,
     ) | {'learning_seconds': learned['seconds'] if learned else 0.0}
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import losses, objective, policies
+from masklearn import losses, objective
 from masklearn.models import bart
 from masklearn.types import InputError, MaskDraw
-from tests.small import IDS, T5_IDS, make_batch, make_policy
+from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy
 
 BOS, PAD, EOS, MASK, _ = IDS
 
@@ -64,6 +64,36 @@ def test_sentinels_number_the_spans():
   )
 
 
+def test_sentences_move_and_extra_markers_hide_nothing():
+  """A span goes on into the sentence that comes next; `full` restores the old order."""
+  order = jnp.array([[3, 4, 0, 1, 2], [0, 1, 2, 3, 4]], jnp.int32)
+  # Tokens 14 and 10 are one span, 11 and 15 one each.
+  draw = draw_of([[1, 1, 0, 0, 1], [1, 0, 0, 0, 0]], [[0, 1, 0, 0, 1], [1, 0, 0, 0, 0]])
+  inserted = np.zeros((2, 7), bool)
+  inserted[0, [0, 4, 6]] = True
+  inserted[1, 1] = True
+  draw = draw._replace(order=order, inserted=inserted, lost=jnp.array([0, 2]))
+  got = objective.corrupt(BATCH, draw, IDS, 'spans', 7)
+  np.testing.assert_array_equal(
+    got.source,
+    [
+      [BOS, MASK, 13, MASK, MASK, MASK, 12, MASK, EOS],
+      [BOS, MASK, MASK, 16, EOS, PAD, PAD, PAD, PAD],
+    ],
+  )
+  np.testing.assert_array_equal(
+    got.target, [[MASK, 14, 10, MASK, 11, EOS, PAD], [MASK, 15, EOS, *[PAD] * 4]]
+  )
+  np.testing.assert_array_equal(objective.overflow(BATCH, draw, IDS, 7), [0, 2])
+  whole = objective.corrupt(BATCH, draw, IDS, 'full')
+  np.testing.assert_array_equal(whole.source, got.source)
+  np.testing.assert_array_equal(
+    whole.target, [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]]
+  )
+  with pytest.raises(InputError, match='a single <mask>'):
+    objective.corrupt(BATCH, draw, T5_IDS)
+
+
 def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
   """With two sentinels, the third span and the fourth are as if not drawn."""
   two = T5_IDS._replace(sentinels=(9, 8))
@@ -74,8 +104,8 @@ def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
   less = draw_of([[1, 0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0]])
   got, expected = (objective.corrupt(batch, d, two) for d in (draw, less))
   jax.tree.map(np.testing.assert_array_equal, got, expected)
-  np.testing.assert_array_equal(objective.overflow(batch, draw, 17, two), [3, 0])
-  np.testing.assert_array_equal(objective.overflow(batch, draw, 4, two), [4, 1])
+  np.testing.assert_array_equal(objective.overflow(batch, draw, two, 17), [3, 0])
+  np.testing.assert_array_equal(objective.overflow(batch, draw, two, 4), [4, 1])
 
 
 def test_full_target_is_the_passage():
@@ -116,7 +146,7 @@ def restore(source, target, ids):
 
 
 @pytest.mark.parametrize('ids', [IDS, T5_IDS], ids=['bart', 't5'])
-@pytest.mark.parametrize('name', sorted(policies.POLICIES))
+@pytest.mark.parametrize('name', BUDGETED)
 def test_restoring_gives_back_the_passage(name, ids):
   """Whatever a policy hides, source and target together are the whole passage."""
   batch = make_batch(
@@ -140,7 +170,7 @@ def test_overflow_is_counted():
   whole = objective.corrupt(BATCH, draw, IDS)
   length = (whole.target != PAD).sum(-1)
   for target_length in (3, 6, 8):
-    lost = objective.overflow(BATCH, draw, target_length, IDS)
+    lost = objective.overflow(BATCH, draw, IDS, target_length)
     np.testing.assert_array_equal(lost, np.maximum(length - target_length, 0))
     cut = objective.corrupt(BATCH, draw, IDS, 'spans', target_length)
     np.testing.assert_array_equal(cut.target, whole.target[:, :target_length])

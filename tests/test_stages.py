@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, files, stages, tasks
+from masklearn import data, files, policies, stages, tasks
+from masklearn.policies import originals
 from masklearn.progress import Progress
 from masklearn.types import Batch, InputError, Specials
 
@@ -28,10 +29,12 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   assert len(ids.sentinels) == 100
   passages = data.encode_passages(ground.passages, ground.tokenizer)
   first = stages.first_params(ground.model, 0)
+  policy = policies.POLICIES['original'](ids=ids)
   base = stages.denoise(
-    ground, passages, stages.uniform(0.2, 3), {}, first, tmp_path / 'base',
-    title='base', progress=Progress(), save_every=2, seed=0, rate=0.2, target='spans',
-    updates=2, batch_size=3, learning_rate=1e-3, weight_decay=0.01,
+    ground, passages, policy, {}, first, tmp_path / 'base',
+    title='base', progress=Progress(), save_every=2, seed=0, target='spans',
+    target_length=originals.target_capacity(passages, ids), updates=2, batch_size=3,
+    learning_rate=1e-3, weight_decay=0.01,
   )  # fmt: skip
   changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
   assert all(jax.tree.leaves(changed))
@@ -46,7 +49,7 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   predictions = files.read_jsonl(tmp_path / 'finetune' / 'predictions.jsonl')
   assert [p['id'] for p in predictions] == [e.id for e in task.test]
   losses = files.read_jsonl(tmp_path / 'base' / 'history.jsonl')
-  assert all(math.isfinite(row['loss']) for row in losses)
+  assert all(math.isfinite(row['loss']) and row['lost_tokens'] == 0 for row in losses)
 
 
 def test_more_spans_than_sentinels_are_refused():

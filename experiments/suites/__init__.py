@@ -3,13 +3,13 @@
 import difflib
 from collections.abc import Mapping
 
-from experiments.suites import generate, train
+from experiments.suites import generate, mask, train
 from experiments.suites.case import Case
 from masklearn.types import InputError
 
 # Suite -> case -> `build(size, sides) -> Case`.
-SUITES = {'train': train.CASES, 'generate': generate.CASES}
-PEERS = {'train': 'torch', 'generate': 'torch'}
+SUITES = {'train': train.CASES, 'generate': generate.CASES, 'mask': mask.CASES}
+PEERS = {'train': 'torch', 'generate': 'torch', 'mask': 'numpy'}
 
 
 def lookup(table: Mapping, name: str, noun: str):

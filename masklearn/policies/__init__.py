@@ -1,7 +1,8 @@
 """What to hide: `POLICIES` is the one list of policies, by name.
 
 `random_span` and `same_sentences_random` take a `reference`, the policy that they
-are compared with; `learned` takes the size of its vocabulary.
+are compared with; `learned` takes the size of its vocabulary, and `original` the
+special tokens, which say whose objective is meant. It alone has a rate of its own.
 """
 
 from masklearn.policies.fixed import (
@@ -13,6 +14,7 @@ from masklearn.policies.fixed import (
 )
 from masklearn.policies.learned import learned
 from masklearn.policies.learned import with_words as with_words
+from masklearn.policies.originals import original
 
 POLICIES = {
   'random': random,
@@ -21,4 +23,5 @@ POLICIES = {
   'same_sentences_random': same_sentences_random,
   'learned': learned,
   'oracle': oracle,
+  'original': original,
 }
