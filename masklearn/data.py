@@ -1,6 +1,7 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import grain.python as grain
 import jax
@@ -103,6 +104,50 @@ def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
   rows = len(jax.tree.leaves(arrays)[0])
   order = grain.MapDataset.source(range(rows)).seed(seed).shuffle().repeat()
   return order.batch(batch_size).map(lambda index: take(arrays, index))
+
+
+def buckets(arrays: Batch | Corrupted, count: int) -> list[Batch | Corrupted]:
+  """Rows of like length together, in up to `count` parts of about as many rows.
+
+  Each part is as wide as its longest row needs, in whole eighths, where all would
+  be as wide as the longest of all. Two parts of one shape become one.
+  """
+  if isinstance(arrays, Batch):
+    wide = {'tokens': arrays.valid}
+  else:
+    wide = {'source': arrays.source_valid, 'target': arrays.weight > 0}
+  lengths = {side: np.asarray(used).sum(1) for side, used in wide.items()}
+  order = np.lexsort(tuple(lengths.values())[::-1])
+  parts: dict[tuple[int, ...], list[np.ndarray]] = {}
+  for rows in np.array_split(order, min(count, len(order))):
+    shape = tuple(-(-int(lengths[s][rows].max()) // 8) * 8 for s in wide)
+    parts.setdefault(shape, []).append(rows)
+  made = []
+  for shape, rows in parts.items():
+    part = take(arrays, np.sort(np.concatenate(rows)))
+    if isinstance(arrays, Batch):
+      made.append(jax.tree.map(lambda x, n=shape[0]: x[:, :n], part))
+    else:
+      source, target = shape
+      made.append(
+        Corrupted(
+          part.source[:, :source],
+          part.source_valid[:, :source],
+          part.decoder_input[:, :target],
+          part.target[:, :target],
+          part.weight[:, :target],
+        )
+      )
+  return made
+
+
+def mixed_batches(parts: Sequence[Any], batch_size: int, seed: int) -> grain.MapDataset:
+  """Batches without end, each from one of `parts`, as often as its rows ask for."""
+  rows = [len(jax.tree.leaves(part)[0]) for part in parts]
+  each = [batches(part, batch_size, seed) for part in parts]
+  if len(each) == 1:
+    return each[0]
+  return grain.MapDataset.mix(each, weights=[n / sum(rows) for n in rows])
 
 
 def filled(rows: int, batch_size: int) -> np.ndarray:

@@ -3,10 +3,13 @@
 Each returns `(scalar, aux)`, as `steps.make_step` and the bilevel loop expect.
 """
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
 
+from masklearn.models import layers
 from masklearn.types import Corrupted
 
 
@@ -41,16 +44,119 @@ def make_row_sums(model, train: bool = False):
   return sums
 
 
-def make_token_loss(model, train: bool = True):
-  """Returns `loss(params, key, batch: Corrupted) -> (scalar, {})`.
+def make_token_loss(model, train: bool = True, chunk: int | None = None):
+  """Returns `loss(params, key, batch: Corrupted) -> (scalar, {'tokens': []})`.
 
   The mean over all target tokens of the batch, by weight: the usual loss of
-  sequence-to-sequence training.
+  sequence-to-sequence training. `tokens` is the sum of their weights.
+
+  Args:
+    model: a Linen module.
+    train: turns dropout on, with `key`.
+    chunk: tokens whose logits are in memory at a time, see `cross_entropy`; None
+      computes the logits of all, padding included, and can be differentiated twice
+      and forwards.
   """
   row_sums = make_row_sums(model, train)
 
+  def in_chunks(params, key, batch):
+    variables = {'params': params}
+    states = model.apply(
+      variables,
+      batch.source,
+      batch.source_valid,
+      batch.decoder_input,
+      source_mask=batch.source_mask,
+      train=train,
+      rngs={'dropout': key} if train else None,
+      method='states',
+    )  # [B, T, D]
+    weight = batch.weight.reshape(-1)
+    total = cross_entropy(
+      chunk,
+      states.reshape(-1, states.shape[-1]),
+      *model.apply(variables, method='output_layer'),
+      batch.target.reshape(-1),
+      weight,
+    )
+    return total, weight.astype(total.dtype)
+
   def loss(params, key, batch: Corrupted):
-    total, weight = row_sums(params, key, batch)
-    return total.sum() / jnp.maximum(weight.sum(), 1e-6), {}
+    total, weight = (in_chunks if chunk else row_sums)(params, key, batch)
+    tokens = weight.sum()
+    return total.sum() / jnp.maximum(tokens, 1e-6), {'tokens': tokens}
 
   return loss
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def cross_entropy(chunk, x, table, bias, target, weight):
+  """The summed loss [] of target tokens, without the logits of all at once.
+
+  Tokens of no weight are left out of the matmuls. The gradient is made along with the
+  loss, chunk by chunk, so that no logits are computed twice; it costs one array of
+  the size of `table`. Reverse mode only, once.
+
+  Args:
+    chunk: tokens at a time.
+    x: [N, D] states.
+    table: [V, D] float32.
+    bias: [V], a constant, or None.
+    target: [N] int32.
+    weight: [N] float32, constants.
+
+  References:
+    Hsu et al., Liger Kernel (2024), section 3.2, fused linear cross-entropy.
+  """
+  total, _ = _chunks(chunk, x, table, bias, target, weight, with_gradient=False)
+  return total
+
+
+def _forward(chunk, x, table, bias, target, weight):
+  total, gradients = _chunks(chunk, x, table, bias, target, weight, with_gradient=True)
+  return total, (gradients, bias)
+
+
+def _backward(chunk, kept, cotangent):
+  gradients, bias = kept
+  dx, dtable = (cotangent.astype(g.dtype) * g for g in gradients)
+  # What is constant has a gradient of zero.
+  dbias = None if bias is None else jnp.zeros_like(bias)
+  return dx, dtable, dbias, None, jnp.zeros(dx.shape[0], jnp.float32)
+
+
+cross_entropy.defvjp(_forward, _backward)
+
+
+def _chunks(chunk, x, table, bias, target, weight, with_gradient):
+  count, size = x.shape[0], min(chunk, x.shape[0])
+  pad = -count % size
+  # What counts comes first, and only chunks with something of it are run.
+  order = jnp.argsort(weight == 0, stable=True)
+  order = jnp.pad(order, (0, pad), constant_values=count)  # `count` is out of range
+  used = (weight != 0).sum(dtype=jnp.int32)
+
+  def step(i, carry):
+    total, dx, dtable = carry
+    rows = jax.lax.dynamic_slice_in_dim(order, i * size, size)
+    states, wanted, w = (
+      jnp.take(array, rows, axis=0, mode='fill', fill_value=0)
+      for array in (x, target, weight)
+    )
+    logits = layers.project(states, table, bias)  # [size, V]
+    w = w.astype(logits.dtype)
+    nll = negative_log_likelihood(logits[None], wanted[None])[0]
+    total = total + (nll * w).sum()
+    if with_gradient:
+      slope = jax.nn.softmax(logits, axis=-1) * w[:, None]
+      slope = slope.at[jnp.arange(size), wanted].add(-w).astype(x.dtype)
+      dx = dx.at[rows].set(slope @ table.astype(x.dtype), mode='drop')
+      more = jnp.einsum('nv,nd->vd', slope, states, preferred_element_type=dtable.dtype)
+      dtable = dtable + more
+    return total, dx, dtable
+
+  zeros = (jnp.zeros_like(x), jnp.zeros_like(table)) if with_gradient else (0.0, 0.0)
+  start = jnp.zeros((), layers.wide(x.dtype)), *zeros
+  steps = (used + size - 1) // size
+  total, *gradients = jax.lax.fori_loop(0, steps, step, start)
+  return total, gradients

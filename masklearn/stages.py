@@ -9,7 +9,7 @@ import functools
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -33,6 +33,14 @@ from masklearn import (
 )
 from masklearn.progress import Progress
 from masklearn.types import Batch, InputError, Passage, Policy, Specials, Task
+
+# What a stage may do to save time and memory. It changes nothing of what is learned but
+# which rows meet in a batch (`buckets`) and the draws of dropout (`pieces`).
+PLAIN = {
+  'buckets': 1,  # parts of the rows, by length, each as wide as it has to be
+  'chunk': 0,  # target tokens whose logits are in memory at a time; 0 for all
+  'pieces': 1,  # of a batch, whose gradients are made one after the other
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,11 +134,12 @@ def denoise(
   save_every: int,
   seed: int,
   target: str,
-  target_length: int,
+  capacity: Callable[[Batch], int],
   updates: int,
   batch_size: int,
   learning_rate: float,
   weight_decay: float,
+  saving: Mapping[str, int] = PLAIN,
 ) -> dict[str, Any]:
   """Trains a model to restore what a policy hides: the base, or in between.
 
@@ -146,11 +155,13 @@ def denoise(
     save_every: steps between checkpoints.
     seed: of batches, draws and dropout.
     target: 'spans' or 'full'.
-    target_length: T for 'spans', see `target_capacity`; what is beyond it is logged.
+    capacity: T of the `spans` target of some passages, such as `target_capacity`; what
+      is beyond it is lost, and logged.
     updates: steps.
     batch_size: passages a step.
     learning_rate: its peak; a short warm-up, then a cosine.
     weight_decay: of AdamW.
+    saving: time and memory for the same training, see `PLAIN`.
 
   Returns:
     `params`, `seconds` and `masked_words`, the mean number of a passage.
@@ -160,14 +171,23 @@ def denoise(
     done = files.read_json(directory / 'done.json')
     return {'params': checkpoint.restore(directory / 'params', params), **done}
   ids = ground.tokenizer.specials
-  tx, step = training(ground.model, learning_rate, updates, weight_decay)
-  corrupted = corruption(policy, ids, target, target_length)
+  tx, step = training(
+    ground.model,
+    learning_rate,
+    updates,
+    weight_decay,
+    saving['chunk'],
+    saving['pieces'],
+  )
   key_draw, key_step = jax.random.split(jax.random.key(seed))
-  order = data.batches(passages, batch_size, seed)
+  parts = _parts(passages, saving['buckets'])
+  lengths = {part.tokens.shape[1]: capacity(part) for part in parts}
+  order = data.mixed_batches(parts, batch_size, seed)
 
   def batch_at(i):
-    key = jax.random.fold_in(key_draw, i)
-    return corrupted(theta, key, order[i])
+    key, texts = jax.random.fold_in(key_draw, i), order[i]
+    corrupted = corruption(policy, ids, target, lengths[texts.tokens.shape[1]])
+    return corrupted(theta, key, texts)
 
   result = train.run(
     step,
@@ -204,6 +224,7 @@ def finetune(
   weight_decay: float,
   validate_every: int,
   answer_length: int,
+  saving: Mapping[str, int] = PLAIN,
 ) -> dict[str, Any]:
   """Fine-tunes on the task's training questions and answers the others.
 
@@ -225,6 +246,7 @@ def finetune(
     weight_decay: of AdamW.
     validate_every: steps between validations.
     answer_length: tokens of an answer at most, <s> and </s> included.
+    saving: time and memory for the same training, see `PLAIN`.
 
   Returns:
     `validation` and `test` scores, `seconds`, and the chosen `learning_rate`.
@@ -243,10 +265,13 @@ def finetune(
     loss = evaluate.question_loss(ground.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
-  order = data.batches(questions['train'], batch_size, seed)
+  parts = _parts(questions['train'], saving['buckets'])
+  order = data.mixed_batches(parts, batch_size, seed)
   trials = []
   for rate in learning_rates:
-    tx, step = training(ground.model, rate, updates, weight_decay)
+    tx, step = training(
+      ground.model, rate, updates, weight_decay, saving['chunk'], saving['pieces']
+    )
     result = train.run(
       step,
       steps.init_state(params, tx),
@@ -302,21 +327,32 @@ def uniform(rate: float, longest: int) -> Policy:
 # Compiled programs belong to these functions: made once for equal arguments, they
 # serve every policy and seed of a study.
 @functools.cache
-def training(model, learning_rate: float, updates: int, weight_decay: float):
-  """The optimizer and the compiled step on batches `(Corrupted, metrics to log)`."""
+def training(
+  model,
+  learning_rate: float,
+  updates: int,
+  weight_decay: float,
+  chunk: int,
+  pieces: int,
+):
+  """The optimizer and the compiled step on batches `(Corrupted, {name: [B]})`.
+
+  Of what is to be logged of each row, the mean is.
+  """
   tx = optimizer(learning_rate, updates, weight_decay)
-  token_loss = losses.make_token_loss(model)
+  token_loss = losses.make_token_loss(model, chunk=chunk or None)
 
   def loss(params, key, batch):
-    examples, metrics = batch
-    return token_loss(params, key, examples)[0], metrics
+    examples, logged = batch
+    value, aux = token_loss(params, key, examples)
+    return value, {**aux, **{name: rows.mean() for name, rows in logged.items()}}
 
-  return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0)
+  return tx, jax.jit(steps.make_step(loss, tx, pieces), donate_argnums=0)
 
 
 @functools.cache
 def corruption(policy: Policy, ids: Specials, target: str, length: int):
-  """The compiled `(theta, key, passages) -> (Corrupted, metrics)` of a policy."""
+  """The compiled `(theta, key, passages) -> (Corrupted, {name: [B]})` of a policy."""
 
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
@@ -324,10 +360,14 @@ def corruption(policy: Policy, ids: Specials, target: str, length: int):
     lost = objective.overflow(
       passages, draw, ids, length if target == 'spans' else None
     )
-    metrics = {'masked_words': words.mean(), 'lost_tokens': lost.mean()}
-    return objective.corrupt(passages, draw, ids, target, length), metrics
+    logged = {'masked_words': words, 'lost_tokens': lost}
+    return objective.corrupt(passages, draw, ids, target, length), logged
 
   return jax.jit(corrupted)
+
+
+def _parts(arrays, count):
+  return [arrays] if count == 1 else data.buckets(arrays, count)
 
 
 def finish(directory: pathlib.Path, done: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,18 +19,45 @@ def apply_gradients(tx, state: TrainState, grads) -> TrainState:
   return TrainState(state.step + 1, optax.apply_updates(state.params, updates), opt)
 
 
-def make_step(loss_fn, tx):
+def make_step(loss_fn, tx, pieces: int = 1):
   """Returns `step(state, key, batch) -> (state, metrics)`.
 
   The step is pure and left un-jitted: `train.run` jits it, `meta` differentiates
-  through its parts. `loss_fn(params, key, batch)` returns `(scalar, aux)`.
+  through its parts.
+
+  Args:
+    loss_fn: `loss_fn(params, key, batch)` returns `(scalar, aux)`; with more than one
+      piece a mean over `aux['tokens']` tokens.
+    tx: the optimizer.
+    pieces: parts of a batch whose gradients are made one after the other, in the
+      memory of one; the rows are a multiple of it. The step is that of the whole batch,
+      but for dropout, which draws anew in each.
   """
+  gradient = jax.value_and_grad(loss_fn, has_aux=True)
+
+  def accumulated(params, key, batch):
+    def add(total, item):
+      i, piece = item
+      (loss, aux), grads = gradient(params, jax.random.fold_in(key, i), piece)
+      share = jax.tree.map(lambda x: aux['tokens'].astype(x.dtype) * x, (loss, grads))
+      return jax.tree.map(jnp.add, total, share), aux
+
+    parts = jax.tree.map(lambda x: x.reshape(pieces, -1, *x.shape[1:]), batch)
+    first = jax.tree.map(lambda x: x[0], parts)
+    (loss, _), grads = jax.eval_shape(gradient, params, key, first)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, grads))
+    items = jnp.arange(pieces, dtype=jnp.int32), parts
+    total, aux = jax.lax.scan(add, zeros, items)
+    tokens = aux.pop('tokens').sum()
+    loss, grads = jax.tree.map(
+      lambda x: x / jnp.maximum(tokens, 1e-6).astype(x.dtype), total
+    )
+    return (loss, {'tokens': tokens, **jax.tree.map(jnp.mean, aux)}), grads
 
   def step(state, key, batch):
     key = jax.random.fold_in(key, state.step)
-    (loss, aux), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      state.params, key, batch
-    )
+    make = gradient if pieces == 1 else accumulated
+    (loss, aux), grads = make(state.params, key, batch)
     metrics = {'loss': loss, 'grad_norm': optax.tree.norm(grads), **aux}
     return apply_gradients(tx, state, grads), metrics
 

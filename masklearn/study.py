@@ -10,6 +10,7 @@ that a study that was interrupted, however rudely, goes on where it was.
 """
 
 import datetime
+import functools
 import os
 import pathlib
 from typing import Any
@@ -212,9 +213,10 @@ class Study:
       save_every=c.study.save_every,
       seed=seed,
       target='spans',
-      target_length=stages.target_capacity(
-        passages, rate, self.ground.tokenizer.specials
+      capacity=functools.partial(
+        stages.target_capacity, rate=rate, ids=self.ground.tokenizer.specials
       ),
+      saving=c.saving,
       **options,
     )
 
@@ -254,9 +256,9 @@ class Study:
     ids = self.ground.tokenizer.specials
     # The original objective has a rate of its own.
     if policy == 'original':
-      length = originals.target_capacity(passages, ids)
+      capacity = functools.partial(originals.target_capacity, ids=ids)
     else:
-      length = stages.target_capacity(passages, c.policy.rate, ids)
+      capacity = functools.partial(stages.target_capacity, rate=c.policy.rate, ids=ids)
     return stages.denoise(
       self.ground,
       passages,
@@ -269,7 +271,8 @@ class Study:
       save_every=c.study.save_every,
       seed=seed,
       target=target,
-      target_length=length,
+      capacity=capacity,
+      saving=c.saving,
       **c.pretrain,
     ) | {'learning_seconds': learned['seconds'] if learned else 0.0}
 
@@ -285,6 +288,7 @@ class Study:
       progress=self.progress,
       save_every=c.study.save_every,
       seed=cell.seed,
+      saving=c.saving,
       **c.finetune,
     )
     spent = start if cell.policy != plan.UNTRAINED else {'seconds': 0.0}

@@ -1,5 +1,6 @@
 """What must hold for any model: parity with Hugging Face's, and invariants."""
 
+import dataclasses
 import functools
 
 import flax
@@ -25,9 +26,11 @@ FAMILIES = pytest.mark.parametrize('family', ['bart', 't5'])
 
 
 @FAMILIES
-def test_logits_loss_and_gradients_are_those_of_the_stored_model(family):
+@pytest.mark.parametrize('remat', [False, True])
+def test_logits_loss_and_gradients_are_those_of_the_stored_model(family, remat):
   """A checkpoint of odd sizes, computed by Hugging Face in PyTorch."""
   model, params, batch, file = golden(family)
+  model = type(model)(dataclasses.replace(model.config, remat=remat))
   gradients = {
     name.removeprefix('gradient '): file[name] for name in file if 'gradient ' in name
   }

@@ -1,5 +1,6 @@
 """Stages on their own, for the family of models that the small study does not have."""
 
+import functools
 import math
 
 import jax
@@ -33,8 +34,9 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   base = stages.denoise(
     ground, passages, policy, {}, first, tmp_path / 'base',
     title='base', progress=Progress(), save_every=2, seed=0, target='spans',
-    target_length=originals.target_capacity(passages, ids), updates=2, batch_size=3,
-    learning_rate=1e-3, weight_decay=0.01,
+    capacity=functools.partial(originals.target_capacity, ids=ids), updates=2,
+    batch_size=4, learning_rate=1e-3, weight_decay=0.01,
+    saving={'buckets': 2, 'chunk': 5, 'pieces': 2},
   )  # fmt: skip
   changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
   assert all(jax.tree.leaves(changed))

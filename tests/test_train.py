@@ -169,3 +169,26 @@ def test_checkpoints_keep_dtypes_and_the_newest(tmp_path):
   for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(got), strict=True):
     assert np.asarray(a).dtype == np.asarray(b).dtype
     np.testing.assert_array_equal(a, b)
+
+
+def test_a_step_in_pieces_is_the_step_of_the_whole():
+  """Pieces count by their tokens; what is logged is the mean of the pieces."""
+
+  def loss(params, key, batch):
+    x, weight = batch
+    tokens = weight.sum()
+    value = (jnp.square(x @ params['w']) * weight).sum() / tokens
+    return value, {'tokens': tokens, 'size': x.mean()}
+
+  batch = jax.random.normal(jax.random.key(0), (6, 3)), jnp.array([1, 2, 0, 1, 4, 0.5])
+  tx = optax.sgd(0.1)
+  state = steps.init_state({'w': jnp.array([1.0, -2, 3])}, tx)
+  key = jax.random.key(1)
+  whole, expected = jax.jit(steps.make_step(loss, tx))(state, key, batch)
+  for pieces in (2, 3):
+    step = jax.jit(steps.make_step(loss, tx, pieces))
+    found, metrics = step(state, key, batch)
+    np.testing.assert_allclose(found.params['w'], whole.params['w'], rtol=1e-6)
+    assert metrics.keys() == expected.keys()
+    for name, value in metrics.items():
+      np.testing.assert_allclose(value, expected[name], rtol=1e-5, err_msg=name)

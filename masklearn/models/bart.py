@@ -54,8 +54,14 @@ class Bart(nn.Module):
         embedding that is replaced by that of `<mask>`.
       train: whether to drop.
     """
+    return self.logits(
+      self.states(source, source_valid, decoder_input, source_mask, train)
+    )
+
+  def states(self, source, source_valid, decoder_input, source_mask=None, train=False):
+    """What `logits` makes logits of, [B, T, D]; arguments as above."""
     encoded = self.encode(source, source_valid, source_mask, train)
-    return self.decode(decoder_input, encoded, source_valid, train)
+    return self._decode(decoder_input, encoded, source_valid, train)
 
   def encode(self, source, source_valid, source_mask=None, train=False):
     """The encoder's states [B, S, D]; arguments as above."""
@@ -66,8 +72,11 @@ class Bart(nn.Module):
       x = (1 - share) * x + share * hidden
     return self.encoder(x, source_valid, train)
 
-  def decode(self, decoder_input, encoded, source_valid, train=False):
+  def decode(self, decoder_input, encoded, source_valid):
     """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
+    return self.logits(self._decode(decoder_input, encoded, source_valid))
+
+  def _decode(self, decoder_input, encoded, source_valid, train=False):
     length = decoder_input.shape[1]
     if length > self.config.max_positions:
       raise _too_long('target', length, self.config)
@@ -79,7 +88,7 @@ class Bart(nn.Module):
       layers.padding_bias(source_valid),
       train=train,
     )
-    return self._logits(x)
+    return x
 
   def init_cache(
     self, encoded, source_valid, max_length: int, outputs: int = 1
@@ -121,25 +130,22 @@ class Bart(nn.Module):
       cache.memory_bias,
       past=cache.past,
     )
-    return self._logits(x), cache._replace(past=past)
+    return self.logits(x), cache._replace(past=past)
 
   def _embed(self, tokens):
     """Token embeddings, without positions: [B, S] -> [B, S, D]."""
     x = self.shared(tokens)
     return x * self.config.width**0.5 if self.config.scale_embedding else x
 
-  def _logits(self, x):
-    c = self.config
-    table = self.shared if c.tied else self.lm_head
-    logits = jnp.einsum(
-      'nd,vd->nv',
-      x.reshape(-1, c.width),
-      table.embedding.astype(c.dtype),
-      preferred_element_type=layers.wide(c.dtype),
-    )
+  def output_layer(self):
+    """The matrix [V, D] and the bias [V] that `logits` applies, float32."""
+    table = self.shared if self.config.tied else self.lm_head
     # Part of a checkpoint, but never trained: Hugging Face holds it in a buffer.
-    bias = jax.lax.stop_gradient(self.final_logits_bias).astype(logits.dtype)
-    return (logits + bias[None]).reshape(*x.shape[:-1], c.vocab_size)
+    return table.embedding, jax.lax.stop_gradient(self.final_logits_bias)
+
+  def logits(self, x):
+    """Logits [..., V] float32 of states [..., D]."""
+    return layers.project(x, *self.output_layer())
 
 
 class Encoder(nn.Module):
@@ -159,8 +165,9 @@ class Encoder(nn.Module):
     x = layers.LayerNorm(c.dtype, name='layernorm_embedding')(x)
     x = nn.Dropout(c.dropout)(x, deterministic=not train)
     bias = layers.padding_bias(valid)
+    kind = layers.block(EncoderLayer, c.remat, train_at=3)
     for i in range(c.encoder_layers):
-      x = EncoderLayer(c, name=f'layers_{i}')(x, bias, train)
+      x = kind(c, name=f'layers_{i}')(x, bias, train)
     return x
 
 
@@ -174,7 +181,8 @@ class Decoder(nn.Module):
     c = self.config
     self.embed_positions = _table(c, OFFSET + c.max_positions)
     self.layernorm_embedding = layers.LayerNorm(c.dtype)
-    self.layers = [DecoderLayer(c) for _ in range(c.decoder_layers)]
+    kind = layers.block(DecoderLayer, c.remat, train_at=7)
+    self.layers = [kind(c) for _ in range(c.decoder_layers)]
     self.drop = nn.Dropout(c.dropout)
 
   def memory(self, encoded) -> tuple[layers.KeysValues, ...]:

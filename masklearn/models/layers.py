@@ -91,6 +91,25 @@ class Dense(nn.Module):
     return out.reshape(*x.shape[:-1], self.features)
 
 
+def project(x: jax.Array, table: jax.Array, bias: jax.Array | None) -> jax.Array:
+  """Logits of states [..., D] under a matrix [V, D] and a bias [V], if there is one.
+
+  The matmul runs in the dtype of `x`.
+
+  Returns:
+    [..., V] float32, or wider if `x` is.
+  """
+  logits = jnp.einsum(
+    'nd,vd->nv',
+    x.reshape(-1, x.shape[-1]),
+    table.astype(x.dtype),
+    preferred_element_type=wide(x.dtype),
+  )
+  if bias is not None:
+    logits = logits + bias.astype(logits.dtype)[None]
+  return logits.reshape(*x.shape[:-1], -1)
+
+
 class LayerNorm(nn.Module):
   """Zero mean and unit variance over the last axis of [B, S, D], then an affine map."""
 
@@ -133,6 +152,17 @@ class KeysValues(NamedTuple):
   # reads a [T, S] matrix transposed, which takes XLA's CPU matmul twice as long.
   keys: jax.Array  # [B, H, head_width, S]
   values: jax.Array  # [B, H, head_width, S]
+
+
+def block(layer: type[nn.Module], remat: bool, train_at: int) -> type[nn.Module]:
+  """The kind of `layer`, or one that keeps nothing but its input for the gradient.
+
+  Args:
+    layer: a module whose `__call__` has an argument `train`.
+    remat: whether to run it once more for the gradient.
+    train_at: place of `train` among the arguments, `self` included.
+  """
+  return nn.remat(layer, static_argnums=(train_at,)) if remat else layer
 
 
 def extend(past: KeysValues, new: KeysValues, position: jax.Array) -> KeysValues:

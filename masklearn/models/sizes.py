@@ -34,6 +34,7 @@ class BartConfig:
   tied: bool = True  # the output matrix is the embedding
   init_std: float = 0.02
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
+  remat: bool = False  # layers run again for the gradient; only their inputs are kept
 
   def __post_init__(self):
     for side in ('encoder', 'decoder'):
@@ -71,6 +72,7 @@ class T5Config:
   dropout: float = 0.1  # of embeddings, branches, attention weights, inner layers
   init_factor: float = 1.0  # of the deviations that T5 draws its matrices with
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
+  remat: bool = False  # layers run again for the gradient; only their inputs are kept
 
   def __post_init__(self):
     # Half of the buckets are one direction's, half of those hold one distance each.

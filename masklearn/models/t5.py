@@ -55,8 +55,14 @@ class T5(nn.Module):
         embedding that is replaced by that of the first sentinel.
       train: whether to drop.
     """
+    return self.logits(
+      self.states(source, source_valid, decoder_input, source_mask, train)
+    )
+
+  def states(self, source, source_valid, decoder_input, source_mask=None, train=False):
+    """What `logits` makes logits of, [B, T, D]; arguments as above."""
     encoded = self.encode(source, source_valid, source_mask, train)
-    return self.decode(decoder_input, encoded, source_valid, train)
+    return self._decode(decoder_input, encoded, source_valid, train)
 
   def encode(self, source, source_valid, source_mask=None, train=False):
     """The encoder's states [B, S, D]; arguments as above."""
@@ -67,8 +73,11 @@ class T5(nn.Module):
       x = (1 - share) * x + share * hidden
     return self.encoder(x, source_valid, train)
 
-  def decode(self, decoder_input, encoded, source_valid, train=False):
+  def decode(self, decoder_input, encoded, source_valid):
     """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
+    return self.logits(self._decode(decoder_input, encoded, source_valid))
+
+  def _decode(self, decoder_input, encoded, source_valid, train=False):
     length = decoder_input.shape[1]
     positions = jnp.arange(length, dtype=jnp.int32)
     x, _ = self.decoder(
@@ -80,7 +89,7 @@ class T5(nn.Module):
       layers.padding_bias(source_valid),
       train=train,
     )
-    return self._logits(x)
+    return self._scaled(x)
 
   def init_cache(
     self, encoded, source_valid, max_length: int, outputs: int = 1
@@ -121,20 +130,18 @@ class T5(nn.Module):
       cache.memory_bias,
       past=cache.past,
     )
-    return self._logits(x), cache._replace(past=past)
+    return self.logits(self._scaled(x)), cache._replace(past=past)
 
-  def _logits(self, x):
-    c = self.config
-    if c.scale_output:
-      x = x * c.width**-0.5
-    table = self.shared if c.tied else self.lm_head
-    logits = jnp.einsum(
-      'nd,vd->nv',
-      x.reshape(-1, c.width),
-      table.embedding.astype(c.dtype),
-      preferred_element_type=layers.wide(c.dtype),
-    )
-    return logits.reshape(*x.shape[:-1], c.vocab_size)
+  def _scaled(self, x):
+    return x * self.config.width**-0.5 if self.config.scale_output else x
+
+  def output_layer(self):
+    """The matrix [V, D] that `logits` applies, float32; there is no bias."""
+    return (self.shared if self.config.tied else self.lm_head).embedding, None
+
+  def logits(self, x):
+    """Logits [..., V] float32 of states [..., D]."""
+    return layers.project(x, *self.output_layer())
 
 
 class Encoder(nn.Module):
@@ -152,8 +159,9 @@ class Encoder(nn.Module):
     bias = distance(positions, positions)  # [1, H, S, S]
     bias = bias + layers.padding_bias(valid).astype(bias.dtype)  # [B, H, S, S]
     x = drop(x)
+    kind = layers.block(EncoderLayer, c.remat, train_at=3)
     for i in range(c.encoder_layers):
-      x = EncoderLayer(c, name=f'layers_{i}')(x, bias, train)
+      x = kind(c, name=f'layers_{i}')(x, bias, train)
     return drop(layers.RMSNorm(c.dtype, c.epsilon, name='final_layer_norm')(x))
 
 
@@ -166,7 +174,8 @@ class Decoder(nn.Module):
     """Declares the parameters."""
     c = self.config
     self.relative_attention_bias = DistanceBias(c, both_ways=False)
-    self.layers = [DecoderLayer(c) for _ in range(c.decoder_layers)]
+    kind = layers.block(DecoderLayer, c.remat, train_at=7)
+    self.layers = [kind(c) for _ in range(c.decoder_layers)]
     self.final_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
     self.drop = nn.Dropout(c.dropout)
 
