@@ -15,7 +15,7 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(include=['masklearn*', 'experiments*']),
-  package_data={'': ['*.css', '*.html', '*.js', '*.jsonl']},
+  package_data={'': ['*.css', '*.html', '*.js', '*.json', '*.jsonl']},
   install_requires=[
     'absl-py>=2.3',
     'chex>=0.1.91',

@@ -21,14 +21,17 @@ class Case(NamedTuple):
   agree: Callable[[], float] | None  # largest difference of what both sides compute
   tolerance: float  # what `agree` must not exceed
   temp_bytes: int  # that XLA's program needs beside its arguments; 0 if not known
+  tokens: int  # that the work is about, padding not counted
+  # Times the matmuls of our side alone; None where they say nothing.
+  matmul_seconds: Callable[[], float] | None = None
 
 
 def compare(case: Case, repeats: int) -> dict[str, float]:
   """Checks that the sides agree, then times them in turn, after one call of each.
 
   Returns:
-    `agree`, the medians `seconds` and `peer_seconds`, `speedup`, `repeats`, and
-    `temp_bytes`.
+    `agree`, the medians `seconds` and `peer_seconds`, `speedup`, `tokens_per_second` of
+    both, `repeats`, `temp_bytes`, and `matmul_seconds` where the case has them.
 
   Raises:
     InputError: the sides do not compute the same.
@@ -44,14 +47,19 @@ def compare(case: Case, repeats: int) -> dict[str, float]:
       if i:
         seconds[side].append(time.perf_counter() - began)
   ours, theirs = (statistics.median(seconds[side]) for side in SIDES)
-  return {
+  found = {
     'agree': agree,
     'seconds': ours,
     'peer_seconds': theirs,
     'speedup': theirs / ours,
+    'tokens_per_second': case.tokens / ours,
+    'peer_tokens_per_second': case.tokens / theirs,
     'repeats': repeats,
     'temp_bytes': case.temp_bytes,
   }
+  if case.matmul_seconds:
+    found['matmul_seconds'] = case.matmul_seconds()
+  return found
 
 
 def peak_bytes(case: Case, side: str) -> int:

@@ -67,7 +67,7 @@ def build(family: str, beams: int, size: str, sides) -> Case:
     one, two = ours(), peer()
     return float((one[:, : two.shape[1]] != two).mean())
 
-  return Case(ours, peer, agree, 0.01, temp_bytes)
+  return Case(ours, peer, agree, 0.01, temp_bytes, tokens=BATCH * LENGTH)
 
 
 CASES = {

@@ -14,7 +14,7 @@ from masklearn.types import Batch
 
 SHAPES = {'tiny': (8, 64), 'small': (64, 256), 'base': (256, 512)}
 RATE, MEAN = 0.15, 3.0
-ROUNDS = 40  # batches whose statistics are compared
+ROWS = 12_000  # whose statistics are compared, or a few more
 
 
 def build(size: str, sides) -> Case:
@@ -45,7 +45,7 @@ def build(size: str, sides) -> Case:
     share = np.bincount(np.minimum(lengths, 12), minlength=13) / len(lengths)
     # Where a source's markers stand says where its spans begin.
     _, at = np.nonzero((source < 110) & (source > 2))
-    begins = np.bincount(at * 16 // source.shape[1], minlength=16) / len(at)
+    begins = np.bincount(at * 16 // length, minlength=16) / len(at)
     return np.concatenate([share, begins])
 
   ours = peer = None
@@ -76,11 +76,11 @@ def build(size: str, sides) -> Case:
   def agree():
     pairs = []
     for side in (ours, peer):
-      made = [side() for _ in range(ROUNDS)]
+      made = [side() for _ in range(-(-ROWS // rows))]
       pairs.append(statistics([np.concatenate(x) for x in zip(*made, strict=True)]))
     return float(np.abs(pairs[0] - pairs[1]).max())
 
-  return Case(ours, peer, agree, 0.01, temp_bytes)
+  return Case(ours, peer, agree, 0.01, temp_bytes, tokens=rows * length)
 
 
 def corrupt_each(tokens: np.ndarray, rng, ids) -> tuple[np.ndarray, np.ndarray]:

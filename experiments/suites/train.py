@@ -7,46 +7,54 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.suites import shapes
+from experiments.suites import lengths, matmuls, shapes
 from experiments.suites.case import Case
-from masklearn import losses, steps
+from masklearn import data, losses, steps
 from masklearn.types import Corrupted
 
 BATCH, SOURCE, TARGET = 8, 128, 64
+ROWS = 32  # of the cases with real lengths
 RATE = 1e-4
 
 
-def build(family: str, size: str, sides) -> Case:
-  """A full batch without padding; agreement is that of the loss without dropout."""
+def build(family: str, kind: str, size: str, sides) -> Case:
+  """Some rows once: a full batch, or four of real questions or passages.
+
+  On our side rows of like length are together, and the loss is computed where there
+  are targets; on the peer's every batch is padded to its longest row. Agreement is
+  that of the mean loss of all target tokens, without dropout.
+  """
   both = shapes.pair(family, size, dropout=0.1)
   plain = shapes.pair(family, size)
-  rng = np.random.default_rng(0)
-  vocab = both.model.config.vocab_size
-  source = rng.integers(110, vocab, (BATCH, SOURCE)).astype(np.int32)
-  target = rng.integers(110, vocab, (BATCH, TARGET)).astype(np.int32)
-  start = shapes.IDS[family].decoder_start
-  shifted = np.pad(target, ((0, 0), (1, 0)), constant_values=start)[:, :-1]
-  ours, peer, agree, temp_bytes = None, None, None, 0
+  if kind == 'full':
+    sizes = np.full((BATCH, 2), [SOURCE, TARGET])
+  else:
+    sizes = lengths.load(kind, ROWS)
+  examples = _examples(sizes, both.model.config.vocab_size, shapes.IDS[family])
+  ours = peer = agree = None
+  temp_bytes = 0
 
   if 'ours' in sides:
-    batch = Corrupted(
-      jnp.asarray(source),
-      jnp.ones(source.shape, bool),
-      jnp.asarray(shifted),
-      jnp.asarray(target),
-      jnp.ones(target.shape, jnp.float32),
-    )
+    parts = [examples] if kind == 'full' else data.buckets(examples, ROWS // BATCH)
+    batches = [
+      jax.tree.map(jnp.asarray, data.take(part, slice(first, first + BATCH)))
+      for part in parts
+      for first in range(0, len(part.source), BATCH)
+    ]
     tx = optax.adamw(RATE, weight_decay=0.01)
-    step = steps.make_step(losses.make_token_loss(both.model), tx)
+    chunk = None if kind == 'full' else 512
+    step = steps.make_step(losses.make_token_loss(both.model, chunk=chunk), tx)
     # Dropout's bits are most of what is drawn; this generator is the fast one.
     key = jax.random.key(0, impl='rbg')
     holder = [steps.init_state(jax.tree.map(jnp.copy, both.params), tx)]
-    compiled = jax.jit(step, donate_argnums=0).lower(holder[0], key, batch).compile()
-    temp_bytes = compiled.memory_analysis().temp_size_in_bytes
+    jitted = jax.jit(step, donate_argnums=0)
+    compiled = [jitted.lower(holder[0], key, batch).compile() for batch in batches]
+    temp_bytes = max(c.memory_analysis().temp_size_in_bytes for c in compiled)
 
     def ours():
-      holder[0], metrics = compiled(holder[0], key, batch)
-      return float(jax.block_until_ready(metrics['loss']))
+      for run, batch in zip(compiled, batches, strict=True):
+        holder[0], metrics = run(holder[0], key, batch)
+        jax.block_until_ready(metrics['loss'])
 
   if 'peer' in sides:
     import torch
@@ -55,32 +63,79 @@ def build(family: str, size: str, sides) -> Case:
     optimizer = torch.optim.AdamW(
       theirs.parameters(), lr=RATE, weight_decay=0.01, fused=True
     )
-    inputs = {
-      'input_ids': torch.tensor(source, dtype=torch.long),
-      'decoder_input_ids': torch.tensor(shifted, dtype=torch.long),
-      'labels': torch.tensor(target, dtype=torch.long),
-    }
+    inputs = [
+      _padded(data.take(examples, slice(first, first + BATCH)))
+      for first in range(0, len(sizes), BATCH)
+    ]
 
     def peer():
-      optimizer.zero_grad(set_to_none=True)
-      loss = theirs(**inputs).loss
-      loss.backward()
-      optimizer.step()
-      return loss.item()
+      for batch in inputs:
+        optimizer.zero_grad(set_to_none=True)
+        loss = theirs(**batch).loss
+        loss.backward()
+        optimizer.step()
+        loss.item()
 
   if set(sides) == {'ours', 'peer'}:
 
     def agree():
-      loss = losses.make_token_loss(plain.model, train=False)
-      one = float(jax.jit(loss)(plain.params, None, batch)[0])
+      loss = jax.jit(losses.make_token_loss(plain.model, train=False, chunk=chunk))
+      found = [loss(plain.params, None, batch) for batch in batches]
+      tokens = [float(aux['tokens']) for _, aux in found]
+      one = np.average([float(value) for value, _ in found], weights=tokens)
+      model = shapes.peer(plain).eval()
       with torch.no_grad():
-        two = shapes.peer(plain).eval()(**inputs).loss.item()
+        two = np.average(
+          [model(**batch).loss.item() for batch in inputs],
+          weights=[int((batch['labels'] != -100).sum()) for batch in inputs],
+        )
       return abs(one - two) / abs(two)
 
-  return Case(ours, peer, agree, 1e-5, temp_bytes)
+  def alone():
+    return sum(matmuls.seconds(step, holder[0], key, batch) for batch in batches)
+
+  return Case(
+    ours,
+    peer,
+    agree,
+    1e-5,
+    temp_bytes,
+    tokens=int(sizes.sum()),
+    matmul_seconds=alone if kind == 'full' else None,
+  )
+
+
+def _examples(sizes, vocab, ids) -> Corrupted:
+  """Random rows of these lengths [R, 2], each padded to the longest."""
+  rng = np.random.default_rng(0)
+  made = []
+  for length in sizes.T:
+    used = np.arange(length.max()) < length[:, None]
+    made.append((used, np.where(used, rng.integers(110, vocab, used.shape), ids.pad)))
+  (valid, source), (counts, target) = made
+  source, target = source.astype(np.int32), target.astype(np.int32)
+  shifted = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[:, :-1]
+  return Corrupted(source, valid, shifted, target, counts.astype(np.float32))
+
+
+def _padded(batch: Corrupted):
+  """Arguments of Hugging Face's model, as wide as the longest row."""
+  import torch
+
+  source, target = batch.source_valid.sum(1).max(), int((batch.weight > 0).sum(1).max())
+  labels = np.where(batch.weight > 0, batch.target, -100)[:, :target]
+  return {
+    'input_ids': torch.tensor(batch.source[:, :source], dtype=torch.long),
+    'attention_mask': torch.tensor(batch.source_valid[:, :source], dtype=torch.long),
+    'decoder_input_ids': torch.tensor(
+      batch.decoder_input[:, :target], dtype=torch.long
+    ),
+    'labels': torch.tensor(labels, dtype=torch.long),
+  }
 
 
 CASES = {
-  'bart_full': functools.partial(build, 'bart'),
-  't5_full': functools.partial(build, 't5'),
+  f'{family}_{kind}': functools.partial(build, family, kind)
+  for family in ('bart', 't5')
+  for kind in ('full', 'questions', 'passages')
 }
