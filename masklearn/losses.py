@@ -74,6 +74,7 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
     weight = batch.weight.reshape(-1)
     total = cross_entropy(
       chunk,
+      model.config.vocab_size,
       states.reshape(-1, states.shape[-1]),
       *model.apply(variables, method='output_layer'),
       batch.target.reshape(-1),
@@ -89,8 +90,8 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
   return loss
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def cross_entropy(chunk, x, table, bias, target, weight):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def cross_entropy(chunk, size, x, table, bias, target, weight):
   """The summed loss [] of target tokens, without the logits of all at once.
 
   Tokens of no weight are left out of the matmuls. The gradient is made along with the
@@ -99,8 +100,9 @@ def cross_entropy(chunk, x, table, bias, target, weight):
 
   Args:
     chunk: tokens at a time.
+    size: V.
     x: [N, D] states.
-    table: [V, D] float32.
+    table: [V, D] float32, or with more rows than tokens.
     bias: [V], a constant, or None.
     target: [N] int32.
     weight: [N] float32, constants.
@@ -108,16 +110,18 @@ def cross_entropy(chunk, x, table, bias, target, weight):
   References:
     Hsu et al., Liger Kernel (2024), section 3.2, fused linear cross-entropy.
   """
-  total, _ = _chunks(chunk, x, table, bias, target, weight, with_gradient=False)
+  total, _ = _chunks(chunk, size, x, table, bias, target, weight, with_gradient=False)
   return total
 
 
-def _forward(chunk, x, table, bias, target, weight):
-  total, gradients = _chunks(chunk, x, table, bias, target, weight, with_gradient=True)
+def _forward(chunk, size, x, table, bias, target, weight):
+  total, gradients = _chunks(
+    chunk, size, x, table, bias, target, weight, with_gradient=True
+  )
   return total, (gradients, bias)
 
 
-def _backward(chunk, kept, cotangent):
+def _backward(chunk, size, kept, cotangent):
   gradients, bias = kept
   dx, dtable = (cotangent.astype(g.dtype) * g for g in gradients)
   # What is constant has a gradient of zero.
@@ -128,9 +132,9 @@ def _backward(chunk, kept, cotangent):
 cross_entropy.defvjp(_forward, _backward)
 
 
-def _chunks(chunk, x, table, bias, target, weight, with_gradient):
-  count, size = x.shape[0], min(chunk, x.shape[0])
-  pad = -count % size
+def _chunks(chunk, size, x, table, bias, target, weight, with_gradient):
+  count, chunk = x.shape[0], min(chunk, x.shape[0])
+  pad = -count % chunk
   # What counts comes first, and only chunks with something of it are run.
   order = jnp.argsort(weight == 0, stable=True)
   order = jnp.pad(order, (0, pad), constant_values=count)  # `count` is out of range
@@ -138,18 +142,19 @@ def _chunks(chunk, x, table, bias, target, weight, with_gradient):
 
   def step(i, carry):
     total, dx, dtable = carry
-    rows = jax.lax.dynamic_slice_in_dim(order, i * size, size)
+    rows = jax.lax.dynamic_slice_in_dim(order, i * chunk, chunk)
     states, wanted, w = (
       jnp.take(array, rows, axis=0, mode='fill', fill_value=0)
       for array in (x, target, weight)
     )
-    logits = layers.project(states, table, bias)  # [size, V]
+    logits = layers.project(states, table, bias, size)  # [chunk, V]
     w = w.astype(logits.dtype)
     nll = negative_log_likelihood(logits[None], wanted[None])[0]
     total = total + (nll * w).sum()
     if with_gradient:
       slope = jax.nn.softmax(logits, axis=-1) * w[:, None]
-      slope = slope.at[jnp.arange(size), wanted].add(-w).astype(x.dtype)
+      slope = slope.at[jnp.arange(chunk), wanted].add(-w).astype(x.dtype)
+      slope = jnp.pad(slope, ((0, 0), (0, table.shape[0] - size)))
       dx = dx.at[rows].set(slope @ table.astype(x.dtype), mode='drop')
       more = jnp.einsum('nv,nd->vd', slope, states, preferred_element_type=dtable.dtype)
       dtable = dtable + more
@@ -157,6 +162,6 @@ def _chunks(chunk, x, table, bias, target, weight, with_gradient):
 
   zeros = (jnp.zeros_like(x), jnp.zeros_like(table)) if with_gradient else (0.0, 0.0)
   start = jnp.zeros((), layers.wide(x.dtype)), *zeros
-  steps = (used + size - 1) // size
+  steps = (used + chunk - 1) // chunk
   total, *gradients = jax.lax.fori_loop(0, steps, step, start)
   return total, gradients

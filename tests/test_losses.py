@@ -29,7 +29,7 @@ def test_chunks_add_up_to_the_loss(chunk, biased):
     return 3 * (nll * WEIGHT).sum()
 
   def chunked(x, table):
-    return 3 * losses.cross_entropy(chunk, x, table, bias, target, WEIGHT)
+    return 3 * losses.cross_entropy(chunk, 11, x, table, bias, target, WEIGHT)
 
   expected, slopes = jax.value_and_grad(whole, argnums=(0, 1))(x, table)
   value, found = jax.jit(jax.value_and_grad(chunked, argnums=(0, 1)))(x, table)
@@ -43,8 +43,8 @@ def test_a_batch_without_targets_has_no_loss():
   """And a gradient of zeros, not of NaN."""
   x, table = jnp.ones((3, 2)), jnp.ones((4, 2))
   nothing, target = jnp.zeros(3), jnp.zeros(3, jnp.int32)
-  value, slope = jax.value_and_grad(losses.cross_entropy, argnums=1)(
-    2, x, table, None, target, nothing
+  value, slope = jax.value_and_grad(losses.cross_entropy, argnums=2)(
+    2, 4, x, table, None, target, nothing
   )
   assert value == 0
   np.testing.assert_array_equal(slope, jnp.zeros_like(x))

@@ -38,9 +38,11 @@ def test_initial_parameters_have_the_deviations_of_the_reference():
   model = models.make_model('t5', 'tiny', 300, IDS, encoder_layers=1, decoder_layers=1)
   params = models.init_params(model, jax.random.key(0))
   assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(params))
+  assert params['lm_head']['embedding'].shape[0] == 384
+  assert not params['lm_head']['embedding'][300:].any()
   layer = params['decoder']['layers_0']
   deviations = {
-    1.0: params['shared']['embedding'],
+    1.0: params['shared']['embedding'][:300],
     64**-0.5: layer['encoder_attn']['k_proj']['kernel'],
     (64 * 16) ** -0.5: layer['encoder_attn']['q_proj']['kernel'],
     128**-0.5: layer['feed_forward']['wo']['kernel'],

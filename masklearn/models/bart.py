@@ -32,11 +32,12 @@ class Bart(nn.Module):
   def setup(self):
     """Declares the parameters, by Hugging Face's names."""
     c = self.config
-    self.shared = _table(c, c.vocab_size)
+    normal = nn.initializers.normal(c.init_std)
+    self.shared = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
     self.encoder = Encoder(c)
     self.decoder = Decoder(c)
     if not c.tied:
-      self.lm_head = _table(c, c.vocab_size)
+      self.lm_head = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
     self.final_logits_bias = self.param(
       'final_logits_bias', nn.initializers.zeros, (c.vocab_size,), jnp.float32
     )
@@ -138,14 +139,14 @@ class Bart(nn.Module):
     return x * self.config.width**0.5 if self.config.scale_embedding else x
 
   def output_layer(self):
-    """The matrix [V, D] and the bias [V] that `logits` applies, float32."""
+    """The table and the bias [V] that `logits` applies, float32."""
     table = self.shared if self.config.tied else self.lm_head
     # Part of a checkpoint, but never trained: Hugging Face holds it in a buffer.
     return table.embedding, jax.lax.stop_gradient(self.final_logits_bias)
 
   def logits(self, x):
     """Logits [..., V] float32 of states [..., D]."""
-    return layers.project(x, *self.output_layer())
+    return layers.project(x, *self.output_layer(), self.config.vocab_size)
 
 
 class Encoder(nn.Module):

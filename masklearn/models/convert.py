@@ -22,7 +22,8 @@ import safetensors.numpy
 from flax import traverse_util
 
 from masklearn import files
-from masklearn.models.formats import BIAS, FORMATS, HEAD, Format
+from masklearn.models import layers
+from masklearn.models.formats import BIAS, FORMATS, HEAD, TABLES, Format
 from masklearn.types import InputError
 
 WEIGHTS = 'model.safetensors'
@@ -195,7 +196,7 @@ def from_hf(tensors: Mapping[str, np.ndarray], config):
     elif tensors[name].shape != shape:
       wrong.append(f'{name} has shape {tensors[name].shape}, not {shape}')
     else:
-      flat[path] = jnp.asarray(_ours(path, tensors[name].astype(np.float32)))
+      flat[path] = jnp.asarray(_ours(path, tensors[name].astype(np.float32), config))
   wrong += [
     f'{name} differs from {form.shared}'
     for name, copy in copies.items()
@@ -214,7 +215,7 @@ def to_hf(params, config) -> dict[str, np.ndarray]:
   _, form = _form(config)
   flat = traverse_util.flatten_dict(params)
   tensors = {
-    name: np.ascontiguousarray(_theirs(path, np.asarray(flat[path])))
+    name: np.ascontiguousarray(_theirs(path, np.asarray(flat[path]), config))
     for name, (path, _) in _layout(config).items()
   }
   told_untied = not config_to_hf(config)['tie_word_embeddings']
@@ -240,18 +241,25 @@ def _layout(config):
   )
   flat = traverse_util.flatten_dict(tree['params'])
   empty = {path: np.empty(leaf.shape, np.bool_) for path, leaf in flat.items()}
-  return {form.name(path): (path, _theirs(path, empty[path]).shape) for path in flat}
+  return {
+    form.name(path): (path, _theirs(path, empty[path], config).shape) for path in flat
+  }
 
 
-def _ours(path, tensor):
+def _ours(path, tensor, config):
   if path == (BIAS,):
     return tensor[0]  # [1, V] -> [V]
+  if path in TABLES:
+    more = layers.padded_size(config.vocab_size) - config.vocab_size
+    return np.pad(tensor, ((0, more), (0, 0)))
   return tensor.T if path[-1] == 'kernel' else tensor
 
 
-def _theirs(path, tensor):
+def _theirs(path, tensor, config):
   if path == (BIAS,):
     return tensor[None]  # [V] -> [1, V]
+  if path in TABLES:
+    return tensor[: config.vocab_size]
   return tensor.T if path[-1] == 'kernel' else tensor
 
 

@@ -3,8 +3,10 @@
 The tree of parameters has BART's names for both. A matrix is stored transposed:
 
   encoder/layers_0/fc1/kernel  [D, ffn]    model.encoder.layers.0.fc1.weight  [ffn, D]
-  shared/embedding             [V, D]      model.shared.weight                [V, D]
+  shared/embedding             [V', D]     model.shared.weight                [V, D]
   final_logits_bias            [V]         final_logits_bias                  [1, V]
+
+V' is V up to a multiple of 128, see `layers.vocabulary`; the rows behind are zeros.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ from masklearn.models.t5 import T5
 
 BIAS = 'final_logits_bias'  # of BART; absent means zeros
 HEAD = 'lm_head.weight'
+TABLES = ('shared', 'embedding'), ('lm_head', 'embedding')  # with rows of no token
 
 
 class Format(NamedTuple):

@@ -91,10 +91,31 @@ class Dense(nn.Module):
     return out.reshape(*x.shape[:-1], self.features)
 
 
-def project(x: jax.Array, table: jax.Array, bias: jax.Array | None) -> jax.Array:
-  """Logits of states [..., D] under a matrix [V, D] and a bias [V], if there is one.
+def vocabulary(size: int, width: int, dtype: str, init: nn.initializers.Initializer):
+  """An embedding of V = `size` tokens, with rows of zeros up to a multiple of 128.
 
-  The matmul runs in the dtype of `x`.
+  So accelerators have whole tiles, and a sharded table equal parts. No token reads the
+  rows behind, and `project` leaves them out.
+  """
+
+  def padded(key, shape, dtype=jnp.float32):
+    drawn = init(key, (size, *shape[1:]), dtype)
+    return jnp.pad(drawn, ((0, shape[0] - size), (0, 0)))
+
+  return nn.Embed(padded_size(size), width, dtype=dtype, embedding_init=padded)
+
+
+def padded_size(size: int) -> int:
+  """Rows of the table of a vocabulary of `size`."""
+  return -(-size // 128) * 128
+
+
+def project(
+  x: jax.Array, table: jax.Array, bias: jax.Array | None, size: int
+) -> jax.Array:
+  """Logits of states [..., D] under a table and a bias [V], if there is one.
+
+  The matmul runs in the dtype of `x`. The table has V = `size` rows, or more.
 
   Returns:
     [..., V] float32, or wider if `x` is.
@@ -104,7 +125,7 @@ def project(x: jax.Array, table: jax.Array, bias: jax.Array | None) -> jax.Array
     x.reshape(-1, x.shape[-1]),
     table.astype(x.dtype),
     preferred_element_type=wide(x.dtype),
-  )
+  )[:, :size]
   if bias is not None:
     logits = logits + bias.astype(logits.dtype)[None]
   return logits.reshape(*x.shape[:-1], -1)

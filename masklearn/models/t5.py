@@ -36,11 +36,11 @@ class T5(nn.Module):
     """Declares the parameters, those of the embeddings by Hugging Face's names."""
     c = self.config
     normal = nn.initializers.normal(c.init_factor)
-    self.shared = nn.Embed(c.vocab_size, c.width, dtype=c.dtype, embedding_init=normal)
+    self.shared = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
     self.encoder = Encoder(c)
     self.decoder = Decoder(c)
     if not c.tied:
-      self.lm_head = nn.Embed(c.vocab_size, c.width, embedding_init=normal)
+      self.lm_head = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
 
   def __call__(
     self, source, source_valid, decoder_input, source_mask=None, train=False
@@ -136,12 +136,12 @@ class T5(nn.Module):
     return x * self.config.width**-0.5 if self.config.scale_output else x
 
   def output_layer(self):
-    """The matrix [V, D] that `logits` applies, float32; there is no bias."""
+    """The table that `logits` applies, float32; there is no bias."""
     return (self.shared if self.config.tied else self.lm_head).embedding, None
 
   def logits(self, x):
     """Logits [..., V] float32 of states [..., D]."""
-    return layers.project(x, *self.output_layer())
+    return layers.project(x, *self.output_layer(), self.config.vocab_size)
 
 
 class Encoder(nn.Module):

@@ -104,7 +104,11 @@ def learned(
 
 
 def with_words(theta, table: jax.Array):
-  """The parameters with a model's word embeddings [V, D] in place of random ones."""
+  """The parameters with a model's word embeddings [V, D] in place of random ones.
+
+  A model's table may have rows behind those of its tokens.
+  """
   have = theta['embed']['embedding']
+  table = table[: have.shape[0]]
   chex.assert_equal_shape([have, table])
   return {**theta, 'embed': {'embedding': table.astype(have.dtype)}}
