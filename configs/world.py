@@ -57,6 +57,8 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     encoder_layers=1,  # with little to understand, memory in the decoder is enough
     encoder_ffn=128,
     init_std=0.125,  # 1 / sqrt(width): BART's 0.02 is for widths of 768 and more
+    dtype='float32',  # of the computation; parameters and logits are float32
+    remat=False,  # whether layers run once more for the gradient, to save memory
   )
   c.base = new(  # random spans on the whole corpus, as BART has seen Wikipedia
     rate=0.2, updates=1_600, batch_size=16, learning_rate=2e-3, weight_decay=0.01

@@ -223,3 +223,18 @@ def test_rate_must_be_a_share(rate):
   """A rate outside (0, 1) is refused when the policy is made."""
   with pytest.raises(InputError, match='rate='):
     policies.POLICIES['random'](rate)
+
+
+def test_what_still_fits_is_free_and_within_the_budget():
+  """After two words of four, spans of up to two of what is free; then single words."""
+  spans = sampling.Spans(
+    jnp.array([[2, 0], [0, 0]]), jnp.array([[2, 0], [1, 0]]), jnp.zeros(2)
+  )
+  possible = np.asarray(sampling.still_possible(spans, BATCH, 0.35, longest=3))
+  free = np.arange(16)[None] < WORDS[:, None]
+  free[0, 2:4] = free[1, 0] = False
+  pairs = free & np.pad(free[:, 1:], ((0, 0), (0, 1)))
+  np.testing.assert_array_equal(possible[..., 0], free)
+  np.testing.assert_array_equal(possible[0, :, 1], pairs[0])
+  assert not possible[1, :, 1].any()
+  assert not possible[..., 2].any()

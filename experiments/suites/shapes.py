@@ -28,14 +28,16 @@ class Pair(NamedTuple):
 
 
 @functools.cache
-def pair(family: str, size: str, scale: float = 1.0, dropout: float = 0.0) -> Pair:
+def pair(
+  family: str, size: str, scale: float = 1.0, dropout: float = 0.0, remat: bool = False
+) -> Pair:
   """A randomly initialised model; `scale` widens what it draws from."""
   vocabulary = VOCABULARY[size]
   vocabulary = vocabulary if isinstance(vocabulary, int) else vocabulary[family]
   rates = {'dropout': dropout}
   if family == 'bart':
     rates |= {'attention_dropout': dropout, 'activation_dropout': dropout}
-  model = models.make_model(family, size, vocabulary, IDS[family], **rates)
+  model = models.make_model(family, size, vocabulary, IDS[family], remat=remat, **rates)
   params = models.init_params(model, jax.random.key(0))
   params = jax.tree.map(lambda x: x * scale if x.ndim > 1 else x, params)
   config = convert.config_to_hf(model.config)

@@ -17,14 +17,23 @@ ROWS = 32  # of the cases with real lengths
 RATE = 1e-4
 
 
-def build(family: str, kind: str, size: str, sides) -> Case:
+def build(
+  family: str,
+  kind: str,
+  size: str,
+  sides,
+  chunk: int | None = None,
+  pieces: int = 1,
+  remat: bool = False,
+) -> Case:
   """Some rows once: a full batch, or four of real questions or passages.
 
   On our side rows of like length are together, and the loss is computed where there
   are targets; on the peer's every batch is padded to its longest row. Agreement is
-  that of the mean loss of all target tokens, without dropout.
+  that of the mean loss of all target tokens, without dropout. `chunk`, `pieces` and
+  `remat` are what our side does to save memory.
   """
-  both = shapes.pair(family, size, dropout=0.1)
+  both = shapes.pair(family, size, dropout=0.1, remat=remat)
   plain = shapes.pair(family, size)
   if kind == 'full':
     sizes = np.full((BATCH, 2), [SOURCE, TARGET])
@@ -42,8 +51,7 @@ def build(family: str, kind: str, size: str, sides) -> Case:
       for first in range(0, len(part.source), BATCH)
     ]
     tx = optax.adamw(RATE, weight_decay=0.01)
-    chunk = None if kind == 'full' else 512
-    step = steps.make_step(losses.make_token_loss(both.model, chunk=chunk), tx)
+    step = steps.make_step(losses.make_token_loss(both.model, chunk=chunk), tx, pieces)
     # Dropout's bits are most of what is drawn; this generator is the fast one.
     key = jax.random.key(0, impl='rbg')
     holder = [steps.init_state(jax.tree.map(jnp.copy, both.params), tx)]
@@ -101,7 +109,7 @@ def build(family: str, kind: str, size: str, sides) -> Case:
     1e-5,
     temp_bytes,
     tokens=int(sizes.sum()),
-    matmul_seconds=alone if kind == 'full' else None,
+    matmul_seconds=alone if kind == 'full' and not chunk else None,
   )
 
 
@@ -134,8 +142,15 @@ def _padded(batch: Corrupted):
   }
 
 
+_REAL = {'chunk': 512}  # leaves out the logits of padding
 CASES = {
-  f'{family}_{kind}': functools.partial(build, family, kind)
-  for family in ('bart', 't5')
-  for kind in ('full', 'questions', 'passages')
+  'bart_full': functools.partial(build, 'bart', 'full'),
+  'bart_questions': functools.partial(build, 'bart', 'questions', **_REAL),
+  'bart_passages': functools.partial(build, 'bart', 'passages', **_REAL),
+  't5_full': functools.partial(build, 't5', 'full'),
+  't5_questions': functools.partial(build, 't5', 'questions', **_REAL),
+  't5_passages': functools.partial(build, 't5', 'passages', **_REAL),
+  'bart_full_chunk': functools.partial(build, 'bart', 'full', chunk=128),
+  'bart_full_pieces': functools.partial(build, 'bart', 'full', pieces=4),
+  'bart_full_remat': functools.partial(build, 'bart', 'full', remat=True),
 }
