@@ -2,9 +2,13 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from experiments import app, benchmark
+from experiments.suites import lengths, matmuls
 from experiments.suites.case import peak_bytes
 
 
@@ -28,6 +32,43 @@ def test_a_case_is_one_line_of_json(capsys, monkeypatch):
   assert line['speedup'] == pytest.approx(line['peer_seconds'] / line['seconds'])
   assert line['memory_ratio'] == 1
   assert line['temp_bytes'] > 0
+
+
+def test_masking_agrees_with_numpy(capsys, monkeypatch):
+  """Source and target of both sides have the same spans, in distribution."""
+  monkeypatch.setattr(benchmark, 'weigh_in_a_process', lambda *case: 2**20)
+  code, printed = run(capsys, '--suite=mask', '--size=tiny', '--repeats=1')
+  assert code == 0, printed.err
+  line = json.loads(printed.out)
+  assert line['peer'] == 'numpy'
+  assert 0 < line['agree'] < 0.01
+  assert line['tokens_per_second'] == pytest.approx(8 * 64 / line['seconds'])
+
+
+def test_matmuls_of_a_gradient_are_counted(monkeypatch):
+  """Two products forwards and three backwards; three times as many in a scan."""
+  monkeypatch.setattr(matmuls, '_time', lambda left, right, *how: 1.0)
+  x, w, v = jnp.ones((2, 3)), jnp.ones((3, 5)), jnp.ones((5, 4))
+
+  def loss(w, v):
+    return jnp.tanh(jnp.tanh(x @ w) @ v).sum()
+
+  def repeated(w, v):
+    return jax.lax.scan(lambda total, _: (total + loss(w, v), None), 0.0, length=3)[0]
+
+  assert matmuls.seconds(loss, w, v) == 2
+  assert matmuls.seconds(jax.grad(loss, argnums=(0, 1)), w, v) == 5
+  assert matmuls.seconds(repeated, w, v) == 6
+
+
+@pytest.mark.parametrize('kind', ['questions', 'passages'])
+def test_real_lengths_are_spread_and_in_no_order(kind):
+  """As many pairs as asked for, from the shortest to the longest."""
+  pairs = lengths.load(kind, 32)
+  assert pairs.shape == (32, 2)
+  assert (pairs > 0).all()
+  assert pairs[:, 0].max() > 2 * pairs[:, 0].min()
+  assert (np.diff(pairs[:, 0]) < 0).any()
 
 
 def test_weighing_sees_what_a_side_allocates():
