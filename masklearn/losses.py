@@ -16,7 +16,9 @@ from masklearn.types import Corrupted
 def negative_log_likelihood(logits: jax.Array, target: jax.Array) -> jax.Array:
   """-log p of `target` [B, T] under float32 `logits` [B, T, V]: [B, T]."""
   chex.assert_equal_shape_prefix([logits, target], 2)
-  chosen = jnp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
+  # Compared and not gathered: the gradient of a gather is a scatter into [B, T, V].
+  ids = jnp.arange(logits.shape[-1], dtype=target.dtype)
+  chosen = jnp.where(target[..., None] == ids[None, None], logits, 0).sum(-1)
   return jax.nn.logsumexp(logits, axis=-1) - chosen
 
 
