@@ -164,7 +164,7 @@ class Encoder(nn.Module):
     positions = OFFSET + jnp.arange(x.shape[1], dtype=jnp.int32)  # [S]
     x = x + _table(c, rows, name='embed_positions')(positions)[None]
     x = layers.LayerNorm(c.dtype, name='layernorm_embedding')(x)
-    x = nn.Dropout(c.dropout)(x, deterministic=not train)
+    x = layers.Dropout(c.dropout)(x, deterministic=not train)
     bias = layers.padding_bias(valid)
     kind = layers.block(EncoderLayer, c.remat, train_at=3)
     for i in range(c.encoder_layers):
@@ -184,7 +184,7 @@ class Decoder(nn.Module):
     self.layernorm_embedding = layers.LayerNorm(c.dtype)
     kind = layers.block(DecoderLayer, c.remat, train_at=7)
     self.layers = [kind(c) for _ in range(c.decoder_layers)]
-    self.drop = nn.Dropout(c.dropout)
+    self.drop = layers.Dropout(c.dropout)
 
   def memory(self, encoded) -> tuple[layers.KeysValues, ...]:
     """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
@@ -222,12 +222,12 @@ class EncoderLayer(nn.Module):
   def __call__(self, x, bias, train=False):
     """Returns [B, S, D] for `x` [B, S, D] and `bias` [B, 1, 1, S]."""
     c = self.config
-    drop = nn.Dropout(c.dropout, deterministic=not train)
+    drop = layers.Dropout(c.dropout, deterministic=not train)
     attention = _attention(c, c.encoder_heads, name='self_attn')
     y = attention(x, attention.keys_values(x), bias, train)
     x = layers.LayerNorm(c.dtype, name='self_attn_layer_norm')(x + drop(y))
     y = layers.Dense(c.encoder_ffn, c.init_std, c.dtype, name='fc1')(x)  # [B, S, ffn]
-    y = nn.Dropout(c.activation_dropout, deterministic=not train)(layers.gelu(y))
+    y = layers.Dropout(c.activation_dropout, deterministic=not train)(layers.gelu(y))
     y = layers.Dense(c.width, c.init_std, c.dtype, name='fc2')(y)  # [B, S, D]
     return layers.LayerNorm(c.dtype, name='final_layer_norm')(x + drop(y))
 
@@ -247,8 +247,8 @@ class DecoderLayer(nn.Module):
     self.fc1 = layers.Dense(c.decoder_ffn, c.init_std, c.dtype)
     self.fc2 = layers.Dense(c.width, c.init_std, c.dtype)
     self.final_layer_norm = layers.LayerNorm(c.dtype)
-    self.drop = nn.Dropout(c.dropout)
-    self.activation_drop = nn.Dropout(c.activation_dropout)
+    self.drop = layers.Dropout(c.dropout)
+    self.activation_drop = layers.Dropout(c.activation_dropout)
 
   def __call__(self, x, bias, memory, memory_bias, past, position, train=False):
     """Returns [B, T, D], and the keys and values that self-attention read.

@@ -153,7 +153,7 @@ class Encoder(nn.Module):
   def __call__(self, x, valid, train=False):
     """`valid` [B, S] is False where there is padding."""
     c = self.config
-    drop = nn.Dropout(c.dropout, deterministic=not train)
+    drop = layers.Dropout(c.dropout, deterministic=not train)
     positions = jnp.arange(x.shape[1], dtype=jnp.int32)  # [S]
     distance = DistanceBias(c, both_ways=True, name='relative_attention_bias')
     bias = distance(positions, positions)  # [1, H, S, S]
@@ -177,7 +177,7 @@ class Decoder(nn.Module):
     kind = layers.block(DecoderLayer, c.remat, train_at=7)
     self.layers = [kind(c) for _ in range(c.decoder_layers)]
     self.final_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
-    self.drop = nn.Dropout(c.dropout)
+    self.drop = layers.Dropout(c.dropout)
 
   def memory(self, encoded) -> tuple[layers.KeysValues, ...]:
     """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
@@ -262,7 +262,7 @@ class EncoderLayer(nn.Module):
   def __call__(self, x, bias, train=False):
     """Returns [B, S, D] for `x` [B, S, D] and `bias` [B, H, S, S]."""
     c = self.config
-    drop = nn.Dropout(c.dropout, deterministic=not train)
+    drop = layers.Dropout(c.dropout, deterministic=not train)
     y = layers.RMSNorm(c.dtype, c.epsilon, name='self_attn_layer_norm')(x)
     attention = _attention(c, name='self_attn')
     x = x + drop(attention(y, attention.keys_values(y), bias, train))
@@ -284,7 +284,7 @@ class DecoderLayer(nn.Module):
     self.encoder_attn = _attention(c)
     self.feed_forward_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
     self.feed_forward = FeedForward(c)
-    self.drop = nn.Dropout(c.dropout)
+    self.drop = layers.Dropout(c.dropout)
 
   def __call__(self, x, bias, memory, memory_bias, past, position, train=False):
     """Returns [B, T, D], and the keys and values that self-attention read.
@@ -323,7 +323,7 @@ class FeedForward(nn.Module):
       y = layers.gelu_tanh(times(x, c.ffn, 'wi_0')) * times(x, c.ffn, 'wi_1')
     else:
       y = jax.nn.relu(times(x, c.ffn, 'wi'))  # [B, S, ffn]
-    y = nn.Dropout(c.dropout, deterministic=not train)(y)
+    y = layers.Dropout(c.dropout, deterministic=not train)(y)
     return times(y, c.width, 'wo')
 
 
