@@ -68,12 +68,7 @@ def corrupt(
   if ids.sentinels and draw.inserted is not None:
     raise InputError('Markers that hide nothing need a model with a single <mask>.')
   tokens, valid = _in_order(batch.tokens, draw), batch.valid
-  hidden, start = _spans(batch, draw, ids)
-  # Counted together: what is shown or hidden up to each token.
-  count = jnp.cumsum(
-    hidden.astype(jnp.int32) + (start.astype(jnp.int32) << 16), -1, dtype=jnp.int32
-  )  # [B, L]
-  hides, spans = count & 0xFFFF, count >> 16
+  hidden, hides, spans = _counted(batch, draw, ids)  # [B, L]
   first = 0 if ids.bos is None else 1
   size = tokens.shape[1] + first + 1  # S
   length = target_length or 2 * tokens.shape[1] + 1  # T
@@ -170,12 +165,11 @@ def overflow(
   Those that `target_length` cuts off a `spans` target, None for 'full'; those of spans
   that no sentinel is left for; and extra markers that the source had no room for.
   """
-  wanted, _ = _all_spans(batch, draw)
-  hidden, start = _spans(batch, draw, ids)
+  hidden, hides, spans = _counted(batch, draw, ids)
+  wanted, _ = _spans(batch, draw)
   lost = (wanted & ~hidden).sum(-1, dtype=jnp.int32)
   if target_length is not None:
-    slots = (hidden.astype(jnp.int32) + start.astype(jnp.int32)).sum(-1) + 1
-    lost = lost + jnp.maximum(slots - target_length, 0)
+    lost = lost + jnp.maximum(hides[:, -1] + spans[:, -1] + 1 - target_length, 0)
   return lost if draw.lost is None else lost + draw.lost
 
 
@@ -189,7 +183,7 @@ def _in_order(x, draw):
   return x if draw.order is None else jnp.take_along_axis(x, draw.order, axis=1)
 
 
-def _all_spans(batch, draw):
+def _spans(batch, draw):
   """What a draw hides and where spans begin: where it says so, or after what shows.
 
   In the order of the draw.
@@ -199,20 +193,39 @@ def _all_spans(batch, draw):
   return hidden, hidden & (_in_order(draw.start > 0, draw) | ~before)
 
 
-def _spans(batch, draw, ids):
-  """The same, but for spans that no sentinel is left for."""
-  hidden, start = _all_spans(batch, draw)
+def _counted(batch, draw, ids):
+  """What is hidden, but for spans that no sentinel is left for.
+
+  Returns:
+    `hidden` [B, L] bool; how many tokens are hidden, and how many spans have begun, up
+    to each token, itself included: [B, L] int32.
+  """
+  hidden, start = _spans(batch, draw)
+  # Counted together, in one pass.
+  count = _running_sum(hidden.astype(jnp.int32) + (start.astype(jnp.int32) << 16))
+  hides, spans = count & 0xFFFF, count >> 16
   if ids.sentinels:
-    marked = jnp.cumsum(start, -1, dtype=jnp.int32) <= len(ids.sentinels)
-    hidden, start = hidden & marked, start & marked
-  return hidden, start
+    marked = spans <= len(ids.sentinels)
+    most = jnp.where(marked, hides, 0).max(-1, keepdims=True)
+    hidden, hides = hidden & marked, jnp.minimum(hides, most)
+    spans = jnp.minimum(spans, len(ids.sentinels))
+  return hidden, hides, spans
+
+
+def _running_sum(x):
+  """Sums of [B, L] up to each place, itself included: on CPU faster than a cumsum."""
+  return jax.lax.associative_scan(jnp.add, x, axis=1)
 
 
 def _place(tokens, place, size):
   """Tokens [B, L] at their places in [B, size]; all else is a hole, -1."""
   rows = jnp.arange(tokens.shape[0], dtype=jnp.int32)[:, None]
-  empty = jnp.full((tokens.shape[0], size), -1, tokens.dtype)
-  return empty.at[rows, place].set(tokens, mode='drop')
+  # One index a token, out of range for those that have no place.
+  count = tokens.shape[0] * size
+  place = jnp.where(place < size, rows * size + place, count)
+  empty = jnp.full(count, -1, tokens.dtype)
+  out = empty.at[place.reshape(-1)].set(tokens.reshape(-1), mode='drop')
+  return out.reshape(-1, size)
 
 
 def _fill(tokens, length, ids):
@@ -220,7 +233,7 @@ def _fill(tokens, length, ids):
   place = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
   hole = tokens < 0
   if ids.sentinels:
-    number = jnp.cumsum(hole, -1, dtype=jnp.int32) - 1
+    number = _running_sum(hole.astype(jnp.int32)) - 1
     table = jnp.array(ids.sentinels, tokens.dtype)
     marker = table[jnp.clip(number, 0, len(ids.sentinels) - 1)]
   else:
@@ -234,7 +247,7 @@ def _insert(source, inserted, ids):
   """A source [B, S] with a marker at the `inserted` places [B, L + I] behind `<s>`."""
   more = inserted.shape[1] + 2 - source.shape[1]
   inside = jnp.pad(inserted, ((0, 0), (1, 1)))  # [B, S + I]
-  moved = jnp.cumsum(inside, -1, dtype=jnp.int32)
+  moved = _running_sum(inside.astype(jnp.int32))
   place = jnp.arange(inside.shape[1], dtype=jnp.int32)[None] - moved
   padded = jnp.pad(source, ((0, 0), (0, more)), constant_values=ids.pad)
   source = jnp.take_along_axis(padded, place, axis=1)
@@ -249,7 +262,7 @@ def _wrap(tokens, keep, ids):
   out = jnp.full((tokens.shape[0], length), ids.pad, tokens.dtype)
   if ids.bos is not None:
     out = out.at[:, 0].set(ids.bos)
-  place = jnp.cumsum(keep, -1, dtype=jnp.int32) - 1 + first
+  place = _running_sum(keep.astype(jnp.int32)) - 1 + first
   out = out.at[rows, jnp.where(keep, place, length)].set(tokens, mode='drop')
   return out.at[rows[:, 0], first + keep.sum(-1, dtype=jnp.int32)].set(ids.eos)
 

@@ -82,8 +82,8 @@ def t5_spans(rate: float = T5_RATE, mean_length: float = MEAN_LENGTH) -> Policy:
     most, spans = int(parts.max()), jnp.asarray(parts)[count]
     amount = jnp.asarray(hidden)[count]
     key_hidden, key_shown = jax.random.split(key)
-    hidden_end, log_hidden = _cut(key_hidden, amount, spans, int(hidden.max()), most)
-    shown_end, log_shown = _cut(key_shown, count - amount, spans, width, most)
+    hidden_end, log_hidden = _cut(key_hidden, amount, spans, most)
+    shown_end, log_shown = _cut(key_shown, count - amount, spans, most)
     # The i-th hidden part follows i + 1 shown ones.
     start = shown_end + jnp.pad(hidden_end, ((0, 0), (1, 0)))[:, :-1]  # [B, K]
     place = jnp.arange(width, dtype=jnp.int32)[None, :, None]
@@ -181,27 +181,43 @@ def _no_scores(theta, batch):
   raise InputError('An original policy draws by rules and has no scores of spans.')
 
 
-def _cut(key, total, parts, most_total, most_parts):
+def _cut(key, total, parts, most_parts):
   """Cuts `total` [B] into `parts` [B] positive parts, all ways equally likely.
 
   Returns:
     Where each ends, [B, most_parts] int32, `total` behind the last; and the log of
     the probability [B].
   """
-  rows = total.shape[0]
-  chosen = jnp.full((rows, 0), 0, jnp.int32)
-  if most_parts > 1:
-    noise = jax.random.uniform(key, (rows, most_total - 1))
-    place = jnp.arange(most_total - 1, dtype=jnp.int32)[None]
-    noise = jnp.where(place < total[:, None] - 1, noise, -1.0)
-    _, chosen = jax.lax.top_k(noise, most_parts - 1)
-    order = jnp.arange(most_parts - 1, dtype=jnp.int32)[None]
-    used = order < parts[:, None] - 1
-    chosen = jnp.where(used, chosen.astype(jnp.int32) + 1, total[:, None])
-  ends = jnp.sort(jnp.concatenate([chosen, total[:, None]], axis=1), axis=1)
+  cuts = _choose(key, total - 1, parts - 1, most_parts - 1) + 1
+  order = jnp.arange(most_parts - 1, dtype=jnp.int32)[None]
+  cuts = jnp.where(order < parts[:, None] - 1, cuts, total[:, None])
+  ends = jnp.sort(jnp.concatenate([cuts, total[:, None]], axis=1), axis=1)
   n, k = (jnp.maximum(x.astype(jnp.float32), 1) for x in (total, parts))
   gamma = jax.scipy.special.gammaln
   return ends, gamma(k) + gamma(n - k + 1) - gamma(n)
+
+
+def _choose(key, total, count, most):
+  """`count` [B] of the numbers below `total` [B], all sets equally likely.
+
+  Returns:
+    [B, most] int32 in no order; what is behind `count` has no meaning.
+
+  References:
+    Bentley and Floyd, A Sample of Brilliance (1987), algorithm F2.
+  """
+  if most == 0:
+    return jnp.zeros((total.shape[0], 0), jnp.int32)
+  turn = jnp.arange(most, dtype=jnp.int32)[:, None]
+  last = (total - count)[None] + turn  # of the numbers that a turn draws from
+  drawn = jax.random.randint(key, last.shape, 0, jnp.maximum(last + 1, 1))
+
+  def draw_one(i, chosen):
+    taken = (chosen == drawn[i][None]).any(0)
+    return chosen.at[i].set(jnp.where(taken, last[i], drawn[i]))
+
+  chosen = jnp.full_like(last, -1)
+  return jax.lax.fori_loop(0, most, draw_one, chosen).T
 
 
 def _shuffle(key, batch):
