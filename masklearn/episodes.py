@@ -88,19 +88,25 @@ class Episodes:
     support = others if self.held_out else query
     return meta.Episode(texts, support, query, self.units[asked])
 
-  def measure_units(self, sizes: Callable, count: int, key: jax.Array) -> None:
-    """Makes each question's unit the mean size of the influences on it.
+  def measure_units(self, probe: Callable, count: int, key: jax.Array) -> None:
+    """Makes each question's unit the mean size of a span's influence on it.
+
+    Some questions have a hundred times the influence of others, and the mean outer
+    loss is that of the few that move most: each counts alike in a unit of its own. It
+    is measured once, before a policy learns: from the candidates of an update it would
+    be a lottery, which the one span that answers a question wins or misses.
 
     Args:
-      sizes: `(episodes [E, ...], keys [E]) -> [E, Q]`, see `meta.influence_size`.
+      probe: `(episodes [E, ..], keys [E]) -> meta.Probed`, of a policy to which all
+        spans are alike, such as a fresh one.
       count: E.
       key: a random key.
     """
     total, times = np.zeros((2, len(self.units)))
     for i, index in enumerate(data.filled(len(self), count)):
       keys = jax.random.split(jax.random.fold_in(key, i), count)
-      found = np.asarray(sizes(self.stack(index), keys))
-      np.add.at(total, self.asked[index], found)
+      influence = probe(self.stack(index), keys).influence  # [E, Q, P, M]
+      np.add.at(total, self.asked[index], np.abs(influence).mean((2, 3)))
       np.add.at(times, self.asked[index], 1)
     # In no episode, or moved by nothing: then any unit will do.
     mean = total / np.maximum(times, 1)

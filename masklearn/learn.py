@@ -15,7 +15,6 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -151,7 +150,7 @@ def learn_policy(
     learning_rate,
     updates,
   )
-  tx, inner_tx, step, sizes, measure = _policy_training(
+  tx, inner_tx, probe, step = _policy_training(
     ground.model, policy, ground.tokenizer.specials, rate, setting
   )
   inner = steps.init_state(warm.state.params, inner_tx)
@@ -168,25 +167,38 @@ def learn_policy(
       held_out=held_out,
       seed=seed,
     )
-    made.measure_units(functools.partial(sizes, like, inner), episodes, key_unit)
+    made.measure_units(functools.partial(probe, like, inner), episodes, key_unit)
     return made
 
   training = episodes_of([e for e in task.train if e.group in episode_groups])
   index = data.batches(np.arange(len(training)), episodes, seed)
   checked = episodes_of(task.validation)
-  checks = checked.stack(data.batches(np.arange(len(checked)), VALIDATION, seed)[0])
+  count = -(-VALIDATION // episodes) * episodes
+  checks = data.batches(np.arange(len(checked)), count, seed)[0].reshape(-1, episodes)
+  check_keys = jax.random.split(key_check, count).reshape(-1, episodes)
   unseen = {e.group for e in task.validation + task.test}
   rows = [i for i, p in enumerate(ground.passages) if p.group in unseen]
   some = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(int)
   probe = data.take(passages, np.array(rows)[some])
 
+  def measure(theta):
+    """The gain of each check, and the mean of their outer losses."""
+    gains, outer = [], []
+    for rows, keys in zip(checks, check_keys, strict=True):
+      stack = checked.stack(rows)
+      probed = probe(theta, inner, stack, keys)
+      # Of a few questions it is many times that of others, and they alone would decide.
+      gains.append(np.arcsinh((probed.before - probed.outer) / stack.unit).mean(1))
+      outer.append(probed.outer)
+    return np.concatenate(gains), float(np.mean(outer))
+
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
     seen = evaluate.hidden(policy, state.params, key_probe, probe, draws=8)
-    gains, outer = measure(state.params, inner, checks, key_check)
+    gains, outer = measure(state.params)
     return {
       'score': float(gains.mean()),
-      'outer_loss': float(outer),
+      'outer_loss': outer,
       'asked_share': seen.asked_share,
       'exact_share': seen.exact_share,
     }
@@ -206,7 +218,7 @@ def learn_policy(
   )
   everywhere = data.take(passages, np.array(rows))
   theta, used = result.state.params, int(result.state.step)
-  chosen, start = (measure(t, inner, checks, key_check)[0] for t in (theta, like))
+  chosen, start = (measure(t)[0] for t in (theta, like))
   if not surpasses(chosen, start):
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0
@@ -224,12 +236,12 @@ def learn_policy(
   return {'theta': theta, **finish(directory, done)}
 
 
-def surpasses(gains: jax.Array, others: jax.Array) -> bool:
+def surpasses(gains: np.ndarray, others: np.ndarray) -> bool:
   """Whether `gains` [E] are more than the paired `others`, by three standard errors.
 
   Three and not two, as the gains are those of the best of several checks.
   """
-  difference = np.asarray(gains) - np.asarray(others)
+  difference = gains - others
   error = difference.std(ddof=min(1, len(difference) - 1)) / len(difference) ** 0.5
   return bool(difference.mean() > 3 * error)
 
@@ -313,7 +325,7 @@ class Setting(NamedTuple):
 
 @functools.cache
 def _policy_training(model, policy, ids, rate, setting: Setting):
-  """Optimizers of policy and model; compiled: the step, sizes, gains and outer loss."""
+  """Optimizers of policy and model; `meta.probe`, and the step, both compiled."""
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
   inner_tx = optax.sgd(setting.inner_step)
@@ -336,29 +348,17 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   )
   # Spread out at first, a policy has tried many spans before it settles on some.
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
-  step = meta.make_policy_step(policy, gradient, tx, bonus)
+  probe = jax.jit(functools.partial(meta.probe, gradient))
+  ascend = jax.jit(meta.make_policy_step(policy, tx, bonus))
 
-  def sizes(theta, inner, episodes, keys):
-    def one(item):
-      return meta.influence_size(gradient, theta, inner, *item)
+  # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
+  def step(state, key, batch):
+    inner, episodes = batch
+    key = jax.random.fold_in(key, state.step)
+    keys = jax.random.split(key, len(episodes.unit))
+    return ascend(state, probe(state.params, inner, episodes, keys), episodes.unit)
 
-    return jax.lax.map(one, (episodes, keys))
-
-  def measure(theta, inner, episodes, key):
-    def one(item):
-      episode, key = item
-      key_sample, key_steps = jax.random.split(key)
-      spans = gradient.sample(theta, episode.passages, key_sample)
-      outer, _, before = gradient.influences(theta, inner, episode, spans, key_steps)
-      # Of a few questions it is many times that of others, and they alone would decide.
-      gain = jnp.arcsinh((before - outer) / episode.unit)
-      return gain.mean(), outer.mean()
-
-    count = len(jax.tree.leaves(episodes)[0])
-    gains, outer = jax.lax.map(one, (episodes, jax.random.split(key, count)))
-    return gains, outer.mean()
-
-  return tx, inner_tx, *map(jax.jit, (step, sizes, measure))
+  return tx, inner_tx, probe, step
 
 
 @functools.cache

@@ -64,7 +64,7 @@ class Episode(NamedTuple):
   passages: Batch  # [P, L]; P = 1 in the paper
   support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
   query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
-  unit: jax.Array  # [Q] what the gain of each is counted in, see `influence_size`
+  unit: jax.Array  # [Q] what the gain of each is counted in, see `Episodes`
 
 
 class MetaGradient(NamedTuple):
@@ -260,60 +260,63 @@ def make_meta_gradient(
   return MetaGradient(sample, outer_loss, influences, gradient)
 
 
-def influence_size(meta_gradient: MetaGradient, theta, state, episode, key):
-  """The mean size of a span's influence on each question: [Q].
+class Probed(NamedTuple):
+  """What hiding spans of E episodes does to the questions of each."""
 
-  Some questions have a hundred times the influence of others, and the mean outer loss
-  is that of the few that move most: each counts alike in a unit of its own. It is
-  measured once, before a policy learns: from the candidates of an update it would be
-  a lottery, which the one span that answers a question wins or misses.
+  spans: proposals.Candidates  # [E, ..]
+  outer: jax.Array  # [E, Q] the outer losses
+  influence: jax.Array  # [E, Q, P, M] their derivatives by the candidates' weights
+  before: jax.Array  # [E, Q] the outer losses without the denoising step
+
+
+def probe(meta_gradient: MetaGradient, theta, state, episodes, keys) -> Probed:
+  """Samples candidates for each of E episodes, and measures their influences.
+
+  Every episode has inner steps of its own, from the same `state` of the model: what
+  one passage teaches shows in the questions about it, and would be lost in the mean
+  over the questions about others. One is in memory at a time.
 
   Args:
     meta_gradient: see `make_meta_gradient`.
-    theta: of a policy to which all spans are alike, such as a fresh one.
+    theta: of the policy.
     state: of the model, before the denoising step.
-    episode: its `unit` is not looked at.
-    key: a random key.
+    episodes: an `Episode` of arrays [E, ..].
+    keys: E random keys.
   """
-  key_sample, key_steps = jax.random.split(key)
-  spans = meta_gradient.sample(theta, episode.passages, key_sample)
-  _, influence, _ = meta_gradient.influences(theta, state, episode, spans, key_steps)
-  return jnp.abs(influence).mean((1, 2))
+
+  def one(item):
+    episode, key = item
+    key_sample, key_steps = jax.random.split(key)
+    spans = meta_gradient.sample(theta, episode.passages, key_sample)
+    return Probed(
+      spans, *meta_gradient.influences(theta, state, episode, spans, key_steps)
+    )
+
+  return jax.lax.map(one, (episodes, keys))
 
 
-def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
-  """Returns `step(state, key, (inner, episodes)) -> (state, metrics)` on theta.
+def make_policy_step(policy: Policy, tx, bonus):
+  """Returns `step(state, probed, unit) -> (state, metrics)` on theta.
 
-  Every episode [E, ...] has inner steps of its own, from the same `inner` state of
-  the model: what one passage teaches shows in the questions about it, and would be
-  lost in the mean over the questions about others. One is in memory at a time.
-
-  Theta ascends the mean of `gain + bonus(step) * entropy`; a question's gain is what
-  the denoising step lowers its outer loss by, in its unit. Alone it is linear in the
+  `probed` is of E episodes with the theta of `state`, and `unit` [E, Q] theirs. Theta
+  ascends the mean of `gain + bonus(step) * entropy`; a question's gain is what the
+  denoising step lowers its outer loss by, in its unit. Alone it is linear in the
   policy, and would end in the one most influential span of a passage, while a draw
   hides several.
 
   Args:
     policy: what learns.
-    meta_gradient: see `make_meta_gradient`.
     tx: the optimizer of theta.
     bonus: weight of the entropy, a function of the step such as optax's schedules.
   """
 
-  def step(state: TrainState, key, batch):
-    inner, episodes = batch
-    key = jax.random.fold_in(key, state.step)
+  def step(state: TrainState, probed: Probed, unit: jax.Array):
     weight = bonus(state.step)
+    # The mean over questions, each in its unit, goes back to theta at once.
+    slopes = (probed.influence / unit[..., None, None]).mean(1)  # [E, P, M]
 
     def one(item):
-      episode, key = item
-      key_sample, key_steps = jax.random.split(key)
-      spans = meta_gradient.sample(state.params, episode.passages, key_sample)
-      outer, influence, before = meta_gradient.influences(
-        state.params, inner, episode, spans, key_steps
-      )
-      # The mean over questions, each in its unit, goes back to theta at once.
-      slope = (influence / episode.unit[:, None, None]).mean(0)  # [P, M]
+      spans, slope = item
 
       def descended(theta):
         # On the passages as they were shown: on others the entropy would undo what
@@ -322,15 +325,16 @@ def make_policy_step(policy: Policy, meta_gradient: MetaGradient, tx, bonus):
         chosen = proposals.weights(policy, theta, spans)
         return (slope * chosen).sum() - weight * nats, nats
 
-      gradient, nats = jax.grad(descended, has_aux=True)(state.params)
-      gain = (before - outer) / episode.unit
-      metrics = {'loss': outer, 'gain': gain, 'entropy': nats}
-      return gradient, jax.tree.map(jnp.mean, metrics)
+      return jax.grad(descended, has_aux=True)(state.params)
 
-    count = len(jax.tree.leaves(episodes)[0])
-    gradients, metrics = jax.lax.map(one, (episodes, jax.random.split(key, count)))
-    gradient, metrics = jax.tree.map(lambda x: x.mean(0), (gradients, metrics))
-    metrics |= {'grad_norm': optax.tree.norm(gradient)}
+    gradients, nats = jax.lax.map(one, (probed.spans, slopes))
+    gradient = jax.tree.map(lambda x: x.mean(0), gradients)
+    metrics = {
+      'loss': probed.outer.mean(),
+      'gain': ((probed.before - probed.outer) / unit).mean(),
+      'entropy': nats.mean(),
+      'grad_norm': optax.tree.norm(gradient),
+    }
     return steps.apply_gradients(tx, state, gradient), metrics
 
   return step

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, episodes, text
+from masklearn import data, episodes, meta, text
 from masklearn.types import Example, InputError, Passage
 
 PASSAGES = [
@@ -68,14 +68,17 @@ def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
   made = make_episodes()
   seen = []
 
-  def sizes(stack, keys):
+  def probe(stack, keys):
     seen.append(jax.random.key_data(keys))
     words = np.asarray(stack.passages.valid).sum(-1)  # [E, 1] tokens
-    return np.where(words == lengths[2], 0.0, words) * np.ones(stack.unit.shape)
+    size = np.where(words == lengths[2], 0.0, words) * np.ones(stack.unit.shape)
+    # Of three spans that raise the loss or lower it.
+    influence = size[:, :, None, None] * np.array([[[[2.0, -1.0, 0.0]]]])
+    return meta.Probed(None, None, influence, None)
 
   lengths = made.passages.valid.sum(-1)[made.rows]
   assert len(set(lengths)) == 3
-  made.measure_units(sizes, 2, jax.random.key(0))
+  made.measure_units(probe, 2, jax.random.key(0))
   assert len(np.unique(np.concatenate(seen), axis=0)) == 4
   # The first passage starts over in the last stack, and counts twice.
   mean = (2 * lengths[0] + lengths[1]) / 3

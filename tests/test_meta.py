@@ -114,6 +114,7 @@ def test_gradient_is_that_of_the_outer_loss(optimizer, tuned, memory):
   episode = make_episode(PASSAGES)
   spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
   # Compiling threefry takes longer than all the rest.
+  # Compiling threefry takes longer than all the rest.
   key = jax.random.key(4, impl='rbg')
   shares = jnp.array([0.3, 0.7])  # of the two questions
   outer = jax.jit(lambda t: shares @ bilevel.outer_loss(t, state, episode, spans, key))
@@ -156,8 +157,8 @@ def test_loss_before_is_the_outer_loss_without_a_denoising_step():
   np.testing.assert_allclose(outer, before, rtol=1e-12)
 
 
-def test_influence_size_is_the_mean_over_all_spans():
-  """Of both passages, estimated from many candidates of a fresh policy."""
+def test_probing_estimates_the_influence_of_all_spans():
+  """In each of two episodes, from many candidates of a fresh policy."""
   policy, _ = make_policy_and_theta()
   theta = wide(policy.init(jax.random.key(1)))
   net, params = make_model()
@@ -166,23 +167,22 @@ def test_influence_size_is_the_mean_over_all_spans():
     policy, losses.make_row_sums(net), tx, IDS, 0.1, candidates=400, memory='fast'
   )
   state, episode = steps.init_state(params, tx), make_episode(PASSAGES)
-  found = jax.jit(functools.partial(meta.influence_size, bilevel))(
-    theta, state, episode, jax.random.key(3)
-  )
-  spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
+  episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
+  keys = jax.random.split(jax.random.key(3), 2)
+  probed = jax.jit(functools.partial(meta.probe, bilevel))(theta, state, episodes, keys)
+  # Each has candidates of its own, with the same influence where they are the same.
+  assert (probed.spans.index[0] != probed.spans.index[1]).any()
+  np.testing.assert_allclose(probed.before[0], probed.before[1], rtol=1e-12)
   # Of a draw of one word, only words can be hidden, and none comes before them.
-  _, each, _ = jax.jit(bilevel.influences)(
-    theta, state, episode, spans, jax.random.key(4)
-  )
   for q in range(2):
     means = []
     for p, count in enumerate((4, 2)):
-      values = dict(
-        zip(np.asarray(spans.index[p]), np.asarray(each[q, p]), strict=True)
-      )
+      spans, sizes = probed.spans.index[:, p], jnp.abs(probed.influence[:, q, p])
+      values = dict(zip(np.ravel(spans), np.ravel(sizes), strict=True))
       assert len(values) == count
-      means.append(np.abs(list(values.values())).mean())
-    np.testing.assert_allclose(found[q], np.mean(means), rtol=0.1)
+      means.append(np.mean(list(values.values())))
+    found = jnp.abs(probed.influence[:, q]).mean((1, 2))
+    np.testing.assert_allclose(found, np.mean(means), rtol=0.1)
 
 
 def test_policy_step_climbs_the_gain_and_the_entropy():
@@ -205,13 +205,17 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
 
   tx, key = optax.sgd(0.1), jax.random.key(7)
   given = meta.MetaGradient(sample, None, influences, None)
-  step = jax.jit(meta.make_policy_step(policy, given, tx, lambda count: 0.2))
   episode = meta.Episode(PASSAGES, None, None, size)
   episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
-  state, metrics = step(steps.init_state(theta, tx), key, (None, episodes))
+  keys = jax.random.split(key, 2)
+  step = jax.jit(meta.make_policy_step(policy, tx, lambda count: 0.2))
+  state, metrics = step(
+    steps.init_state(theta, tx),
+    meta.probe(given, theta, None, episodes, keys),
+    episodes.unit,
+  )
   np.testing.assert_allclose(metrics['loss'], outer.mean())
-  # The samples that the step took, one an episode.
-  keys = jax.random.split(jax.random.fold_in(key, 0), 2)
+  # The samples that it was given, one an episode.
   taken = [sample(theta, PASSAGES, jax.random.split(k)[0]) for k in keys]
   slopes = [jax.grad(aim)(theta, spans) for spans in taken]
   gain = ((before - outer) / size).mean()
