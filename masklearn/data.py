@@ -1,5 +1,6 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -109,18 +110,28 @@ def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
 def buckets(arrays: Batch | Corrupted, count: int) -> list[Batch | Corrupted]:
   """Rows of like length together, in up to `count` parts of about as many rows.
 
-  Each part is as wide as its longest row needs, in whole eighths, where all would
-  be as wide as the longest of all. Two parts of one shape become one.
+  Each part is as wide as its longest row, where all would be as wide as the longest of
+  all. Examples are parted by their targets first, and then by their sources. Two parts
+  of one shape become one.
   """
   if isinstance(arrays, Batch):
-    wide = {'tokens': arrays.valid}
+    used, pieces = [arrays.valid], [count]
   else:
-    wide = {'source': arrays.source_valid, 'target': arrays.weight > 0}
-  lengths = {side: np.asarray(used).sum(1) for side, used in wide.items()}
-  order = np.lexsort(tuple(lengths.values())[::-1])
+    # As square as can be.
+    few = max(n for n in range(1, math.isqrt(count) + 1) if count % n == 0)
+    used, pieces = [arrays.source_valid, arrays.weight > 0], [few, count // few]
+  lengths = [np.asarray(side).sum(1) for side in used]
+  parted = [np.arange(len(lengths[0]))]
+  for length, number in zip(reversed(lengths), pieces, strict=True):
+    parted = [
+      part
+      for rows in parted
+      for part in np.array_split(rows[np.argsort(length[rows], kind='stable')], number)
+      if len(part)
+    ]
   parts: dict[tuple[int, ...], list[np.ndarray]] = {}
-  for rows in np.array_split(order, min(count, len(order))):
-    shape = tuple(-(-int(lengths[s][rows].max()) // 8) * 8 for s in wide)
+  for rows in parted:
+    shape = tuple(int(length[rows].max()) for length in lengths)
     parts.setdefault(shape, []).append(rows)
   made = []
   for shape, rows in parts.items():
