@@ -64,7 +64,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     rate=0.2, updates=1_600, batch_size=16, learning_rate=2e-3, weight_decay=0.01
   )
   c.learn = new(
-    updates=300,
+    updates=200,  # more are somewhat better, see `full`
     episodes=12,  # averaged in an update; one passage and its questions each
     questions=6,  # of an episode; each is one of the paper's, on the same passage
     candidates=12,  # spans sampled from a passage
@@ -76,7 +76,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     fine_tune_steps=0,  # J; the paper has 1
     memory='fast',  # keeps the gradient of every candidate: it is a small model
     held_out=False,  # True tunes on the questions of other episodes
-    validate_every=60,
+    validate_every=40,
     warmup=new(updates=120, batch_size=16, learning_rate=1e-3, validate_every=10),
   )
   c.pretrain = new(updates=320, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
@@ -104,6 +104,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   )
   if variant == 'full':
     c.task.names = 'civics,geography'
+    c.learn.update(updates=300, validate_every=60)
     c.study.update(
       targets='spans,full', target_seeds=(5, 2), seeds=5, learned_seeds=5,
       transfer_seeds=2, fine_tune_steps=(1,), shuffled=True, curve_seeds=2,
