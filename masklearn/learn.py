@@ -41,7 +41,7 @@ from masklearn.stages import (
 )
 from masklearn.types import Batch, Policy, Task
 
-PROBES = 32  # passages on which a policy is looked at while it learns, at most
+WATCHED = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop
 
 
@@ -154,7 +154,7 @@ def learn_policy(
     ground.model, policy, ground.tokenizer.specials, rate, setting
   )
   inner = steps.init_state(warm.state.params, inner_tx)
-  key_probe, key_check, key_unit, key_step = jax.random.split(jax.random.key(seed), 4)
+  key_watch, key_check, key_unit, key_step = jax.random.split(jax.random.key(seed), 4)
 
   def episodes_of(examples):
     made = Episodes(
@@ -178,8 +178,8 @@ def learn_policy(
   check_keys = jax.random.split(key_check, count).reshape(-1, episodes)
   unseen = {e.group for e in task.validation + task.test}
   rows = [i for i, p in enumerate(ground.passages) if p.group in unseen]
-  some = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(int)
-  probe = data.take(passages, np.array(rows)[some])
+  some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
+  watched = data.take(passages, np.array(rows)[some])
 
   def measure(theta):
     """The gain of each check, and the mean of their outer losses."""
@@ -194,7 +194,7 @@ def learn_policy(
 
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
-    seen = evaluate.hidden(policy, state.params, key_probe, probe, draws=8)
+    seen = evaluate.hidden(policy, state.params, key_watch, watched, draws=8)
     gains, outer = measure(state.params)
     return {
       'score': float(gains.mean()),
@@ -223,7 +223,7 @@ def learn_policy(
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0
   before, after = (
-    evaluate.hidden(policy, t, key_probe, everywhere) for t in (like, theta)
+    evaluate.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
   )
   checkpoint.save(directory / 'theta', theta)
   done = {
