@@ -4,6 +4,7 @@ import collections
 import datetime
 import shlex
 import sys
+from concurrent import futures
 
 import jax
 import numpy as np
@@ -96,16 +97,18 @@ def write_masks(study) -> None:
         first.setdefault(passage.group, (i, split))
     rows += sorted(first.values())[:: max(1, len(first) // VIEWED)][:VIEWED]
   shown = data.take(everything, np.array([i for i, _ in rows]))
-  hidden = {}
-  for name in study.policy_names:
-    if name not in study.policies:
-      continue
+
+  def hide(name):
     theta = study.theta(name, task_name, seed)
-    if theta is not None:
-      found = evaluate.hidden(
-        study.policies[name], theta, jax.random.key(seed), shown, DRAWS
-      )
-      hidden[name] = found.probability
+    if name not in study.policies or theta is None:
+      return None
+    key = jax.random.key(seed)
+    return evaluate.hidden(study.policies[name], theta, key, shown, DRAWS).probability
+
+  # Side by side, as nearly all of it is compiling.
+  with futures.ThreadPoolExecutor(study.config.study.workers) as pool:
+    found = zip(study.policy_names, pool.map(hide, study.policy_names), strict=True)
+  hidden = {name: values for name, values in found if values is not None}
   lines = []
   for row, (i, split) in enumerate(rows):
     passage = study.ground.passages[i]
