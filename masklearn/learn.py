@@ -184,8 +184,8 @@ def learn_policy(
   def measure(theta):
     """The gain of each check, and the mean of their outer losses."""
     gains, outer = [], []
-    for rows, keys in zip(checks, check_keys, strict=True):
-      stack = checked.stack(rows)
+    for index, keys in zip(checks, check_keys, strict=True):
+      stack = checked.stack(index)
       probed = probe(theta, inner, stack, keys)
       # Of a few questions it is many times that of others, and they alone would decide.
       gains.append(np.arcsinh((probed.before - probed.outer) / stack.unit).mean(1))

@@ -64,7 +64,7 @@ class Episode(NamedTuple):
   passages: Batch  # [P, L]; P = 1 in the paper
   support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
   query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
-  unit: jax.Array  # [Q] what the gain of each is counted in, see `Episodes`
+  unit: jax.Array  # [Q] what gains are counted in, see `Episodes.measure_units`
 
 
 class MetaGradient(NamedTuple):

@@ -12,7 +12,7 @@ from experiments.suites.case import Case
 from masklearn import data, losses, steps
 from masklearn.types import Corrupted
 
-BATCH = {'full': 8, 'questions': 32, 'passages': 8}  # some 700 to 1,500 tokens
+BATCH = {'full': 8, 'questions': 32, 'passages': 8}  # rows of a step
 SOURCE, TARGET = 128, 64
 STEPS = 4  # of the cases with real lengths
 RATE = 1e-4
