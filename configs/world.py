@@ -88,7 +88,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     validate_every=10,
     answer_length=16,  # tokens
   )
-  c.saving = new(buckets=1, chunk=0, pieces=1)  # of all stages, see stages.PLAIN
+  c.saving = new(packing=0, chunk=0, pieces=1)  # of all stages, see stages.PLAIN
   c.study = new(
     targets='spans',  # output formats, the main one first
     target_seeds=(2,),  # seeds of each

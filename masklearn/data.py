@@ -1,8 +1,6 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import grain.python as grain
 import jax
@@ -105,60 +103,6 @@ def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
   rows = len(jax.tree.leaves(arrays)[0])
   order = grain.MapDataset.source(range(rows)).seed(seed).shuffle().repeat()
   return order.batch(batch_size).map(lambda index: take(arrays, index))
-
-
-def buckets(arrays: Batch | Corrupted, count: int) -> list[Batch | Corrupted]:
-  """Rows of like length together, in up to `count` parts of about as many rows.
-
-  Each part is as wide as its longest row, where all would be as wide as the longest of
-  all. Examples are parted by their targets first, and then by their sources. Two parts
-  of one shape become one.
-  """
-  if isinstance(arrays, Batch):
-    used, pieces = [arrays.valid], [count]
-  else:
-    # As square as can be.
-    few = max(n for n in range(1, math.isqrt(count) + 1) if count % n == 0)
-    used, pieces = [arrays.source_valid, arrays.weight > 0], [few, count // few]
-  lengths = [np.asarray(side).sum(1) for side in used]
-  parted = [np.arange(len(lengths[0]))]
-  for length, number in zip(reversed(lengths), pieces, strict=True):
-    parted = [
-      part
-      for rows in parted
-      for part in np.array_split(rows[np.argsort(length[rows], kind='stable')], number)
-      if len(part)
-    ]
-  parts: dict[tuple[int, ...], list[np.ndarray]] = {}
-  for rows in parted:
-    shape = tuple(int(length[rows].max()) for length in lengths)
-    parts.setdefault(shape, []).append(rows)
-  made = []
-  for shape, rows in parts.items():
-    part = take(arrays, np.sort(np.concatenate(rows)))
-    if isinstance(arrays, Batch):
-      made.append(jax.tree.map(lambda x, n=shape[0]: x[:, :n], part))
-    else:
-      source, target = shape
-      made.append(
-        Corrupted(
-          part.source[:, :source],
-          part.source_valid[:, :source],
-          part.decoder_input[:, :target],
-          part.target[:, :target],
-          part.weight[:, :target],
-        )
-      )
-  return made
-
-
-def mixed_batches(parts: Sequence[Any], batch_size: int, seed: int) -> grain.MapDataset:
-  """Batches without end, each from one of `parts`, as often as its rows ask for."""
-  rows = [len(jax.tree.leaves(part)[0]) for part in parts]
-  each = [batches(part, batch_size, seed) for part in parts]
-  if len(each) == 1:
-    return each[0]
-  return grain.MapDataset.mix(each, weights=[n / sum(rows) for n in rows])
 
 
 def filled(rows: int, batch_size: int) -> np.ndarray:

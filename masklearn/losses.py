@@ -36,6 +36,7 @@ def make_row_sums(model, train: bool = False):
       batch.source_valid,
       batch.decoder_input,
       source_mask=batch.source_mask,
+      segments=batch.segments,
       train=train,
       rngs={'dropout': key} if train else None,
     )  # [B, T, V]
@@ -69,6 +70,7 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
       batch.source_valid,
       batch.decoder_input,
       source_mask=batch.source_mask,
+      segments=batch.segments,
       train=train,
       rngs={'dropout': key} if train else None,
       method='states',

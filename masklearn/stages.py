@@ -9,7 +9,7 @@ import functools
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ from masklearn import (
   losses,
   models,
   objective,
+  packing,
   policies,
   provenance,
   steps,
@@ -35,9 +36,9 @@ from masklearn.progress import Progress
 from masklearn.types import Batch, InputError, Passage, Policy, Specials, Task
 
 # What a stage may do to save time and memory. It changes nothing of what is learned but
-# which rows meet in a batch (`buckets`) and the draws of dropout (`pieces`).
+# which examples meet in a batch (`packing`) and the draws of dropout.
 PLAIN = {
-  'buckets': 1,  # parts of the rows, by length, each as wide as it has to be
+  'packing': 0,  # source tokens of a row that several examples share; 0 for one each
   'chunk': 0,  # target tokens whose logits are in memory at a time; 0 for all
   'pieces': 1,  # of a batch, whose gradients are made one after the other
 }
@@ -99,16 +100,19 @@ def prepare(
   return Ground(tuple(passages), tuple(problems), tokens, net)
 
 
-def target_capacity(passages: Batch, rate: float, ids: Specials) -> int:
-  """Length T that the `spans` target of no draw exceeds at this rate.
+def target_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
+  """Length that the `spans` target of each passage never exceeds at this rate.
 
   The words with most tokens, each behind a marker of its own, and `</s>`.
+
+  Returns:
+    [P] int32.
 
   Raises:
     InputError: a draw may have more spans than T5 has sentinels.
   """
-  longest = 0
-  for word, valid in zip(passages.word, passages.valid, strict=True):
+  lengths = np.zeros(len(passages.word), np.int32)
+  for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
     sizes = np.sort(np.bincount(word[valid]))[::-1]
     words = max(1, round(rate * len(sizes)))
     if ids.sentinels and words > len(ids.sentinels):
@@ -117,8 +121,8 @@ def target_capacity(passages: Batch, rate: float, ids: Specials) -> int:
         f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
         'lower the rate.'
       )
-    longest = max(longest, int(sizes[:words].sum()) + words + 1)
-  return longest
+    lengths[row] = sizes[:words].sum() + words + 1
+  return lengths
 
 
 def denoise(
@@ -134,7 +138,7 @@ def denoise(
   save_every: int,
   seed: int,
   target: str,
-  capacity: Callable[[Batch], int],
+  capacity: np.ndarray,
   updates: int,
   batch_size: int,
   learning_rate: float,
@@ -155,10 +159,10 @@ def denoise(
     save_every: steps between checkpoints.
     seed: of batches, draws and dropout.
     target: 'spans' or 'full'.
-    capacity: T of the `spans` target of some passages, such as `target_capacity`; what
-      is beyond it is lost, and logged.
+    capacity: [P], length of the `spans` target of each passage at most, such as
+      `target_capacity`; what is beyond it is lost, and logged.
     updates: steps.
-    batch_size: passages a step.
+    batch_size: passages a step; with packing, on average.
     learning_rate: its peak; a short warm-up, then a cosine.
     weight_decay: of AdamW.
     saving: time and memory for the same training, see `PLAIN`.
@@ -180,14 +184,18 @@ def denoise(
     saving['pieces'],
   )
   key_draw, key_step = jax.random.split(jax.random.key(seed))
-  parts = _parts(passages, saving['buckets'])
-  lengths = {part.tokens.shape[1]: capacity(part) for part in parts}
-  order = data.mixed_batches(parts, batch_size, seed)
+  corrupted = corruption(policy, ids, target, int(capacity.max()))
+  one = jax.eval_shape(corrupted, theta, key_draw, data.take(passages, np.arange(1)))[0]
+  # By how much a source can be longer than its passage.
+  source = passages.valid.sum(1) + one.source.shape[1] - passages.tokens.shape[1]
+  lengths = np.stack([source, capacity if target == 'spans' else source], 1)
+  order, together = packing.batches(
+    lengths, saving['packing'], ids.pad, batch_size, saving['pieces'], seed
+  )
 
   def batch_at(i):
-    key, texts = jax.random.fold_in(key_draw, i), order[i]
-    corrupted = corruption(policy, ids, target, lengths[texts.tokens.shape[1]])
-    return corrupted(theta, key, texts)
+    key, index = jax.random.fold_in(key_draw, i), order[i]
+    return together(index, *corrupted(theta, key, data.take(passages, index)))
 
   result = train.run(
     step,
@@ -241,7 +249,7 @@ def finetune(
     save_every: steps between checkpoints.
     seed: of batches and dropout.
     updates: steps at most.
-    batch_size: questions a step.
+    batch_size: questions a step; with packing, on average.
     learning_rates: to choose from; each is tried for all updates.
     weight_decay: of AdamW.
     validate_every: steps between validations.
@@ -265,8 +273,18 @@ def finetune(
     loss = evaluate.question_loss(ground.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
-  parts = _parts(questions['train'], saving['buckets'])
-  order = data.mixed_batches(parts, batch_size, seed)
+  order, together = packing.batches(
+    packing.lengths(questions['train']),
+    saving['packing'],
+    ground.tokenizer.specials.pad,
+    batch_size,
+    saving['pieces'],
+    seed,
+  )
+
+  def batch_at(i):
+    return together(order[i], data.take(questions['train'], order[i]), {})
+
   trials = []
   for rate in learning_rates:
     tx, step = training(
@@ -275,7 +293,7 @@ def finetune(
     result = train.run(
       step,
       steps.init_state(params, tx),
-      lambda i: (order[i], {}),
+      batch_at,
       jax.random.key(seed),
       directory / f'lr-{rate:g}',
       steps=updates,
@@ -364,10 +382,6 @@ def corruption(policy: Policy, ids: Specials, target: str, length: int):
     return objective.corrupt(passages, draw, ids, target, length), logged
 
   return jax.jit(corrupted)
-
-
-def _parts(arrays, count):
-  return [arrays] if count == 1 else data.buckets(arrays, count)
 
 
 def finish(directory: pathlib.Path, done: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ that a study that was interrupted, however rudely, goes on where it was.
 """
 
 import datetime
-import functools
 import os
 import pathlib
 from typing import Any
@@ -213,9 +212,7 @@ class Study:
       save_every=c.study.save_every,
       seed=seed,
       target='spans',
-      capacity=functools.partial(
-        stages.target_capacity, rate=rate, ids=self.ground.tokenizer.specials
-      ),
+      capacity=stages.target_capacity(passages, rate, self.ground.tokenizer.specials),
       saving=c.saving,
       **options,
     )
@@ -256,9 +253,9 @@ class Study:
     ids = self.ground.tokenizer.specials
     # The original objective has a rate of its own.
     if policy == 'original':
-      capacity = functools.partial(originals.target_capacity, ids=ids)
+      capacity = originals.target_capacity(passages, ids)
     else:
-      capacity = functools.partial(stages.target_capacity, rate=c.policy.rate, ids=ids)
+      capacity = stages.target_capacity(passages, c.policy.rate, ids)
     return stages.denoise(
       self.ground,
       passages,

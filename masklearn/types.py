@@ -127,6 +127,16 @@ class Policy(NamedTuple):
   draw: Callable  # (theta, key, batch) -> MaskDraw
 
 
+class Segments(NamedTuple):
+  """Which example each token of a row belongs to, from 1; 0 is padding.
+
+  Tokens see their own example alone, and positions begin anew in each.
+  """
+
+  source: jax.Array  # [B, S] int32
+  target: jax.Array  # [B, T] int32
+
+
 class Corrupted(NamedTuple):
   """A denoising example, hard or soft, or any other pair of source and target."""
 
@@ -136,6 +146,7 @@ class Corrupted(NamedTuple):
   target: jax.Array  # [B, T] int32
   weight: jax.Array  # [B, T] float32; how much each target token counts
   source_mask: Any = None  # [B, S] float32 share of the <mask> embedding, or None
+  segments: Segments | None = None  # where rows hold several examples
 
 
 @flax.struct.dataclass

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from masklearn import data, tasks, text
-from masklearn.types import Batch, Corrupted, Example, InputError, Passage, Span
+from masklearn.types import Example, InputError, Passage, Span
 
 
 class Pair(NamedTuple):
@@ -119,51 +119,3 @@ def test_take_keeps_the_tree():
   assert jax.tree.map(np.ndarray.tolist, got) == ([2, 0], [[4, 5], [0, 1]])
   nested = data.take(tree, np.array([[2, 0, 1]]))
   assert [x.shape for x in nested] == [(1, 3), (1, 3, 2)]
-
-
-def test_buckets_hold_rows_of_like_length_and_lose_nothing():
-  """Each as wide as its longest row; parts of one shape are one."""
-  lengths = np.array([3, 30, 9, 3, 17, 1, 32, 9, 3, 16])
-  valid = np.arange(32) < lengths[:, None]
-  tokens = np.where(valid, np.arange(10)[:, None] + 100, 1).astype(np.int32)
-  none = np.zeros_like(tokens)
-  batch = Batch(tokens, valid, none, none, none, none)
-  parts = data.buckets(batch, 5)
-  assert [p.tokens.shape for p in parts] == [(4, 3), (2, 9), (2, 17), (2, 32)]
-  rows = np.concatenate([p.tokens[:, 0] - 100 for p in parts])
-  np.testing.assert_array_equal(np.sort(rows), np.arange(10))
-  for part in parts:
-    np.testing.assert_array_equal(part.valid.sum(1), lengths[part.tokens[:, 0] - 100])
-  order = data.mixed_batches(parts, 2, seed=0)
-  seen = [order[i] for i in range(40)]
-  share = np.mean([b.tokens.shape[1] == 3 for b in seen])
-  assert 0.3 < share < 0.5
-  again = data.mixed_batches(parts, 2, seed=0)[7]
-  jax.tree.map(np.testing.assert_array_equal, again, seen[7])
-
-
-def test_buckets_of_questions_cut_both_sides():
-  """Parted by target, then by source, each as long as it needs; nothing gets lost."""
-  lengths = np.array([[20, 3], [4, 10], [6, 2], [23, 9], [5, 1], [7, 8]])
-  valid, counts = (np.arange(24) < n[:, None] for n in lengths.T)
-  numbers = np.arange(6 * 24, dtype=np.int32).reshape(6, 24)
-  target = numbers[:, 1:17]
-  made = Corrupted(
-    numbers, valid, numbers[:, :16], target, counts[:, :16].astype(np.float32)
-  )
-  parts = data.buckets(made, 4)
-  assert [(p.source.shape, p.target.shape) for p in parts] == [
-    ((2, 6), (2, 2)),
-    ((1, 20), (1, 3)),
-    ((2, 7), (2, 10)),
-    ((1, 23), (1, 9)),
-  ]
-  short = parts[0]
-  np.testing.assert_array_equal(short.source, numbers[[2, 4], :6])
-  np.testing.assert_array_equal(short.decoder_input, numbers[[2, 4], :2])
-  np.testing.assert_array_equal(short.target, target[[2, 4], :2])
-  assert [int(p.weight.sum()) for p in parts] == [3, 3, 18, 9]
-  assert short.source_mask is None
-  # More parts than rows, and a prime number of them.
-  assert sum(len(p.source) for p in data.buckets(made, 9)) == 6
-  assert [p.source.shape for p in data.buckets(made, 3)] == [(2, 5), (2, 7), (2, 23)]

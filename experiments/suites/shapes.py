@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
 @functools.cache
 def pair(
-  family: str, size: str, scale: float = 1.0, dropout: float = 0.0, remat: bool = False
+  family: str, size: str, scale: float = 1.0, dropout: float = 0.0, **settings
 ) -> Pair:
   """A randomly initialised model; `scale` widens what it draws from."""
   vocabulary = VOCABULARY[size]
@@ -37,7 +37,7 @@ def pair(
   rates = {'dropout': dropout}
   if family == 'bart':
     rates |= {'attention_dropout': dropout, 'activation_dropout': dropout}
-  model = models.make_model(family, size, vocabulary, IDS[family], remat=remat, **rates)
+  model = models.make_model(family, size, vocabulary, IDS[family], **rates, **settings)
   params = models.init_params(model, jax.random.key(0))
   params = jax.tree.map(lambda x: x * scale if x.ndim > 1 else x, params)
   config = convert.config_to_hf(model.config)

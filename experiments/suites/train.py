@@ -9,12 +9,13 @@ import optax
 
 from experiments.suites import lengths, matmuls, shapes
 from experiments.suites.case import Case
-from masklearn import data, losses, steps
+from masklearn import data, losses, packing, steps
 from masklearn.types import Corrupted
 
 BATCH = {'full': 8, 'questions': 32, 'passages': 8}  # rows of a step
 SOURCE, TARGET = 128, 64
 STEPS = 4  # of the cases with real lengths
+ROW = {'questions': 128, 'passages': 256}  # source tokens of a packed row
 RATE = 1e-4
 
 
@@ -26,16 +27,18 @@ def build(
   chunk: int | None = None,
   pieces: int = 1,
   remat: bool = False,
+  dtype: str = 'float32',
+  tolerance: float = 1e-5,
 ) -> Case:
-  """Some rows once: a full batch, or four of real questions or passages.
+  """Some examples once: a full batch, or four of real questions or passages.
 
-  On our side rows of like length are together, and the loss is computed where there
-  are targets; on the peer's every batch is padded to its longest row. Agreement is
-  that of the mean loss of all target tokens, without dropout. `chunk`, `pieces` and
-  `remat` are what our side does to save memory.
+  On our side rows hold several examples, and the loss is computed where there are
+  targets; on the peer's every batch is padded to its longest example. Both make as
+  many steps. Agreement is that of the mean loss of all target tokens, without dropout.
+  `chunk`, `pieces`, `remat` and `dtype` are what our side does to save memory.
   """
-  both = shapes.pair(family, size, dropout=0.1, remat=remat)
-  plain = shapes.pair(family, size)
+  both = shapes.pair(family, size, dropout=0.1, remat=remat, dtype=dtype)
+  plain = shapes.pair(family, size, dtype=dtype)
   batch_size = BATCH[kind]
   if kind == 'full':
     sizes = np.full((batch_size, 2), [SOURCE, TARGET])
@@ -46,23 +49,20 @@ def build(
   temp_bytes = 0
 
   if 'ours' in sides:
-    parts = [examples] if kind == 'full' else data.buckets(examples, STEPS)
-    batches = [
-      jax.tree.map(jnp.asarray, data.take(part, slice(first, first + batch_size)))
-      for part in parts
-      for first in range(0, len(part.source), batch_size)
-    ]
+    batches = [jax.tree.map(jnp.asarray, examples)]
+    if kind != 'full':
+      batches = _packed(examples, ROW[kind], shapes.IDS[family].pad)
     tx = optax.adamw(RATE, weight_decay=0.01)
     step = steps.make_step(losses.make_token_loss(both.model, chunk=chunk), tx, pieces)
     key = jax.random.key(0)
     holder = [steps.init_state(jax.tree.map(jnp.copy, both.params), tx)]
     jitted = jax.jit(step, donate_argnums=0)
-    compiled = [jitted.lower(holder[0], key, batch).compile() for batch in batches]
-    temp_bytes = max(c.memory_analysis().temp_size_in_bytes for c in compiled)
+    compiled = jitted.lower(holder[0], key, batches[0]).compile()
+    temp_bytes = compiled.memory_analysis().temp_size_in_bytes
 
     def ours():
-      for run, batch in zip(compiled, batches, strict=True):
-        holder[0], metrics = run(holder[0], key, batch)
+      for batch in batches:
+        holder[0], metrics = compiled(holder[0], key, batch)
         jax.block_until_ready(metrics['loss'])
 
   if 'peer' in sides:
@@ -107,7 +107,7 @@ def build(
     ours,
     peer,
     agree,
-    1e-5,
+    tolerance,
     temp_bytes,
     tokens=int(sizes.sum()),
     matmul_seconds=alone if kind == 'full' and not chunk else None,
@@ -125,6 +125,22 @@ def _examples(sizes, vocab, ids) -> Corrupted:
   source, target = source.astype(np.int32), target.astype(np.int32)
   shifted = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[:, :-1]
   return Corrupted(source, valid, shifted, target, counts.astype(np.float32))
+
+
+def _packed(examples: Corrupted, size: int, pad: int) -> list[Corrupted]:
+  """All examples once, in rows of `size` source tokens, as many as `STEPS` need."""
+  plan = packing.plan(packing.lengths(examples), size, seed=0)
+  # The last batch is filled up with rows of nothing.
+  count = -(-len(plan.rows) // STEPS)
+  rows = np.full((STEPS * count, plan.rows.shape[1]), -1)
+  rows[: len(plan.rows)] = plan.rows
+  batches = []
+  for index in np.split(rows, STEPS):
+    made, _ = packing.pack(
+      data.take(examples, index.reshape(-1)), index >= 0, plan.source, plan.target, pad
+    )
+    batches.append(made)
+  return batches
 
 
 def _padded(batch: Corrupted):
@@ -154,4 +170,7 @@ CASES = {
   'bart_full_chunk': functools.partial(build, 'bart', 'full', chunk=128),
   'bart_full_pieces': functools.partial(build, 'bart', 'full', pieces=4),
   'bart_full_remat': functools.partial(build, 'bart', 'full', remat=True),
+  'bart_full_bfloat16': functools.partial(
+    build, 'bart', 'full', dtype='bfloat16', tolerance=1e-3
+  ),
 }

@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from masklearn.models import layers
 from masklearn.models.sizes import BartConfig
-from masklearn.types import InputError
+from masklearn.types import InputError, Segments
 
 # Rows of the position tables that no position uses: fairseq counted positions from
 # the padding id, and BART's checkpoints kept its two empty rows.
@@ -43,7 +43,13 @@ class Bart(nn.Module):
     )
 
   def __call__(
-    self, source, source_valid, decoder_input, source_mask=None, train=False
+    self,
+    source,
+    source_valid,
+    decoder_input,
+    source_mask=None,
+    segments: Segments | None = None,
+    train=False,
   ):
     """Logits [B, T, V] float32, each of the token after those of `decoder_input`.
 
@@ -53,40 +59,55 @@ class Bart(nn.Module):
       decoder_input: [B, T] int32; the target, moved right behind `decoder_start`.
       source_mask: [B, S] float32 in [0, 1], or None: the share of each token's
         embedding that is replaced by that of `<mask>`.
+      segments: which example of its row each token belongs to; None if rows hold one.
       train: whether to drop.
     """
     return self.logits(
-      self.states(source, source_valid, decoder_input, source_mask, train)
+      self.states(source, source_valid, decoder_input, source_mask, segments, train)
     )
 
-  def states(self, source, source_valid, decoder_input, source_mask=None, train=False):
+  def states(
+    self,
+    source,
+    source_valid,
+    decoder_input,
+    source_mask=None,
+    segments=None,
+    train=False,
+  ):
     """What `logits` makes logits of, [B, T, D]; arguments as above."""
-    encoded = self.encode(source, source_valid, source_mask, train)
-    return self._decode(decoder_input, encoded, source_valid, train)
+    encoded = self.encode(source, source_valid, source_mask, segments, train)
+    return self._decode(decoder_input, encoded, source_valid, segments, train)
 
-  def encode(self, source, source_valid, source_mask=None, train=False):
+  def encode(self, source, source_valid, source_mask=None, segments=None, train=False):
     """The encoder's states [B, S, D]; arguments as above."""
     x = self._embed(source)  # [B, S, D]
     if source_mask is not None:
       hidden = self._embed(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
       share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
       x = (1 - share) * x + share * hidden
-    return self.encoder(x, source_valid, train)
+    return self.encoder(x, source_valid, segments and segments.source, train)
 
   def decode(self, decoder_input, encoded, source_valid):
     """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
     return self.logits(self._decode(decoder_input, encoded, source_valid))
 
-  def _decode(self, decoder_input, encoded, source_valid, train=False):
+  def _decode(self, decoder_input, encoded, source_valid, segments=None, train=False):
     length = decoder_input.shape[1]
     if length > self.config.max_positions:
       raise _too_long('target', length, self.config)
+    positions = jnp.arange(length, dtype=jnp.int32)[None]
+    bias, memory_bias = layers.causal_bias(length), layers.padding_bias(source_valid)
+    if segments is not None:
+      positions = layers.segment_positions(segments.target)
+      bias = jnp.minimum(bias, layers.segment_bias(segments.target, segments.target))
+      memory_bias = layers.segment_bias(segments.target, segments.source)
     x, _ = self.decoder(
       self._embed(decoder_input),
-      jnp.arange(length, dtype=jnp.int32),
-      layers.causal_bias(length),
+      positions,
+      bias,
       self.decoder.memory(encoded),
-      layers.padding_bias(source_valid),
+      memory_bias,
       train=train,
     )
     return x
@@ -125,7 +146,7 @@ class Bart(nn.Module):
     """
     x, past = self.decoder(
       self._embed(tokens),
-      jnp.full(tokens.shape[1:], position, jnp.int32),
+      jnp.full((1, tokens.shape[1]), position, jnp.int32),
       layers.visible_bias(seen),
       cache.memory,
       cache.memory_bias,
@@ -155,17 +176,20 @@ class Encoder(nn.Module):
   config: BartConfig
 
   @nn.compact
-  def __call__(self, x, valid, train=False):
-    """`valid` [B, S] is False where there is padding."""
+  def __call__(self, x, valid, segment=None, train=False):
+    """`valid` [B, S] is False where there is padding; `segment` [B, S] as above."""
     c = self.config
     if x.shape[1] > c.max_positions:
       raise _too_long('source', x.shape[1], c)
     rows = OFFSET + c.max_positions
-    positions = OFFSET + jnp.arange(x.shape[1], dtype=jnp.int32)  # [S]
-    x = x + _table(c, rows, name='embed_positions')(positions)[None]
+    positions = jnp.arange(x.shape[1], dtype=jnp.int32)[None]  # [1, S]
+    bias = layers.padding_bias(valid)  # [B, 1, 1, S]
+    if segment is not None:
+      positions = layers.segment_positions(segment)  # [B, S]
+      bias = layers.segment_bias(segment, segment)  # [B, 1, S, S]
+    x = x + _table(c, rows, name='embed_positions')(OFFSET + positions)
     x = layers.LayerNorm(c.dtype, name='layernorm_embedding')(x)
     x = layers.Dropout(c.dropout)(x, deterministic=not train)
-    bias = layers.padding_bias(valid)
     kind = layers.block(EncoderLayer, c.remat, train_at=3)
     for i in range(c.encoder_layers):
       x = kind(c, name=f'layers_{i}')(x, bias, train)
@@ -195,20 +219,20 @@ class Decoder(nn.Module):
 
     Args:
       x: [B, T, D] token embeddings; with a cache, T is N.
-      positions: [T] int32, where they are; with a cache, all the same.
+      positions: [B, T] or [1, T] int32, where they are; with a cache, all the same.
       bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
         [B, H, N, max_length * N].
       memory: of each layer, from `memory`.
-      memory_bias: [B, 1, 1, S].
+      memory_bias: [B, 1, 1, S] or [B, 1, T, S].
       past: the cached keys and values of each layer, or None.
       train: whether to drop.
     """
-    x = self.layernorm_embedding(x + self.embed_positions(OFFSET + positions)[None])
+    x = self.layernorm_embedding(x + self.embed_positions(OFFSET + positions))
     x = self.drop(x, deterministic=not train)
     kept = []
     for i, layer in enumerate(self.layers):
       cached = None if past is None else past[i]
-      x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0], train)
+      x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0, 0], train)
       kept.append(own)
     return x, tuple(kept)
 
@@ -220,7 +244,7 @@ class EncoderLayer(nn.Module):
 
   @nn.compact
   def __call__(self, x, bias, train=False):
-    """Returns [B, S, D] for `x` [B, S, D] and `bias` [B, 1, 1, S]."""
+    """Returns [B, S, D] for `x` [B, S, D] and `bias`, [B, 1, 1, S] or [B, 1, S, S]."""
     c = self.config
     drop = layers.Dropout(c.dropout, deterministic=not train)
     attention = _attention(c, c.encoder_heads, name='self_attn')

@@ -55,6 +55,26 @@ def visible_bias(visible: jax.Array) -> jax.Array:
   return jnp.where(visible, 0.0, jnp.finfo(jnp.float32).min)[:, None]
 
 
+def segment_bias(segment: jax.Array, attended: jax.Array) -> jax.Array:
+  """The same where each of T tokens sees those S of its own segment.
+
+  Args:
+    segment: [B, T] int32.
+    attended: [B, S] int32.
+
+  Returns:
+    [B, 1, T, S] float32.
+  """
+  return visible_bias(segment[:, :, None] == attended[:, None])
+
+
+def segment_positions(segment: jax.Array) -> jax.Array:
+  """The position of each token in its segment, [B, S] int32 for `segment` [B, S]."""
+  place = jnp.arange(segment.shape[1], dtype=jnp.int32)[None]
+  before = jnp.pad(segment, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+  return place - jax.lax.cummax(jnp.where(segment != before, place, 0), axis=1)
+
+
 def gelu(x: jax.Array) -> jax.Array:
   """GELU in its exact form, BART's: x times the normal distribution function at x.
 

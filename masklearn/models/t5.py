@@ -22,6 +22,7 @@ from flax import linen as nn
 
 from masklearn.models import layers
 from masklearn.models.sizes import T5Config
+from masklearn.types import Segments
 
 
 class T5(nn.Module):
@@ -43,7 +44,13 @@ class T5(nn.Module):
       self.lm_head = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
 
   def __call__(
-    self, source, source_valid, decoder_input, source_mask=None, train=False
+    self,
+    source,
+    source_valid,
+    decoder_input,
+    source_mask=None,
+    segments: Segments | None = None,
+    train=False,
   ):
     """Logits [B, T, V] float32, each of the token after those of `decoder_input`.
 
@@ -53,40 +60,53 @@ class T5(nn.Module):
       decoder_input: [B, T] int32; the target, moved right behind `decoder_start`.
       source_mask: [B, S] float32 in [0, 1], or None: the share of each token's
         embedding that is replaced by that of the first sentinel.
+      segments: which example of its row each token belongs to; None if rows hold one.
       train: whether to drop.
     """
     return self.logits(
-      self.states(source, source_valid, decoder_input, source_mask, train)
+      self.states(source, source_valid, decoder_input, source_mask, segments, train)
     )
 
-  def states(self, source, source_valid, decoder_input, source_mask=None, train=False):
+  def states(
+    self,
+    source,
+    source_valid,
+    decoder_input,
+    source_mask=None,
+    segments=None,
+    train=False,
+  ):
     """What `logits` makes logits of, [B, T, D]; arguments as above."""
-    encoded = self.encode(source, source_valid, source_mask, train)
-    return self._decode(decoder_input, encoded, source_valid, train)
+    encoded = self.encode(source, source_valid, source_mask, segments, train)
+    return self._decode(decoder_input, encoded, source_valid, segments, train)
 
-  def encode(self, source, source_valid, source_mask=None, train=False):
+  def encode(self, source, source_valid, source_mask=None, segments=None, train=False):
     """The encoder's states [B, S, D]; arguments as above."""
     x = self.shared(source)  # [B, S, D]
     if source_mask is not None:
       hidden = self.shared(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
       share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
       x = (1 - share) * x + share * hidden
-    return self.encoder(x, source_valid, train)
+    return self.encoder(x, source_valid, segments and segments.source, train)
 
   def decode(self, decoder_input, encoded, source_valid):
     """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
     return self.logits(self._decode(decoder_input, encoded, source_valid))
 
-  def _decode(self, decoder_input, encoded, source_valid, train=False):
+  def _decode(self, decoder_input, encoded, source_valid, segments=None, train=False):
     length = decoder_input.shape[1]
     positions = jnp.arange(length, dtype=jnp.int32)
+    bias, memory_bias = layers.causal_bias(length), layers.padding_bias(source_valid)
+    if segments is not None:
+      bias = jnp.minimum(bias, layers.segment_bias(segments.target, segments.target))
+      memory_bias = layers.segment_bias(segments.target, segments.source)
     x, _ = self.decoder(
       self.shared(decoder_input),
       positions,
       positions,
-      layers.causal_bias(length),
+      bias,
       self.decoder.memory(encoded),
-      layers.padding_bias(source_valid),
+      memory_bias,
       train=train,
     )
     return self._scaled(x)
@@ -150,14 +170,18 @@ class Encoder(nn.Module):
   config: T5Config
 
   @nn.compact
-  def __call__(self, x, valid, train=False):
-    """`valid` [B, S] is False where there is padding."""
+  def __call__(self, x, valid, segment=None, train=False):
+    """`valid` [B, S] is False where there is padding; `segment` [B, S] as above."""
     c = self.config
     drop = layers.Dropout(c.dropout, deterministic=not train)
+    # Segments need no positions of their own: distances in them are those of the row.
     positions = jnp.arange(x.shape[1], dtype=jnp.int32)  # [S]
     distance = DistanceBias(c, both_ways=True, name='relative_attention_bias')
+    visible = layers.padding_bias(valid)  # [B, 1, 1, S]
+    if segment is not None:
+      visible = layers.segment_bias(segment, segment)  # [B, 1, S, S]
     bias = distance(positions, positions)  # [1, H, S, S]
-    bias = bias + layers.padding_bias(valid).astype(bias.dtype)  # [B, H, S, S]
+    bias = bias + visible.astype(bias.dtype)  # [B, H, S, S]
     x = drop(x)
     kind = layers.block(EncoderLayer, c.remat, train_at=3)
     for i in range(c.encoder_layers):
@@ -196,7 +220,7 @@ class Decoder(nn.Module):
       bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
         [B, H, N, max_length * N].
       memory: of each layer, from `memory`.
-      memory_bias: [B, 1, 1, S].
+      memory_bias: [B, 1, 1, S] or [B, 1, T, S].
       past: the cached keys and values of each layer, or None.
       train: whether to drop.
     """

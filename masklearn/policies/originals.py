@@ -37,15 +37,18 @@ def target(ids: Specials) -> str:
   return 'spans' if ids.sentinels else 'full'
 
 
-def target_capacity(passages: Batch, ids: Specials) -> int:
-  """Length T that the `spans` target of no draw of `original` exceeds.
+def target_capacity(passages: Batch, ids: Specials) -> np.ndarray:
+  """Length that the `spans` target of each passage never exceeds under `original`.
+
+  Returns:
+    [P] int32.
 
   Raises:
     InputError: a draw may have more spans than T5 has sentinels.
   """
-  longest = 0
+  lengths = np.zeros(len(passages.word), np.int32)
   t5 = t5_sizes(passages.tokens.shape[1], T5_RATE, MEAN_LENGTH)
-  for word, valid in zip(passages.word, passages.valid, strict=True):
+  for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
     if ids.sentinels:
       hidden, spans = t5[:, valid.sum()]
       if spans > len(ids.sentinels):
@@ -58,8 +61,8 @@ def target_capacity(passages: Batch, ids: Specials) -> int:
       sizes = np.sort(np.bincount(word[valid]))[::-1]
       spans = math.ceil(BART_RATE * len(sizes))
       hidden = sizes[:spans].sum()
-    longest = max(longest, int(hidden + spans) + 1)
-  return longest
+    lengths[row] = hidden + spans + 1
+  return lengths
 
 
 def t5_spans(rate: float = T5_RATE, mean_length: float = MEAN_LENGTH) -> Policy:
