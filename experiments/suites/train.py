@@ -14,14 +14,14 @@ from masklearn.types import Corrupted
 
 BATCH = {'full': 8, 'questions': 32, 'passages': 8}  # rows of a step
 SOURCE, TARGET = 128, 64
-STEPS = 4  # of the cases with real lengths
+STEPS = 4  # of each kind of examples with real lengths
 ROW = {'questions': 128, 'passages': 256}  # source tokens of a packed row
 RATE = 1e-4
 
 
 def build(
   family: str,
-  kind: str,
+  kinds: tuple[str, ...],
   size: str,
   sides,
   chunk: int | None = None,
@@ -30,7 +30,7 @@ def build(
   dtype: str = 'float32',
   tolerance: float = 1e-5,
 ) -> Case:
-  """Some examples once: a full batch, or four of real questions or passages.
+  """Some examples once: a full batch, or four of real questions, of passages, or both.
 
   On our side rows hold several examples, and the loss is computed where there are
   targets; on the peer's every batch is padded to its longest example. Both make as
@@ -39,30 +39,42 @@ def build(
   """
   both = shapes.pair(family, size, dropout=0.1, remat=remat, dtype=dtype)
   plain = shapes.pair(family, size, dtype=dtype)
-  batch_size = BATCH[kind]
-  if kind == 'full':
-    sizes = np.full((batch_size, 2), [SOURCE, TARGET])
-  else:
-    sizes = lengths.load(kind, STEPS * batch_size)
-  examples = _examples(sizes, both.model.config.vocab_size, shapes.IDS[family])
+  full, ids = kinds == ('full',), shapes.IDS[family]
+  examples = {
+    kind: _examples(
+      np.full((BATCH[kind], 2), [SOURCE, TARGET])
+      if full
+      else lengths.load(kind, STEPS * BATCH[kind]),
+      both.model.config.vocab_size,
+      ids,
+    )
+    for kind in kinds
+  }
   ours = peer = agree = None
   temp_bytes = 0
 
   if 'ours' in sides:
-    batches = [jax.tree.map(jnp.asarray, examples)]
-    if kind != 'full':
-      batches = _packed(examples, ROW[kind], shapes.IDS[family].pad)
+    batches = (
+      [jax.tree.map(jnp.asarray, examples['full'])]
+      if full
+      else [b for kind in kinds for b in _packed(examples[kind], ROW[kind], ids.pad)]
+    )
     tx = optax.adamw(RATE, weight_decay=0.01)
     step = steps.make_step(losses.make_token_loss(both.model, chunk=chunk), tx, pieces)
     key = jax.random.key(0)
     holder = [steps.init_state(jax.tree.map(jnp.copy, both.params), tx)]
     jitted = jax.jit(step, donate_argnums=0)
-    compiled = jitted.lower(holder[0], key, batches[0]).compile()
-    temp_bytes = compiled.memory_analysis().temp_size_in_bytes
+    compiled = {}  # by shape
+    for batch in batches:
+      if batch.source.shape not in compiled:
+        run = jitted.lower(holder[0], key, batch).compile()
+        compiled[batch.source.shape] = run
+        temp_bytes = max(temp_bytes, run.memory_analysis().temp_size_in_bytes)
 
     def ours():
       for batch in batches:
-        holder[0], metrics = compiled(holder[0], key, batch)
+        run = compiled[batch.source.shape]
+        holder[0], metrics = run(holder[0], key, batch)
         jax.block_until_ready(metrics['loss'])
 
   if 'peer' in sides:
@@ -73,8 +85,9 @@ def build(
       theirs.parameters(), lr=RATE, weight_decay=0.01, fused=True
     )
     inputs = [
-      _padded(data.take(examples, slice(first, first + batch_size)))
-      for first in range(0, len(sizes), batch_size)
+      _padded(data.take(rows, slice(first, first + BATCH[kind])))
+      for kind, rows in examples.items()
+      for first in range(0, len(rows.source), BATCH[kind])
     ]
 
     def peer():
@@ -109,8 +122,8 @@ def build(
     agree,
     tolerance,
     temp_bytes,
-    tokens=int(sizes.sum()),
-    matmul_seconds=alone if kind == 'full' and not chunk else None,
+    tokens=sum(int(packing.lengths(rows).sum()) for rows in examples.values()),
+    matmul_seconds=alone if full and not chunk else None,
   )
 
 
@@ -159,18 +172,19 @@ def _padded(batch: Corrupted):
   }
 
 
-_REAL = {'chunk': 512}  # leaves out the logits of padding
+_FULL, _REAL = ('full',), ('questions', 'passages')
+_chunked = functools.partial(build, chunk=512)  # leaves out the logits of padding
 CASES = {
-  'bart_full': functools.partial(build, 'bart', 'full'),
-  'bart_questions': functools.partial(build, 'bart', 'questions', **_REAL),
-  'bart_passages': functools.partial(build, 'bart', 'passages', **_REAL),
-  't5_full': functools.partial(build, 't5', 'full'),
-  't5_questions': functools.partial(build, 't5', 'questions', **_REAL),
-  't5_passages': functools.partial(build, 't5', 'passages', **_REAL),
-  'bart_full_chunk': functools.partial(build, 'bart', 'full', chunk=128),
-  'bart_full_pieces': functools.partial(build, 'bart', 'full', pieces=4),
-  'bart_full_remat': functools.partial(build, 'bart', 'full', remat=True),
+  'bart_full': functools.partial(build, 'bart', _FULL),
+  'bart_lengths': functools.partial(_chunked, 'bart', _REAL),
+  't5_full': functools.partial(build, 't5', _FULL),
+  't5_lengths': functools.partial(_chunked, 't5', _REAL),
+  'bart_questions': functools.partial(_chunked, 'bart', _REAL[:1]),
+  'bart_passages': functools.partial(_chunked, 'bart', _REAL[1:]),
+  'bart_full_chunk': functools.partial(build, 'bart', _FULL, chunk=128),
+  'bart_full_pieces': functools.partial(build, 'bart', _FULL, pieces=4),
+  'bart_full_remat': functools.partial(build, 'bart', _FULL, remat=True),
   'bart_full_bfloat16': functools.partial(
-    build, 'bart', 'full', dtype='bfloat16', tolerance=1e-3
+    build, 'bart', _FULL, dtype='bfloat16', tolerance=1e-3
   ),
 }
