@@ -20,6 +20,7 @@ ORDER = [
   'data',
   'policies',
   'objective',
+  'packing',
   'models',
   'losses',
   'steps',
