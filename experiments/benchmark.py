@@ -34,8 +34,9 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
       print(peak_bytes(build(size, (weigh,)), weigh))
       continue
     print(f'{suite} {name} {size}', file=sys.stderr)
-    times = compare(build(size, SIDES), int(repeats))
+    # Weighed first: beside a process that has both sides in memory there is less of it.
     peaks = [weigh_in_a_process(suite, size, name, side) for side in SIDES]
+    times = compare(build(size, SIDES), int(repeats))
     line = {'suite': suite, 'size': size, 'case': name, 'peer': peer, **times}
     line |= {'peak_bytes': peaks[0], 'peer_peak_bytes': peaks[1]}
     line |= {'memory_ratio': peaks[0] / max(peaks[1], 1)}

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from masklearn import data, meta
+from masklearn import data
+from masklearn.outer import Episode
 from masklearn.text import Tokenizer
 from masklearn.types import Batch, Example, InputError, Passage
 
@@ -78,15 +79,15 @@ class Episodes:
   def __len__(self) -> int:
     return len(self.rows)
 
-  def stack(self, index: np.ndarray) -> meta.Episode:
-    """The episodes of `index` [E]; arrays [E, 1, ...] of passages, [E, Q, 1, ...]."""
+  def stack(self, index: np.ndarray) -> Episode:
+    """The episodes of `index` [E]; arrays [E, 1, 1, ..] of passages, [E, Q, 1, ..]."""
     asked = self.asked[index]  # [E, Q]
     query = data.take(self.questions, asked[:, :, None])
     # Moved on by one, every episode is tuned on the questions of another.
     others = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
-    texts = data.take(self.passages, self.rows[index][:, None])
+    texts = data.take(self.passages, self.rows[index][:, None, None])
     support = others if self.held_out else query
-    return meta.Episode(texts, support, query, self.units[asked])
+    return Episode(texts, support, query, self.units[asked])
 
   def measure_units(self, probe: Callable, count: int, key: jax.Array) -> None:
     """Makes each question's unit the mean size of a span's influence on it.
@@ -105,8 +106,8 @@ class Episodes:
     total, times = np.zeros((2, len(self.units)))
     for i, index in enumerate(data.filled(len(self), count)):
       keys = jax.random.split(jax.random.fold_in(key, i), count)
-      influence = probe(self.stack(index), keys).influence  # [E, Q, P, M]
-      np.add.at(total, self.asked[index], np.abs(influence).mean((2, 3)))
+      influence = probe(self.stack(index), keys).influence  # [E, Q, K, P, M]
+      np.add.at(total, self.asked[index], np.abs(influence).mean((2, 3, 4)))
       np.add.at(times, self.asked[index], 1)
     # In no episode, or moved by nothing: then any unit will do.
     mean = total / np.maximum(times, 1)

@@ -26,6 +26,7 @@ from masklearn import (
   losses,
   meta,
   policies,
+  relaxations,
   steps,
   train,
 )
@@ -333,10 +334,10 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   tx = optax.adam(
     optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
   )
-  gradient = meta.make_meta_gradient(
+  row_sums = losses.make_row_sums(model)
+  relaxation = relaxations.RELAXATIONS['mixture'](
     policy,
-    losses.make_row_sums(model),
-    inner_tx,
+    row_sums,
     ids,
     rate,
     target=setting.target,
@@ -344,13 +345,18 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
     candidates=setting.candidates,
     explore=setting.explore,
     blot=setting.blot,
+  )
+  gradient = meta.make_meta_gradient(
+    relaxation,
+    row_sums,
+    inner_tx,
     fine_tune_steps=setting.fine_tune_steps,
     memory=setting.memory,
   )
   # Spread out at first, a policy has tried many spans before it settles on some.
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
   probe = jax.jit(functools.partial(meta.probe, gradient))
-  ascend = jax.jit(meta.make_policy_step(policy, tx, bonus))
+  ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):

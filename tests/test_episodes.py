@@ -53,7 +53,7 @@ def test_a_stack_holds_passages_and_their_questions(held_out):
   made = make_episodes(held_out)
   stack = made.stack(np.array([2, 0]))
   np.testing.assert_array_equal(
-    stack.passages.tokens[:, 0], made.passages.tokens[[3, 0]]
+    stack.passages.tokens[:, 0, 0], made.passages.tokens[[3, 0]]
   )
   for e, row in enumerate((2, 0)):
     expected = made.questions.target[made.asked[row]]
@@ -70,10 +70,10 @@ def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
 
   def probe(stack, keys):
     seen.append(jax.random.key_data(keys))
-    words = np.asarray(stack.passages.valid).sum(-1)  # [E, 1] tokens
+    words = np.asarray(stack.passages.valid)[:, 0].sum(-1)  # [E, 1] tokens
     size = np.where(words == lengths[2], 0.0, words) * np.ones(stack.unit.shape)
     # Of three spans that raise the loss or lower it.
-    influence = size[:, :, None, None] * np.array([[[[2.0, -1.0, 0.0]]]])
+    influence = size[:, :, None, None, None] * np.array([[[[[2.0, -1.0, 0.0]]]]])
     return meta.Probed(None, None, influence, None)
 
   lengths = made.passages.valid.sum(-1)[made.rows]

@@ -1,22 +1,23 @@
-"""The meta-gradient against finite differences, reverse mode and enumeration."""
+"""Meta-gradients: what is estimated without bias, and the policy's own step."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
-from masklearn import losses, meta, objective, policies, steps
-from masklearn.models import bart
-from masklearn.policies import candidates
+from masklearn import losses, meta, relaxations, score, steps
+from masklearn.outer import Episode
+from masklearn.policies import candidates, sampling
 from masklearn.types import InputError
-from tests.small import IDS, make_batch
-
-PASSAGES = make_batch([[1, 2, 1, 1], [1, 1]])
-QUESTIONS = make_batch([[1, 1, 1], [1, 1], [1]])
-LONGEST = 2
+from tests import bilevel
+from tests.bilevel import PASSAGES, Problem, make_policy_and_theta, of_steps
+from tests.hf import jit
+from tests.small import IDS
 
 
 @pytest.fixture(autouse=True)
@@ -26,162 +27,53 @@ def float64():
     yield
 
 
-def wide(tree):
-  """Every float of a tree as float64."""
-  return jax.tree.map(
-    lambda x: x.astype(np.float64) if np.issubdtype(x.dtype, np.floating) else x, tree
-  )
-
-
-def make_policy_and_theta():
-  """A learned policy, moved away from its uniform start."""
-  policy = policies.POLICIES['learned'](0.4, 40, longest=LONGEST, width=4, reach=3)
-  theta = policy.init(jax.random.key(1))
-  keys = iter(jax.random.split(jax.random.key(2), 99))
-  # The last layer starts at zero, where the layers below have no gradient.
-  moved = jax.tree.map(
-    lambda x: x + 0.5 * jax.random.normal(next(keys), x.shape, x.dtype), theta
-  )
-  return policy, wide(moved)
-
-
-def make_model():
-  """A tiny BART in float64, with dropout."""
-  config = bart.BartConfig(
-    vocab_size=40, width=8, encoder_layers=1, decoder_layers=1, encoder_heads=2,
-    decoder_heads=2, encoder_ffn=6, decoder_ffn=6, max_positions=16, init_std=0.4,
-    pad=IDS.pad, bos=IDS.bos, eos=IDS.eos, mask=IDS.mask, decoder_start=IDS.eos,
-    dropout=0.1, dtype='float64',
-  )  # fmt: skip
-  net = bart.Bart(config)
-  tokens = jnp.zeros((1, 1), jnp.int32)
-  params = net.init(jax.random.key(0), tokens, tokens == 0, tokens)['params']
-  return net, wide(params)
-
-
-def question_of(seed):
-  """Three questions as examples of float64 weights."""
-  draw = policies.POLICIES['random'](0.5).draw({}, jax.random.key(seed), QUESTIONS)
-  return wide(objective.corrupt(QUESTIONS, draw, IDS))
-
-
-def make_episode(passages):
-  """Two questions, each of three rows, with others to tune on."""
-  support, query = (
-    jax.tree.map(lambda *x: jnp.stack(x), *map(question_of, seeds))
-    for seeds in ((1, 2), (3, 4))
-  )
-  return meta.Episode(passages, support, query, jnp.array([0.5, 2.0]))
-
-
-OPTIMIZERS = {
-  'sgd': lambda: optax.sgd(0.3),
-  'along_gradient': lambda: optax.chain(
-    optax.normalize_by_update_norm(), optax.scale(-0.3)
-  ),
-  'adam': lambda: optax.adam(0.05, eps_root=1e-8),
-}
-
-
-@pytest.mark.parametrize(
-  ('optimizer', 'tuned', 'memory'),
-  [('along_gradient', 0, 'fast'), ('adam', 1, 'low')],
-)
-def test_gradient_is_that_of_the_outer_loss(optimizer, tuned, memory):
-  """It agrees with central differences and with reverse over reverse."""
-  policy, theta = make_policy_and_theta()
-  net, params = make_model()
-  tx = OPTIMIZERS[optimizer]()
-  state = steps.init_state(params, tx)
-  # Warm moments: a fresh Adam's first step is nearly the sign of the gradient.
-  keys = iter(jax.random.split(jax.random.key(5), 99))
-  noise = jax.tree.map(
-    lambda x: 0.1 * jax.random.normal(next(keys), x.shape, x.dtype), params
-  )
-  state = steps.apply_gradients(tx, state, noise)
-  bilevel = meta.make_meta_gradient(
-    policy,
-    losses.make_row_sums(net, train=memory == 'low'),  # dropout, its keys replayed
-    tx,
-    IDS,
-    0.4,
-    candidates=4,
-    blot=0.3,
-    fine_tune_steps=tuned,
-    chunk=2,
-    memory=memory,
-  )
-  episode = make_episode(PASSAGES)
-  spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
-  # Compiling threefry takes longer than all the rest.
-  # Compiling threefry takes longer than all the rest.
-  key = jax.random.key(4, impl='rbg')
-  shares = jnp.array([0.3, 0.7])  # of the two questions
-  outer = jax.jit(lambda t: shares @ bilevel.outer_loss(t, state, episode, spans, key))
-  values, gradients, _ = jax.jit(bilevel.gradient)(theta, state, episode, spans, key)
-  gradient = jax.tree.map(lambda g: jnp.tensordot(shares, g, 1), gradients)
-  np.testing.assert_allclose(shares @ values, outer(theta), rtol=1e-12)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12),
-    gradient,
-    jax.jit(jax.grad(outer))(theta),
-  )
-  flat, unravel = jax.flatten_util.ravel_pytree(theta)
-  slope = jax.flatten_util.ravel_pytree(gradient)[0]
-  direction = slope / jnp.linalg.norm(slope)
-  errors = []
-  for size in (1e-3, 1e-4, 1e-5):
-    ahead, behind = (outer(unravel(flat + s * size * direction)) for s in (1, -1))
-    quotient = (ahead - behind) / (2 * size)
-    errors.append(abs(quotient / jnp.linalg.norm(slope) - 1))
-  assert min(errors) < 1e-5
-
-
 def test_loss_before_is_the_outer_loss_without_a_denoising_step():
   """Fine-tuning steps are in both: only what hiding spans taught is the gain."""
-  policy, theta = make_policy_and_theta()
-  net, params = make_model()
-  tx = OPTIMIZERS['sgd']()
-  bilevel = meta.make_meta_gradient(
-    policy, losses.make_row_sums(net), tx, IDS, 0.4, candidates=2, fine_tune_steps=1
-  )
-  state, episode = steps.init_state(params, tx), make_episode(PASSAGES)
-  key = jax.random.key(4, impl='rbg')
-  spans = bilevel.sample(theta, PASSAGES, jax.random.key(3))
-  gradient = jax.jit(bilevel.gradient)
-  outer, _, before = gradient(theta, state, episode, spans, key)
+  problem = Problem('mixture', 'bart', 1, 'sgd', dropout=False)
+  theta, state, episode, draw, key = problem.arguments()
+  bilevel = problem.meta(1)
+  both = jit(lambda draw: bilevel.gradient(theta, state, episode, draw, key)[::2])
+  outer, before = both(draw)
   assert (jnp.abs(outer - before) > 1e-4).all()
+  outer_loss = jit(bilevel.outer_loss)(theta, state, episode, draw, key)
+  np.testing.assert_allclose(outer_loss, outer, rtol=1e-12)
   # Spans of no weight have no gradient, and make no step.
-  weightless = spans._replace(log_proposal=jnp.full_like(spans.log_proposal, jnp.inf))
-  outer, _, before = gradient(theta, state, episode, weightless, key)
+  weightless = draw._replace(log_proposal=jnp.full_like(draw.log_proposal, jnp.inf))
+  outer, before = both(weightless)
   np.testing.assert_allclose(outer, before, rtol=1e-12)
 
 
 def test_probing_estimates_the_influence_of_all_spans():
   """In each of two episodes, from many candidates of a fresh policy."""
-  policy, _ = make_policy_and_theta()
-  theta = wide(policy.init(jax.random.key(1)))
-  net, params = make_model()
-  tx = OPTIMIZERS['sgd']()
-  bilevel = meta.make_meta_gradient(
-    policy, losses.make_row_sums(net), tx, IDS, 0.1, candidates=400, memory='fast'
+  problem = Problem(
+    'mixture', 'bart', 1, 'sgd', dropout=False, candidates=400, explore=0.5, chunk=400
   )
-  state, episode = steps.init_state(params, tx), make_episode(PASSAGES)
-  episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
+  policy, _ = make_policy_and_theta()
+  theta = bilevel.wide(policy.init(jax.random.key(1)))
+  relaxation = relaxations.mixture(
+    policy, problem.row_sums, IDS, 0.1, candidates=400, chunk=400
+  )
+  given = meta.make_meta_gradient(
+    relaxation, problem.row_sums, problem.tx, memory='fast'
+  )
+  episodes = jax.tree.map(lambda x: jnp.stack([x, x]), problem.episode)
   keys = jax.random.split(jax.random.key(3), 2)
-  probed = jax.jit(functools.partial(meta.probe, bilevel))(theta, state, episodes, keys)
+  probed = jit(functools.partial(meta.probe, given))(
+    theta, problem.state, episodes, keys
+  )
   # Each has candidates of its own, with the same influence where they are the same.
-  assert (probed.spans.index[0] != probed.spans.index[1]).any()
+  assert (probed.draw.index[0] != probed.draw.index[1]).any()
   np.testing.assert_allclose(probed.before[0], probed.before[1], rtol=1e-12)
   # Of a draw of one word, only words can be hidden, and none comes before them.
   for q in range(2):
     means = []
     for p, count in enumerate((4, 2)):
-      spans, sizes = probed.spans.index[:, p], jnp.abs(probed.influence[:, q, p])
+      spans = probed.draw.index[:, 0, p]
+      sizes = jnp.abs(probed.influence[:, q, 0, p])
       values = dict(zip(np.ravel(spans), np.ravel(sizes), strict=True))
       assert len(values) == count
       means.append(np.mean(list(values.values())))
-    found = jnp.abs(probed.influence[:, q]).mean((1, 2))
+    found = jnp.abs(probed.influence[:, q]).mean((1, 2, 3))
     np.testing.assert_allclose(found, np.mean(means), rtol=0.1)
 
 
@@ -190,25 +82,31 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
   policy, theta = make_policy_and_theta()
   outer, before = jnp.array([2.5, 2.1]), jnp.array([3.0, 2.0])
   size = jnp.array([0.3, 9.0])
-  influence = jax.random.normal(jax.random.key(8), (2, 2, 3))  # [Q, P, M]
+  influence = jax.random.normal(jax.random.key(8), (2, 1, 2, 3))  # [Q, K, P, M]
+  passages = of_steps(1)
 
-  def sample(theta, passages, key):
-    return candidates.sample(policy, theta, passages, key, IDS.mask, 0.4, 3, 0.0, 0.3)
+  def sample(theta, passages, key, temperature):
+    spans = candidates.sample(
+      policy, theta, meta.flat(passages), key, IDS.mask, 0.4, 3, 0.0, 0.3
+    )
+    return meta.by_step(spans, passages)
 
-  def influences(theta, inner, episode, spans, key):
+  def decide(theta, draw):
+    return candidates.weights(policy, theta, meta.flat(draw))[None]
+
+  def influences(theta, inner, episode, draw, key):
     return outer, influence, before
 
-  def aim(theta, spans):
-    weight = candidates.weights(policy, theta, spans)
-    loss = (jnp.einsum('qpm,pm->q', influence, weight) / size).mean()
-    return loss - 0.2 * candidates.entropy(policy, theta, spans.shown)
+  def aim(theta, draw):
+    loss = (jnp.einsum('qkpm,kpm->q', influence, decide(theta, draw)) / size).mean()
+    return loss - 0.2 * candidates.entropy(policy, theta, meta.flat(draw.shown))
 
   tx, key = optax.sgd(0.1), jax.random.key(7)
-  given = meta.MetaGradient(sample, None, influences, None)
-  episode = meta.Episode(PASSAGES, None, None, size)
+  given = meta.MetaGradient(sample, decide, None, influences, None)
+  episode = Episode(passages, None, None, size)
   episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
   keys = jax.random.split(key, 2)
-  step = jax.jit(meta.make_policy_step(policy, tx, lambda count: 0.2))
+  step = jit(meta.make_policy_step(policy, decide, tx, lambda count: 0.2))
   state, metrics = step(
     steps.init_state(theta, tx),
     meta.probe(given, theta, None, episodes, keys),
@@ -216,8 +114,8 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
   )
   np.testing.assert_allclose(metrics['loss'], outer.mean())
   # The samples that it was given, one an episode.
-  taken = [sample(theta, PASSAGES, jax.random.split(k)[0]) for k in keys]
-  slopes = [jax.grad(aim)(theta, spans) for spans in taken]
+  taken = [sample(theta, passages, jax.random.split(k)[0], 1.0) for k in keys]
+  slopes = [jax.grad(aim)(theta, draw) for draw in taken]
   gain = ((before - outer) / size).mean()
   np.testing.assert_allclose(metrics['gain'], gain, rtol=1e-6)
   jax.tree.map(
@@ -237,61 +135,110 @@ def test_sampled_gradient_is_unbiased():
   linear in it.
   """
   policy, theta = make_policy_and_theta()
-  net, params = make_model()
+  net, params, ids = bilevel.make_model()
   tx = optax.sgd(1e-4)
-  state = steps.init_state(params, tx)
-  loss = losses.make_row_sums(net)
-  passages = jax.tree.map(lambda x: x[:1], PASSAGES)
-  episode = make_episode(passages)
+  row_sums = losses.make_row_sums(net)
+  passages = of_steps(1, jax.tree.map(lambda x: x[:1], PASSAGES))
+  arguments = steps.init_state(params, tx), bilevel.make_episode(passages)
   key = jax.random.key(0)
-  bilevel = meta.make_meta_gradient(
-    policy, loss, tx, IDS, 0.2, candidates=4, memory='fast'
-  )
-  table = policy.scores(theta, passages)
-  every = np.flatnonzero(np.isfinite(np.asarray(table)).ravel()).astype(np.int32)[None]
-  # All spans once, with weights pi: a proposal of 1 / their number.
-  log_share = jnp.full(every.shape, -np.log(every.size))
-  possible = table > -jnp.inf
-  full = candidates.Candidates(
-    every // LONGEST, every % LONGEST + 1, every, log_share, possible, passages
-  )
-  _, expected, _ = bilevel.gradient(theta, state, episode, full, key)
 
-  def one(key):
-    spans = bilevel.sample(theta, passages, key)
-    return bilevel.gradient(theta, state, episode, spans, key)[1]
+  def of(count):
+    relaxation = relaxations.mixture(
+      policy, row_sums, ids, 0.2, candidates=count, chunk=16
+    )
+    return meta.make_meta_gradient(relaxation, row_sums, tx, memory='fast')
 
-  many = jax.jit(jax.vmap(one))(jax.random.split(key, 600))
-  samples = jax.vmap(lambda t: jax.flatten_util.ravel_pytree(t)[0])(many)
-  target = jax.flatten_util.ravel_pytree(expected)[0]
+  def gradient(given, key):
+    draw = given.sample(theta, passages, key)
+    return ravel_pytree(given.gradient(theta, *arguments, draw, key)[1])[0]
+
+  target = jit(lambda key: gradient(of(None), key))(key)
+  some = of(4)
+  many = jit(jax.vmap(lambda key: gradient(some, key)))
+  samples = many(jax.random.split(key, 600))
   along = samples @ target / (target @ target)
   error = along.std() / np.sqrt(len(along))
   np.testing.assert_allclose(along.mean(), 1.0, atol=4 * error)
   assert error < 0.15
 
 
+def test_score_function_is_unbiased_for_hard_draws():
+  """Its mean is the gradient of the expected outer loss over every possible draw."""
+  policy, theta = make_policy_and_theta()
+  net, params, ids = bilevel.make_model()
+  tx = bilevel.OPTIMIZERS['sgd']()
+  row_sums = losses.make_row_sums(net)
+  one = jax.tree.map(lambda x: x[:1], PASSAGES)  # four words, of which two are hidden
+  passages = of_steps(1, one)
+  state, episode = steps.init_state(params, tx), bilevel.make_episode(passages)
+  given = score.make_score_gradient(
+    policy, row_sums, tx, ids, 0.5, samples=8, fine_tune_steps=1
+  )
+  key = jax.random.key(4, impl='rbg')
+  # Two words one after the other, in either order, or a span of both at once.
+  orders = [*itertools.permutations(range(4), 2), *((w, -1) for w in range(3))]
+  start = jnp.array([[a, max(b, 0)] for a, b in orders], jnp.int32)
+  length = jnp.array([[1, 1] if b >= 0 else [2, 0] for _, b in orders], jnp.int32)
+  slots = sampling.slots(one, 0.5)
+  pad = ((0, 0), (0, slots - 2))
+  spans = sampling.Spans(jnp.pad(start, pad), jnp.pad(length, pad), None)
+  every = score.Draws(jax.tree.map(lambda x: x[:, None, None], spans), passages)
+
+  def expected(theta):
+    chances = jnp.exp(given.decide(theta, every))
+    values = jax.lax.stop_gradient(chances.sum())
+    outer = jax.vmap(
+      lambda draw: given.outer_loss(
+        theta, state, episode, every._replace(spans=draw), key
+      ).mean()
+    )(jax.tree.map(lambda x: x[:, None], every.spans))
+    return (chances * outer).sum(), values
+
+  (_, total), target = jit(jax.value_and_grad(expected, has_aux=True))(theta)
+  np.testing.assert_allclose(total, 1, rtol=1e-6)
+
+  def estimate(seed):
+    draws = given.sample(theta, passages, seed)
+    return ravel_pytree(given.gradient(theta, state, episode, draws, key)[1])[0]
+
+  samples = jit(jax.vmap(estimate))(jax.random.split(jax.random.key(9), 400))
+  target = ravel_pytree(target)[0]
+  along = samples @ target / (target @ target)
+  error = along.std() / np.sqrt(len(along))
+  np.testing.assert_allclose(along.mean(), 1.0, atol=4 * error)
+  assert error < 0.15
+  with pytest.raises(InputError, match='at least 2 samples, got 1'):
+    score.make_score_gradient(policy, row_sums, tx, ids, 0.5, samples=1)
+
+
 @pytest.mark.parametrize(
   ('wrong', 'message'),
-  [({'memory': 'medium'}, "'low' or 'fast'"), ({'candidates': 5}, 'whole number')],
+  [
+    ({'memory': 'medium'}, "'low' or 'fast'"),
+    ({'mode': 'reversed'}, "did you mean 'reverse'"),
+  ],
 )
 def test_settings_that_cannot_be_used_are_refused(wrong, message):
-  """An unknown use of memory, and half a candidate."""
-  policy, _ = make_policy_and_theta()
+  """An unknown use of memory, and an unknown mode."""
   with pytest.raises(InputError, match=message):
-    meta.make_meta_gradient(policy, None, None, IDS, 0.4, **wrong)
+    meta.make_meta_gradient(None, None, None, **wrong)
+
+
+def test_half_a_candidate_is_refused():
+  """What is sampled uniformly must be a whole number."""
+  with pytest.raises(InputError, match='whole number'):
+    relaxations.mixture(None, None, IDS, 0.4, candidates=5)
 
 
 def test_blotted_passages_hide_tokens_from_the_policy_alone():
   """About that share of the tokens is `<mask>`, of no padding, and anew in each."""
   policy, theta = make_policy_and_theta()
-  shown = np.stack(
-    [
-      candidates.sample(
-        policy, theta, PASSAGES, jax.random.key(seed), IDS.mask, 0.4, 2, 0.5, 0.3
-      ).shown.tokens
-      for seed in range(60)
-    ]
-  )
+
+  def seen(key):
+    spans = candidates.sample(policy, theta, PASSAGES, key, IDS.mask, 0.4, 2, 0.5, 0.3)
+    return spans.shown.tokens
+
+  shown = np.asarray(jit(jax.vmap(seen))(jax.random.split(jax.random.key(0), 60)))
   blotted = (shown == IDS.mask)[:, PASSAGES.valid]
   assert 0.2 < blotted.mean() < 0.4
   np.testing.assert_array_equal(shown == PASSAGES.tokens[None], shown != IDS.mask)
@@ -314,7 +261,7 @@ def test_proposal_mixes_uniform_and_policy():
 
 def test_entropy_of_a_fresh_policy_is_the_log_of_its_candidates():
   """It is uniform: 4 + 3 spans of up to two words in four words, 2 + 1 in two."""
-  policy = policies.POLICIES['learned'](0.4, 40, longest=LONGEST, width=4, reach=3)
+  policy, _ = make_policy_and_theta()
   theta = policy.init(jax.random.key(0))
   value, slope = jax.value_and_grad(candidates.entropy, argnums=1)(
     policy, theta, PASSAGES

@@ -1,6 +1,5 @@
 """T5's span corruption of a batch, against numpy one passage at a time."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -29,6 +29,7 @@ class Candidates(NamedTuple):
   log_proposal: jax.Array  # [P, M] log q of each
   possible: jax.Array  # [P, W, N] bool; what earlier spans of the draw left to hide
   shown: Batch  # [P, L] the passages as the policy saw them
+  passages: Batch  # [P, L] as they are
 
 
 def sample(
@@ -38,7 +39,7 @@ def sample(
   key,
   mask: int,
   rate: float,
-  count: int,
+  count: int | None,
   explore: float,
   blot: float,
 ) -> Candidates:
@@ -51,7 +52,7 @@ def sample(
     key: a random key.
     mask: id of the token that stands for what the policy does not see.
     rate: the policy's, for the spans that are drawn before a candidate.
-    count: M.
+    count: M; None for all spans, each once.
     explore: see `propose`.
     blot: share of the tokens that the policy does not see. What it cannot always
       see it cannot learn by heart.
@@ -67,8 +68,21 @@ def sample(
   order = jnp.arange(drawn.start.shape[1], dtype=jnp.int32)[None]
   kept = drawn._replace(length=jnp.where(order < before[:, None], drawn.length, 0))
   possible = sampling.still_possible(kept, shown, rate, scores.shape[2])
+  if count is None:
+    return every(possible, shown)._replace(passages=passages)
   log_pi = log_share(policy, theta, shown, possible)
-  return propose(key_spans, log_pi, possible, shown, count, explore)
+  spans = propose(key_spans, log_pi, possible, shown, count, explore)
+  return spans._replace(passages=passages)
+
+
+def every(possible: jax.Array, shown: Batch) -> Candidates:
+  """All spans of the table once; what is not `possible` [P, W, N] has no weight."""
+  rows, width, longest = possible.shape
+  index = jnp.arange(width * longest, dtype=jnp.int32)[None]
+  index = jnp.broadcast_to(index, (rows, width * longest))
+  start, length = index // longest, index % longest + 1
+  log_q = jnp.full(index.shape, -jnp.log(width * longest))
+  return Candidates(start, length, index, log_q, possible, shown, shown)
 
 
 def propose(
@@ -107,7 +121,7 @@ def propose(
   index = jnp.concatenate(parts, axis=1)
   log_q = jnp.take_along_axis(log_proposal, index, axis=1)
   start, length = index // longest, index % longest + 1
-  return Candidates(start, length, index, log_q, possible, shown)
+  return Candidates(start, length, index, log_q, possible, shown, shown)
 
 
 def log_share(policy: Policy, theta, passages: Batch, possible: jax.Array) -> jax.Array:
@@ -119,15 +133,15 @@ def log_share(policy: Policy, theta, passages: Batch, possible: jax.Array) -> ja
 def weights(policy: Policy, theta, spans: Candidates) -> jax.Array:
   """What the candidates' summed losses are multiplied with, [P, M].
 
-  Their weighted sum is an estimate of the mean over passages of
-  sum_s pi(s) L_s / sum_s pi(s) n(s), the loss of a hidden word.
+  A passage's weighted sum is an estimate of sum_s pi(s) L_s / sum_s pi(s) n(s), the
+  loss of a hidden word.
   """
   log_pi = log_share(policy, theta, spans.shown, spans.possible)
   lengths = jnp.arange(1, log_pi.shape[2] + 1, dtype=log_pi.dtype)[None, None]
   words = (jnp.exp(log_pi) * lengths).sum((1, 2))  # [P] E[length]
   flat = log_pi.reshape(log_pi.shape[0], -1)
   share = jnp.take_along_axis(flat, spans.index, axis=1) - spans.log_proposal
-  return jnp.exp(share) / (spans.index.size * words[:, None])
+  return jnp.exp(share) / (spans.index.shape[1] * words[:, None])
 
 
 def entropy(policy: Policy, theta, passages: Batch) -> jax.Array:

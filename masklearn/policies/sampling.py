@@ -87,33 +87,52 @@ def draw_spans(key, scores: jax.Array, batch: Batch, rate: float) -> Spans:
   Spans do not overlap; they may touch. Where no candidate fits what is left of the
   budget, single words fill it: words of candidates if there are any, else any.
   """
-  rows, width, longest = scores.shape
-  scores = _with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
   # Gumbel noise drawn once serves every span: among what may still be chosen, the
   # next largest noisy score is a draw from the softmax of just that.
-  noisy = scores + jax.random.gumbel(key, scores.shape)
-  words, lengths = _grid(width, longest)
-  words = words[..., 0]  # [1, W]
+  return take_spans(jax.random.gumbel(key, scores.shape), scores, batch, rate)
+
+
+def take_spans(noise: jax.Array, scores: jax.Array, batch: Batch, rate: float) -> Spans:
+  """The spans that `draw_spans` draws with this Gumbel noise [B, W, N]."""
+  rows, width, longest = scores.shape
+  scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
+  noisy = scores + noise
 
   def draw_one(carry, _):
     free, left = carry  # [B, W] bool, [B] int32
-    possible = still_free(free, longest) & (lengths <= left[:, None, None])
-    choice = jnp.where(possible, noisy, -jnp.inf).reshape(rows, -1).argmax(-1)
+    choice = jnp.where(_open(free, left, longest), noisy, -jnp.inf)
+    choice = choice.reshape(rows, -1).argmax(-1)
     start = (choice // longest).astype(jnp.int32)
     length = jnp.where(left > 0, choice % longest + 1, 0).astype(jnp.int32)
-    hidden = (words >= start[:, None]) & (words < (start + length)[:, None])
-    total = jax.nn.logsumexp(jnp.where(possible, scores, -jnp.inf), axis=(1, 2))
-    log_prob = (
-      scores.reshape(rows, -1)[jnp.arange(rows, dtype=jnp.int32), choice] - total
-    )
-    log_prob = jnp.where(left > 0, log_prob, 0.0)
-    return (free & ~hidden, left - length), (start, length, log_prob)
+    log_prob = _log_prob(scores, start, length, free, left)
+    return _after(free, left, start, length), (start, length, log_prob)
 
-  free = words < word_count(batch)[:, None]  # [B, W]
+  free = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]  # [B, W]
   _, (start, length, log_prob) = jax.lax.scan(
     draw_one, (free, budget(batch, rate)), length=slots(batch, rate)
   )
   return Spans(start.T, length.T, log_prob.sum(0))
+
+
+def log_prob(scores: jax.Array, spans: Spans, batch: Batch, rate: float) -> jax.Array:
+  """The log-probability [B] with which `draw_spans` draws these, in this order."""
+  width, longest = scores.shape[1:]
+  scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
+
+  def draw_one(carry, item):
+    return _after(*carry, *item), _log_prob(scores, *item, *carry)
+
+  free = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]
+  items = spans.start.T, spans.length.T
+  return jax.lax.scan(draw_one, (free, budget(batch, rate)), items)[1].sum(0)
+
+
+def with_fillers(scores: jax.Array, batch: Batch) -> jax.Array:
+  """Scores [B, W, N] with single words behind all candidates, parts of them first."""
+  covered = spans_cover((scores > -jnp.inf).astype(jnp.int32))
+  filler = jnp.where(covered > 0, _PART, _ANY)
+  filler = jnp.where(fits(batch, 1)[..., 0], filler, -jnp.inf)
+  return scores.at[..., 0].set(jnp.maximum(scores[..., 0], filler))
 
 
 def hidden_words(spans: Spans, batch: Batch) -> jax.Array:
@@ -231,9 +250,24 @@ def _grid(width, longest):
   )[None, None]
 
 
-def _with_fillers(scores, batch):
-  """Scores [B, W, N] with single words behind all candidates, parts of them first."""
-  covered = spans_cover((scores > -jnp.inf).astype(jnp.int32))
-  filler = jnp.where(covered > 0, _PART, _ANY)
-  filler = jnp.where(fits(batch, 1)[..., 0], filler, -jnp.inf)
-  return scores.at[..., 0].set(jnp.maximum(scores[..., 0], filler))
+def _open(free, left, longest):
+  """Whether a span can still be drawn, [B, W, N]: its words are free and fit."""
+  lengths = jnp.arange(1, longest + 1, dtype=jnp.int32)[None, None]
+  return still_free(free, longest) & (lengths <= left[:, None, None])
+
+
+def _log_prob(scores, start, length, free, left):
+  """That of the next span among what can still be drawn, [B]; 0 without a budget."""
+  rows, _, longest = scores.shape
+  possible = _open(free, left, longest)
+  total = jax.nn.logsumexp(jnp.where(possible, scores, -jnp.inf), axis=(1, 2))
+  index = start * longest + jnp.maximum(length, 1) - 1
+  chosen = scores.reshape(rows, -1)[jnp.arange(rows, dtype=jnp.int32), index]
+  return jnp.where(length > 0, chosen - total, 0.0)
+
+
+def _after(free, left, start, length):
+  """What is free, and left of the budget, once a span of each passage is hidden."""
+  words = jnp.arange(free.shape[1], dtype=jnp.int32)[None]
+  hidden = (words >= start[:, None]) & (words < (start + length)[:, None])
+  return free & ~hidden, left - length

@@ -1,0 +1,64 @@
+"""What a policy is worth: fine-tuning steps on questions, then their loss."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from masklearn import unroll
+from masklearn.types import Batch, Corrupted
+
+
+class Episode(NamedTuple):
+  """Passages and Q questions about them; each question is an episode of the paper.
+
+  All start from the same denoising steps, and have fine-tuning steps of their own.
+  """
+
+  passages: Batch  # [K, P, L] of each denoising step; K = P = 1 in the paper
+  support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
+  query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
+  unit: jax.Array  # [Q] what gains are counted in, see `Episodes.measure_units`
+
+
+class Outer(NamedTuple):
+  """Of each question of an episode by itself."""
+
+  loss: Callable  # (params, key, questions [R, ..]) -> [], the mean over questions
+  tuning: unroll.Loss  # the same, of a fine-tuning step
+  items: Callable  # (support, key) -> unroll.Items of the J fine-tuning steps
+  run: Callable  # (state, episode, key_tune, key_outer) -> [Q], all of it forward
+
+
+def make_outer(row_sums: Callable, tx, fine_tune_steps: int) -> Outer:
+  """J fine-tuning steps on the same questions, and the outer loss.
+
+  Args:
+    row_sums: of the model, see `losses.make_row_sums`.
+    tx: the inner optimizer.
+    fine_tune_steps: J.
+  """
+
+  def loss(params, key, questions):
+    total, weight = row_sums(params, key, questions)
+    return (total / jnp.maximum(weight, 1e-6)).mean()
+
+  tuning = unroll.make_loss(lambda params, _, support, key: loss(params, key, support))
+
+  def items(support, key):
+    shape = (fine_tune_steps,)
+    many = jax.tree.map(lambda x: jnp.broadcast_to(x[None], shape + x.shape), support)
+    return unroll.Items((), many, unroll.keys(key, fine_tune_steps))
+
+  def run(state, episode, key_tune, key_outer):
+    def one(questions):
+      support, query = questions
+      end = state
+      if fine_tune_steps:
+        end = unroll.run(tuning, tx, state, items(support, key_tune))
+      return loss(end.params, key_outer, query)
+
+    return jax.lax.map(one, (episode.support, episode.query))
+
+  return Outer(loss, tuning, items, run)

@@ -1,0 +1,384 @@
+"""Training steps of a model, and the way back through them to what the steps hid.
+
+A step's loss depends on the parameters and on decisions d, such as how much each token
+is hidden, and step k takes the state s_k = (parameters, optimizer's state) to
+
+  s_{k+1} = update(s_k, g_k),   g_k = grad L_k(params_k, d_k).
+
+Let c be the cotangent of s_{k+1}: what a later loss gains by each of its numbers. The
+VJP of the update gives the cotangents of s_k and of g_k, v, and then
+
+  cotangent of params_k  +=  H_k v          H_k the Hessian of L_k
+  cotangent of d_k        =  d <grad L_k, v> / d d_k
+
+both of which are one directional derivative, along v, of the gradients of L_k by
+parameters and decisions: forward over reverse, so no gradient is differentiated
+backwards, and no graph of one outlives its step. Of the first step only the second
+line is needed, for which no weights' gradients are formed.
+
+`MODES` are the ways to go back. All take a `Loss` and return `(state, pull)`, where
+`pull(cotangent of the state)` gives the cotangents of the start and of the decisions.
+
+References:
+  Kemaev et al., MixFlow-MG (2025), arXiv 2505.00793: forward over reverse.
+  Chen et al., Training Deep Nets with Sublinear Memory Cost (2016), section 4.
+  Shaban et al., Truncated Back-propagation for Bilevel Optimization (2019).
+  Lorraine et al., Optimizing Millions of Hyperparameters by Implicit Differentiation
+  (2020), the Neumann series. Finn et al., MAML (2017), section 5.2, first order.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from masklearn import steps
+from masklearn.types import TrainState
+
+
+class Loss(NamedTuple):
+  """A step's loss and derivatives, each of `(params, decisions, data, key)`."""
+
+  value: Callable  # []
+  gradients: Callable  # by parameters and by decisions
+  slopes: Callable  # by decisions alone
+  # The gradient, and a linear function of v: that of `slopes` along v, from what the
+  # gradient has left in memory.
+  recorded: Callable
+
+
+class Items(NamedTuple):
+  """What K steps are given, besides the state: every array is [K, ..]."""
+
+  decisions: Any
+  data: Any
+  key: jax.Array
+
+
+def make_loss(value: Callable) -> Loss:
+  """A loss whose derivatives are those that JAX makes of it."""
+  return with_gradients(
+    value, jax.grad(value, argnums=(0, 1)), jax.grad(value, argnums=1)
+  )
+
+
+def with_gradients(value: Callable, gradients: Callable, slopes: Callable) -> Loss:
+  """A loss with derivatives of its own, that do the same as JAX's in another way."""
+
+  def recorded(params, decisions, data, key):
+    (gradient, _), along = jax.linearize(
+      lambda params: gradients(params, decisions, data, key), params
+    )
+    return gradient, lambda v: along(v)[1]
+
+  return Loss(value, gradients, slopes, recorded)
+
+
+def keys(key: jax.Array, count: int) -> jax.Array:
+  """A key for each of `count` steps."""
+  return jax.vmap(lambda i: jax.random.fold_in(key, i))(
+    jnp.arange(count, dtype=jnp.int32)
+  )
+
+
+def run(loss: Loss, tx, state: TrainState, items: Items) -> TrainState:
+  """The state after K steps from `state`."""
+
+  def step(state, item):
+    gradient, _ = loss.gradients(state.params, *item)
+    return steps.apply_gradients(tx, state, gradient), None
+
+  return jax.lax.scan(step, state, items)[0]
+
+
+def mixed(
+  loss: Loss,
+  tx: optax.GradientTransformation,
+  state: TrainState,
+  items: Items,
+  *,
+  memory: str = 'low',
+  to_start: bool = True,
+  curvature: bool = True,
+) -> tuple[TrainState, Callable]:
+  """Runs K steps, exactly differentiable.
+
+  Args:
+    loss: of a step.
+    tx: the optimizer; any differentiable one. Adam needs `eps_root` > 0, or the
+      cotangents are NaN.
+    state: s_0.
+    items: of K >= 1 steps.
+    memory: 'low' keeps some 2 sqrt(K) states, and computes what a step needs on the
+      way back once more; 'fast' keeps each step's linearised gradient.
+    to_start: whether the cotangent of s_0 is wanted; without it the first step is
+      cheaper.
+    curvature: whether to add H v; False is the first-order approximation.
+
+  Returns:
+    s_K; and `pull(cotangent)`, from that of s_K to that of s_0, or None, and of the
+    decisions, [K, ..].
+  """
+
+  def advance(state, item):
+    """A step, and the way back through it."""
+    (gradient, _), along = jax.linearize(
+      lambda params: loss.gradients(params, *item), state.params
+    )
+    after, update = vjp_update(tx, state, gradient)
+    return after, jax.tree_util.Partial(back, update, along)
+
+  def back(update, along, cotangent):
+    before, v = update(cotangent)
+    turned, slopes = along(v)
+    return _plus(before, turned) if curvature else before, slopes
+
+  def leave(state, item):
+    """The first step, and the way back that ends there."""
+    if memory == 'fast':
+      gradient, along = loss.recorded(state.params, *item)
+    else:
+      gradient, _ = loss.gradients(state.params, *item)
+
+      def along(v):
+        # A barrier, or the compiler keeps what the gradient has computed after all.
+        params = jax.lax.optimization_barrier(state.params)
+        return jax.jvp(lambda p: loss.slopes(p, *item), (params,), (v,))[1]
+
+    after, update = vjp_update(tx, state, gradient)
+    return after, lambda cotangent: along(update(cotangent)[1])
+
+  count = len(items.key)
+  first, rest = jax.tree.map(lambda x: x[0], items), items
+  ways = []
+  if not to_start:
+    state, along = leave(state, first)
+    ways.append(lambda c: (None, jax.tree.map(lambda x: x[None], along(c))))
+    rest, count = jax.tree.map(lambda x: x[1:], items), count - 1
+  if count:
+    through = _kept if memory == 'fast' else _recomputed
+    state, way = through(advance, state, rest, count)
+    ways.append(way)
+
+  def pull(cotangent):
+    found = []
+    for way in reversed(ways):
+      cotangent, slopes = way(cotangent)
+      found.insert(0, slopes)
+    return cotangent, jax.tree.map(lambda *x: jnp.concatenate(x), *found)
+
+  return state, pull
+
+
+def reverse(loss, tx, state, items, *, to_start=True):
+  """The same by reverse mode over reverse mode: the graph of every step is kept."""
+  start = (state, items.decisions) if to_start else (items.decisions,)
+
+  def after(*start):
+    decisions = start[-1]
+    return run(
+      loss, tx, start[0] if to_start else state, items._replace(decisions=decisions)
+    )
+
+  value, vjp = jax.vjp(after, *start)
+
+  def pull(cotangent):
+    found = vjp(cotangent)
+    return (found[0] if to_start else None), found[-1]
+
+  return value, pull
+
+
+def first_order(loss, tx, state, items, *, memory='low', to_start=True):
+  """Every H v dropped, the derivative by the decisions kept: each step as if last."""
+  return mixed(
+    loss, tx, state, items, memory=memory, to_start=to_start, curvature=False
+  )
+
+
+def truncated(loss, tx, state, items, *, window: int, memory='low', to_start=True):
+  """The last `window` steps; the decisions of those before get zeros."""
+  early = max(len(items.key) - window, 0)
+  before = jax.tree.map(lambda x: x[:early], items)
+  if early:
+    state = run(loss, tx, state, before)
+  late = jax.tree.map(lambda x: x[early:], items)
+  state, pull_late = mixed(
+    loss, tx, state, late, memory=memory, to_start=to_start and not early
+  )
+
+  def pull(cotangent):
+    start, slopes = pull_late(cotangent)
+    zeros = jax.tree.map(jnp.zeros_like, before.decisions)
+    return start, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), zeros, slopes)
+
+  return state, pull
+
+
+def implicit(
+  loss, tx, state, items, *, solver: str, terms: int, damping: float, to_start=False
+):
+  """As if the steps had ended where the mean gradient of their losses is zero.
+
+  There, d params / d d_k is -(H + damping)^-1 of the cross derivative, with H the mean
+  of the steps' Hessians at the end. After few steps this is a biased approximation.
+
+  Args:
+    loss: of a step.
+    tx: the optimizer.
+    state: s_0.
+    items: of K steps.
+    solver: 'cg', or 'neumann', whose series (I - H - damping) ^ i needs a Hessian
+      below 2.
+    terms: iterations of either.
+    damping: added to the Hessian.
+    to_start: has no meaning, as an end where all is flat depends on no start.
+  """
+  state = run(loss, tx, state, items)
+  count = len(items.key)
+
+  def by_step(v):
+    """H v of every step, and the slopes along v, one step after the other."""
+
+    def one(item):
+      return jax.jvp(lambda p: loss.gradients(p, *item), (state.params,), (v,))[1]
+
+    return one
+
+  def times(v):
+    def add(total, item):
+      return jax.tree.map(jnp.add, total, by_step(v)(item)[0]), None
+
+    zeros = jax.tree.map(jnp.zeros_like, v)
+    turned = jax.lax.scan(add, zeros, items)[0]
+    return jax.tree.map(lambda h, x: h / count + damping * x, turned, v)
+
+  def pull(cotangent):
+    v = SOLVERS[solver](times, cotangent.params, terms)
+    slopes = jax.lax.map(lambda item: by_step(v)(item)[1], items)
+    return None, jax.tree.map(lambda x: -x / count, slopes)
+
+  return state, pull
+
+
+def _conjugate(times, b, terms):
+  return jax.scipy.sparse.linalg.cg(times, b, maxiter=terms)[0]
+
+
+def _neumann(times, b, terms):
+  def add(_, item):
+    total, power = item
+    power = jax.tree.map(jnp.subtract, power, times(power))
+    return jax.tree.map(jnp.add, total, power), power
+
+  return jax.lax.fori_loop(0, terms, add, (b, b))[0]
+
+
+SOLVERS = {'cg': _conjugate, 'neumann': _neumann}
+MODES = {
+  'mixed': mixed,
+  'reverse': reverse,
+  'truncated': truncated,
+  'first_order': first_order,
+  'implicit': implicit,
+}
+
+
+def vjp_update(tx, state: TrainState, gradient):
+  """The state after an update, and its VJP by state and gradient."""
+  return jax.vjp(lambda s, g: steps.apply_gradients(tx, s, g), state, gradient)
+
+
+def cotangent_of(state: TrainState, params) -> TrainState:
+  """The cotangent of a state in which a loss depends on the parameters alone."""
+  return _filled(None, state).replace(params=params)
+
+
+def _kept(advance, state, items, count):
+  """All steps, with the way back through each of them in memory."""
+  state, ways = jax.lax.scan(advance, state, items)
+
+  def pull(cotangent):
+    def step(carry, way):
+      cotangent, slopes = way(_filled(carry, state))
+      return _floats(cotangent), slopes
+
+    carry, slopes = jax.lax.scan(step, _floats(cotangent), ways, reverse=True)
+    return _filled(carry, state), slopes
+
+  return state, pull
+
+
+def _recomputed(advance, state, items, count):
+  """All steps in about sqrt(count) segments, of which only the first state is kept.
+
+  The states of the last segment stay from the way forward; those of the others are
+  made anew, a segment at a time, on the way back.
+  """
+  size = math.isqrt(count)
+  full = (count - size) // size * size  # steps in segments before the last
+  last = jax.tree.map(lambda x: x[full:], items)
+  early = jax.tree.map(lambda x: x[:full].reshape(-1, size, *x.shape[1:]), items)
+
+  def step(state, item):
+    return advance(state, item)[0], state
+
+  def segment(state, items):
+    return jax.lax.scan(step, state, items)[0], state
+
+  if full:
+    state, starts = jax.lax.scan(segment, state, early)
+  state, states = jax.lax.scan(step, state, last)
+
+  def back_through(states, items, carry):
+    def back(carry, item):
+      state, item = jax.lax.optimization_barrier(item)
+      cotangent, slopes = advance(state, item)[1](_filled(carry, state))
+      return _floats(cotangent), slopes
+
+    return jax.lax.scan(back, carry, (states, items), reverse=True)
+
+  def pull(cotangent):
+    carry, slopes = back_through(states, last, _floats(cotangent))
+    if full:
+
+      def back_segment(carry, segment):
+        start, items = segment
+        states = jax.lax.scan(step, start, items)[1]
+        return back_through(states, items, carry)
+
+      carry, earlier = jax.lax.scan(back_segment, carry, (starts, early), reverse=True)
+      slopes = jax.tree.map(
+        lambda a, b: jnp.concatenate([a.reshape(full, *a.shape[2:]), b]),
+        earlier,
+        slopes,
+      )
+    return _filled(carry, state), slopes
+
+  return state, pull
+
+
+def _plus(cotangent: TrainState, params) -> TrainState:
+  return cotangent.replace(params=jax.tree.map(jnp.add, cotangent.params, params))
+
+
+def _floats(cotangent):
+  """The leaves that can be carried through a scan: counts have none but float0."""
+  leaves = jax.tree.leaves(cotangent)
+  return [x for x in leaves if x.dtype != jax.dtypes.float0]
+
+
+def _filled(carry, state):
+  """The cotangent of `state` with the leaves of `carry`; None stands for zeros."""
+  carry = iter(carry) if carry is not None else None
+
+  def one(x):
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+      return np.zeros(x.shape, jax.dtypes.float0)
+    return jnp.zeros_like(x) if carry is None else next(carry)
+
+  return jax.tree.map(one, state)

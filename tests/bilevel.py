@@ -1,0 +1,135 @@
+"""A bilevel problem in float64, small enough for finite differences."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from masklearn import losses, meta, models, objective, policies, relaxations, steps
+from masklearn.outer import Episode
+from tests.hf import jit
+from tests.small import IDS, T5_IDS, make_batch
+
+PASSAGES = make_batch([[1, 2, 1, 1], [1, 1]])
+QUESTIONS = make_batch([[1, 1, 1], [1, 1], [1]])
+LONGEST, RATE = 2, 0.4
+SIZES = {
+  'bart': {
+    'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'encoder_heads': 2,
+    'decoder_heads': 2, 'encoder_ffn': 6, 'decoder_ffn': 6, 'max_positions': 16,
+    'init_std': 0.4,
+  },
+  't5': {
+    'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'heads': 2, 'head_width': 3,
+    'ffn': 6, 'buckets': 4, 'max_distance': 6,
+  },
+}  # fmt: skip
+OPTIMIZERS = {
+  'sgd': lambda: optax.sgd(0.3),
+  'momentum': lambda: optax.sgd(0.2, momentum=0.9),
+  'adam': lambda: optax.adam(0.05, eps_root=1e-8),
+  'along_gradient': lambda: optax.chain(
+    optax.normalize_by_update_norm(), optax.scale(-0.3)
+  ),
+}
+
+
+def wide(tree):
+  """Every float of a tree as float64."""
+  return jax.tree.map(
+    lambda x: x.astype(np.float64) if np.issubdtype(x.dtype, np.floating) else x, tree
+  )
+
+
+def nudged(tree, size, seed):
+  """Every leaf moved by noise."""
+  keys = iter(jax.random.split(jax.random.key(seed), 99))
+  return jax.tree.map(
+    lambda x: x + size * jax.random.normal(next(keys), x.shape, x.dtype), tree
+  )
+
+
+@functools.cache
+def make_policy_and_theta():
+  """A learned policy, moved away from its uniform start."""
+  policy = policies.POLICIES['learned'](RATE, 40, longest=LONGEST, width=4, reach=3)
+  # The last layer starts at zero, where the layers below have no gradient.
+  theta = jit(lambda key: wide(nudged(policy.init(key), 0.5, 2)))(jax.random.key(1))
+  return policy, theta
+
+
+@functools.cache
+def make_model(family='bart', dropout=0.1):
+  """A tiny model in float64, and parameters; its special tokens."""
+  ids = IDS if family == 'bart' else T5_IDS
+  sizes = SIZES[family]
+  net = models.make_model(
+    family, 'tiny', 40, ids, dtype='float64', dropout=dropout, **sizes
+  )
+  init = jit(lambda key: wide(models.init_params(net, key)))
+  return net, init(jax.random.key(0)), ids
+
+
+def warm(tx, params):
+  """A state with moments: a fresh Adam's first step is nearly the gradient's sign."""
+
+  def step(params):
+    noise = nudged(jax.tree.map(jnp.zeros_like, params), 0.1, 5)
+    return steps.apply_gradients(tx, steps.init_state(params, tx), noise)
+
+  return jit(step)(params)
+
+
+@functools.cache
+def questions(seed, ids):
+  """Three questions in one array."""
+  draw = policies.POLICIES['random'](0.5).draw({}, jax.random.key(seed), QUESTIONS)
+  return wide(objective.corrupt(QUESTIONS, draw, ids))
+
+
+def make_episode(passages, ids=IDS):
+  """Two questions, each of three rows, with others to tune on."""
+  support, query = (
+    jax.tree.map(lambda *x: jnp.stack(x), *[questions(seed, ids) for seed in seeds])
+    for seeds in ((1, 2), (3, 4))
+  )
+  return Episode(passages, support, query, jnp.array([0.5, 2.0]))
+
+
+def of_steps(count, passages=PASSAGES):
+  """The passages of `count` steps."""
+  return jax.tree.map(lambda x: np.stack([x] * count), passages)
+
+
+class Problem:
+  """A policy, a model and an episode, and meta-gradients of them."""
+
+  def __init__(self, relaxation, family, count, optimizer, dropout=True, **options):
+    """`count` is K; options are those of the relaxation."""
+    self.policy, self.theta = make_policy_and_theta()
+    net, params, ids = make_model(family)
+    self.row_sums = losses.make_row_sums(net, train=dropout)
+    self.tx = OPTIMIZERS[optimizer]()
+    self.state = warm(self.tx, params)
+    self.episode = make_episode(of_steps(count), ids)
+    if relaxation == 'mixture':
+      options = {'candidates': 4, 'blot': 0.3, 'chunk': 2, **options}
+    self.relaxation = relaxations.RELAXATIONS[relaxation](
+      self.policy, self.row_sums, ids, RATE, **options
+    )
+    # Compiling threefry takes longer than all the rest.
+    self.key = jax.random.key(4, impl='rbg')
+    sample = jit(functools.partial(self.meta(0).sample, temperature=0.7))
+    self.draw = wide(sample(self.theta, self.episode.passages, jax.random.key(3)))
+
+  def meta(self, tuned, **how):
+    """A `MetaGradient` with so many fine-tuning steps."""
+    return meta.make_meta_gradient(
+      self.relaxation, self.row_sums, self.tx, fine_tune_steps=tuned, **how
+    )
+
+  def arguments(self):
+    """What its functions take."""
+    return self.theta, self.state, self.episode, self.draw, self.key
