@@ -3,10 +3,11 @@
 python -m experiments.benchmark --suite=generate --size=base
 python -m experiments.benchmark --suite=train --case=bart_full --size=small
 
-Suites: train, generate, mask. Sizes: tiny, small, base. A line of JSON for each case
-goes to stdout: seconds are medians of repeats in turn, bytes what each side adds to the
-peak of a process of its own. `mask` compares with numpy, the others with PyTorch, which
-the extra `parity` installs.
+Suites: train, generate, mask, meta. Sizes: tiny, small, base. A line of JSON for each
+case goes to stdout: seconds are medians of repeats in turn, bytes what each side adds
+to the peak of a process of its own. `mask` compares with numpy, `meta` with `higher` or
+(--peer=reverse) our own reverse mode over reverse mode, the others with PyTorch; the
+extra `parity` installs PyTorch and `higher`.
 """
 
 import json
@@ -24,28 +25,31 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
   """Measures every case of a suite; `weigh` is for the processes that it starts."""
   cases = suites.lookup(suites.SUITES, suite, 'suite')
   suites.lookup(dict.fromkeys(SIZES), size, 'size')
-  peer = peer or suites.PEERS[suite]
-  suites.lookup({suites.PEERS[suite]: 0}, peer, 'peer')
+  peer = peer or suites.PEERS[suite][0]
+  suites.lookup(dict.fromkeys(suites.PEERS[suite]), peer, 'peer')
   builds = {case: suites.lookup(cases, case, 'case')} if case else cases
   if not repeats.isdigit() or int(repeats) == 0:
     raise InputError(f'repeats must be a whole number above 0, got {repeats!r}.')
+  which = {'peer': peer} if len(suites.PEERS[suite]) > 1 else {}
   for name, build in builds.items():
     if weigh:
-      print(peak_bytes(build(size, (weigh,)), weigh))
+      print(peak_bytes(build(size, (weigh,), **which), weigh))
       continue
     print(f'{suite} {name} {size}', file=sys.stderr)
     # Weighed first: beside a process that has both sides in memory there is less of it.
-    peaks = [weigh_in_a_process(suite, size, name, side) for side in SIDES]
-    times = compare(build(size, SIDES), int(repeats))
+    peaks = [weigh_in_a_process(suite, size, name, peer, side) for side in SIDES]
+    times = compare(build(size, SIDES, **which), int(repeats))
     line = {'suite': suite, 'size': size, 'case': name, 'peer': peer, **times}
     line |= {'peak_bytes': peaks[0], 'peer_peak_bytes': peaks[1]}
     line |= {'memory_ratio': peaks[0] / max(peaks[1], 1)}
     print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
 
 
-def weigh_in_a_process(suite, size, case, side) -> int:
+def weigh_in_a_process(suite, size, case, peer, side) -> int:
   """Bytes that a side adds to the peak of a process that does nothing else."""
-  flags = f'--suite={suite} --size={size} --case={case} --weigh={side}'.split()
+  flags = (
+    f'--suite={suite} --size={size} --case={case} --peer={peer} --weigh={side}'
+  ).split()
   command = [sys.executable, '-m', 'experiments.benchmark', *flags]
   return int(subprocess.check_output(command))
 

@@ -27,6 +27,7 @@ from masklearn import (
   meta,
   policies,
   relaxations,
+  sharding,
   steps,
   train,
 )
@@ -34,13 +35,10 @@ from masklearn.episodes import Episodes
 from masklearn.progress import Progress
 from masklearn.stages import (
   Ground,
-  corruption,
   finish,
-  optimizer,
-  target_capacity,
-  uniform,
 )
 from masklearn.types import Batch, Policy, Task
+from masklearn.warmup import warm_up
 
 WATCHED = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop
@@ -150,6 +148,7 @@ def learn_policy(
     memory,
     learning_rate,
     updates,
+    episodes,
   )
   tx, inner_tx, probe, step = _policy_training(
     ground.model, policy, ground.tokenizer.specials, rate, setting
@@ -247,68 +246,6 @@ def surpasses(gains: np.ndarray, others: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
-def warm_up(
-  ground: Ground,
-  task: Task,
-  groups: frozenset[str],
-  passages: Batch,
-  params: Any,
-  directory: pathlib.Path,
-  *,
-  title: str,
-  progress: Progress,
-  save_every: int,
-  seed: int,
-  rate: float,
-  target: str,
-  longest: int,
-  updates: int,
-  batch_size: int,
-  learning_rate: float,
-  validate_every: int,
-) -> train.Result:
-  """Trains on denoising random spans and on the questions of `groups`, jointly.
-
-  Arguments are those of `learn_policy` and of its `warmup`; the state of the lowest
-  loss of validation questions is kept.
-  """
-  ids = ground.tokenizer.specials
-  examples = [e for e in task.train if e.group in groups]
-  questions, validation = (
-    data.encode_examples(e, ground.tokenizer, beside=task.examples)
-    for e in (examples, task.validation)
-  )
-  policy = uniform(rate, longest)
-  capacity = int(target_capacity(passages, rate, ids).max())
-  corrupted = corruption(policy, ids, target, capacity)
-  tx, step = _joint_training(ground.model, learning_rate, updates)
-  key_draw, key_step = jax.random.split(jax.random.key(seed))
-  texts = data.batches(passages, batch_size, seed)
-  asked = data.batches(questions, batch_size, seed)
-
-  def batch_at(i):
-    examples, _ = corrupted({}, jax.random.fold_in(key_draw, i), texts[i])
-    return examples, asked[i]
-
-  def validate(state):
-    loss = evaluate.question_loss(ground.model, state.params, validation)
-    return {'score': -loss, 'loss': loss}
-
-  return train.run(
-    step,
-    steps.init_state(params, tx),
-    batch_at,
-    key_step,
-    directory,
-    steps=updates,
-    name=title,
-    progress=progress,
-    save_every=save_every,
-    validate=validate,
-    validate_every=validate_every,
-  )
-
-
 class Setting(NamedTuple):
   """Numbers that a compiled policy step depends on; see `learn_policy`."""
 
@@ -323,6 +260,7 @@ class Setting(NamedTuple):
   memory: str
   learning_rate: float
   updates: int
+  episodes: int
 
 
 @functools.cache
@@ -355,7 +293,8 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   )
   # Spread out at first, a policy has tried many spans before it settles on some.
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
-  probe = jax.jit(functools.partial(meta.probe, gradient))
+  probe = functools.partial(meta.probe, gradient)
+  probe = jax.jit(sharding.spread(probe, setting.episodes))
   ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
@@ -366,22 +305,6 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
     return ascend(state, probe(state.params, inner, episodes, keys), episodes.unit)
 
   return tx, inner_tx, probe, step
-
-
-@functools.cache
-def _joint_training(model, learning_rate, updates):
-  tx = optimizer(learning_rate, updates, 0.0)
-  token_loss = losses.make_token_loss(model)
-
-  def loss(params, key, batch):
-    examples, questions = batch
-    key_text, key_asked = jax.random.split(key)
-    denoising, _ = token_loss(params, key_text, examples)
-    answering, _ = token_loss(params, key_asked, questions)
-    metrics = {'denoising_loss': denoising, 'question_loss': answering}
-    return denoising + answering, metrics
-
-  return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0)
 
 
 def _halves(task, seed):

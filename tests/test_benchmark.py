@@ -86,7 +86,7 @@ def test_weighing_sees_what_a_side_allocates():
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--suite=gen'], "suite must be one of train, generate, mask, got 'gen'"),
+    (['--suite=gen'], 'suite must be one of train, generate, mask, meta, got'),
     (['--suite=train', '--size=huge'], 'size must be one of tiny, small, base, got'),
     (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
     (['--suite=train', '--peer=numpy'], "peer must be one of torch, got 'numpy'"),

@@ -37,6 +37,7 @@ ORDER = [
   'train',
   'evaluate',
   'stages',
+  'warmup',
   'learn',
   'plan',
   'records',

@@ -7,7 +7,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from masklearn import unroll
+from masklearn import steps, unroll
 from tests.bilevel import Problem, warm
 from tests.hf import jit
 
@@ -51,7 +51,7 @@ def check(problem, tuned, memories, by_differences=True):
   ('relaxation', 'family', 'count', 'tuned', 'optimizer', 'memory'),
   [
     ('mixture', 'bart', 1, 0, 'along_gradient', 'fast'),
-    ('mixture', 'bart', 3, 1, 'adam', 'low'),
+    ('mixture', 'bart', 2, 1, 'adam', 'low'),
     ('soft', 'bart', 1, 2, 'momentum', 'low'),
     ('soft', 't5', 2, 0, 'adam', 'fast'),
   ],
@@ -120,3 +120,61 @@ def test_any_number_of_steps(count, memory):
     one = by('mixed', to_start, memory=memory)
     two = by('reverse', to_start)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), one, two)
+
+
+def quadratic(params, decisions, data, key):
+  """Half a quadratic form around the decisions, plus what does not bend."""
+  x = params['w'] - decisions
+  return 0.5 * x @ jnp.array([[0.6, 0.1], [0.1, 0.4]]) @ x + (data * params['w']).sum()
+
+
+def pulled(mode, value, count, rate=0.5, **options):
+  """Cotangents of the decisions of `count` steps of SGD."""
+  tx = optax.sgd(rate)
+  state = steps.init_state({'w': jnp.array([2.0, -1.0])}, tx)
+  items = unroll.Items(
+    jnp.ones((count, 2)) * jnp.array([[0.3, 0.7]]),
+    jnp.zeros((count, 2)),
+    unroll.keys(jax.random.key(1), count),
+  )
+
+  def both(state, items):
+    end, pull = unroll.MODES[mode](
+      unroll.make_loss(value), tx, state, items, to_start=False, **options
+    )
+    return pull(unroll.cotangent_of(end, {'w': jnp.array([1.0, 2.0])}))[1]
+
+  return jax.jit(both)(state, items)
+
+
+def test_a_truncated_way_back_is_exact_for_the_steps_that_it_has():
+  """Zeros before them; with as many as there are steps, all is exact."""
+  exact = pulled('mixed', quadratic, 5)
+  short = pulled('truncated', quadratic, 5, window=2)
+  np.testing.assert_allclose(short[3:], exact[3:], rtol=1e-12)
+  assert not short[:3].any()
+  np.testing.assert_allclose(pulled('truncated', quadratic, 5, window=9), exact)
+
+
+def test_first_order_drops_curvature_alone():
+  """Each step as if it were the last; exact where nothing bends."""
+  exact, flat = (pulled(mode, quadratic, 4) for mode in ('mixed', 'first_order'))
+  np.testing.assert_allclose(flat, jnp.broadcast_to(exact[-1:], flat.shape), rtol=1e-12)
+  assert (jnp.abs(flat[0] - exact[0]) > 1e-2).any()
+
+  def linear(params, decisions, data, key):
+    return (decisions**2 * params['w']).sum()
+
+  np.testing.assert_allclose(
+    pulled('first_order', linear, 4), pulled('mixed', linear, 4), rtol=1e-12
+  )
+
+
+@pytest.mark.parametrize('solver', ['cg', 'neumann'])
+def test_implicit_is_exact_at_a_minimum(solver):
+  """After many steps, the sum over them is that of the exact way back."""
+  exact = pulled('mixed', quadratic, 120).sum(0)
+  found = pulled('implicit', quadratic, 120, solver=solver, terms=200, damping=0.0)
+  np.testing.assert_allclose(found.sum(0), exact, rtol=1e-6)
+  # At the minimum the parameters are the decisions.
+  np.testing.assert_allclose(exact, [1, 2], rtol=1e-6)

@@ -3,13 +3,24 @@
 import difflib
 from collections.abc import Mapping
 
-from experiments.suites import generate, mask, train
+from experiments.suites import generate, mask, meta, train
 from experiments.suites.case import Case
 from masklearn.types import InputError
 
-# Suite -> case -> `build(size, sides) -> Case`.
-SUITES = {'train': train.CASES, 'generate': generate.CASES, 'mask': mask.CASES}
-PEERS = {'train': 'torch', 'generate': 'torch', 'mask': 'numpy'}
+# Suite -> case -> `build(size, sides) -> Case`, with `peer` where there are several.
+SUITES = {
+  'train': train.CASES,
+  'generate': generate.CASES,
+  'mask': mask.CASES,
+  'meta': meta.CASES,
+}
+# The first is the one that is meant if none is named.
+PEERS = {
+  'train': ('torch',),
+  'generate': ('torch',),
+  'mask': ('numpy',),
+  'meta': ('higher', 'reverse'),
+}
 
 
 def lookup(table: Mapping, name: str, noun: str):

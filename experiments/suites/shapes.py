@@ -44,14 +44,16 @@ def pair(
   return Pair(model, params, config, convert.to_hf(params, model.config))
 
 
-def peer(both: Pair):
+def peer(both: Pair, attention: str = 'sdpa'):
   """Hugging Face's model with the same parameters, in PyTorch."""
   import torch
   import transformers
 
   settings = {k: v for k, v in both.config.items() if k != 'architectures'}
   config = transformers.AutoConfig.for_model(settings.pop('model_type'), **settings)
-  theirs = transformers.AutoModelForSeq2SeqLM.from_config(config)
+  theirs = transformers.AutoModelForSeq2SeqLM.from_config(
+    config, attn_implementation=attention
+  )
   tensors = {name: torch.tensor(tensor) for name, tensor in both.tensors.items()}
   if 'lm_head.weight' in tensors:
     theirs.lm_head.weight = torch.nn.Parameter(tensors['lm_head.weight'])

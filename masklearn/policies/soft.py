@@ -75,7 +75,8 @@ def _shares(scores, noise, rate):
   def turn(carry, _):
     hidden, left = carry  # [P, W], [P]
     free = sampling.still_free(hidden < 1 - TAKEN, longest)
-    possible = free & fits & (lengths < left[:, None, None] + 0.5)
+    # The last span may be one of which only a part fits.
+    possible = free & fits & (lengths < left[:, None, None] + 1 - 1e-3)
     # A span is worth less the more of it is hidden: by the log of what is left.
     open_words = jnp.log1p(-jnp.minimum(hidden, 1 - TAKEN))
     runs = [open_words]

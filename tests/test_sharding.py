@@ -1,0 +1,30 @@
+"""Several devices compute what one does."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from masklearn import sharding
+
+
+@pytest.mark.parametrize(('episodes', 'used'), [(8, 8), (6, 6), (9, 3), (7, 7), (1, 1)])
+def test_episodes_are_spread_over_as_many_devices_as_divide_them(episodes, used):
+  """One device after the other, or all at once: the same numbers in the same order."""
+
+  def probe(theta, state, episodes, keys):
+    def one(item):
+      x, key = item
+      noise = jax.random.normal(key, x.shape)
+      return (x @ theta + noise[0]) * state, noise
+
+    return jax.lax.map(one, (episodes, keys))
+
+  theta, state = jnp.array([1.0, -2.0, 3.0]), jnp.float32(2)
+  x = jax.random.normal(jax.random.key(0), (episodes, 3))
+  keys = jax.random.split(jax.random.key(1), episodes)
+  expected = jax.jit(probe)(theta, state, x, keys)
+  found = jax.jit(sharding.spread(probe, episodes))(theta, state, x, keys)
+  assert len(found[0].sharding.device_set) == used
+  for one, two in zip(found, expected, strict=True):
+    np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-6)
