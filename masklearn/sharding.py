@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec, SingleDeviceSharding
 
 
 def spread(
@@ -36,3 +36,8 @@ def spread(
     out_specs=own,
     check_vma=False,
   )
+
+
+def on(device) -> SingleDeviceSharding:
+  """The place of an array that lies on one device."""
+  return SingleDeviceSharding(device)

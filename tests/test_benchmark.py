@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import app, benchmark
-from experiments.suites import lengths, matmuls
+from experiments.suites import lengths, matmuls, needs
 from experiments.suites.case import peak_bytes
 
 
@@ -81,6 +81,13 @@ def test_weighing_sees_what_a_side_allocates():
       self.kept = (bytearray(b'1' * 50_000_000),)
 
   assert 45e6 < peak_bytes(Work(), 'ours') < 200e6
+
+
+def test_what_a_step_needs_is_told_without_running_it():
+  """Parameters, two moments and the batch; chunks of logits need less than all."""
+  plain, chunked = (needs.measure('tiny', 8, False, chunk) for chunk in (None, 64))
+  assert plain['argument_bytes'] == chunked['argument_bytes'] > 3 * 4 * 2048 * 64
+  assert 0 < chunked['temp_bytes'] < plain['temp_bytes']
 
 
 @pytest.mark.parametrize(
