@@ -125,10 +125,10 @@ def make_meta_gradient(
       end, pull_tuned = tuned(after, support, key_tune)
       value, slope = jax.value_and_grad(outer.loss)(end.params, key_outer, query)
       cotangent = pull_tuned(unroll.cotangent_of(end, slope))
-      return value, pull(cotangent)[1]
+      before = outer.one(state, questions, key_tune, key_outer)
+      return value, pull(cotangent)[1], before
 
-    before = outer.run(state, episode, key_tune, key_outer)
-    return *in_turn(one, (episode.support, episode.query)), before
+    return in_turn(one, (episode.support, episode.query))
 
   def influences(theta, state, episode, draw, key):
     return from_decisions(decide(theta, draw), state, episode, draw, key)

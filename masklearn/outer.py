@@ -28,7 +28,8 @@ class Outer(NamedTuple):
   loss: Callable  # (params, key, questions [R, ..]) -> [], the mean over questions
   tuning: unroll.Loss  # the same, of a fine-tuning step
   items: Callable  # (support, key) -> unroll.Items of the J fine-tuning steps
-  run: Callable  # (state, episode, key_tune, key_outer) -> [Q], all of it forward
+  one: Callable  # (state, (support, query), key_tune, key_outer) -> [], run forward
+  run: Callable  # (state, episode, key_tune, key_outer) -> [Q], one after the other
 
 
 def make_outer(row_sums: Callable, tx, fine_tune_steps: int) -> Outer:
@@ -51,14 +52,16 @@ def make_outer(row_sums: Callable, tx, fine_tune_steps: int) -> Outer:
     many = jax.tree.map(lambda x: jnp.broadcast_to(x[None], shape + x.shape), support)
     return unroll.Items((), many, unroll.keys(key, fine_tune_steps))
 
+  def one(state, questions, key_tune, key_outer):
+    support, query = questions
+    if fine_tune_steps:
+      state = unroll.run(tuning, tx, state, items(support, key_tune))
+    return loss(state.params, key_outer, query)
+
   def run(state, episode, key_tune, key_outer):
-    def one(questions):
-      support, query = questions
-      end = state
-      if fine_tune_steps:
-        end = unroll.run(tuning, tx, state, items(support, key_tune))
-      return loss(end.params, key_outer, query)
+    return jax.lax.map(
+      lambda questions: one(state, questions, key_tune, key_outer),
+      (episode.support, episode.query),
+    )
 
-    return jax.lax.map(one, (episode.support, episode.query))
-
-  return Outer(loss, tuning, items, run)
+  return Outer(loss, tuning, items, one, run)

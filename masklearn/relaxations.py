@@ -119,7 +119,7 @@ def mixture(
 
     def along(v):
       products = jax.tree.map(
-        lambda g, v: g.reshape(len(g), -1) @ v.reshape(-1), each, v
+        lambda g, v: v.reshape(1, -1) @ g.reshape(len(g), -1).T, each, v
       )
       return sum(jax.tree.leaves(products)).reshape(weight.shape) / len(weight)
 
