@@ -135,7 +135,7 @@ def soft(
   rate: float,
   *,
   target: str = 'spans',
-  chunk: int = 64,
+  chunk: int = 4,
   decide: Callable = shares.shares,
 ) -> Relaxation:
   """Gumbel-softmax shares of tokens under the budget; of spans, as the policy's are.
@@ -146,7 +146,8 @@ def soft(
     ids: the special tokens.
     rate: the policy's budget.
     target: the objective's output format.
-    chunk: passages in memory at once.
+    chunk: passages in memory at once, in every derivative of a step. A few cost less
+      memory, and with 'low' hardly any time.
     decide: `policies.soft.shares`, or `policies.soft.straight`.
   """
 

@@ -113,8 +113,9 @@ def mixed(
       cotangents are NaN.
     state: s_0.
     items: of K >= 1 steps.
-    memory: 'low' keeps some 2 sqrt(K) states, and computes what a step needs on the
-      way back once more; 'fast' keeps each step's linearised gradient.
+    memory: 'low' keeps some 3 sqrt(K) states and gradients, and computes what a step
+      needs on the way back once more; 'fast' keeps each step's linearised gradient, and
+      is compiled step by step.
     to_start: whether the cotangent of s_0 is wanted; without it the first step is
       cheaper.
     curvature: whether to add H v; False is the first-order approximation.
@@ -124,18 +125,32 @@ def mixed(
     decisions, [K, ..].
   """
 
-  def advance(state, item):
-    """A step, and the way back through it."""
+  def step(state, item):
+    gradient, _ = loss.gradients(state.params, *item)
+    return steps.apply_gradients(tx, state, gradient), gradient
+
+  def back(cotangent, state, gradient, item):
+    """Back through a step, with nothing left of it but its gradient."""
+    before, v = vjp_update(tx, state, gradient)[1](cotangent)
+    turned, slopes = jax.jvp(
+      lambda params: loss.gradients(params, *item), (state.params,), (v,)
+    )[1]
+    return _plus(before, turned) if curvature else before, slopes
+
+  def kept(state, item):
+    """A step, and the way back from what it has left in memory."""
     (gradient, _), along = jax.linearize(
       lambda params: loss.gradients(params, *item), state.params
     )
     after, update = vjp_update(tx, state, gradient)
-    return after, jax.tree_util.Partial(back, update, along)
 
-  def back(update, along, cotangent):
-    before, v = update(cotangent)
-    turned, slopes = along(v)
-    return _plus(before, turned) if curvature else before, slopes
+    def way(cotangent):
+      before, v = update(cotangent)
+      turned, slopes = along(v)
+      before = _plus(before, turned) if curvature else before
+      return before, jax.tree.map(lambda x: x[None], slopes)
+
+    return after, way
 
   def leave(state, item):
     """The first step, and the way back that ends there."""
@@ -159,9 +174,13 @@ def mixed(
     state, along = leave(state, first)
     ways.append(lambda c: (None, jax.tree.map(lambda x: x[None], along(c))))
     rest, count = jax.tree.map(lambda x: x[1:], items), count - 1
-  if count:
-    through = _kept if memory == 'fast' else _recomputed
-    state, way = through(advance, state, rest, count)
+  if count and memory == 'fast':
+    # Not in a loop, which would copy all that is kept of a step into one array.
+    for k in range(count):
+      state, way = kept(state, jax.tree.map(lambda x, k=k: x[k], rest))
+      ways.append(way)
+  elif count:
+    state, way = _recomputed(step, back, state, rest, count)
     ways.append(way)
 
   def pull(cotangent):
@@ -298,60 +317,47 @@ def cotangent_of(state: TrainState, params) -> TrainState:
   return _filled(None, state).replace(params=params)
 
 
-def _kept(advance, state, items, count):
-  """All steps, with the way back through each of them in memory."""
-  state, ways = jax.lax.scan(advance, state, items)
-
-  def pull(cotangent):
-    def step(carry, way):
-      cotangent, slopes = way(_filled(carry, state))
-      return _floats(cotangent), slopes
-
-    carry, slopes = jax.lax.scan(step, _floats(cotangent), ways, reverse=True)
-    return _filled(carry, state), slopes
-
-  return state, pull
-
-
-def _recomputed(advance, state, items, count):
+def _recomputed(step, back, state, items, count):
   """All steps in about sqrt(count) segments, of which only the first state is kept.
 
-  The states of the last segment stay from the way forward; those of the others are
-  made anew, a segment at a time, on the way back.
+  States and gradients of the last segment stay from the way forward; those of the
+  others are made anew, a segment at a time, on the way back.
   """
   size = math.isqrt(count)
   full = (count - size) // size * size  # steps in segments before the last
   last = jax.tree.map(lambda x: x[full:], items)
   early = jax.tree.map(lambda x: x[:full].reshape(-1, size, *x.shape[1:]), items)
 
-  def step(state, item):
-    return advance(state, item)[0], state
+  def forward(state, items):
+    def one(state, item):
+      after, gradient = step(state, item)
+      return after, (state, gradient)
 
-  def segment(state, items):
-    return jax.lax.scan(step, state, items)[0], state
+    return jax.lax.scan(one, state, items)
 
   if full:
-    state, starts = jax.lax.scan(segment, state, early)
-  state, states = jax.lax.scan(step, state, last)
+    state, starts = jax.lax.scan(
+      lambda state, items: (forward(state, items)[0], state), state, early
+    )
+  state, trace = forward(state, last)
 
-  def back_through(states, items, carry):
-    def back(carry, item):
-      state, item = jax.lax.optimization_barrier(item)
-      cotangent, slopes = advance(state, item)[1](_filled(carry, state))
+  def backward(carry, trace, items):
+    def one(carry, item):
+      (state, gradient), item = item
+      cotangent, slopes = back(_filled(carry, state), state, gradient, item)
       return _floats(cotangent), slopes
 
-    return jax.lax.scan(back, carry, (states, items), reverse=True)
+    return jax.lax.scan(one, carry, (trace, items), reverse=True)
 
   def pull(cotangent):
-    carry, slopes = back_through(states, last, _floats(cotangent))
+    carry, slopes = backward(_floats(cotangent), trace, last)
     if full:
 
-      def back_segment(carry, segment):
+      def segment(carry, segment):
         start, items = segment
-        states = jax.lax.scan(step, start, items)[1]
-        return back_through(states, items, carry)
+        return backward(carry, forward(start, items)[1], items)
 
-      carry, earlier = jax.lax.scan(back_segment, carry, (starts, early), reverse=True)
+      carry, earlier = jax.lax.scan(segment, carry, (starts, early), reverse=True)
       slopes = jax.tree.map(
         lambda a, b: jnp.concatenate([a.reshape(full, *a.shape[2:]), b]),
         earlier,

@@ -22,6 +22,7 @@ from masklearn.types import Batch, Corrupted
 PASSAGES, LENGTH = 8, 128  # with <s> and </s>
 QUESTIONS, SOURCE, TARGET = 8, 16, 8
 RATE = 0.05
+CHUNK = {'low': 4, 'fast': PASSAGES}  # passages in memory at once
 
 
 def build(count: int, memory: str, size: str, sides, peer: str) -> Case:
@@ -82,7 +83,12 @@ def _compiled(size, count, mode, memory='low', dtype='float32'):
   draw = soft.Noise(work.tokens, work.tokens[..., 0], shown)  # of which none is read
   row_sums = losses.make_row_sums(work.pair.model)
   relaxation = relaxations.soft(
-    None, row_sums, work.ids, 0.15, decide=lambda policy, theta, noise, rate: theta
+    None,
+    row_sums,
+    work.ids,
+    0.15,
+    chunk=CHUNK[memory],
+    decide=lambda policy, theta, noise, rate: theta,
   )
   tx = optax.sgd(RATE)
   given = meta.make_meta_gradient(
