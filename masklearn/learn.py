@@ -27,7 +27,6 @@ from masklearn import (
   meta,
   policies,
   relaxations,
-  sharding,
   steps,
   train,
 )
@@ -148,7 +147,6 @@ def learn_policy(
     memory,
     learning_rate,
     updates,
-    episodes,
   )
   tx, inner_tx, probe, step = _policy_training(
     ground.model, policy, ground.tokenizer.specials, rate, setting
@@ -260,7 +258,6 @@ class Setting(NamedTuple):
   memory: str
   learning_rate: float
   updates: int
-  episodes: int
 
 
 @functools.cache
@@ -293,8 +290,7 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   )
   # Spread out at first, a policy has tried many spans before it settles on some.
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
-  probe = functools.partial(meta.probe, gradient)
-  probe = jax.jit(sharding.spread(probe, setting.episodes))
+  probe = jax.jit(functools.partial(meta.probe, gradient))
   ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
