@@ -19,7 +19,7 @@ def float64():
     yield
 
 
-def check(problem, tuned, memories, by_differences=True):
+def assert_exact(problem, tuned, memories, by_differences=True):
   """Exact modes agree with reverse mode to 1e-6, and with differences to 1e-5."""
   arguments = problem.arguments()
   reverse = jit(problem.meta(tuned, mode='reverse').gradient)
@@ -62,7 +62,7 @@ def test_exact_modes_agree_with_differences_and_reverse_mode(
   """Through the steps of a model, in float64, with dropout and warm moments."""
   # Candidates whose gradients are kept share one dropout mask.
   dropout = (relaxation, memory) != ('mixture', 'fast')
-  check(Problem(relaxation, family, count, optimizer, dropout), tuned, [memory])
+  assert_exact(Problem(relaxation, family, count, optimizer, dropout), tuned, [memory])
 
 
 @pytest.mark.grid
@@ -75,13 +75,13 @@ def test_every_exact_combination(relaxation, count, tuned, optimizer):
   family = ('bart', 't5')[(count + tuned) % 2]
   dropout = relaxation != 'mixture' or (count + tuned) % 3 > 0
   memories = ['low', 'fast'] if not dropout or relaxation == 'soft' else ['low']
-  check(Problem(relaxation, family, count, optimizer, dropout), tuned, memories)
+  assert_exact(Problem(relaxation, family, count, optimizer, dropout), tuned, memories)
 
 
 def test_all_spans_and_straight_through_agree_with_reverse_mode():
   """Differences say nothing of the latter, whose forward values are choices."""
-  check(Problem('mixture', 'bart', 1, 'sgd', candidates=None), 0, ['low'])
-  check(Problem('straight_through', 'bart', 2, 'sgd'), 0, ['fast'], False)
+  assert_exact(Problem('mixture', 'bart', 1, 'sgd', candidates=None), 0, ['low'])
+  assert_exact(Problem('straight_through', 'bart', 2, 'sgd'), 0, ['fast'], False)
 
 
 @pytest.mark.parametrize('count', [1, 2, 5, 11])

@@ -32,20 +32,15 @@ def build(count: int, memory: str, size: str, sides, peer: str) -> Case:
   if 'ours' in sides:
     ours, temp_bytes = _compiled(size, count, 'mixed', memory)
   if 'peer' in sides:
-    other = _compiled(size, count, 'reverse')[0] if peer == 'reverse' else None
-    other = other or _higher(size, count)
+    other = _peer(size, count, peer)
 
   if set(sides) == {'ours', 'peer'}:
 
     def agree():
       with jax.enable_x64(True):
         one = np.asarray(_compiled(size, count, 'mixed', memory, 'float64')[0]())
-        two = (
-          _compiled(size, count, 'reverse', dtype='float64')[0]()
-          if peer == 'reverse'
-          else _higher(size, count, 'float64')()
-        )
-        return np.linalg.norm(one - np.asarray(two)) / np.linalg.norm(one)
+        two = np.asarray(_peer(size, count, peer, 'float64')())
+        return np.linalg.norm(one - two) / np.linalg.norm(one)
 
   tokens = PASSAGES * LENGTH * count
   return Case(ours, other, agree, 1e-3, temp_bytes, tokens=tokens)
@@ -113,6 +108,12 @@ def _compiled(size, count, mode, memory='low', dtype='float32'):
     return jax.block_until_ready(compiled(*arguments))
 
   return run, compiled.memory_analysis().temp_size_in_bytes
+
+
+def _peer(size, count, peer, dtype='float32'):
+  if peer == 'reverse':
+    return _compiled(size, count, 'reverse', dtype=dtype)[0]
+  return _higher(size, count, dtype)
 
 
 def _higher(size, count, dtype='float32'):

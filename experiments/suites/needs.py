@@ -13,11 +13,7 @@ SOURCE = TARGET = 128
 
 def measure(size, rows, remat, chunk, device=None) -> dict[str, int]:
   """Bytes of arguments and of temporaries, on `device` or on this machine's own."""
-  vocabulary = shapes.VOCABULARY[size]
-  vocabulary = vocabulary if isinstance(vocabulary, int) else vocabulary['bart']
-  model = models.make_model(
-    'bart', size, vocabulary, shapes.IDS['bart'], dropout=0.1, remat=remat
-  )
+  model = shapes.make_model('bart', size, dropout=0.1, remat=remat)
   tx = optax.adamw(1e-4)
   step = steps.make_step(losses.make_token_loss(model, chunk=chunk), tx)
   tokens = jnp.zeros((rows, SOURCE), jnp.int32)

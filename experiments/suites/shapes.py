@@ -27,17 +27,22 @@ class Pair(NamedTuple):
   tensors: dict[str, np.ndarray]
 
 
+def make_model(family: str, size: str, **settings):
+  """A model with the vocabulary of its size."""
+  vocabulary = VOCABULARY[size]
+  vocabulary = vocabulary if isinstance(vocabulary, int) else vocabulary[family]
+  return models.make_model(family, size, vocabulary, IDS[family], **settings)
+
+
 @functools.cache
 def pair(
   family: str, size: str, scale: float = 1.0, dropout: float = 0.0, **settings
 ) -> Pair:
   """A randomly initialised model; `scale` widens what it draws from."""
-  vocabulary = VOCABULARY[size]
-  vocabulary = vocabulary if isinstance(vocabulary, int) else vocabulary[family]
   rates = {'dropout': dropout}
   if family == 'bart':
     rates |= {'attention_dropout': dropout, 'activation_dropout': dropout}
-  model = models.make_model(family, size, vocabulary, IDS[family], **rates, **settings)
+  model = make_model(family, size, **rates, **settings)
   params = models.init_params(model, jax.random.key(0))
   params = jax.tree.map(lambda x: x * scale if x.ndim > 1 else x, params)
   config = convert.config_to_hf(model.config)
