@@ -47,6 +47,18 @@ def test_greedy_takes_the_most_likely_token_until_the_end():
   np.testing.assert_array_equal(tokens, expected)
 
 
+@pytest.mark.parametrize('width', [3, 16, 35])
+def test_top_k_takes_the_first_of_equals(width):
+  """Rows full of equals, of -inf and with a last block that is not full."""
+  x = jax.random.randint(jax.random.key(0), (7, width), 0, 4).astype(jnp.float32)
+  x = jnp.where(x == 0, -jnp.inf, x)
+  x = x.at[0].set(-jnp.inf).at[1].set(2.0)
+  values, index = jax.lax.top_k(x, 3)
+  found, where = generate.top_k(x, 3, block=4)
+  np.testing.assert_array_equal(found, values)
+  np.testing.assert_array_equal(where, index)
+
+
 def test_greedy_stops_when_every_row_has_ended():
   """A row that ends at once leaves nothing but padding."""
   model, params, (source, valid, _, _) = shallow()
