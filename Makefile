@@ -24,8 +24,9 @@ help:
 	@echo 'make test   runs the test suite         (ARGS=... goes to pytest)'
 	@echo 'make lint   checks style and formatting'
 
+# As `memory.huge_pages` would have it, which starts Python a second time.
 demo: $(demo_tools)
-	$(python) -m experiments.study --config=configs/world.py --workdir=runs/demo
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(python) -m experiments.study --config=configs/world.py --workdir=runs/demo
 
 test: $(test_tools)
 	$(python) -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)

@@ -5,6 +5,7 @@ python -m experiments.study --config=configs/world.py --workdir=runs/demo
   configs/world.py         the demo: civics, two seeds of what is cheap
   configs/world.py:smoke   seconds, for tests: every stage, nothing learned
   configs/world.py:full    five seeds, both tasks, both output formats, transfer
+  configs/world.py:estimators   one task, policies learned by every estimator
 
 All numbers are ours, chosen on validation questions: the paper's setting is one
 denoising step and one fine-tuning step (fine_tune_steps = 1) of a published model.
@@ -12,7 +13,7 @@ denoising step and one fine-tuning step (fine_tune_steps = 1) of a published mod
 
 from ml_collections import config_dict
 
-VARIANTS = ('', 'smoke', 'full')
+VARIANTS = ('', 'smoke', 'full', 'estimators')
 
 
 def get_config(variant: str = '') -> config_dict.ConfigDict:
@@ -73,9 +74,22 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     learning_rate=5e-3,  # of Adam
     inner_step=3e-4,  # of SGD: small, as the model knows the passage but for the facts
     bonus=(0.07, 0.0),  # weight of the policy's entropy, at first and at last
-    fine_tune_steps=0,  # J; the paper has 1
+    relaxation='mixture',  # or 'soft', 'straight_through', 'score': see estimators.py
+    temperature=(1.0, 0.3),  # of soft draws, at first and at last
+    samples=4,  # draws of a passage, in 'score'
+    mode='mixed',  # the way back, of unroll.MODES
+    window=1,  # steps that 'truncated' goes back through
+    solver='cg',  # of 'implicit', or 'neumann'; its iterations, and its damping
+    terms=10,
+    damping=1.0,
     memory='fast',  # keeps the gradient of every candidate: it is a small model
+    inner_optimizer='sgd',  # of inner.OPTIMIZERS
+    inner_steps=1,  # K, on the same passage
+    trainable='',  # names of parameters that inner steps change, a regular expression
+    fine_tune_steps=0,  # J; the paper has 1
     held_out=False,  # True tunes on the questions of other episodes
+    cosine=False,  # whether to log how far an approximate mode is off
+    shuffled=False,  # True learns from exchanged answers: the control
     validate_every=40,
     warmup=new(updates=120, batch_size=16, learning_rate=1e-3, validate_every=10),
   )
@@ -95,10 +109,9 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     seeds=2,
     learned_seeds=1,  # of the learned policy and of what is compared with it
     transfer_seeds=0,
-    # What policy learning depends on, for the report's curves only.
-    fine_tune_steps=(),  # other J
-    shuffled=False,  # whether to learn from shuffled answers, too: the control
-    curve_seeds=0,  # of these
+    others=new(),  # other ways to learn, for the report: by name, changes of `learn`
+    other_seeds=0,
+    trials=(),  # learning rates that their first seed tries, and the rest follows
     workers=2,  # stages at a time
     save_every=100,  # steps between checkpoints
   )
@@ -107,8 +120,20 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.learn.update(updates=300, validate_every=60)
     c.study.update(
       targets='spans,full', target_seeds=(5, 2), seeds=5, learned_seeds=5,
-      transfer_seeds=2, fine_tune_steps=(1,), shuffled=True, curve_seeds=2,
+      transfer_seeds=2, other_seeds=2,
     )  # fmt: skip
+    c.study.others = new(J1=new(fine_tune_steps=1), shuffled=new(shuffled=True))
+  if variant == 'estimators':
+    c.policy.names = 'none,random,learned,oracle'
+    c.study.update(seeds=3, target_seeds=(3,), other_seeds=3, trials=(5e-3, 2e-3))
+    c.study.others = new(
+      mixture=new(),
+      soft=new(relaxation='soft'),
+      straight_through=new(relaxation='straight_through'),
+      score=new(relaxation='score'),
+      J1=new(fine_tune_steps=1),
+      held_out=new(fine_tune_steps=1, held_out=True),
+    )
   if variant == 'smoke':
     c.corpus.copies = 1
     c.model.decoder_layers = 1

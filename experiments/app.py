@@ -14,7 +14,7 @@ from masklearn import memory
 from masklearn.types import InputError
 
 
-def run(main, argv=None):
+def run(main, argv=None, huge_pages=False):
   """Calls `main` with a flag for each of its parameters, then exits.
 
   A parameter without a default is a required flag. All are strings but
@@ -25,11 +25,14 @@ def run(main, argv=None):
   Args:
     main: function of named parameters, such as `main(config, workdir)`.
     argv: program name and arguments; `sys.argv` if None.
+    huge_pages: whether it computes for long; see `memory.huge_pages`.
 
   Raises:
     SystemExit: always; 0 when main returns, 2 with one line on stderr when the
       user's input cannot be used, 130 after an interrupt.
   """
+  if huge_pages and argv is None:
+    memory.huge_pages()
   logging.set_verbosity(logging.WARNING)
   memory.keep()
   try:

@@ -55,4 +55,4 @@ def weigh_in_a_process(suite, size, case, peer, side) -> int:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, huge_pages=True)

@@ -14,4 +14,4 @@ def main(config, workdir):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, huge_pages=True)

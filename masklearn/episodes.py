@@ -57,6 +57,7 @@ class Episodes:
     questions: int,
     held_out: bool,
     seed: int,
+    inner_steps: int = 1,
   ):
     """Joins and encodes; the unit of every question is 1 until it is measured.
 
@@ -69,23 +70,27 @@ class Episodes:
       questions: Q, of an episode.
       held_out: whether an episode is tuned on the questions of another one.
       seed: of what is joined with what.
+      inner_steps: K, denoising steps on an episode's passage, each with a draw of its
+        own.
     """
     self.rows, self.asked = join(texts, examples, questions, seed)  # [N], [N, Q]
     self.passages = passages
     self.questions = data.encode_examples(examples, tokenizer, beside=beside)
     self.held_out = held_out
+    self.inner_steps = inner_steps
     self.units = np.ones(len(examples), np.float32)
 
   def __len__(self) -> int:
     return len(self.rows)
 
   def stack(self, index: np.ndarray) -> Episode:
-    """The episodes of `index` [E]; arrays [E, 1, 1, ..] of passages, [E, Q, 1, ..]."""
+    """The episodes of `index` [E]; arrays [E, K, 1, ..] of passages, [E, Q, 1, ..]."""
     asked = self.asked[index]  # [E, Q]
     query = data.take(self.questions, asked[:, :, None])
     # Moved on by one, every episode is tuned on the questions of another.
     others = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
-    texts = data.take(self.passages, self.rows[index][:, None, None])
+    rows = np.repeat(self.rows[index][:, None, None], self.inner_steps, axis=1)
+    texts = data.take(self.passages, rows)
     support = others if self.held_out else query
     return Episode(texts, support, query, self.units[asked])
 
@@ -106,8 +111,9 @@ class Episodes:
     total, times = np.zeros((2, len(self.units)))
     for i, index in enumerate(data.filled(len(self), count)):
       keys = jax.random.split(jax.random.fold_in(key, i), count)
-      influence = probe(self.stack(index), keys).influence  # [E, Q, K, P, M]
-      np.add.at(total, self.asked[index], np.abs(influence).mean((2, 3, 4)))
+      influence = np.abs(probe(self.stack(index), keys).influence)  # [E, Q, ..]
+      sizes = influence.mean(tuple(range(2, influence.ndim)))
+      np.add.at(total, self.asked[index], sizes)
       np.add.at(times, self.asked[index], 1)
     # In no episode, or moved by nothing: then any unit will do.
     mean = total / np.maximum(times, 1)

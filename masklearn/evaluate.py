@@ -95,15 +95,18 @@ class Hidden(NamedTuple):
 
   probability: np.ndarray  # [P, L] of each token being hidden
   asked_share: float  # hidden words that belong to asked spans / hidden words
+  salient_share: float  # the same of salient spans that nobody asks about
   exact_share: float  # hidden spans that are asked spans / hidden spans
   words: float  # hidden words a passage
 
 
 def word_counts(batch, draw):
-  """Hidden words of each passage, and those within asked spans: [B, 2] int32."""
+  """Hidden words of each passage, those asked about, other salient ones: [B, 3]."""
   first = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
   hidden = (draw.mask > 0) & (batch.word != first)
-  return jnp.stack([hidden.sum(1), (hidden & (batch.asked > 0)).sum(1)], axis=1)
+  asked = hidden & (batch.asked > 0)
+  salient = hidden & (batch.asked == 0) & (batch.salient > 0)
+  return jnp.stack([kind.sum(1) for kind in (hidden, asked, salient)], axis=1)
 
 
 def hidden(
@@ -136,6 +139,7 @@ def hidden(
   return Hidden(
     probability,
     float(words[1] / words[0]),
+    float(words[2] / words[0]),
     float(spans[1] / spans[0]),
     float(words[0] / (draws * rows)),
   )

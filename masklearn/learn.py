@@ -15,6 +15,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -23,18 +24,21 @@ from masklearn import (
   data,
   evaluate,
   files,
+  inner,
   losses,
   meta,
   policies,
-  relaxations,
+  sharding,
   steps,
   train,
 )
 from masklearn.episodes import Episodes
+from masklearn.estimators import Estimator, make_estimator
 from masklearn.progress import Progress
 from masklearn.stages import (
   Ground,
   finish,
+  target_capacity,
 )
 from masklearn.types import Batch, Policy, Task
 from masklearn.warmup import warm_up
@@ -61,15 +65,16 @@ def learn_policy(
   updates: int,
   episodes: int,
   questions: int,
-  candidates: int,
-  explore: float,
-  blot: float,
+  estimator: Estimator,
   learning_rate: float,
+  inner_optimizer: str,
   inner_step: float,
+  inner_steps: int,
+  trainable: str,
+  temperature: tuple[float, float],
   bonus: tuple[float, float],
-  fine_tune_steps: int,
   held_out: bool,
-  memory: str,
+  cosine: bool,
   validate_every: int,
   warmup: dict[str, Any],
 ) -> dict[str, Any]:
@@ -92,18 +97,22 @@ def learn_policy(
     updates: of the policy.
     episodes: averaged in an update.
     questions: Q, of an episode, all about the group of its passage.
-    candidates: spans sampled from a passage.
-    explore: share of candidates that are sampled uniformly.
-    blot: share of tokens that the policy does not see while it learns.
+    estimator: of the policy's gradient.
     learning_rate: of the policy's Adam at the start; a cosine ends it.
-    inner_step: learning rate of the denoising step, and of each fine-tuning step: SGD,
-      so small that a step's effect is nearly linear in it.
+    inner_optimizer: of the denoising and of the fine-tuning steps, see
+      `inner.OPTIMIZERS`.
+    inner_step: its learning rate: with SGD so small that a step's effect is nearly
+      linear in it.
+    inner_steps: K.
+    trainable: a regular expression for the names of the parameters that inner steps
+      change; '' for all.
+    temperature: of soft draws, at the start and at the end; it falls geometrically.
     bonus: weight of the policy's entropy at the start and at the end, see
       `meta.make_policy_step`.
-    fine_tune_steps: J.
     held_out: whether fine-tuning steps use other groups' questions; False is the
       paper's way, the same questions as the outer loss.
-    memory: 'low' or 'fast', see `meta.make_meta_gradient`.
+    cosine: whether validation also logs the cosine of the estimated gradient and the
+      one of mode 'mixed', which costs both.
     validate_every: updates between validations.
     warmup: `updates`, `batch_size`, `learning_rate`, `validate_every`.
 
@@ -135,23 +144,27 @@ def learn_policy(
     longest=longest,
     **warmup,
   )
+  ids = ground.tokenizer.specials
   setting = Setting(
     target,
     _candidate_capacity(passages, longest),
-    candidates,
-    explore,
-    blot,
-    fine_tune_steps,
+    int(target_capacity(passages, rate, ids).max()),
+    estimator,
+    inner_optimizer,
     inner_step,
+    trainable,
+    episodes,
+    tuple(temperature),
     tuple(bonus),
-    memory,
     learning_rate,
     updates,
   )
-  tx, inner_tx, probe, step = _policy_training(
-    ground.model, policy, ground.tokenizer.specials, rate, setting
+  tx, inner_tx, probe, place, step, compare = _policy_training(
+    ground.model, policy, ids, rate, setting
   )
-  inner = steps.init_state(warm.state.params, inner_tx)
+  start = inner.start(inner_tx, warm.state.params, warm.state.opt)
+  placed = place(start)
+  hot, cold = np.float32(temperature)
   key_watch, key_check, key_unit, key_step = jax.random.split(jax.random.key(seed), 4)
 
   def episodes_of(examples):
@@ -164,8 +177,11 @@ def learn_policy(
       questions=questions,
       held_out=held_out,
       seed=seed,
+      inner_steps=inner_steps,
     )
-    made.measure_units(functools.partial(probe, like, inner), episodes, key_unit)
+    made.measure_units(
+      lambda stack, keys: probe(like, placed, stack, keys, hot), episodes, key_unit
+    )
     return made
 
   training = episodes_of([e for e in task.train if e.group in episode_groups])
@@ -184,7 +200,7 @@ def learn_policy(
     gains, outer = [], []
     for index, keys in zip(checks, check_keys, strict=True):
       stack = checked.stack(index)
-      probed = probe(theta, inner, stack, keys)
+      probed = probe(theta, placed, stack, keys, cold)
       # Of a few questions it is many times that of others, and they alone would decide.
       gains.append(np.arcsinh((probed.before - probed.outer) / stack.unit).mean(1))
       outer.append(probed.outer)
@@ -194,17 +210,22 @@ def learn_policy(
     # The spans that tasks ask about are looked at here, and only reported.
     seen = evaluate.hidden(policy, state.params, key_watch, watched, draws=8)
     gains, outer = measure(state.params)
-    return {
+    found = {
       'score': float(gains.mean()),
       'outer_loss': outer,
       'asked_share': seen.asked_share,
+      'salient_share': seen.salient_share,
       'exact_share': seen.exact_share,
     }
+    if cosine:
+      stack = checked.stack(checks[0])
+      found['cosine'] = float(compare(state.params, start, stack, check_keys[0], cold))
+    return found
 
   result = train.run(
     step,
     steps.init_state(like, tx),
-    lambda i: (inner, training.stack(index[i])),
+    lambda i: (placed, training.stack(index[i])),
     key_step,
     directory,
     steps=updates,
@@ -213,11 +234,12 @@ def learn_policy(
     save_every=save_every,
     validate=validate,
     validate_every=validate_every,
+    warn=warn,
   )
   everywhere = data.take(passages, np.array(rows))
   theta, used = result.state.params, int(result.state.step)
-  chosen, start = (measure(t)[0] for t in (theta, like))
-  if not surpasses(chosen, start):
+  chosen, first = (measure(t)[0] for t in (theta, like))
+  if not surpasses(chosen, first):
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0
   before, after = (
@@ -227,6 +249,7 @@ def learn_policy(
   done = {
     'seconds': warm.seconds + result.seconds,
     'updates': used,
+    'score': result.score,
     'asked_share_before': before.asked_share,
     'asked_share': after.asked_share,
     'exact_share': after.exact_share,
@@ -244,63 +267,95 @@ def surpasses(gains: np.ndarray, others: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
+def warn(metrics: dict[str, float]) -> str:
+  """What is wrong with logged metrics, and its likely cause; '' if nothing."""
+  norms = metrics['influence'], metrics['grad_norm']
+  if not np.isfinite(norms).all():
+    return (
+      'the meta-gradient is not finite. The usual causes are an inner step that '
+      'overshoots (a smaller inner_step) and a square root at zero in an optimizer '
+      'of your own (eps_root > 0).'
+    )
+  if norms[0] == 0:
+    return (
+      'the meta-gradient is exactly zero: no decision moves the outer loss. The usual '
+      "causes are an inner_step of 0 or below the parameters' resolution, parameters "
+      "in `trainable` that the questions do not need, and, in 'score', draws that "
+      'are all alike.'
+    )
+  if norms[1] == 0:
+    return (
+      "the policy's gradient is exactly zero, though decisions matter: its scores no "
+      'longer depend on its parameters, such as with one candidate a passage.'
+    )
+  return ''
+
+
 class Setting(NamedTuple):
   """Numbers that a compiled policy step depends on; see `learn_policy`."""
 
   target: str
-  target_length: int
-  candidates: int
-  explore: float
-  blot: float
-  fine_tune_steps: int
+  span_length: int
+  draw_length: int
+  estimator: Estimator
+  inner_optimizer: str
   inner_step: float
+  trainable: str
+  episodes: int
+  temperature: tuple[float, float]
   bonus: tuple[float, float]
-  memory: str
   learning_rate: float
   updates: int
 
 
 @functools.cache
 def _policy_training(model, policy, ids, rate, setting: Setting):
-  """Optimizers of policy and model; `meta.probe`, and the step, both compiled."""
+  """Optimizers of policy and model; `meta.probe`, the step and the comparison."""
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
-  inner_tx = optax.sgd(setting.inner_step)
+  inner_tx = inner.make_inner(
+    setting.inner_optimizer, setting.inner_step, setting.trainable
+  )
   tx = optax.adam(
     optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
   )
-  row_sums = losses.make_row_sums(model)
-  relaxation = relaxations.RELAXATIONS['mixture'](
-    policy,
-    row_sums,
-    ids,
-    rate,
-    target=setting.target,
-    target_length=setting.target_length,
-    candidates=setting.candidates,
-    explore=setting.explore,
-    blot=setting.blot,
-  )
-  gradient = meta.make_meta_gradient(
-    relaxation,
-    row_sums,
-    inner_tx,
-    fine_tune_steps=setting.fine_tune_steps,
-    memory=setting.memory,
-  )
+
+  def make(estimator):
+    return make_estimator(
+      estimator,
+      policy,
+      losses.make_row_sums(model),
+      inner_tx,
+      ids,
+      rate,
+      target=setting.target,
+      span_length=setting.span_length,
+      draw_length=setting.draw_length,
+    )
+
+  gradient = make(setting.estimator)
+  exact = make(setting.estimator._replace(mode='mixed'))
   # Spread out at first, a policy has tried many spans before it settles on some.
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
-  probe = jax.jit(functools.partial(meta.probe, gradient))
+  first, last = setting.temperature
+  temperature = optax.exponential_decay(first, setting.updates, last / first)
+  probe, place = sharding.spread(
+    functools.partial(meta.probe, gradient), setting.episodes
+  )
   ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):
-    inner, episodes = batch
+    start, episodes = batch
     key = jax.random.fold_in(key, state.step)
-    keys = jax.random.split(key, len(episodes.unit))
-    return ascend(state, probe(state.params, inner, episodes, keys), episodes.unit)
+    keys = jax.random.split(key, setting.episodes)
+    # As strongly typed as numpy's, or it would be compiled for both.
+    warmth = jnp.asarray(temperature(state.step), jnp.float32)
+    probed = probe(state.params, start, episodes, keys, warmth)
+    return ascend(state, probed, episodes.unit)
 
-  return tx, inner_tx, probe, step
+  compare = jax.jit(functools.partial(meta.cosine, gradient, exact))
+  return tx, inner_tx, probe, place, step, compare
 
 
 def _halves(task, seed):

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from masklearn import relaxations, steps, unroll
@@ -218,11 +219,56 @@ def make_policy_step(policy: Policy, decide: Callable, tx, bonus):
       'loss': probed.outer.mean(),
       'gain': ((probed.before - probed.outer) / unit).mean(),
       'entropy': nats.mean(),
+      'influence': optax.tree.norm(probed.influence),
       'grad_norm': optax.tree.norm(gradient),
     }
+    if len(unit) > 1:
+      metrics['snr'] = signal_to_noise(gradients, gradient)
     return steps.apply_gradients(tx, state, gradient), metrics
 
   return step
+
+
+def signal_to_noise(gradients, mean) -> jax.Array:
+  """The squared norm of a mean gradient over the variance of that mean, [].
+
+  Of nothing but noise it is 1 on average: that of n numbers is n times that of one.
+
+  Args:
+    gradients: of E > 1 episodes, [E, ..] each.
+    mean: over them.
+  """
+  episodes = len(jax.tree.leaves(gradients)[0])
+  off = jax.tree.map(lambda g, m: ((g - m[None]) ** 2).sum(), gradients, mean)
+  variance = sum(jax.tree.leaves(off)) / (episodes - 1) / episodes
+  return optax.tree.norm(mean, squared=True) / jnp.maximum(variance, 1e-30)
+
+
+def cosine(
+  one: MetaGradient, other: MetaGradient, theta, state, episodes, keys, temperature=1.0
+) -> jax.Array:
+  """The cosine [] of two meta-gradients of the same draws, each a mean over episodes.
+
+  Args:
+    one: such as of an approximate mode; it also draws.
+    other: of the same relaxation, such as of an exact mode.
+    theta: of the policy.
+    state: of the model.
+    episodes: an `Episode` of arrays [E, ..].
+    keys: E random keys.
+    temperature: of soft draws.
+  """
+
+  def both(item):
+    episode, key = item
+    key_sample, key_steps = jax.random.split(key)
+    draw = one.sample(theta, episode.passages, key_sample, temperature)
+    return [m.gradient(theta, state, episode, draw, key_steps)[1] for m in (one, other)]
+
+  gradients = jax.lax.map(both, (episodes, keys))
+  a, b = (jax.tree.map(lambda x: x.mean(0), g) for g in gradients)
+  norms = optax.tree.norm(a) * optax.tree.norm(b)
+  return optax.tree.vdot(a, b) / jnp.maximum(norms, 1e-30)
 
 
 def flat(tree):

@@ -5,7 +5,8 @@ from concurrent import futures
 from typing import Any, NamedTuple
 
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
-URGENT = ('base', 'learn', 'finetune', 'pretrain')  # what runs first where both can
+# What runs first where both can.
+URGENT = ('base', 'learn', 'follow', 'finetune', 'pretrain')
 UNTRAINED = 'none'  # no intermediate stage at all
 COMPARED = ('random_span', 'same_sentences_random')  # with the learned policy
 # What a policy needs to have been learned; what it is depends on a task.
@@ -33,6 +34,44 @@ class Job(NamedTuple):
 
   stage: str
   arguments: tuple
+
+
+class Other(NamedTuple):
+  """A policy that is learned in another way, to be compared in the report."""
+
+  task: str
+  seed: int
+  kind: str
+  # Kinds that another seed has tried: this one follows the best of them.
+  trials: tuple[str, ...] = ()
+  trial_seed: int = 0
+
+
+def others(
+  task_names: Iterable[str],
+  names: Iterable[str],
+  seeds: Iterable[int],
+  learning_rates: Iterable[float],
+) -> list[Other]:
+  """The other ways to learn a policy; the first seed tries what the rest follows.
+
+  Args:
+    task_names: of the tasks.
+    names: of the ways.
+    seeds: of each.
+    learning_rates: to try; with none, a way is as it is configured.
+  """
+  planned = []
+  for task in task_names:
+    for name in names:
+      kind = f'learned_{name}'
+      trials = tuple(f'{kind}@{rate:g}' for rate in learning_rates)
+      for i, seed in enumerate(seeds):
+        if i == 0 and trials:
+          planned += [Other(task, seed, trial) for trial in trials]
+        else:
+          planned.append(Other(task, seed, kind, trials, seeds[0]))
+  return planned
 
 
 def cells(
@@ -71,13 +110,13 @@ def cells(
 
 
 def jobs(
-  planned: Iterable[Cell], curves: Iterable[tuple[str, int, str]], depth: int
+  planned: Iterable[Cell], besides: Iterable[Other], depth: int
 ) -> dict[Job, tuple[Job, ...]]:
   """The stages of some cells, each with those whose results it is given.
 
   Args:
     planned: the cells.
-    curves: task, seed and kind of what is learned besides, for its curve alone.
+    besides: what is learned in other ways.
     depth: nothing beyond STAGES[depth].
   """
   found: dict[Job, tuple[Job, ...]] = {}
@@ -98,8 +137,14 @@ def jobs(
     if depth >= STAGES.index('finetune'):
       found[Job('finetune', (cell,))] = needs
   if depth >= STAGES.index('policies'):
-    for task, seed, kind in curves:
-      found[Job('learn', (task, seed, kind))] = (Job('base', (seed,)),)
+    for other in besides:
+      start = Job('base', (other.seed,))
+      found.setdefault(start, ())
+      tried = tuple(
+        Job('learn', (other.task, other.trial_seed, trial)) for trial in other.trials
+      )
+      stage = 'follow' if tried else 'learn'
+      found[Job(stage, (other.task, other.seed, other.kind))] = (start, *tried)
   return found
 
 

@@ -149,11 +149,23 @@ def _task(study, name):
 
 
 def _learned(study):
-  """What learning gave, for each policy, task and seed."""
-  return [
-    {'policy': path.parts[-3], 'seed': int(path.parts[-2]), **files.read_json(path)}
-    for path in sorted((study.workdir / 'policies').glob('*/*/done.json'))
-  ]
+  """What learning gave, for each policy, task and seed, and how it was set up."""
+  own, rows = study.learning('learned'), []
+  for path in sorted((study.workdir / 'policies').glob('*/*/done.json')):
+    policy, seed = path.parts[-3:-1]
+    options = study.learning(policy.rpartition('-')[0])
+    history = list(files.read_jsonl(path.parent / 'history.jsonl'))
+    ratios = [point['snr'] for point in history if 'snr' in point]
+    rows.append(
+      {
+        'policy': policy,
+        'seed': int(seed),
+        **files.read_json(path),
+        'settings': {k: v for k, v in options.items() if v != own[k]},
+        'snr': float(np.mean(ratios)) if ratios else None,
+      }
+    )
+  return rows
 
 
 def _stages(study):

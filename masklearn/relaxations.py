@@ -135,6 +135,7 @@ def soft(
   rate: float,
   *,
   target: str = 'spans',
+  blot: float = 0.0,
   chunk: int = 4,
   decide: Callable = shares.shares,
 ) -> Relaxation:
@@ -146,16 +147,17 @@ def soft(
     ids: the special tokens.
     rate: the policy's budget.
     target: the objective's output format.
+    blot: share of the tokens that the policy sees as `<mask>`, as in `mixture`.
     chunk: passages in memory at once, in every derivative of a step. A few cost less
       memory, and with 'low' hardly any time.
     decide: `policies.soft.shares`, or `policies.soft.straight`.
   """
 
   def sample(theta, passages, key, temperature):
-    return shares.sample(policy, theta, passages, key, temperature)
+    return shares.sample(policy, theta, passages, key, temperature, ids.mask, blot)
 
   def row_losses(params, decisions, noise, key):
-    examples = objective.corrupt_tokens(noise.shown, decisions, ids, target)
+    examples = objective.corrupt_tokens(noise.passages, decisions, ids, target)
     total, weight = row_sums(params, key, examples)
     return total / jnp.maximum(weight, 1e-6)
 

@@ -17,7 +17,8 @@ class Draws(NamedTuple):
   """S hard draws of the passages of an episode."""
 
   spans: sampling.Spans  # [S, K, P, ..]
-  shown: Batch  # [K, P, L]
+  shown: Batch  # [K, P, L] the passages as the policy reads them
+  passages: Batch  # [K, P, L] as they are
 
 
 def make_score_gradient(
@@ -30,6 +31,7 @@ def make_score_gradient(
   target: str = 'spans',
   target_length: int | None = None,
   samples: int = 4,
+  blot: float = 0.0,
   fine_tune_steps: int = 0,
 ) -> meta.MetaGradient:
   """What hard draws cost goes to their log-probabilities.
@@ -48,6 +50,7 @@ def make_score_gradient(
     target: the objective's output format.
     target_length: T of the targets.
     samples: S >= 2.
+    blot: share of the tokens that the policy sees as `<mask>`, in all S alike.
     fine_tune_steps: J.
 
   References:
@@ -70,16 +73,18 @@ def make_score_gradient(
   loss = unroll.make_loss(value)
 
   def sample(theta, passages, key, temperature=1.0):
-    texts = meta.flat(passages)
+    key_blot, key_draw = jax.random.split(key)
+    shown = sampling.blotted(key_blot, passages, ids.mask, blot)
+    texts = meta.flat(shown)
     scores = policy.scores(theta, texts)
 
     def one(key):
       return sampling.draw_spans(key, scores, texts, rate)
 
-    spans = jax.lax.map(one, jax.random.split(key, samples))
+    spans = jax.lax.map(one, jax.random.split(key_draw, samples))
     shape = passages.tokens.shape[:2]
     spans = jax.tree.map(lambda x: x.reshape(samples, *shape, *x.shape[2:]), spans)
-    return Draws(spans, passages)
+    return Draws(spans, shown, passages)
 
   def decide(theta, draws):
     texts = meta.flat(draws.shown)
@@ -96,8 +101,8 @@ def make_score_gradient(
     keys = unroll.keys(key_inner, len(draws.shown.tokens))
 
     def one(spans):
-      masks = jax.vmap(sampling.to_draw)(spans, draws.shown)
-      items = unroll.Items((), (draws.shown, masks), keys)
+      masks = jax.vmap(sampling.to_draw)(spans, draws.passages)
+      items = unroll.Items((), (draws.passages, masks), keys)
       after = unroll.run(loss, tx, state, items)
       return outer.run(after, episode, key_tune, key_outer)
 

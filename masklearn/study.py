@@ -19,6 +19,7 @@ import jax
 from masklearn import (
   checkpoint,
   data,
+  estimators,
   learn,
   plan,
   policies,
@@ -105,6 +106,12 @@ class Study:
       c.study.learned_seeds,
       c.study.transfer_seeds,
     )
+    self.others = plan.others(
+      self.task_names,
+      c.study.others,
+      self.seeds[: c.study.other_seeds],
+      c.study.trials,
+    )
     self.tasks = {
       (name, seed): tasks.load(name, seed, **_options(TASK_OPTIONS, name, c.task))
       for name in self.task_names
@@ -171,7 +178,7 @@ class Study:
     if until == 'corpus':
       return
     self.progress = progress
-    jobs = plan.jobs(self.cells, self._curves(), plan.STAGES.index(until))
+    jobs = plan.jobs(self.cells, self.others, plan.STAGES.index(until))
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
     def run(job, *results):
@@ -183,17 +190,6 @@ class Study:
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
         records.write_results(self, done)
-
-  def _curves(self):
-    """Policies that are learned for the report's curves only: (task, seed, kind)."""
-    c = self.config.study
-    if 'learned' not in self.policy_names:
-      return
-    kinds = [f'learned_J{count}' for count in c.fine_tune_steps]
-    kinds += ['learned_shuffled'] if c.shuffled else []
-    for seed in self.seeds[: c.curve_seeds]:
-      for task in self.task_names:
-        yield from ((task, seed, kind) for kind in kinds)
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
@@ -217,17 +213,29 @@ class Study:
       **options,
     )
 
-  def learn(self, task: str, seed: int, kind: str, base) -> dict[str, Any]:
-    """A learned policy; `kind` is 'learned', 'learned_J1', .. or 'learned_shuffled'."""
+  def learning(self, kind: str) -> dict[str, Any]:
+    """The options of a kind: 'learned', 'learned_OTHER' or 'learned_OTHER@RATE'."""
     c = self.config
-    options = dict(c.learn)
-    options['warmup'] = dict(c.learn.warmup)
+    options = dict(c.learn) | {'warmup': dict(c.learn.warmup)}
+    name, _, rate = kind.removeprefix('learned').removeprefix('_').partition('@')
+    options |= dict(c.study.others[name]) if name else {}
+    return options | ({'learning_rate': float(rate)} if rate else {})
+
+  def follow(self, task: str, seed: int, kind: str, base, *tried) -> dict[str, Any]:
+    """A policy learned as the one of another seed with the best validation score."""
+    best = max(tried, key=lambda result: result['score'])
+    del kind
+    return self.learn(task, seed, best['kind'], base)
+
+  def learn(self, task: str, seed: int, kind: str, base) -> dict[str, Any]:
+    """A learned policy; see `learning` for what `kind` can be."""
+    c = self.config
+    options = self.learning(kind)
     questions = self.tasks[task, seed]
-    if kind == 'learned_shuffled':
+    if options.pop('shuffled'):
       questions = tasks.shuffled(questions, seed)
-    elif kind != 'learned':
-      options['fine_tune_steps'] = int(kind.removeprefix('learned_J'))
-    return learn.learn_policy(
+    numbers = {name: options.pop(name) for name in estimators.Estimator._fields}
+    done = learn.learn_policy(
       self.ground,
       questions,
       self.passages[task],
@@ -241,8 +249,10 @@ class Study:
       rate=c.policy.rate,
       longest=c.policy.longest,
       target='spans',
+      estimator=estimators.Estimator(**numbers),
       **options,
     )
+    return {**done, 'kind': kind}
 
   def pretrain(
     self, policy, policy_task, target, seed, base, learned=None

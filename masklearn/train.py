@@ -45,6 +45,7 @@ def run(
   validate: Callable[[TrainState], Mapping[str, float]] | None = None,
   validate_every: int = 0,
   log_every: int = 10,
+  warn: Callable[[Mapping[str, float]], str] = lambda metrics: '',
 ) -> Result:
   """Runs `state, metrics = step(state, key, batch_at(i))` for `steps` steps.
 
@@ -63,6 +64,7 @@ def run(
       highest `score`, the first is kept. It also sees the start and the end.
     validate_every: steps between validations.
     log_every: steps whose mean metrics make one line of history.
+    warn: what is wrong with such a line, '' if nothing; it is shown once.
   """
   directory = pathlib.Path(directory)
   best = (state, jnp.float32(-jnp.inf)) if validate else None
@@ -78,7 +80,7 @@ def run(
     began = time.monotonic() - float(saved['seconds'])
     history = stack.enter_context(History(directory, first))
     shown = progress.start(name, steps, first)
-    window = []
+    window, warned = [], set()
 
     def check(best):
       found = dict(validate(state))
@@ -110,6 +112,10 @@ def run(
         mean = {k: float(np.mean([m[k] for m in window])) for k in metrics}
         window = []
         history.add(done, mean)
+        warning = warn(mean)
+        if warning and warning not in warned:
+          warned.add(warning)
+          progress.say(f'WARNING: {name}, step {done}: {warning}')
         if not np.isfinite(mean['loss']):
           raise FloatingPointError(
             f'The loss of {name} is {mean["loss"]} at step {done}; the last checkpoint '

@@ -64,6 +64,20 @@ def test_curves_are_averaged_and_thinned():
   assert curves.panels([history], []) == []
 
 
+def test_of_several_trials_the_followed_one_has_a_curve():
+  """Under the name that they share; what was tried in vain is left out."""
+  points = ({'step': 1, 'validation_asked_share': 0.5},)
+  histories = [
+    History('policies', (f'learned_soft@{rate}-civics',), seed, points)
+    for rate, seeds in (('0.002', '0'), ('1e-05', '012'))
+    for seed in seeds
+  ]
+  (panel,) = curves.panels(histories, [])
+  assert {name: len(lines) for name, lines in panel.lines.items()} == {
+    'learned_soft-civics': 3
+  }
+
+
 def test_spread_moves_labels_apart():
   """Labels keep their order and distance and stay below the top."""
   assert figures.spread([0.1, 0.5], 0.1, 1.0) == [0.1, 0.5]

@@ -42,7 +42,8 @@ CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1),
 
 def test_stages_run_once_and_after_what_they_need():
   """The base of a seed serves all of its cells; nobody waits for an idle worker."""
-  jobs = plan.jobs(CELLS, [('a', 0, 'learned_J1')], len(plan.STAGES) - 1)
+  besides = plan.others(('a',), ('J1',), (0,), ())
+  jobs = plan.jobs(CELLS, besides, len(plan.STAGES) - 1)
   count = {}
   for job in jobs:
     count[job.stage] = count.get(job.stage, 0) + 1
@@ -60,6 +61,19 @@ def test_stages_run_once_and_after_what_they_need():
     assert set(jobs[job]) <= set(seen)
     seen.append(job)
   assert sorted(seen) == sorted(jobs)
+
+
+def test_the_first_seed_tries_what_the_others_follow():
+  """Every learning rate is tried once; another seed waits for all of them."""
+  besides = plan.others(('a',), ('soft', 'J1'), (3, 4, 5), (0.1, 0.02))
+  jobs = plan.jobs((), besides, plan.STAGES.index('policies'))
+  tried = {plan.Job('learn', ('a', 3, f'learned_soft@{r}')) for r in (0.1, 0.02)}
+  for seed in (4, 5):
+    needs = jobs[plan.Job('follow', ('a', seed, 'learned_soft'))]
+    assert needs[0] == plan.Job('base', (seed,))
+    assert set(needs[1:]) == tried
+  learned = [job for job in jobs if job.stage in ('learn', 'follow')]
+  assert len(learned) == 2 * (2 + 2)
 
 
 def test_nothing_goes_beyond_the_stage_that_was_asked_for():

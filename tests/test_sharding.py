@@ -12,19 +12,23 @@ from masklearn import sharding
 def test_episodes_are_spread_over_as_many_devices_as_divide_them(episodes, used):
   """One device after the other, or all at once: the same numbers in the same order."""
 
-  def probe(theta, state, episodes, keys):
+  def probe(theta, state, episodes, keys, factor):
     def one(item):
       x, key = item
       noise = jax.random.normal(key, x.shape)
-      return (x @ theta + noise[0]) * state, noise
+      return (x @ theta + noise[0]) * state * factor, noise
 
     return jax.lax.map(one, (episodes, keys))
 
   theta, state = jnp.array([1.0, -2.0, 3.0]), jnp.float32(2)
   x = jax.random.normal(jax.random.key(0), (episodes, 3))
   keys = jax.random.split(jax.random.key(1), episodes)
-  expected = jax.jit(probe)(theta, state, x, keys)
-  found = jax.jit(sharding.spread(probe, episodes))(theta, state, x, keys)
-  assert len(found[0].sharding.device_set) == used
+  expected = jax.jit(probe)(theta, state, x, keys, 0.5)
+  run, place = sharding.spread(probe, episodes)
+  if used > 1:
+    assert len(place(state).sharding.device_set) == used
+  found = run(theta, place(state), x, keys, 0.5)
+  # Where the rest of a program is.
+  assert found[0].sharding.device_set == theta.sharding.device_set
   for one, two in zip(found, expected, strict=True):
     np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-6)

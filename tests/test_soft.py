@@ -7,7 +7,7 @@ import pytest
 
 from masklearn.policies import sampling, soft
 from masklearn.types import Policy
-from tests.small import make_batch
+from tests.small import IDS, make_batch
 
 BATCH = make_batch([[1, 2, 1, 1, 3, 1, 1, 1, 2, 1], [1, 1], [2]])
 LONGEST, RATE = 3, 0.4
@@ -26,7 +26,7 @@ THETA = jax.random.normal(jax.random.key(0), (*BATCH.tokens.shape, LONGEST))
 @jax.jit
 def both(key, temperature):
   """Soft shares and straight-through decisions [P, L] of one noise, and hard ones."""
-  noise = soft.sample(POLICY, THETA, BATCH, key, temperature)
+  noise = soft.sample(POLICY, THETA, BATCH, key, temperature, IDS.mask, 0.0)
   spans = sampling.take_spans(noise.gumbel, scores(THETA, BATCH), BATCH, RATE)
   return (
     soft.shares(POLICY, THETA, noise, RATE),
@@ -68,7 +68,7 @@ def test_a_cold_draw_is_the_hard_one_of_the_same_noise():
 
 def test_scores_have_a_gradient_through_shares():
   """Finite, and the straight-through one is the same."""
-  noise = soft.sample(POLICY, THETA, BATCH, jax.random.key(3), 1.0)
+  noise = soft.sample(POLICY, THETA, BATCH, jax.random.key(3), 1.0, IDS.mask, 0.0)
   weight = jax.random.normal(jax.random.key(4), BATCH.tokens.shape)
 
   def value(theta, decide):

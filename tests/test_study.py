@@ -76,8 +76,9 @@ def test_report_shows_the_study(finished):
   """The page names every policy, the masks hold all, and each metric has a figure."""
   page = (finished / 'report' / 'index.html').read_text(encoding='utf-8')
   assert 'learned' in page
-  for metric in curves.METRICS.values():
-    assert metric in page
+  for name, metric in curves.METRICS.items():
+    # The cosine is logged on request only.
+    assert (metric in page) == (name != 'validation_cosine')
   masks = files.read_jsonl(finished / 'masks.jsonl')
   assert {m['split'] for m in masks} == {'train', 'validation', 'test'}
   for mask in masks:
@@ -116,6 +117,32 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
     'config.json',
     'corpus',
   ]
+
+
+@pytest.mark.parametrize(
+  'flags',
+  [
+    ('relaxation=score', 'samples=2', 'fine_tune_steps=1', 'held_out=True'),
+    ('relaxation=soft', 'inner_steps=2', 'inner_optimizer=adam', 'trainable=decoder',
+     'mode=truncated', 'cosine=True'),
+  ],
+)  # fmt: skip
+def test_a_policy_can_be_learned_in_other_ways(tmp_path, capsys, flags):
+  """Two updates by the score function, and by soft draws with all that they take."""
+  flags = [f'--config.learn.{flag}' for flag in flags]
+  with pytest.raises(SystemExit) as end:
+    app.run(
+      learn_policy.main, ['stage', *SMALL, *flags, f'--workdir={tmp_path / "new"}']
+    )
+  assert end.value.code == 0
+  assert 'WARNING' not in capsys.readouterr().err
+  directory = tmp_path / 'new' / 'policies' / 'learned-habits' / '0'
+  history = files.read_jsonl(directory / 'history.jsonl')
+  assert history[-1]['influence'] > 0
+  assert history[-1]['snr'] > 0
+  cosines = [row['validation_cosine'] for row in history if 'validation_cosine' in row]
+  assert all(0.01 < abs(cosine) < 1 for cosine in cosines)
+  assert bool(cosines) == any('cosine' in flag for flag in flags)
 
 
 def test_another_config_does_not_touch_the_directory(finished, capsys):

@@ -75,7 +75,8 @@ def _compiled(size, count, mode, memory='low', dtype='float32'):
   work = Work(size, count, dtype)
   none = np.zeros_like(work.tokens)
   shown = Batch(work.tokens, none == 0, none, none, none, none)
-  draw = soft.Noise(work.tokens, work.tokens[..., 0], shown)  # of which none is read
+  unread = work.tokens, work.tokens[..., 0], shown
+  draw = soft.Noise(*unread, passages=shown)
   row_sums = losses.make_row_sums(work.pair.model)
   relaxation = relaxations.soft(
     None,

@@ -58,9 +58,7 @@ def sample(
       see it cannot learn by heart.
   """
   key_blot, key_draw, key_count, key_spans = jax.random.split(key, 4)
-  blotted = jax.random.bernoulli(key_blot, blot, passages.tokens.shape)
-  tokens = jnp.where(blotted & passages.valid, mask, passages.tokens)
-  shown = passages._replace(tokens=tokens)
+  shown = sampling.blotted(key_blot, passages, mask, blot)
   scores = policy.scores(theta, shown)
   drawn = sampling.draw_spans(key_draw, scores, shown, rate)
   drawn_count = (drawn.length > 0).sum(-1, dtype=jnp.int32)  # [P]

@@ -28,15 +28,30 @@ class Noise(NamedTuple):
 
   gumbel: jax.Array  # [P, W, N]
   temperature: jax.Array  # [P] float
-  shown: Batch  # [P, L] what the policy reads
+  shown: Batch  # [P, L] the passages as the policy reads them
+  passages: Batch  # [P, L] as they are
 
 
-def sample(policy: Policy, theta, passages: Batch, key, temperature) -> Noise:
-  """The noise of one draw."""
-  scores = policy.scores(theta, passages)
-  gumbel = jax.random.gumbel(key, scores.shape, scores.dtype)
+def sample(
+  policy: Policy, theta, passages: Batch, key, temperature, mask: int, blot: float
+) -> Noise:
+  """The noise of one draw.
+
+  Args:
+    policy: whose draw.
+    theta: its parameters.
+    passages: [P, L].
+    key: a random key.
+    temperature: of the shares.
+    mask: id of the token that stands for what the policy does not see.
+    blot: share of the tokens that it does not see.
+  """
+  key_blot, key_noise = jax.random.split(key)
+  shown = sampling.blotted(key_blot, passages, mask, blot)
+  scores = policy.scores(theta, shown)
+  gumbel = jax.random.gumbel(key_noise, scores.shape, scores.dtype)
   temperature = jnp.full(len(scores), temperature, scores.dtype)
-  return Noise(gumbel, temperature, passages)
+  return Noise(gumbel, temperature, shown, passages)
 
 
 def shares(policy: Policy, theta, noise: Noise, rate: float) -> jax.Array:

@@ -9,6 +9,7 @@ from masklearn.report import (
   facts,
   figures,
   finding,
+  learning,
   records,
   summary,
   tables,
@@ -34,6 +35,7 @@ class Run:
   passages: list[dict]
   scores: dict[tuple[str, str, str], Drawing]  # by section
   panels: list[tuple[Panel, Drawing]]
+  stalled: list[str]  # policies whose gradient was none
 
   @property
   def drawings(self) -> list[Drawing]:
@@ -46,7 +48,8 @@ def read(workdir: pathlib.Path) -> Run:
   rows = records.rows(workdir)
   study = records.study(workdir)
   results, validation = chosen(rows)
-  panels = curves.panels(records.histories(workdir), results)
+  histories = records.histories(workdir)
+  panels = curves.panels(histories, results)
   colors = figures.line_colors(panels, results)
   scores = {}
   for key, group in summary.sections(results).items():
@@ -63,6 +66,7 @@ def read(workdir: pathlib.Path) -> Run:
     passages=records.passages(workdir),
     scores=scores,
     panels=[(panel, figures.lines(panel, colors)) for panel in panels],
+    stalled=learning.cautions(histories),
   )
 
 
@@ -125,7 +129,8 @@ def _header(run: Run, contents: Markup) -> Markup:
   ]
   if not found:
     found = [element('p', finding.unfinished(run.results))]
-  cautions = [element('li', text) for text in finding.cautions(run.rows, run.results)]
+  texts = finding.cautions(run.rows, run.results) + run.stalled
+  cautions = [element('li', text) for text in texts]
   config = run.study.get('config')
   return element(
     'header',
@@ -213,17 +218,14 @@ def _learning(run: Run) -> Markup | None:
   note = (
     'Shares of hidden words, and of hidden spans, on all validation and test passages,'
     ' for the policy of the highest gain on validation questions; 0 updates: no gain'
-    ' beyond noise, so the first policy was kept.'
+    ' beyond noise, so the first policy was kept. Learned with: what differs from the'
+    ' study’s own policy; those with one more learning rate in their name are'
+    ' trials, the best of which on validation the other seeds follow. A gain is the'
+    ' mean of arcsinh of what the denoising step lowers a question’s loss by, in'
+    ' that question’s unit; units differ between relaxations, so compare gains'
+    ' within one. Signal to noise is 1 for nothing but noise.'
   )
-  kinds = (
-    ('learned_J', ' J1 has one fine-tuning step before the outer loss.'),
-    ('learned_shuffled', ' Shuffled learned from exchanged answers: a control.'),
-  )
-  found = facts.learned(run.study)
-  names = [policy['policy'] for policy in run.study.get('policies', [])]
-  for start, meaning in kinds:
-    if any(name.startswith(start) for name in names):
-      note += meaning
+  found = learning.learned(run.study)
   parts = []
   if drawn:
     parts += [element('p', text), element('div', drawn, class_='pair')]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 
 from masklearn.report import finding, records, summary
@@ -19,7 +20,11 @@ AIMS = ('validation_asked_share', 'validation_exact_share')
 METRICS = {
   'validation_asked_share': 'share of the mask on asked spans',
   'validation_exact_share': 'share of masks that are an asked span',
+  'validation_salient_share': 'share of the mask on other salient spans',
   'validation_outer_loss': 'outer loss, validation',
+  'validation_cosine': 'cosine to the exact gradient',
+  'snr': 'signal to noise of the policy gradient',
+  'entropy': 'entropy of the policy in nats',
   'loss': 'training loss',
   'validation_loss': 'validation loss',
 }
@@ -41,7 +46,7 @@ class Panel:
 def panels(histories: Sequence[History], results: Sequence[Result]) -> list[Panel]:
   """Returns a panel for each stage, section of the results and metric logged."""
   found: dict[tuple, dict[str, list[Series]]] = {}
-  for history in histories:
+  for history in _followed(histories):
     stage = list(STAGES).index(history.stage)
     for rank, metric in enumerate(METRICS):
       points = [(p['step'], p[metric]) for p in history.points if _number(p, metric)]
@@ -52,6 +57,23 @@ def panels(histories: Sequence[History], results: Sequence[Result]) -> list[Pane
     Panel(f'{title} {metric}', title, metric, lines)
     for (_, _, title, _, metric), lines in sorted(found.items(), key=lambda kv: kv[0])
   ]
+
+
+def _followed(histories: Sequence[History]) -> list[History]:
+  """Returns the histories without the trials that no other seed has followed.
+
+  A trial is called NAME@RATE-TASK; the one that more seeds have is NAME-TASK here.
+  """
+  trials: dict[tuple, list[History]] = {}
+  for history in histories:
+    trials.setdefault((history.stage, history.names, history.part), []).append(history)
+  kept: dict[tuple, list[History]] = {}
+  for (stage, names, part), found in trials.items():
+    own = tuple(re.sub(r'@[\d.]+(e-?\d+)?', '', name) for name in names)
+    best = kept.setdefault((stage, own, part), [])
+    if len(found) > len(best):
+      best[:] = [dataclasses.replace(history, names=own) for history in found]
+  return [history for found in kept.values() for history in found]
 
 
 def thin(series: Series) -> Series:

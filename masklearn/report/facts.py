@@ -86,38 +86,6 @@ def splits(study: dict) -> Markup | None:
   return tables.table('Data', columns, lines) if lines else None
 
 
-def learned(study: dict) -> Markup | None:
-  """Returns what each learned policy hides on groups that it did not learn from."""
-  runs: dict[str, list[dict]] = {}
-  for run in study.get('policies', []):
-    runs.setdefault(run['policy'], []).append(run)
-  lines = [
-    element(
-      'tr',
-      element('th', policy, scope='row'),
-      tables.number(str(len(found))),
-      tables.number(f'{_mean(found, "asked_share_before"):.2f}'),
-      tables.number(element('b', f'{_mean(found, "asked_share"):.2f}')),
-      tables.number(', '.join(f'{run["asked_share"]:.2f}' for run in found)),
-      tables.number(f'{_mean(found, "exact_share"):.2f}'),
-      tables.number(tables.extent([run['updates'] for run in found])),
-      tables.number(tables.duration(_mean(found, 'seconds'))),
-    )
-    for policy, found in runs.items()
-  ]
-  columns = (
-    tables.Column('Policy', text=True),
-    tables.Column('Seeds'),
-    tables.Column('Asked words', 'before learning'),
-    tables.Column('Asked words', 'after'),
-    tables.Column('Asked words', 'by seed'),
-    tables.Column('Exact spans', 'after'),
-    tables.Column('Updates', 'until the best'),
-    tables.Column('Time', 'a seed'),
-  )
-  return tables.table('What the policies found', columns, lines) if lines else None
-
-
 def stages(study: dict) -> Markup | None:
   """Returns the seconds of every stage, summed over seeds, with a total."""
   runs: dict[tuple[str, str, str], list[float]] = {}
@@ -158,10 +126,6 @@ def stages(study: dict) -> Markup | None:
     tables.Column('Seconds'),
   )
   return tables.table('Time by stage', columns, lines)
-
-
-def _mean(runs: Sequence[dict], key: str) -> float:
-  return statistics.fmean(run[key] for run in runs)
 
 
 def _corpus(corpus: dict) -> str:

@@ -150,7 +150,7 @@ def lines(panel: Panel, colors: dict[str, str]) -> Drawing:
     if min(values) > 0 and max(values) > 20 * min(values):
       axes.set_yscale('log')
       axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-  else:
+  elif panel.metric.endswith('share'):
     axes.set_ylim(0, 1)
   axes.set_xlabel('updates')
   axes.set_xlim(left=0)

@@ -1,0 +1,98 @@
+"""How a policy's gradient is estimated: a relaxation, a mode, and their numbers."""
+
+import difflib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import optax
+
+from masklearn import meta, relaxations, score
+from masklearn.types import InputError, Policy, Specials
+
+# What can be learned by, each with the numbers that it needs beside a policy.
+NUMBERS = {
+  'mixture': ('candidates', 'explore', 'blot'),
+  'soft': ('blot',),
+  'straight_through': ('blot',),
+  'score': ('samples', 'blot'),
+}
+# The same of the modes.
+OPTIONS = {'truncated': ('window',), 'implicit': ('solver', 'terms', 'damping')}
+
+
+class Estimator(NamedTuple):
+  """Plain numbers, so that equal ones share what is compiled for them."""
+
+  relaxation: str = 'mixture'  # a key of `NUMBERS`
+  mode: str = 'mixed'  # of `unroll.MODES`; 'score' has no use for one
+  memory: str = 'low'  # 'fast' keeps more, see `meta.make_meta_gradient`
+  fine_tune_steps: int = 0  # J
+  blot: float = 0.0  # share of the tokens that the policy does not see
+  candidates: int = 16  # M, of 'mixture': spans sampled from a passage
+  explore: float = 0.5  # share of them that is uniform
+  samples: int = 4  # S, of 'score': draws of a passage
+  window: int = 1  # of 'truncated': steps that are differentiated
+  solver: str = 'cg'  # of 'implicit', or 'neumann'
+  terms: int = 10  # of either
+  damping: float = 1.0  # of either
+
+
+def make_estimator(
+  estimator: Estimator,
+  policy: Policy,
+  row_sums: Callable,
+  tx: optax.GradientTransformation,
+  ids: Specials,
+  rate: float,
+  *,
+  target: str = 'spans',
+  span_length: int | None = None,
+  draw_length: int | None = None,
+) -> meta.MetaGradient:
+  """The meta-gradient of a policy by an estimator.
+
+  Args:
+    estimator: which, and its numbers.
+    policy: what learns.
+    row_sums: of the model, see `losses.make_row_sums`.
+    tx: the inner optimizer.
+    ids: the special tokens.
+    rate: the policy's budget.
+    target: the objective's output format.
+    span_length: T of targets that hold one span, in 'mixture'.
+    draw_length: T of those that hold a whole draw, in 'score'.
+
+  Raises:
+    InputError: relaxation, mode, memory or a number is none that there is.
+  """
+  name = estimator.relaxation
+  if name not in NUMBERS:
+    near = difflib.get_close_matches(name, NUMBERS, n=1, cutoff=0)[0]
+    raise InputError(
+      f'relaxation must be one of {", ".join(NUMBERS)}, got {name!r}; did you mean '
+      f'{near!r}?'
+    )
+  numbers = {key: getattr(estimator, key) for key in NUMBERS[name]}
+  numbers['target'] = target
+  if name == 'score':
+    return score.make_score_gradient(
+      policy,
+      row_sums,
+      tx,
+      ids,
+      rate,
+      target_length=draw_length,
+      fine_tune_steps=estimator.fine_tune_steps,
+      **numbers,
+    )
+  if name == 'mixture':
+    numbers['target_length'] = span_length
+  return meta.make_meta_gradient(
+    relaxations.RELAXATIONS[name](policy, row_sums, ids, rate, **numbers),
+    row_sums,
+    tx,
+    fine_tune_steps=estimator.fine_tune_steps,
+    mode=estimator.mode,
+    memory=estimator.memory,
+    **{key: getattr(estimator, key) for key in OPTIONS.get(estimator.mode, ())},
+  )

@@ -1,0 +1,105 @@
+"""Estimators by name, and what is said of the gradients that they give."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from masklearn import estimators, learn, losses, meta, relaxations
+from masklearn.types import InputError
+from tests import bilevel
+from tests.bilevel import Problem, make_policy_and_theta
+from tests.hf import jit
+from tests.small import IDS
+
+
+@pytest.fixture(autouse=True)
+def float64():
+  """As the model of these tests."""
+  with jax.enable_x64(True):
+    yield
+
+
+def make(**numbers):
+  """A meta-gradient of the tiny model."""
+  policy, _ = make_policy_and_theta()
+  net, _, ids = bilevel.make_model()
+  return estimators.make_estimator(
+    estimators.Estimator(**numbers),
+    policy, losses.make_row_sums(net), bilevel.OPTIMIZERS['sgd'](), ids, bilevel.RATE,
+  )  # fmt: skip
+
+
+@pytest.mark.parametrize('relaxation', estimators.NUMBERS)
+def test_every_relaxation_can_be_drawn_and_decided(relaxation):
+  """Blotted passages are what the policy reads, and not what is learned from."""
+  given = make(relaxation=relaxation, candidates=4, blot=0.5, samples=2)
+  _, theta = make_policy_and_theta()
+  passages = bilevel.of_steps(2)
+  draw = jit(given.sample)(theta, passages, jax.random.key(0))
+  np.testing.assert_array_equal(draw.passages.tokens, passages.tokens)
+  assert (draw.shown.tokens == IDS.mask).any()
+  decisions = jit(given.decide)(theta, draw)
+  assert jnp.isfinite(decisions).all()
+  slope = jit(jax.grad(lambda theta: given.decide(theta, draw).sum()))(theta)
+  assert any((jnp.abs(x) > 0).any() for x in jax.tree.leaves(slope))
+
+
+def test_every_relaxation_has_a_name_here():
+  """And modes that take options are given them."""
+  assert set(relaxations.RELAXATIONS) == set(estimators.NUMBERS) - {'score'}
+  for mode in ('truncated', 'implicit', 'first_order'):
+    make(relaxation='soft', mode=mode)
+
+
+def test_unknown_relaxations_are_refused():
+  """With the nearest one."""
+  with pytest.raises(InputError, match="did you mean 'mixture'"):
+    make(relaxation='mixtures')
+
+
+def test_cosine_of_an_approximation_and_of_itself():
+  """1 with itself; with the first-order way something below."""
+  problem = Problem('soft', 'bart', 2, 'momentum', dropout=False)
+  exact, flat = problem.meta(1), problem.meta(1, mode='first_order')
+  theta, state, episode, *_ = problem.arguments()
+  episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
+  keys = jax.random.split(jax.random.key(0), 2)
+  found = {}
+  for name, one in (('exact', exact), ('flat', flat)):
+    compare = jit(functools.partial(meta.cosine, one, exact))
+    found[name] = float(compare(theta, state, episodes, keys, 0.7))
+  np.testing.assert_allclose(found['exact'], 1, rtol=1e-9)
+  assert 0.5 < found['flat'] < 1 - 1e-6
+
+
+def test_signal_to_noise_of_noise_is_one_and_grows_with_episodes():
+  """Of 40 episodes with a mean of 0.5 and noise of 1, about 1 + 40 / 4."""
+  noise = jax.random.normal(jax.random.key(0), (300, 40, 2, 25), jnp.float64)
+
+  def ratio(gradients):
+    mean = jax.tree.map(lambda x: x.mean(0), gradients)
+    return meta.signal_to_noise(gradients, mean)
+
+  for mean, expected in ((0.0, 1.0), (0.5, 11.0)):
+    found = jit(jax.vmap(lambda x, m=mean: ratio({'a': x[:, 0] + m, 'b': x[:, 1] + m})))
+    np.testing.assert_allclose(found(noise).mean(), expected, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+  ('influence', 'norm', 'message'),
+  [
+    (0.0, 1.0, 'no decision moves the outer loss'),
+    (1.0, 0.0, 'no longer depend'),
+    (np.nan, np.nan, 'not finite'),
+    (np.inf, 1.0, 'not finite'),
+    (1.0, 1.0, ''),
+  ],
+)
+def test_a_gradient_that_says_nothing_is_told_with_its_cause(influence, norm, message):
+  """Exactly zero or not finite; anything else is no matter."""
+  warning = learn.warn({'influence': influence, 'grad_norm': norm})
+  assert message in warning
+  assert bool(message) == bool(warning)
