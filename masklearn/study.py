@@ -28,6 +28,7 @@ from masklearn import (
   stages,
   tasks,
 )
+from masklearn.models import bert
 from masklearn.policies import originals
 from masklearn.progress import Progress
 from masklearn.types import InputError, Policy
@@ -97,6 +98,13 @@ class Study:
     for name in self.policy_names:
       known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
       tasks.lookup(known, name, 'policy')
+    tasks.lookup(policies.ENCODERS, c.policy.encoder, 'encoder of a policy')
+    if (c.policy.encoder == 'bert') != bool(c.policy.checkpoint):
+      raise InputError(
+        "config.policy.checkpoint is the directory of the encoder 'bert' and of no "
+        f'other, got encoder {c.policy.encoder!r} and checkpoint '
+        f'{c.policy.checkpoint!r}.'
+      )
     targets = dict(zip(_names(c.study.targets), c.study.target_seeds, strict=True))
     self.cells = plan.cells(
       self.task_names,
@@ -168,10 +176,19 @@ class Study:
       c.width,
       c.reach,
       self.ground.model.config.width,
+      c.encoder,
+      *self._bert(),
     )
     for name in plan.COMPARED:
       made[name] = policies.POLICIES[name](c.rate, reference=made['learned'])
     return made
+
+  def _bert(self) -> tuple[Any, Any]:
+    """The shape and the parameters of the BERT that the learned policy starts from."""
+    c = self.config.policy
+    if c.encoder != 'bert':
+      return None, None
+    return bert.load(c.checkpoint, self.ground.tokenizer.specials)
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""

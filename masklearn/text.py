@@ -22,6 +22,8 @@ SPECIAL_TOKENS = {
   'bart': ('<s>', '<pad>', '</s>', '<unk>', '<mask>'),
   't5': ('<pad>', '</s>', '<unk>', *(f'<extra_id_{k}>' for k in range(100))),
 }
+# What begins a sequence, pads it, ends it and hides a span, in BART and in BERT.
+MARKS = ('<s>', '<pad>', '</s>', '<mask>'), ('[CLS]', '[PAD]', '[SEP]', '[MASK]')
 
 _WORD = re.compile(r"\d[\d,.]*\d|\w(?:[\w'’.\-]*\w)?|[^\w\s]")
 _SENTENCE_END = re.compile(r'[.!?]["”\')\]]*\s+(?=["“\'(\[]?[A-Z0-9])')
@@ -47,9 +49,12 @@ class Encoding(NamedTuple):
 
 
 class Tokenizer:
-  """A fast tokenizer, ours or Hugging Face's, with BART's special tokens or T5's."""
+  """A fast tokenizer, ours or Hugging Face's, for BART, BERT or T5."""
 
   def __init__(self, backend: tokenizers.Tokenizer):
+    # Files of sentence encoders cut and fill every text to one length.
+    backend.no_truncation()
+    backend.no_padding()
     self._backend = backend
     self.specials = _specials(backend)
 
@@ -83,17 +88,21 @@ def _specials(backend):
       (backend.token_to_id(f'<extra_id_{k}>') for k in itertools.count()),
     )
   )
-  names = ('<pad>', '</s>') if sentinels else ('<pad>', '</s>', '<s>', '<mask>')
-  ids = {name: backend.token_to_id(name) for name in names}
-  missing = [name for name in names if ids[name] is None]
+  marks = [('<pad>', '</s>')] if sentinels else MARKS
+  found = [{name: backend.token_to_id(name) for name in names} for names in marks]
+  missing, ids = min(
+    (([name for name in ids if ids[name] is None], ids) for ids in found),
+    key=lambda pair: len(pair[0]),  # of the family that it is nearest to
+  )
   if missing:
     raise InputError(
-      "A tokenizer needs BART's special tokens or T5's (<pad>, </s>, <extra_id_0> and "
-      f'on); {", ".join(missing)} not in it.'
+      'A tokenizer needs the special tokens of BART (<s>, <pad>, </s>, <mask>), of '
+      'BERT ([CLS], [PAD], [SEP], [MASK]) or of T5 (<pad>, </s>, <extra_id_0> and on); '
+      f'{", ".join(missing)} not in it.'
     )
   if sentinels:
-    return Specials(None, ids['<pad>'], ids['</s>'], sentinels[0], sentinels)
-  return Specials(ids['<s>'], ids['<pad>'], ids['</s>'], ids['<mask>'])
+    return Specials(None, *ids.values(), sentinels[0], sentinels)
+  return Specials(*ids.values())
 
 
 def train_tokenizer(texts: Iterable[str], size: int, family: str = 'bart') -> Tokenizer:

@@ -74,7 +74,8 @@ class Specials(NamedTuple):
   """Token ids that the objective writes itself: BART's, or T5's.
 
   BART hides every span behind the same `<mask>`; a sequence is `<s> .. </s>`, and
-  the decoder starts from `</s>`. T5 hides the k-th span behind the k-th sentinel; a
+  the decoder starts from `</s>`. BERT's tokens [CLS], [SEP] and [MASK] serve for
+  those of BART. T5 hides the k-th span behind the k-th sentinel; a
   sequence ends with `</s>`, and the decoder starts from `<pad>`.
   """
 

@@ -162,6 +162,8 @@ def test_another_config_does_not_touch_the_directory(finished, capsys):
     ('--config.corpus.name=peple', 'people'),
     ('--config.finetune.updats=3', 'finetune.updates'),
     ('--config.corpus.name=jsonl', 'path'),
+    ('--config.policy.encoder=bilstn', 'bilstm'),
+    ('--config.policy.encoder=bert', 'policy.checkpoint'),
   ],
 )
 def test_wrong_names_list_the_nearest(tmp_path, capsys, flag, message):

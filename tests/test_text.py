@@ -58,15 +58,45 @@ def test_tokenizers_for_t5_have_its_sentinels(tmp_path):
     text.train_tokenizer(TEXTS, 400, 't6')
 
 
-def test_tokenizer_needs_the_special_tokens(tmp_path):
-  """One without <mask> is refused by name."""
+def test_tokenizers_of_bert_have_its_tokens_and_cut_nothing(tmp_path):
+  """[CLS], [PAD], [SEP] and [MASK]; what their file says of lengths does not hold."""
   import tokenizers
 
-  tokens = {'<s>': 0, '<pad>': 1, '</s>': 2}
-  backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(tokens, unk_token='<s>'))
+  names = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'euro', '##s', 'are', 'paid']
+  backend = tokenizers.Tokenizer(
+    tokenizers.models.WordPiece({n: i for i, n in enumerate(names)}, unk_token='[UNK]')
+  )
+  backend.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+  backend.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+  backend.decoder = tokenizers.decoders.WordPiece()
+  backend.add_special_tokens(names[:5])
+  backend.enable_truncation(3)
+  backend.enable_padding(length=6)
   backend.save(str(tmp_path / 'tokenizer.json'))
-  with pytest.raises(InputError, match='<mask>'):
-    text.load_tokenizer(tmp_path)
+  loaded = text.load_tokenizer(tmp_path)
+  assert loaded.specials == (2, 0, 3, 4, ())
+  encoding = loaded.encode('Euros are paid')
+  assert encoding.ids == [5, 6, 7, 8]
+  assert encoding.offsets == [(0, 4), (4, 5), (6, 9), (10, 14)]
+  assert loaded.decode([2, *encoding.ids, 3]) == 'euros are paid'
+
+
+def test_tokenizer_needs_the_special_tokens(tmp_path):
+  """One that lacks a token of the family that it is nearest to is refused by name."""
+  import tokenizers
+
+  for names, missing in (
+    (('<s>', '<pad>', '</s>'), '<mask>'),
+    (('[CLS]', '[SEP]', '[MASK]'), r'\[PAD\]'),
+    (('</s>', '<extra_id_0>'), '<pad>'),
+  ):
+    tokens = {name: i for i, name in enumerate(names)}
+    backend = tokenizers.Tokenizer(
+      tokenizers.models.WordLevel(tokens, unk_token=names[0])
+    )
+    backend.save(str(tmp_path / 'tokenizer.json'))
+    with pytest.raises(InputError, match=rf'on\); {missing} not in it'):
+      text.load_tokenizer(tmp_path)
 
 
 def test_small_vocabulary_is_refused():

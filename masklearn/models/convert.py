@@ -42,6 +42,18 @@ def load(directory: str | pathlib.Path, mask: int):
   Returns:
     A BartConfig or T5Config, and the tree of parameters, float32.
   """
+  hf, tensors = read(directory, 'AutoModelForSeq2SeqLM')
+  config = config_from_hf(hf, mask, tied=is_tied(tensors))
+  return config, from_hf(tensors, config)
+
+
+def read(directory: str | os.PathLike, loader: str):
+  """The config.json of a checkpoint directory, and its tensors by name.
+
+  Args:
+    directory: as for `load`.
+    loader: class of transformers that reads the model from a pickle.
+  """
   directory = pathlib.Path(directory)
   parts = [directory / WEIGHTS]
   if (directory / INDEX).exists():
@@ -53,7 +65,7 @@ def load(directory: str | pathlib.Path, mask: int):
     raise InputError(
       f'{directory} has only pytorch_model.bin, a pickle, which can run code when it '
       'is read; convert it where you trust it: python -c "from transformers import '
-      f"AutoModelForSeq2SeqLM as M; M.from_pretrained('{directory}')"
+      f"{loader} as M; M.from_pretrained('{directory}')"
       f".save_pretrained('{directory}')\""
     )
   hf = _read_json(directory / 'config.json')
@@ -65,8 +77,7 @@ def load(directory: str | pathlib.Path, mask: int):
       raise InputError(f'{directory} is not a checkpoint: {error}.') from error
     except safetensors.SafetensorError as error:
       raise InputError(f'{file} is damaged: {error}.') from error
-  config = config_from_hf(hf, mask, tied=is_tied(tensors))
-  return config, from_hf(tensors, config)
+  return hf, tensors
 
 
 def save(
@@ -109,15 +120,38 @@ def config_from_hf(hf: Mapping, mask: int, tied: bool = True):
       f'the nearest is {near!r}.'
     )
   form = FORMATS[family]
+  known = known_fields(hf, form.title, form.config, form.fields, form.allowed)
+  return form.config(mask=mask, tied=tied, **known, **form.read(hf))
+
+
+def known_fields(
+  hf: Mapping,
+  title: str,
+  config: type,
+  fields: Mapping[str, str],
+  allowed: Mapping[str, tuple],
+) -> dict[str, Any]:
+  """The fields of a configuration that config.json has under keys of its own.
+
+  Args:
+    hf: the file's keys and values.
+    title: of the family, for the message.
+    config: the configuration's class.
+    fields: our field -> the key; one without a default must be there, a whole number.
+    allowed: what the file may say of other keys, the default first.
+
+  Raises:
+    InputError: names every key that is missing or asks for another model than ours.
+  """
   wrong = [
     f'{key} must be {" or ".join(map(repr, values))}, got {hf[key]!r}'
-    for key, values in form.allowed.items()
+    for key, values in allowed.items()
     if hf.get(key, values[0]) not in values
   ]
   needed = {
-    form.fields[field.name]
-    for field in dataclasses.fields(form.config)
-    if field.name in form.fields and field.default is dataclasses.MISSING
+    fields[field.name]
+    for field in dataclasses.fields(config)
+    if field.name in fields and field.default is dataclasses.MISSING
   }
   wrong += [
     f'{key} must be a whole number, got {hf.get(key)!r}'
@@ -125,11 +159,8 @@ def config_from_hf(hf: Mapping, mask: int, tied: bool = True):
     if not isinstance(hf.get(key), int)
   ]
   if wrong:
-    raise InputError(
-      f'config.json does not describe a {form.title}: {"; ".join(wrong)}.'
-    )
-  known = {ours: hf[theirs] for ours, theirs in form.fields.items() if theirs in hf}
-  return form.config(mask=mask, tied=tied, **known, **form.read(hf))
+    raise InputError(f'config.json does not describe a {title}: {"; ".join(wrong)}.')
+  return {ours: hf[theirs] for ours, theirs in fields.items() if theirs in hf}
 
 
 def config_to_hf(config) -> dict[str, Any]:
@@ -184,9 +215,29 @@ def from_hf(tensors: Mapping[str, np.ndarray], config):
   copies = {name: tensors.pop(name) for name in names if name in tensors}
   for copy in copies.values():
     tensors.setdefault(form.shared, copy)
-  layout, flat, wrong = _layout(config), {}, []
+  layout = _layout(config)
   if BIAS in layout:
     tensors.setdefault(BIAS, np.zeros(layout[BIAS][1], np.float32))
+  flat, wrong = match(tensors, layout)
+  wrong += [
+    f'{name} differs from {form.shared}'
+    for name, copy in copies.items()
+    if not np.array_equal(copy, tensors[form.shared])
+  ]
+  refuse(wrong)
+  return traverse_util.unflatten_dict(
+    {path: jnp.asarray(_ours(path, tensor, config)) for path, tensor in flat.items()}
+  )
+
+
+def match(tensors: Mapping[str, np.ndarray], layout: Mapping[str, tuple]):
+  """Tensors by their paths in our tree, float32, and what is wrong with the others.
+
+  Args:
+    tensors: by name.
+    layout: name -> path and shape, of every tensor that there must be.
+  """
+  flat, wrong = {}, []
   for name in sorted(layout.keys() | tensors.keys()):
     path, shape = layout.get(name, ((), ()))
     if name not in tensors:
@@ -196,15 +247,14 @@ def from_hf(tensors: Mapping[str, np.ndarray], config):
     elif tensors[name].shape != shape:
       wrong.append(f'{name} has shape {tensors[name].shape}, not {shape}')
     else:
-      flat[path] = jnp.asarray(_ours(path, tensors[name].astype(np.float32), config))
-  wrong += [
-    f'{name} differs from {form.shared}'
-    for name, copy in copies.items()
-    if not np.array_equal(copy, tensors[form.shared])
-  ]
+      flat[path] = tensors[name].astype(np.float32)
+  return flat, wrong
+
+
+def refuse(wrong: list[str]) -> None:
+  """Raises an `InputError` that says all of it, if anything is wrong with tensors."""
   if wrong:
     raise InputError(f'The tensors do not fit the model: {"; ".join(wrong)}.')
-  return traverse_util.unflatten_dict(flat)
 
 
 def to_hf(params, config) -> dict[str, np.ndarray]:

@@ -86,6 +86,32 @@ class T5Config:
     _check_dtype(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+  """The shape of a BERT's encoder, and the tokens that it has around a text."""
+
+  vocab_size: int
+  width: int  # D
+  layers: int
+  heads: int  # H
+  ffn: int  # width of the feed-forward layers
+  max_positions: int  # longest text, with the two tokens around it
+  bos: int  # [CLS]
+  eos: int  # [SEP]
+  kinds: int = 2  # of sentences; a policy's passages are all of the first
+  epsilon: float = 1e-12  # of the norms
+  init_std: float = 0.02
+  dtype: str = 'float32'  # of the computation; parameters are float32
+
+  def __post_init__(self):
+    if self.width % self.heads:
+      raise InputError(
+        f'width must be a multiple of heads, got {self.width} and {self.heads}.'
+      )
+    _check_tokens(self, ('bos', 'eos'))
+    _check_dtype(self)
+
+
 def _check_tokens(config, names):
   for name in names:
     token = getattr(config, name)

@@ -5,6 +5,7 @@ are compared with; `learned` takes the size of its vocabulary, and `original` th
 special tokens, which say whose objective is meant. It alone has a rate of its own.
 """
 
+from masklearn.policies.encoders import ENCODERS as ENCODERS
 from masklearn.policies.fixed import (
   oracle,
   random,
@@ -13,6 +14,7 @@ from masklearn.policies.fixed import (
   same_sentences_random,
 )
 from masklearn.policies.learned import learned
+from masklearn.policies.learned import with_encoder as with_encoder
 from masklearn.policies.learned import with_words as with_words
 from masklearn.policies.originals import original
 

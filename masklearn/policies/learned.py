@@ -1,12 +1,16 @@
 """A policy whose scores are learned from the loss of a later task."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from masklearn.models.sizes import BertConfig
 from masklearn.policies import fixed, sampling
-from masklearn.types import Policy
+from masklearn.policies.encoders import ENCODERS, EncoderConfig
+from masklearn.types import InputError, Policy
 
 # Scores are bounded, so that no good span is ever far above another. The gain is
 # linear in the policy: without a bound, a span that is a little better than the next
@@ -17,11 +21,9 @@ BOUND = 6.0  # nats; two spans are at most twice as far apart
 class SpanScorer(nn.Module):
   """Scores every span of up to `longest` words by its first and its last token."""
 
-  vocab_size: int
-  embedding: int  # width of the table of words
+  encoder: EncoderConfig
   longest: int = 4
   width: int = 64
-  reach: int = 7  # tokens seen by each of the two convolutions
 
   @nn.compact
   def __call__(self, tokens, valid, first, last):
@@ -38,15 +40,7 @@ class SpanScorer(nn.Module):
     """
     chex.assert_equal_shape([tokens, valid])
     chex.assert_equal_shape([first, last])
-    table = nn.Embed(self.vocab_size, self.embedding, name='embed')
-    # The table is a model's, which has seen every word: learned here, the words of a
-    # few training passages would be told apart by name and not by what they are.
-    x = jax.lax.stop_gradient(table(tokens))  # [B, L, D]
-    # Convolutions, not a recurrence: a scan over L would cost more than the model
-    # that the policy masks for.
-    for layer in range(2):
-      x = jnp.where(valid[..., None], x, 0)
-      x = nn.gelu(nn.Conv(self.width, (self.reach,), name=f'conv_{layer}')(x))
+    x = ENCODERS[self.encoder.name](tokens, valid, self.encoder)  # [B, L, D]
 
     def at(index, name):
       return nn.Dense(self.width, name=name)(
@@ -74,26 +68,41 @@ def learned(
   width: int = 64,
   reach: int = 7,
   embedding: int = 64,
+  encoder: str = 'conv',
+  bert: BertConfig | None = None,
+  start: Any = None,
 ) -> Policy:
   """Draws spans of up to `longest` words by a network's scores of them.
 
   It reads the tokens and where words begin, and no annotation. Candidates are all
   spans of up to `longest` words. Word embeddings stay as they are: random ones, or
-  those of a model, see `with_words`.
+  those of a model, see `with_words`; a BERT has its own, and all of it is learned.
 
   Args:
     rate: share of a passage's words to hide.
-    vocab_size: V.
+    vocab_size: V, of the tokenizer.
     longest: N.
-    width: of the network.
+    width: of the network, but for BERT.
     reach: tokens that each of its two convolutions sees.
     embedding: width of the word embeddings.
+    encoder: a name of `encoders.ENCODERS`.
+    bert: the shape of the encoder 'bert'.
+    start: BERT's parameters in a fresh theta, as `models.bert.load` reads them; None
+      for random ones.
+
+  Raises:
+    InputError: an encoder that does not exist, or that does not fit the tokenizer.
+
+  References:
+    Ye et al., Studying Strategically: Learning to Mask for Closed-book QA (2020).
   """
-  scorer = SpanScorer(vocab_size, embedding, longest, width, reach)
+  config = EncoderConfig(vocab_size, embedding, encoder, width, reach, bert)
+  scorer = SpanScorer(config, longest, width)
 
   def init(key):
-    tokens = jnp.zeros((1, reach), jnp.int32)
-    return scorer.init(key, tokens, tokens == 0, tokens, tokens)['params']
+    tokens = jnp.zeros((1, 1), jnp.int32)
+    theta = scorer.init(key, tokens, tokens == 0, tokens, tokens)['params']
+    return theta if start is None else with_encoder(theta, start)
 
   def scores(theta, batch):
     ends = sampling.token_of_word(batch), sampling.token_of_word(batch, last=True)
@@ -106,9 +115,27 @@ def learned(
 def with_words(theta, table: jax.Array):
   """The parameters with a model's word embeddings [V, D] in place of random ones.
 
-  A model's table may have rows behind those of its tokens.
+  A model's table may have rows behind those of its tokens. A network that has learned
+  words of its own, BERT, keeps them.
   """
+  if 'embed' not in theta:
+    return theta
   have = theta['embed']['embedding']
   table = table[: have.shape[0]]
   chex.assert_equal_shape([have, table])
   return {**theta, 'embed': {'embedding': table.astype(have.dtype)}}
+
+
+def with_encoder(theta, params):
+  """The parameters with those of a BERT, `params`, in place of the encoder's.
+
+  Raises:
+    InputError: the policy has no BERT.
+  """
+  if 'bert' not in theta:
+    raise InputError(
+      "Only a policy with the encoder 'bert' can start from a BERT, got one with the "
+      f'parameters {", ".join(theta)}.'
+    )
+  chex.assert_trees_all_equal_shapes(theta['bert'], params)
+  return {**theta, 'bert': params}

@@ -233,6 +233,24 @@ def spans_cover(values: jax.Array) -> jax.Array:
   )
 
 
+def token_shares(scores: jax.Array, batch: Batch) -> jax.Array:
+  """The probability that one span, drawn by `scores`, hides each token: [B, L].
+
+  Of the first span of a draw, where the budget has room for every candidate. The
+  tokens of a word are alike, and padding has 0.
+
+  Args:
+    scores: [B, W, N] log-weights of spans.
+    batch: the passages.
+  """
+  rows, _, longest = scores.shape
+  scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
+  share = jax.nn.softmax(scores.reshape(rows, -1)).reshape(scores.shape)
+  words = spans_cover(share)  # [B, W]
+  tokens = jnp.take_along_axis(words, batch.word, axis=1)
+  return jnp.where(batch.valid, tokens, 0)
+
+
 def _token_draw(hidden, begins, batch, log_prob):
   """Words [B, W] to tokens [B, L]; a span begins at its first word's first token."""
   mask = jnp.take_along_axis(hidden, batch.word, axis=1) & batch.valid
