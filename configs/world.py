@@ -127,7 +127,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.study.others = new(J1=new(fine_tune_steps=1), shuffled=new(shuffled=True))
   if variant == 'estimators':
     c.policy.names = 'none,random,learned,oracle'
-    c.study.update(seeds=3, target_seeds=(3,), other_seeds=3, trials=(5e-3, 2e-3))
+    c.study.update(seeds=3, target_seeds=(1,), other_seeds=3, trials=(5e-3, 2e-3))
     c.study.others = new(
       mixture=new(),
       soft=new(relaxation='soft'),
