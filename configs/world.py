@@ -79,6 +79,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     relaxation='mixture',  # or 'soft', 'straight_through', 'score': see estimators.py
     temperature=(1.0, 0.3),  # of soft draws, at first and at last
     samples=4,  # draws of a passage, in 'score'
+    baseline='others',  # of their losses, in 'score': the other draws', or 'learned'
     mode='mixed',  # the way back, of unroll.MODES
     window=1,  # steps that 'truncated' goes back through
     solver='cg',  # of 'implicit', or 'neumann'; its iterations, and its damping

@@ -14,7 +14,7 @@ NUMBERS = {
   'mixture': ('candidates', 'explore', 'blot'),
   'soft': ('blot',),
   'straight_through': ('blot',),
-  'score': ('samples', 'blot'),
+  'score': ('samples', 'baseline', 'blot'),
 }
 # The same of the modes.
 OPTIONS = {'truncated': ('window',), 'implicit': ('solver', 'terms', 'damping')}
@@ -31,10 +31,16 @@ class Estimator(NamedTuple):
   candidates: int = 16  # M, of 'mixture': spans sampled from a passage
   explore: float = 0.5  # share of them that is uniform
   samples: int = 4  # S, of 'score': draws of a passage
+  baseline: str = 'others'  # of 'score', or 'learned'
   window: int = 1  # of 'truncated': steps that are differentiated
   solver: str = 'cg'  # of 'implicit', or 'neumann'
   terms: int = 10  # of either
   damping: float = 1.0  # of either
+
+  @property
+  def learns_baseline(self) -> bool:
+    """Whether theta has a number beside the policy's parameters."""
+    return self.relaxation == 'score' and self.baseline == 'learned'
 
 
 def make_estimator(

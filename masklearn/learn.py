@@ -28,6 +28,7 @@ from masklearn import (
   losses,
   meta,
   policies,
+  score,
   sharding,
   steps,
   train,
@@ -145,6 +146,7 @@ def learn_policy(
     **warmup,
   )
   ids = ground.tokenizer.specials
+  first_theta = score.with_baseline(like) if estimator.learns_baseline else like
   setting = Setting(
     target,
     _candidate_capacity(passages, longest),
@@ -180,7 +182,9 @@ def learn_policy(
       inner_steps=inner_steps,
     )
     made.measure_units(
-      lambda stack, keys: probe(like, placed, stack, keys, hot), episodes, key_unit
+      lambda stack, keys: probe(first_theta, placed, stack, keys, hot),
+      episodes,
+      key_unit,
     )
     return made
 
@@ -224,7 +228,7 @@ def learn_policy(
 
   result = train.run(
     step,
-    steps.init_state(like, tx),
+    steps.init_state(first_theta, tx),
     lambda i: (placed, training.stack(index[i])),
     key_step,
     directory,
@@ -238,7 +242,8 @@ def learn_policy(
   )
   everywhere = data.take(passages, np.array(rows))
   theta, used = result.state.params, int(result.state.step)
-  chosen, first = (measure(t)[0] for t in (theta, like))
+  chosen, first = (measure(t)[0] for t in (theta, first_theta))
+  theta = score.without_baseline(theta)
   if not surpasses(chosen, first):
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0

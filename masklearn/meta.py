@@ -217,6 +217,7 @@ def make_policy_step(policy: Policy, decide: Callable, tx, bonus):
     gradient = jax.tree.map(lambda x: x.mean(0), gradients)
     metrics = {
       'loss': probed.outer.mean(),
+      'loss_before': probed.before.mean(),
       'gain': ((probed.before - probed.outer) / unit).mean(),
       'entropy': nats.mean(),
       'influence': optax.tree.norm(probed.influence),

@@ -12,6 +12,8 @@ from masklearn.outer import make_outer
 from masklearn.policies import sampling
 from masklearn.types import Batch, InputError, Policy, Specials
 
+BASELINE = 'baseline'  # of theta: the gain that the learned one expects, in units
+
 
 class Draws(NamedTuple):
   """S hard draws of the passages of an episode."""
@@ -19,6 +21,16 @@ class Draws(NamedTuple):
   spans: sampling.Spans  # [S, K, P, ..]
   shown: Batch  # [K, P, L] the passages as the policy reads them
   passages: Batch  # [K, P, L] as they are
+
+
+def with_baseline(theta):
+  """The parameters of a policy with one for the learned baseline, which expects 0."""
+  return {**theta, BASELINE: jnp.zeros(())}
+
+
+def without_baseline(theta):
+  """The parameters of a policy alone."""
+  return {name: value for name, value in theta.items() if name != BASELINE}
 
 
 def make_score_gradient(
@@ -31,15 +43,19 @@ def make_score_gradient(
   target: str = 'spans',
   target_length: int | None = None,
   samples: int = 4,
+  baseline: str = 'others',
   blot: float = 0.0,
   fine_tune_steps: int = 0,
 ) -> meta.MetaGradient:
   """What hard draws cost goes to their log-probabilities.
 
   Unbiased for the expected outer loss under hard draws, through any steps, and of
-  high variance: nothing is differentiated but the policy. The baseline of a draw is
-  the mean of the others'. Decisions are the log-probabilities [S] of the draws, and
-  an influence is what a draw has cost beyond its baseline, over S.
+  high variance: nothing is differentiated but the policy. Decisions are the
+  log-probabilities [S] of the draws, and an influence is what a draw has cost beyond
+  its baseline, over S. The baseline is the mean of the other draws, or a learned one:
+  the outer loss without the denoising steps, less the gain that `theta[BASELINE]`
+  expects, in the question's unit. That is then one decision more, and its influence
+  over the unit is the slope of half its squared error in units.
 
   Args:
     policy: that draws by scores.
@@ -49,7 +65,8 @@ def make_score_gradient(
     rate: the policy's budget.
     target: the objective's output format.
     target_length: T of the targets.
-    samples: S >= 2.
+    samples: S, at least 2 with the baseline 'others'.
+    baseline: 'others', or 'learned' for a theta of `with_baseline`.
     blot: share of the tokens that the policy sees as `<mask>`, in all S alike.
     fine_tune_steps: J.
 
@@ -58,10 +75,12 @@ def make_score_gradient(
     for Free (2019). Kang et al., Neural Mask Generator (2020), has it with a reward.
 
   Raises:
-    InputError: with one sample there is no baseline.
+    InputError: there is no such baseline, or no other sample for it.
   """
-  if samples < 2:
-    raise InputError(f'The baseline needs at least 2 samples, got {samples}.')
+  if baseline not in ('others', 'learned'):
+    raise InputError(f"baseline must be 'others' or 'learned', got {baseline!r}.")
+  if baseline == 'others' and samples < 2:
+    raise InputError(f"The baseline 'others' needs at least 2 samples, got {samples}.")
   outer = make_outer(row_sums, tx, fine_tune_steps)
 
   def value(params, decisions, batch, key):
@@ -93,7 +112,10 @@ def make_score_gradient(
     def one(spans):
       return sampling.log_prob(scores, meta.flat(spans), texts, rate).sum()
 
-    return jax.lax.map(one, draws.spans)
+    chances = jax.lax.map(one, draws.spans)
+    if baseline == 'others':
+      return chances
+    return jnp.concatenate([chances, theta[BASELINE][None].astype(chances.dtype)])
 
   def outer_losses(state, episode, draws, key):
     """Of each sample, [S, Q]."""
@@ -113,8 +135,13 @@ def make_score_gradient(
 
   def influences(theta, state, episode, draws, key):
     values, before = outer_losses(state, episode, draws, key)
-    others = (values.sum(0)[None] - values) / (samples - 1)
-    return values.mean(0), ((values - others) / samples).T, before
+    if baseline == 'others':
+      expected = (values.sum(0)[None] - values) / (samples - 1)
+      return values.mean(0), ((values - expected) / samples).T, before
+    expected = before - theta[BASELINE] * episode.unit
+    beyond = (values - expected[None]) / samples  # [S, Q]
+    slope = beyond.sum(0, keepdims=True)
+    return values.mean(0), jnp.concatenate([beyond, slope]).T, before
 
   def gradient(theta, state, episode, draws, key):
     values, influence, before = influences(theta, state, episode, draws, key)

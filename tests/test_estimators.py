@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import estimators, learn, losses, meta, relaxations
+from masklearn import estimators, learn, losses, meta, relaxations, score, steps
 from masklearn.types import InputError
 from tests import bilevel
 from tests.bilevel import Problem, make_policy_and_theta
@@ -103,3 +103,27 @@ def test_a_gradient_that_says_nothing_is_told_with_its_cause(influence, norm, me
   warning = learn.warn({'influence': influence, 'grad_norm': norm})
   assert message in warning
   assert bool(message) == bool(warning)
+
+
+def test_a_learned_baseline_moves_towards_the_gain():
+  """One step of descent brings what it expects nearer to the gain, in units."""
+  _, theta = make_policy_and_theta()
+  _, params, _ = bilevel.make_model()
+  tx = bilevel.OPTIMIZERS['sgd']()
+  theta = score.with_baseline(theta)
+  given = make(relaxation='score', samples=2, baseline='learned')
+  episode = bilevel.make_episode(bilevel.of_steps(1))
+  state, key = steps.init_state(params, tx), jax.random.key(2)
+
+  def probed(theta):
+    draws = given.sample(theta, episode.passages, key)
+    return given.influences(theta, state, episode, draws, key)
+
+  outer, influence, before = jit(probed)(theta)
+  assert influence.shape == (2, 3)  # of two questions, by two draws and the baseline
+  unit = episode.unit
+  gain = (before - outer) / unit
+  np.testing.assert_allclose(influence[:, -1] / unit, -gain, rtol=1e-6)
+  expected = {**theta, score.BASELINE: theta[score.BASELINE] + gain[0]}
+  nearer = jit(probed)(expected)[1]
+  np.testing.assert_allclose(nearer[0, -1], 0, atol=1e-12)

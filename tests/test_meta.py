@@ -162,7 +162,8 @@ def test_sampled_gradient_is_unbiased():
   assert error < 0.15
 
 
-def test_score_function_is_unbiased_for_hard_draws():
+@pytest.mark.parametrize('baseline', ['others', 'learned'])
+def test_score_function_is_unbiased_for_hard_draws(baseline):
   """Its mean is the gradient of the expected outer loss over every possible draw."""
   policy, theta = make_policy_and_theta()
   net, params, ids = bilevel.make_model()
@@ -172,8 +173,11 @@ def test_score_function_is_unbiased_for_hard_draws():
   passages = of_steps(1, one)
   state, episode = steps.init_state(params, tx), bilevel.make_episode(passages)
   given = score.make_score_gradient(
-    policy, row_sums, tx, ids, 0.5, samples=8, fine_tune_steps=1
+    policy, row_sums, tx, ids, 0.5, samples=8, baseline=baseline, fine_tune_steps=1
   )
+  plain = score.make_score_gradient(policy, row_sums, tx, ids, 0.5)
+  if baseline == 'learned':
+    theta = {**score.with_baseline(theta), score.BASELINE: jnp.asarray(0.02)}
   key = jax.random.key(4, impl='rbg')
   # Two words one after the other, in either order, or a span of both at once.
   orders = [*itertools.permutations(range(4), 2), *((w, -1) for w in range(3))]
@@ -182,10 +186,11 @@ def test_score_function_is_unbiased_for_hard_draws():
   slots = sampling.slots(one, 0.5)
   pad = ((0, 0), (0, slots - 2))
   spans = sampling.Spans(jnp.pad(start, pad), jnp.pad(length, pad), None)
-  every = score.Draws(jax.tree.map(lambda x: x[:, None, None], spans), passages)
+  every = jax.tree.map(lambda x: x[:, None, None], spans)
+  every = score.Draws(every, passages, passages)
 
   def expected(theta):
-    chances = jnp.exp(given.decide(theta, every))
+    chances = jnp.exp(plain.decide(theta, every))
     values = jax.lax.stop_gradient(chances.sum())
     outer = jax.vmap(
       lambda draw: given.outer_loss(
@@ -199,14 +204,23 @@ def test_score_function_is_unbiased_for_hard_draws():
 
   def estimate(seed):
     draws = given.sample(theta, passages, seed)
-    return ravel_pytree(given.gradient(theta, state, episode, draws, key)[1])[0]
+    slope = given.gradient(theta, state, episode, draws, key)[1]
+    return ravel_pytree(score.without_baseline(slope))[0]
 
   samples = jit(jax.vmap(estimate))(jax.random.split(jax.random.key(9), 400))
-  target = ravel_pytree(target)[0]
+  target = ravel_pytree(score.without_baseline(target))[0]
   along = samples @ target / (target @ target)
   error = along.std() / np.sqrt(len(along))
   np.testing.assert_allclose(along.mean(), 1.0, atol=4 * error)
   assert error < 0.15
+
+
+def test_what_a_score_needs_is_checked():
+  """A baseline that there is, and another sample where it is made of those."""
+  policy, _ = make_policy_and_theta()
+  row_sums, tx, ids = None, optax.sgd(0.1), IDS
+  with pytest.raises(InputError, match="'others' or 'learned', got 'mean'"):
+    score.make_score_gradient(policy, row_sums, tx, ids, 0.5, baseline='mean')
   with pytest.raises(InputError, match='at least 2 samples, got 1'):
     score.make_score_gradient(policy, row_sums, tx, ids, 0.5, samples=1)
 

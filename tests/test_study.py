@@ -122,7 +122,8 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
 @pytest.mark.parametrize(
   'flags',
   [
-    ('relaxation=score', 'samples=2', 'fine_tune_steps=1', 'held_out=True'),
+    ('relaxation=score', 'samples=1', 'baseline=learned', 'fine_tune_steps=1',
+     'held_out=True'),
     ('relaxation=soft', 'inner_steps=2', 'inner_optimizer=adam', 'trainable=decoder',
      'mode=truncated', 'cosine=True'),
   ],

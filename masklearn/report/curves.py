@@ -23,11 +23,15 @@ METRICS = {
   'validation_salient_share': 'share of the mask on other salient spans',
   'validation_outer_loss': 'outer loss, validation',
   'validation_cosine': 'cosine to the exact gradient',
+  'loss_before': 'outer loss before the denoising steps',
+  'grad_norm': 'norm of the policy gradient',
   'snr': 'signal to noise of the policy gradient',
   'entropy': 'entropy of the policy in nats',
   'loss': 'training loss',
   'validation_loss': 'validation loss',
 }
+# Logged by every stage, and worth looking at where it may vanish.
+_OF_POLICIES = ('grad_norm',)
 _POINTS = 80  # a curve's longest list: more is noise at the size of a panel
 
 Series = list[tuple[float, float]]  # (update, value), in order
@@ -49,6 +53,9 @@ def panels(histories: Sequence[History], results: Sequence[Result]) -> list[Pane
   for history in _followed(histories):
     stage = list(STAGES).index(history.stage)
     for rank, metric in enumerate(METRICS):
+      own = history.stage == 'policies' and not history.part
+      if metric in _OF_POLICIES and not own:
+        continue
       points = [(p['step'], p[metric]) for p in history.points if _number(p, metric)]
       for order, title, name in _places(history, results) if points else ():
         lines = found.setdefault((stage, order, title, rank, metric), {})
