@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from experiments import app, benchmark
-from experiments.suites import lengths, matmuls, needs
+from experiments.suites import (
+  lengths,
+  matmuls,
+  meta,
+  needs,
+  unrolled_torch,
+)
 from experiments.suites.case import peak_bytes
 
 
@@ -90,6 +96,16 @@ def test_what_a_step_needs_is_told_without_running_it():
   assert 0 < chunked['temp_bytes'] < plain['temp_bytes']
 
 
+def test_meta_gradients_agree_with_every_library():
+  """Through a denoising step and one of fine-tuning, whose table of words is shared."""
+  pytest.importorskip('torch', reason='needs the extra `parity`')
+  ours = np.asarray(meta.build(1, 'low', 'tiny', ('ours',), '').ours())
+  assert (ours != 0).all()
+  for library in unrolled_torch.OUTER_LOSSES:
+    theirs = meta.build(1, 'low', 'tiny', ('peer',), library).peer()
+    assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours), library
+
+
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
@@ -97,6 +113,7 @@ def test_what_a_step_needs_is_told_without_running_it():
     (['--suite=train', '--size=huge'], 'size must be one of tiny, small, base, got'),
     (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
     (['--suite=train', '--peer=numpy'], "peer must be one of torch, got 'numpy'"),
+    (['--suite=meta', '--peer=opt'], "one of higher, torchopt, reverse, got 'opt'"),
     (
       ['--suite=train', '--repeats=x'],
       "repeats must be a whole number above 0, got 'x'",

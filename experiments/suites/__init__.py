@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 
-from experiments.suites import generate, mask, meta, train
+from experiments.suites import generate, mask, meta, train, unrolled_torch
 from experiments.suites.case import Case
 from masklearn.types import InputError
 
@@ -19,7 +19,7 @@ PEERS = {
   'train': ('torch',),
   'generate': ('torch',),
   'mask': ('numpy',),
-  'meta': ('higher', 'reverse'),
+  'meta': (*unrolled_torch.OUTER_LOSSES, 'reverse'),
 }
 
 
