@@ -13,9 +13,10 @@ from experiments.suites import (
   matmuls,
   meta,
   needs,
+  units,
   unrolled_torch,
 )
-from experiments.suites.case import peak_bytes
+from experiments.suites.case import SIDES, peak_bytes
 
 
 def run(capsys, *flags):
@@ -106,10 +107,19 @@ def test_meta_gradients_agree_with_every_library():
     assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours), library
 
 
+def test_the_unit_is_the_gradient_of_the_denoising_step():
+  """The step has a gradient for the policy, and needs memory for it."""
+  case = units.build('low', 'tiny', SIDES)
+  assert case.agree() < case.tolerance
+  _, gradient = case.ours()
+  assert np.abs(gradient['span']['kernel']).max() > 0
+  assert case.temp_bytes > 0
+
+
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--suite=gen'], 'suite must be one of train, generate, mask, meta, got'),
+    (['--suite=gen'], 'suite must be one of train, generate, mask, meta, units, got'),
     (['--suite=train', '--size=huge'], 'size must be one of tiny, small, base, got'),
     (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
     (['--suite=train', '--peer=numpy'], "peer must be one of torch, got 'numpy'"),

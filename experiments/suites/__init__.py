@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 
-from experiments.suites import generate, mask, meta, train, unrolled_torch
+from experiments.suites import generate, mask, meta, train, units, unrolled_torch
 from experiments.suites.case import Case
 from masklearn.types import InputError
 
@@ -13,6 +13,7 @@ SUITES = {
   'generate': generate.CASES,
   'mask': mask.CASES,
   'meta': meta.CASES,
+  'units': units.CASES,
 }
 # The first is the one that is meant if none is named.
 PEERS = {
@@ -20,6 +21,7 @@ PEERS = {
   'generate': ('torch',),
   'mask': ('numpy',),
   'meta': (*unrolled_torch.OUTER_LOSSES, 'reverse'),
+  'units': ('gradient',),
 }
 
 
