@@ -54,7 +54,7 @@ def build(memory: str, size: str, sides) -> Case:
       np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
       for tree in (gradient, peer())
     )
-    return np.linalg.norm(one - two) / np.linalg.norm(two)
+    return float(np.linalg.norm(one - two) / np.linalg.norm(two))
 
   tokens = bilevel.PASSAGES * bilevel.LENGTH
   return Case(ours, peer, agree, 1e-4, temp_bytes, tokens=tokens)
