@@ -36,7 +36,8 @@ setuptools.setup(
   ],
   extras_require={
     'test': ['pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.13'],
-    'parity': ['torch>=2.6', 'higher>=0.2.1'],  # what ours is compared with
+    # what ours is compared with
+    'parity': ['torch>=2.6', 'higher>=0.2.1', 'torchopt>=0.7.3'],
     'tpu': ['jax[tpu]'],
     'cuda12': ['jax[cuda12]'],
     'spacy': ['spacy>=3.8'],

@@ -3,11 +3,12 @@
 python -m experiments.benchmark --suite=generate --size=base
 python -m experiments.benchmark --suite=train --case=bart_full --size=small
 
-Suites: train, generate, mask, meta. Sizes: tiny, small, base. A line of JSON for each
-case goes to stdout: seconds are medians of repeats in turn, bytes what each side adds
-to the peak of a process of its own. `mask` compares with numpy, `meta` with `higher` or
-(--peer=reverse) our own reverse mode over reverse mode, the others with PyTorch; the
-extra `parity` installs PyTorch and `higher`.
+Suites: train, generate, mask, meta, units. Sizes: tiny, small, base. A line of JSON for
+each case goes to stdout: seconds are medians of repeats in turn, bytes what each side
+adds to the peak of a process of its own. `mask` compares with numpy, `meta` with
+`higher` or (--peer) `torchopt` or `reverse`, our own reverse mode over reverse mode,
+`units` a step of policy learning with one plain gradient, the others with PyTorch; the
+extra `parity` installs PyTorch, `higher` and TorchOpt.
 """
 
 import json

@@ -1,11 +1,15 @@
-"""How much memory a training step needs beside its arguments, without running it.
+"""How much memory work on a BART needs, by compiling it and not running it.
 
 python -m experiments.memory --size=small --rows=32
 python -m experiments.memory --size=base --rows=32 --topology=v5e:2x2
+python -m experiments.memory --work=meta --size=small --steps=1,4,8,16,32
+python -m experiments.memory --work=meta --size=large --topology=v5e:4x4 \
+  --relaxation=mixture --estimators=low
 
-The step of BART, with AdamW and dropout, is compiled for this machine, or for one chip
-of a TPU that need not be there: `--topology` takes the extra `tpu`. A line of JSON for
-each way to save memory goes to stdout, with XLA's bytes of arguments and temporaries.
+`train` is a training step with AdamW and dropout, with each way to save memory; `meta`
+the meta-gradients of one episode a device, K = `--steps`, J = 1, with each way back. A
+line of JSON for each goes to stdout, with XLA's bytes on a device: this machine, or one
+of TPUs that need not be there (`--topology`, with the extra `tpu`).
 """
 
 import itertools
@@ -15,26 +19,54 @@ import jax
 from jax.experimental import topologies
 
 from experiments import app, suites
-from experiments.suites import needs, shapes
-from masklearn import provenance
+from experiments.suites import bilevel, needs, shapes
+from masklearn import provenance, relaxations
 from masklearn.types import InputError
 
 CHUNK = 256
 
 
-def main(size='small', rows='32', topology=''):
-  """Compiles the step plainly, with chunks, with rematerialised layers, and both."""
-  suites.lookup(dict.fromkeys(shapes.SIZES), size, 'size')
-  if not rows.isdigit() or int(rows) == 0:
-    raise InputError(f'rows must be a whole number above 0, got {rows!r}.')
-  device = None
+def main(
+  work='train',
+  size='small',
+  rows='32',
+  steps='1',
+  relaxation='soft',
+  estimators='low,fast,reverse',
+  topology='',
+):
+  """Compiles the work in every variant, and prints what it needs."""
+  find = suites.lookup(
+    {'train': needs.training, 'meta': needs.policy_learning}, work, 'work'
+  )
+  suites.lookup(shapes.VOCABULARY, size, 'size')
+  suites.lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
+  for name in estimators.split(','):
+    suites.lookup(bilevel.ESTIMATORS, name, 'estimators')
+  variants = {
+    'train': [
+      {'rows': _whole('rows', rows), 'remat': remat, 'chunk': chunk}
+      for remat, chunk in itertools.product((False, True), (0, CHUNK))
+    ],
+    'meta': [
+      {'relaxation': relaxation, 'steps': _whole('steps', count), 'estimator': name}
+      for count, name in itertools.product(steps.split(','), estimators.split(','))
+    ],
+  }[work]
+  devices = None
   if topology:
-    device = topologies.get_topology_desc(topology, 'tpu').devices[0]
-  for remat, chunk in itertools.product((False, True), (None, CHUNK)):
-    found = needs.measure(size, int(rows), remat, chunk, device)
-    line = {'size': size, 'rows': int(rows), 'remat': remat, 'chunk': chunk or 0}
-    line |= {'topology': topology or jax.default_backend(), **found}
+    devices = topologies.get_topology_desc(topology, 'tpu').devices
+  for variant in variants:
+    found = find(size, **variant, devices=devices)
+    line = {'work': work, 'size': size, **variant, **found}
+    line |= {'topology': topology or jax.default_backend()}
     print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+
+
+def _whole(name, string) -> int:
+  if not string.isdigit() or int(string) == 0:
+    raise InputError(f'{name} must be a whole number above 0, got {string!r}.')
+  return int(string)
 
 
 if __name__ == '__main__':

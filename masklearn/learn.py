@@ -344,7 +344,7 @@ def _policy_training(model, policy, ids, rate, setting: Setting):
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, setting.updates, last / first)
-  probe, place = sharding.spread(
+  _, probe, place = sharding.spread(
     functools.partial(meta.probe, gradient), setting.episodes
   )
   ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))

@@ -1,58 +1,62 @@
 """Which device does what: episodes are spread, everything else is everywhere."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 
+class Spread(NamedTuple):
+  """A function of `(theta, state, episodes, keys, *rest)` on several devices."""
+
+  compute: Callable  # pure, to be jitted with arguments that are in their places
+  run: Callable  # moves arguments to their places, and results to the first device
+  place: Callable  # moves there what `run` is given more than once: not the episodes
+
+
 def spread(
   probe: Callable, episodes: int, devices: Sequence[Any] | None = None
-) -> tuple[Callable, Callable]:
-  """A function of `(theta, state, episodes, keys, *rest)`, on several devices at once.
+) -> Spread:
+  """Each device takes its share of the episodes, one after the other.
 
-  Each takes its share of the episodes, one after the other. As many devices are used
-  as divide their number.
+  As many devices are used as divide their number.
 
   Args:
-    probe: such as `meta.probe`; what it returns has the episodes first.
+    probe: such as `meta.probe`, whose results have the episodes first.
     episodes: E.
     devices: to choose from; None for all that there are.
-
-  Returns:
-    The function, compiled when it is called first: it moves its arguments to where
-    they are needed, and its results to the first device, where the rest of a program
-    is. And `place(tree)`, which moves there what it is to be given more than once.
   """
   devices = jax.devices() if devices is None else devices
   most = range(min(len(devices), episodes), 0, -1)
   count = next(n for n in most if episodes % n == 0)
   if count == 1:
-    return jax.jit(probe), lambda tree: tree
+    return Spread(probe, jax.jit(probe), lambda tree: tree)
   mesh = Mesh(np.array(devices[:count]), ('episodes',))
   own, same = PartitionSpec('episodes'), PartitionSpec()
   one_each, everywhere = NamedSharding(mesh, own), NamedSharding(mesh, same)
-  shared = jax.jit(
-    jax.shard_map(
-      lambda whole, parts, rest: probe(*whole, *parts, *rest),
+
+  def compute(theta, state, episodes, keys, *rest):
+    return jax.shard_map(
+      probe,
       mesh=mesh,
-      in_specs=(same, own, same),
+      in_specs=(same, same, own, own, *(same for _ in rest)),
       out_specs=own,
       check_vma=False,
-    )
-  )
+    )(theta, state, episodes, keys, *rest)
+
+  compiled = jax.jit(compute)
 
   def place(tree):
     return jax.device_put(tree, everywhere)
 
-  def spread_out(theta, state, episodes, keys, *rest):
-    parts = jax.device_put((episodes, keys), one_each)
-    found = shared(place((theta, state)), parts, place(rest))
-    return jax.device_put(found, on(devices[0]))
+  def run(theta, state, episodes, keys, *rest):
+    theta, state, rest = place((theta, state, rest))
+    episodes, keys = jax.device_put((episodes, keys), one_each)
+    return jax.device_put(compiled(theta, state, episodes, keys, *rest), on(devices[0]))
 
-  return spread_out, place
+  return Spread(compute, run, place)
 
 
 def on(device) -> SingleDeviceSharding:

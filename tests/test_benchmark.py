@@ -7,15 +7,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import app, benchmark
-from experiments.suites import lengths, matmuls, needs
-from experiments.suites.case import peak_bytes
+from experiments import app, benchmark, memory
+from experiments.suites import (
+  lengths,
+  matmuls,
+  meta,
+  needs,
+  shapes,
+  units,
+  unrolled_torch,
+)
+from experiments.suites.case import SIDES, peak_bytes
+from masklearn import models
 
 
-def run(capsys, *flags):
+def run(capsys, *flags, main=benchmark.main):
   """Calls the main as a shell would; its exit status and what it printed."""
   with pytest.raises(SystemExit) as end:
-    app.run(benchmark.main, ['benchmark', *flags])
+    app.run(main, ['main', *flags])
   return end.value.code, capsys.readouterr()
 
 
@@ -85,18 +94,91 @@ def test_weighing_sees_what_a_side_allocates():
 
 def test_what_a_step_needs_is_told_without_running_it():
   """Parameters, two moments and the batch; chunks of logits need less than all."""
-  plain, chunked = (needs.measure('tiny', 8, False, chunk) for chunk in (None, 64))
+  plain, chunked = (needs.training('tiny', 8, False, chunk) for chunk in (0, 64))
   assert plain['argument_bytes'] == chunked['argument_bytes'] > 3 * 4 * 2048 * 64
   assert 0 < chunked['temp_bytes'] < plain['temp_bytes']
+
+
+def test_meta_gradients_agree_with_every_library():
+  """Through a denoising step and one of fine-tuning, whose table of words is shared."""
+  pytest.importorskip('torch', reason='needs the extra `parity`')
+  ours = np.asarray(meta.build(1, 'low', 'tiny', ('ours',), '').ours())
+  assert (ours != 0).all()
+  for library in unrolled_torch.OUTER_LOSSES:
+    theirs = meta.build(1, 'low', 'tiny', ('peer',), library).peer()
+    assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours), library
+
+
+def test_the_unit_is_the_gradient_of_the_denoising_step():
+  """The step has a gradient for the policy, and needs memory for it."""
+  case = units.build('low', 'tiny', SIDES)
+  agree = case.agree()
+  assert isinstance(agree, float)  # what JSON can write
+  assert agree < case.tolerance
+  _, gradient = case.ours()
+  assert np.abs(gradient['span']['kernel']).max() > 0
+  assert case.temp_bytes > 0
+
+
+def test_what_meta_gradients_need_is_told_on_each_device():
+  """Every device holds the state and one of the episodes."""
+  found = needs.policy_learning('tiny', 'soft', 1, 'low', jax.devices()[:2])
+  model = shapes.make_model('bart', 'tiny')
+  params = jax.eval_shape(lambda key: models.init_params(model, key), jax.random.key(0))
+  state = 4 * sum(x.size for x in jax.tree.leaves(params))
+  assert state < found['argument_bytes'] < 2 * state
+  assert found['temp_bytes'] > state
+  assert found['bytes'] > found['argument_bytes'] + found['temp_bytes']
+
+
+def test_memory_has_a_line_for_each_number_of_steps_and_way_back(capsys, monkeypatch):
+  """In the order in which they are asked for, with what was asked."""
+
+  def found(size, relaxation, steps, estimator, devices):
+    return {'bytes': steps}
+
+  monkeypatch.setattr(needs, 'policy_learning', found)
+  flags = '--work=meta', '--size=tiny', '--steps=1,4', '--estimators=fast,low'
+  code, printed = run(capsys, *flags, main=memory.main)
+  assert code == 0, printed.err
+  lines = [json.loads(line) for line in printed.out.splitlines()]
+  assert [(line['steps'], line['estimator']) for line in lines] == [
+    (1, 'fast'),
+    (1, 'low'),
+    (4, 'fast'),
+    (4, 'low'),
+  ]
+  assert all(line['bytes'] == line['steps'] for line in lines)
+  assert {(line['work'], line['size'], line['topology']) for line in lines} == {
+    ('meta', 'tiny', 'cpu')
+  }
 
 
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--suite=gen'], 'suite must be one of train, generate, mask, meta, got'),
+    (['--work=met'], "work must be one of train, meta, got 'met'"),
+    (['--size=big'], 'size must be one of tiny, small, base, large, got'),
+    (['--steps=1,x', '--work=meta'], 'steps must be a whole number above 0'),
+    (['--estimators=low,fst'], "did you mean 'fast'"),
+    (['--relaxation=mix'], "did you mean 'mixture'"),
+  ],
+)
+def test_wrong_names_of_work_list_the_nearest(capsys, flags, message):
+  """Before anything is compiled."""
+  code, printed = run(capsys, *flags, main=memory.main)
+  assert code == 2
+  assert message in printed.err
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (['--suite=gen'], 'suite must be one of train, generate, mask, meta, units, got'),
     (['--suite=train', '--size=huge'], 'size must be one of tiny, small, base, got'),
     (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
     (['--suite=train', '--peer=numpy'], "peer must be one of torch, got 'numpy'"),
+    (['--suite=meta', '--peer=opt'], "one of higher, torchopt, reverse, got 'opt'"),
     (
       ['--suite=train', '--repeats=x'],
       "repeats must be a whole number above 0, got 'x'",

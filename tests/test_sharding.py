@@ -24,7 +24,7 @@ def test_episodes_are_spread_over_as_many_devices_as_divide_them(episodes, used)
   x = jax.random.normal(jax.random.key(0), (episodes, 3))
   keys = jax.random.split(jax.random.key(1), episodes)
   expected = jax.jit(probe)(theta, state, x, keys, 0.5)
-  run, place = sharding.spread(probe, episodes)
+  _, run, place = sharding.spread(probe, episodes)
   if used > 1:
     assert len(place(state).sharding.device_set) == used
   found = run(theta, place(state), x, keys, 0.5)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 
-from experiments.suites import generate, mask, meta, train
+from experiments.suites import generate, mask, meta, train, units, unrolled_torch
 from experiments.suites.case import Case
 from masklearn.types import InputError
 
@@ -13,13 +13,15 @@ SUITES = {
   'generate': generate.CASES,
   'mask': mask.CASES,
   'meta': meta.CASES,
+  'units': units.CASES,
 }
 # The first is the one that is meant if none is named.
 PEERS = {
   'train': ('torch',),
   'generate': ('torch',),
   'mask': ('numpy',),
-  'meta': ('higher', 'reverse'),
+  'meta': (*unrolled_torch.OUTER_LOSSES, 'reverse'),
+  'units': ('gradient',),
 }
 
 

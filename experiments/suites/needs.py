@@ -1,35 +1,92 @@
-"""What a training step of BART needs of memory, as XLA tells it of a compiled one."""
+"""What work on a BART needs of memory, as XLA tells it of a compiled program.
+
+Nothing is run, and of the arguments nothing is made but their shapes.
+"""
+
+import functools
+import time
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.suites import shapes
-from masklearn import losses, models, sharding, steps
+from experiments.suites import bilevel, shapes
+from masklearn import losses, meta, models, sharding
+from masklearn.steps import init_state, make_step
 from masklearn.types import Corrupted
 
 SOURCE = TARGET = 128
 
 
-def measure(size, rows, remat, chunk, device=None) -> dict[str, int]:
-  """Bytes of arguments and of temporaries, on `device` or on this machine's own."""
+def training(size, rows, remat, chunk, devices=None) -> dict[str, float]:
+  """Of a training step with AdamW and dropout, on the first of `devices`.
+
+  Args:
+    size: of the model.
+    rows: of a batch.
+    remat: whether layers are run again for the gradient.
+    chunk: target tokens whose logits are in memory at a time; 0 for all.
+    devices: TPUs that need not be there; None for this machine's own.
+  """
   model = shapes.make_model('bart', size, dropout=0.1, remat=remat)
   tx = optax.adamw(1e-4)
-  step = steps.make_step(losses.make_token_loss(model, chunk=chunk), tx)
+  step = make_step(losses.make_token_loss(model, chunk=chunk or None), tx)
   tokens = jnp.zeros((rows, SOURCE), jnp.int32)
   batch = Corrupted(tokens, tokens == 0, tokens, tokens, jnp.zeros((rows, TARGET)))
-
-  def state(key):
-    return steps.init_state(models.init_params(model, key), tx)
-
-  key = jax.eval_shape(lambda: jax.random.key(0))
-  arguments = jax.eval_shape(state, key), key, batch
-  place = None if device is None else sharding.on(device)
+  arguments = _state(model, tx), _key(), batch
+  place = sharding.on(devices[0]) if devices else None
   arguments = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), arguments
   )
-  needs = jax.jit(step, donate_argnums=0).lower(*arguments).compile().memory_analysis()
+  return measure(jax.jit(step, donate_argnums=0), *arguments)
+
+
+def policy_learning(
+  size, relaxation, steps, estimator, devices=None
+) -> dict[str, float]:
+  """Of `meta.probe` for one episode on each device, with J = 1.
+
+  Args:
+    size: of the model.
+    relaxation: one of `relaxations.RELAXATIONS`.
+    steps: K.
+    estimator: one of `bilevel.ESTIMATORS`.
+    devices: over which as many episodes are spread; None for one of this machine.
+  """
+  model = shapes.make_model('bart', size)
+  policy = bilevel.make_policy(model)
+  _, given = bilevel.make_gradient(model, policy, estimator, relaxation)
+  episodes = len(devices) if devices else 1
+  probe = sharding.spread(functools.partial(meta.probe, given), episodes, devices)
+  work = bilevel.make_work(model.config.vocab_size, steps)
+  stack = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((episodes, *x.shape), x.dtype), work.episode
+  )
+  theta = jax.eval_shape(policy.init, _key())
+  keys = jax.eval_shape(lambda key: jax.random.split(key, episodes), _key())
+  return measure(jax.jit(probe.compute), theta, _state(model, bilevel.TX), stack, keys)
+
+
+def measure(jitted, *arguments) -> dict[str, float]:
+  """Bytes on each device, and the processor's seconds for compiling."""
+  began = time.process_time()
+  needs = jitted.lower(*arguments).compile().memory_analysis()
+  seconds = time.process_time() - began
+  kept = needs.output_size_in_bytes - needs.alias_size_in_bytes
   return {
     'argument_bytes': needs.argument_size_in_bytes,
     'temp_bytes': needs.temp_size_in_bytes,
+    'output_bytes': kept,  # beside the arguments that they take the place of
+    'bytes': needs.argument_size_in_bytes + needs.temp_size_in_bytes + kept,
+    'seconds': seconds,
   }
+
+
+def _key():
+  return jax.eval_shape(lambda: jax.random.key(0))
+
+
+def _state(model, tx):
+  return jax.eval_shape(
+    lambda key: init_state(models.init_params(model, key), tx), _key()
+  )

@@ -10,12 +10,13 @@ from masklearn import models
 from masklearn.models import convert
 from masklearn.types import Specials
 
-VOCABULARY = {'tiny': 2048, 'small': 8192, 'base': {'bart': 50265, 't5': 32128}}
+PUBLISHED = {'bart': 50265, 't5': 32128}
+VOCABULARY = {'tiny': 2048, 'small': 8192, 'base': PUBLISHED, 'large': PUBLISHED}
 IDS = {
   'bart': Specials(bos=0, pad=1, eos=2, mask=3),
   't5': Specials(bos=None, pad=0, eos=1, mask=3, sentinels=tuple(range(3, 103))),
 }
-SIZES = tuple(VOCABULARY)
+SIZES = ('tiny', 'small', 'base')  # of what is run, and not only compiled
 
 
 class Pair(NamedTuple):

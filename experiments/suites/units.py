@@ -1,0 +1,63 @@
+"""A step of policy learning, in units of one plain gradient of what it trains on.
+
+The step is the meta-gradient of one episode by the parameters of the policy network:
+soft masks of 8 passages of 128 tokens, K = J = 1, SGD. The unit is the gradient of the
+denoising loss by the model's parameters on the same masks, all passages at once.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.suites import bilevel, shapes
+from experiments.suites.case import Case
+from masklearn import policies, steps
+
+
+def build(memory: str, size: str, sides) -> Case:
+  """Agreement is that of the unit and of the gradient that our step makes of masks."""
+  pair = shapes.pair('bart', size)
+  work = bilevel.make_work(pair.model.config.vocab_size, 1)
+  policy = bilevel.make_policy(pair.model)
+  theta = policy.init(jax.random.key(0))
+  theta = policies.with_words(theta, pair.params['shared']['embedding'])
+  episode = jax.tree.map(jnp.asarray, work.episode)
+  relaxation, given = bilevel.make_gradient(pair.model, policy, memory)
+  key = jax.random.key(1)
+  draw = jax.jit(given.sample)(theta, episode.passages, key)
+  decisions = jax.jit(given.decide)(theta, draw)
+  first = jax.tree.map(lambda x: x[0], (decisions, draw))
+  ours = peer = None
+  temp_bytes = 0
+
+  if 'ours' in sides:
+    state = steps.init_state(pair.params, bilevel.TX)
+    arguments = theta, state, episode, draw, key
+    step = jax.jit(lambda *all: given.gradient(*all)[:2]).lower(*arguments).compile()
+    temp_bytes = step.memory_analysis().temp_size_in_bytes
+
+    def ours():
+      return jax.block_until_ready(step(*arguments))
+
+  if 'peer' in sides:
+    plain, _ = bilevel.make_gradient(pair.model, policy, 'fast')
+    unit = jax.jit(jax.grad(plain.loss.value)).lower(pair.params, *first, key).compile()
+
+    def peer():
+      return jax.block_until_ready(unit(pair.params, *first, key))
+
+  def agree():
+    gradient, _ = jax.jit(relaxation.loss.gradients)(pair.params, *first, key)
+    one, two = (
+      np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+      for tree in (gradient, peer())
+    )
+    return float(np.linalg.norm(one - two) / np.linalg.norm(two))
+
+  tokens = bilevel.PASSAGES * bilevel.LENGTH
+  return Case(ours, peer, agree, 1e-4, temp_bytes, tokens=tokens)
+
+
+CASES = {f'K1-{memory}': functools.partial(build, memory) for memory in ('low', 'fast')}
