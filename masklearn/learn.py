@@ -9,15 +9,12 @@ Neither the warm-up nor the policy is ever told where an answer stands in a pass
 an episode joins passages and questions by what they are about, their group.
 """
 
-import functools
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from masklearn import (
   checkpoint,
@@ -25,16 +22,14 @@ from masklearn import (
   evaluate,
   files,
   inner,
-  losses,
-  meta,
   policies,
   score,
-  sharding,
   steps,
   train,
 )
+from masklearn.ascent import Setting, make_ascent, warn
 from masklearn.episodes import Episodes
-from masklearn.estimators import Estimator, make_estimator
+from masklearn.estimators import Estimator
 from masklearn.progress import Progress
 from masklearn.stages import (
   Ground,
@@ -161,7 +156,7 @@ def learn_policy(
     learning_rate,
     updates,
   )
-  tx, inner_tx, probe, place, step, compare = _policy_training(
+  tx, inner_tx, probe, place, step, compare = make_ascent(
     ground.model, policy, ids, rate, setting
   )
   start = inner.start(inner_tx, warm.state.params, warm.state.opt)
@@ -270,97 +265,6 @@ def surpasses(gains: np.ndarray, others: np.ndarray) -> bool:
   difference = gains - others
   error = difference.std(ddof=min(1, len(difference) - 1)) / len(difference) ** 0.5
   return bool(difference.mean() > 3 * error)
-
-
-def warn(metrics: dict[str, float]) -> str:
-  """What is wrong with logged metrics, and its likely cause; '' if nothing."""
-  norms = metrics['influence'], metrics['grad_norm']
-  if not np.isfinite(norms).all():
-    return (
-      'the meta-gradient is not finite. The usual causes are an inner step that '
-      'overshoots (a smaller inner_step) and a square root at zero in an optimizer '
-      'of your own (eps_root > 0).'
-    )
-  if norms[0] == 0:
-    return (
-      'the meta-gradient is exactly zero: no decision moves the outer loss. The usual '
-      "causes are an inner_step of 0 or below the parameters' resolution, parameters "
-      "in `trainable` that the questions do not need, and, in 'score', draws that "
-      'are all alike.'
-    )
-  if norms[1] == 0:
-    return (
-      "the policy's gradient is exactly zero, though decisions matter: its scores no "
-      'longer depend on its parameters, such as with one candidate a passage.'
-    )
-  return ''
-
-
-class Setting(NamedTuple):
-  """Numbers that a compiled policy step depends on; see `learn_policy`."""
-
-  target: str
-  span_length: int
-  draw_length: int
-  estimator: Estimator
-  inner_optimizer: str
-  inner_step: float
-  trainable: str
-  episodes: int
-  temperature: tuple[float, float]
-  bonus: tuple[float, float]
-  learning_rate: float
-  updates: int
-
-
-@functools.cache
-def _policy_training(model, policy, ids, rate, setting: Setting):
-  """Optimizers of policy and model; `meta.probe`, the step and the comparison."""
-  # Not normalised: along a unit gradient, what a span teaches would be set against
-  # what it changes, and the mean of many spans against that of the useful ones.
-  inner_tx = inner.make_inner(
-    setting.inner_optimizer, setting.inner_step, setting.trainable
-  )
-  tx = optax.adam(
-    optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
-  )
-
-  def make(estimator):
-    return make_estimator(
-      estimator,
-      policy,
-      losses.make_row_sums(model),
-      inner_tx,
-      ids,
-      rate,
-      target=setting.target,
-      span_length=setting.span_length,
-      draw_length=setting.draw_length,
-    )
-
-  gradient = make(setting.estimator)
-  exact = make(setting.estimator._replace(mode='mixed'))
-  # Spread out at first, a policy has tried many spans before it settles on some.
-  bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
-  first, last = setting.temperature
-  temperature = optax.exponential_decay(first, setting.updates, last / first)
-  _, probe, place = sharding.spread(
-    functools.partial(meta.probe, gradient), setting.episodes
-  )
-  ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))
-
-  # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
-  def step(state, key, batch):
-    start, episodes = batch
-    key = jax.random.fold_in(key, state.step)
-    keys = jax.random.split(key, setting.episodes)
-    # As strongly typed as numpy's, or it would be compiled for both.
-    warmth = jnp.asarray(temperature(state.step), jnp.float32)
-    probed = probe(state.params, start, episodes, keys, warmth)
-    return ascend(state, probed, episodes.unit)
-
-  compare = jax.jit(functools.partial(meta.cosine, gradient, exact))
-  return tx, inner_tx, probe, place, step, compare
 
 
 def _halves(task, seed):

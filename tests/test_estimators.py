@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import estimators, learn, losses, meta, relaxations, score, steps
+from masklearn import ascent, estimators, losses, meta, relaxations, score, steps
 from masklearn.types import InputError
 from tests import bilevel
 from tests.bilevel import Problem, make_policy_and_theta
@@ -100,7 +100,7 @@ def test_signal_to_noise_of_noise_is_one_and_grows_with_episodes():
 )
 def test_a_gradient_that_says_nothing_is_told_with_its_cause(influence, norm, message):
   """Exactly zero or not finite; anything else is no matter."""
-  warning = learn.warn({'influence': influence, 'grad_norm': norm})
+  warning = ascent.warn({'influence': influence, 'grad_norm': norm})
   assert message in warning
   assert bool(message) == bool(warning)
 

@@ -33,6 +33,7 @@ ORDER = [
   'estimators',
   'episodes',
   'sharding',
+  'ascent',
   'checkpoint',
   'pretrained',
   'progress',
