@@ -144,7 +144,7 @@ def lines(panel: Panel, colors: dict[str, str]) -> Drawing:
       axes.plot(*_columns(seed), color=color, lw=0.6, alpha=0.4)
     average = curves.thin(curves.mean(series) or series[0])
     axes.plot(*_columns(average), color=color, lw=1.6)
-    ends.append((*average[-1], name, color))
+    ends.append((*average[-1], name.removeprefix('learned_'), color))
   values = [y for series in panel.lines.values() for s in series for _, y in s]
   if panel.metric.endswith('loss'):
     if min(values) > 0 and max(values) > 20 * min(values):
