@@ -62,7 +62,7 @@ def test_unknown_relaxations_are_refused():
 
 def test_cosine_of_an_approximation_and_of_itself():
   """1 with itself; with the first-order way something below."""
-  problem = Problem('soft', 'bart', 2, 'momentum', dropout=False)
+  problem = Problem('soft', 'bart', 1, 'sgd', dropout=False)
   exact, flat = problem.meta(1), problem.meta(1, mode='first_order')
   theta, state, episode, *_ = problem.arguments()
   episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
