@@ -20,6 +20,7 @@ from masklearn import (
   checkpoint,
   data,
   estimators,
+  inner,
   learn,
   plan,
   policies,
@@ -27,6 +28,7 @@ from masklearn import (
   records,
   stages,
   tasks,
+  unroll,
 )
 from masklearn.models import bert
 from masklearn.policies import originals
@@ -105,6 +107,7 @@ class Study:
         f'other, got encoder {c.policy.encoder!r} and checkpoint '
         f'{c.policy.checkpoint!r}.'
       )
+    self._check_learning()
     targets = dict(zip(_names(c.study.targets), c.study.target_seeds, strict=True))
     self.cells = plan.cells(
       self.task_names,
@@ -229,6 +232,20 @@ class Study:
       saving=c.saving,
       **options,
     )
+
+  def _check_learning(self):
+    """Refuses what policies cannot be learned by, before anything is trained."""
+    known = {
+      'relaxation': estimators.NUMBERS,
+      'mode': unroll.MODES,
+      'inner_optimizer': inner.OPTIMIZERS,
+    }
+    for kind in ('learned', *(f'learned_{name}' for name in self.config.study.others)):
+      options = self.learning(kind)
+      for name in options:
+        tasks.lookup(self.config.learn, name, 'field of config.learn')
+      for name, table in known.items():
+        tasks.lookup(table, options[name], name)
 
   def learning(self, kind: str) -> dict[str, Any]:
     """The options of a kind: 'learned', 'learned_OTHER' or 'learned_OTHER@RATE'."""

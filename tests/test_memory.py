@@ -38,7 +38,23 @@ def test_a_program_starts_again_with_what_it_was_given(given, begun, tunables):
   assert out == ['begun'] * begun + [f"{tunables} ['a b', '--c']"]
 
 
-def test_keeping_and_giving_back_can_be_asked_for_anywhere():
-  """Also where there is no glibc."""
-  memory.keep()
-  memory.release()
+def test_the_allocator_is_told_and_others_are_left_alone(monkeypatch):
+  """Once what to keep, and once to give back; a library without glibc's calls, not."""
+  told = []
+
+  class Glibc:
+    def mallopt(self, *arguments):
+      told.append(arguments)
+
+    def malloc_trim(self, pad):
+      told.append(pad)
+
+  for library, count in ((Glibc(), 4), (object(), 0)):
+    told.clear()
+    monkeypatch.setattr(memory.ctypes, 'CDLL', lambda name, library=library: library)
+    memory.keep()
+    memory.release()
+    assert len(told) == count
+  monkeypatch.delenv('GLIBC_TUNABLES', raising=False)
+  memory.huge_pages()  # or the tests would begin anew
+  assert 'GLIBC_TUNABLES' not in os.environ

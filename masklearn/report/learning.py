@@ -8,7 +8,6 @@ from masklearn.report import summary, tables
 from masklearn.report.markup import Markup, element
 from masklearn.report.records import History
 
-# What a policy is learned by, said where a run's own settings say nothing of it.
 COLUMNS = (
   tables.Column('Policy', text=True),
   tables.Column('Learned with', text=True),
