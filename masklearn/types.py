@@ -48,6 +48,8 @@ class Example:
   targets: tuple[str, ...]  # the first is the one to train on
   group: str = ''
   label: str = ''  # kind of question; the label of the spans that answer it
+  context: str = ''  # the gold passage, where the format has one
+  answer_spans: tuple[Span, ...] = ()  # the targets in it, all given; may overlap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +105,15 @@ class Batch(NamedTuple):
   sentence: jax.Array  # [B, L] int32; index of the sentence
   salient: jax.Array  # [B, L] int32; 0 outside, 1 first token of a span, 2 inside
   asked: jax.Array  # [B, L] int32; the same for spans that answer the task
+
+
+class Answers(NamedTuple):
+  """Passages with the places of answers in them, up to A a passage."""
+
+  passages: Batch  # [B, L]
+  start: jax.Array  # [B, A] int32 first word
+  length: jax.Array  # [B, A] int32 words
+  weight: jax.Array  # [B, A] float32; 1 over the answers of a question, 0 for no answer
 
 
 class MaskDraw(NamedTuple):

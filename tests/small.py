@@ -45,7 +45,7 @@ def make_batch(words, sentences=None, salient=None, asked=None, length=None):
 def make_policy(name, rate=0.4):
   """A policy of the registry, and parameters for it."""
   more = {}
-  if name == 'learned':
+  if name in ('learned', 'supervised'):
     more = {'vocab_size': 40, 'width': 8, 'longest': 3}
   if name in ('random_span', 'same_sentences_random'):
     more = {'reference': policies.POLICIES['salient'](rate)}

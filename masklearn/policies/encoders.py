@@ -8,7 +8,7 @@ owns its parameters; states of padding have no meaning.
   bilstm   an LSTM in each direction: sees all, one token after the other
   bert     a BERT, from a checkpoint or random: sees all at once, and is fine-tuned
 
-The first two read word embeddings that stay as they are.
+The first two read word embeddings that stay as they are unless told otherwise.
 
 References:
   Ye et al., Studying Strategically: Learning to Mask for Closed-book QA (2020), whose
@@ -37,6 +37,7 @@ class EncoderConfig:
   width: int = 64  # of a convolution, and of an LSTM
   reach: int = 7  # tokens seen by each of the two convolutions
   bert: BertConfig | None = None  # of 'bert' alone
+  learn_words: bool = False  # whether the table of words is learned, too
 
   def __post_init__(self):
     if self.name not in ENCODERS:
@@ -94,7 +95,7 @@ ENCODERS = {'conv': conv, 'bilstm': bilstm, 'bert': bert}
 
 
 def _words(tokens, c):
-  table = nn.Embed(c.vocab_size, c.embedding, name='embed')
+  x = nn.Embed(c.vocab_size, c.embedding, name='embed')(tokens)
   # The table is a model's, which has seen every word: learned here, the words of a
   # few training passages would be told apart by name and not by what they are.
-  return jax.lax.stop_gradient(table(tokens))
+  return x if c.learn_words else jax.lax.stop_gradient(x)

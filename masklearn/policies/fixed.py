@@ -7,13 +7,18 @@ from masklearn.policies import sampling
 from masklearn.types import Batch, InputError, Policy
 
 
-def from_scores(scores, rate: float, init=lambda key: {}) -> Policy:
-  """The policy that draws spans by `scores(theta, batch)` [B, W, N]."""
+def from_scores(scores, rate: float, init=lambda key: {}, top: int = 0) -> Policy:
+  """The policy that draws spans by `scores(theta, batch)` [B, W, N].
+
+  With `top`, each from the so many best; see `sampling.draw_spans`.
+  """
+  if top < 0:
+    raise InputError(f'top must be at least 1, or 0 for all spans, got {top}.')
   if not 0 < rate < 1:
     raise InputError(f'The share of words to hide must lie in (0, 1), got rate={rate}.')
 
   def draw(theta, key, batch):
-    spans = sampling.draw_spans(key, scores(theta, batch), batch, rate)
+    spans = sampling.draw_spans(key, scores(theta, batch), batch, rate, top)
     return sampling.to_draw(spans, batch)
 
   return Policy(init, scores, draw)
@@ -44,26 +49,29 @@ def oracle(rate: float, longest: int = 8) -> Policy:
 
 
 def random_span(
-  rate: float, reference: Policy | None = None, longest: int = 4
+  rate: float, reference: Policy | None = None, longest: int = 4, top: int = 0
 ) -> Policy:
   """Hides spans at random places, as long as those that `reference` draws.
 
-  Without a reference, all spans of up to `longest` words are equally likely.
+  Without a reference, all spans of up to `longest` words are equally likely. `top` is
+  the reference's, see `from_scores`.
   """
   if reference is None:
     return from_scores(
       lambda theta, batch: jnp.zeros((*batch.tokens.shape, longest)), rate
     )
-  return _moved(rate, reference, within_sentence=False)
+  return _moved(rate, reference, top, within_sentence=False)
 
 
-def same_sentences_random(rate: float, reference: Policy) -> Policy:
+def same_sentences_random(rate: float, reference: Policy, top: int = 0) -> Policy:
   """Hides random spans in the sentences that `reference` chose: the control.
+
+  `top` is the reference's, see `from_scores`.
 
   What a policy gains over this one, it gains by choosing words; what this one
   gains over `random_span`, by choosing sentences.
   """
-  return _moved(rate, reference, within_sentence=True)
+  return _moved(rate, reference, top, within_sentence=True)
 
 
 def annotation_scores(annotation: jax.Array, batch: Batch, longest: int) -> jax.Array:
@@ -89,13 +97,14 @@ def annotation_scores(annotation: jax.Array, batch: Batch, longest: int) -> jax.
   return jnp.where((kind == 1)[..., None] & (lengths == length), 0.0, -jnp.inf)
 
 
-def _moved(rate, reference, within_sentence):
+def _moved(rate, reference, top, within_sentence):
   def scores(theta, batch):
     return sampling.moved_scores(reference.scores(theta, batch), batch, within_sentence)
 
   def draw(theta, key, batch):
     key_spans, key_places = jax.random.split(key)
-    spans = sampling.draw_spans(key_spans, reference.scores(theta, batch), batch, rate)
+    scores = reference.scores(theta, batch)
+    spans = sampling.draw_spans(key_spans, scores, batch, rate, top)
     return sampling.move_spans(key_places, spans, batch, within_sentence)
 
   return Policy(reference.init, scores, draw)

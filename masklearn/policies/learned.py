@@ -71,6 +71,8 @@ def learned(
   encoder: str = 'conv',
   bert: BertConfig | None = None,
   start: Any = None,
+  top: int = 0,
+  learn_words: bool = False,
 ) -> Policy:
   """Draws spans of up to `longest` words by a network's scores of them.
 
@@ -89,6 +91,8 @@ def learned(
     bert: the shape of the encoder 'bert'.
     start: BERT's parameters in a fresh theta, as `models.bert.load` reads them; None
       for random ones.
+    top: draws every span from the so many best; 0 from all, as the bilevel loop does.
+    learn_words: whether the word embeddings are learned, too.
 
   Raises:
     InputError: an encoder that does not exist, or that does not fit the tokenizer.
@@ -96,7 +100,9 @@ def learned(
   References:
     Ye et al., Studying Strategically: Learning to Mask for Closed-book QA (2020).
   """
-  config = EncoderConfig(vocab_size, embedding, encoder, width, reach, bert)
+  config = EncoderConfig(
+    vocab_size, embedding, encoder, width, reach, bert, learn_words
+  )
   scorer = SpanScorer(config, longest, width)
 
   def init(key):
@@ -109,7 +115,7 @@ def learned(
     found = scorer.apply({'params': theta}, batch.tokens, batch.valid, *ends)
     return jnp.where(sampling.fits(batch, longest), found, -jnp.inf)
 
-  return fixed.from_scores(scores, rate, init)
+  return fixed.from_scores(scores, rate, init, top)
 
 
 def with_words(theta, table: jax.Array):

@@ -87,18 +87,30 @@ def slots(batch: Batch, rate: float) -> int:
   return max(1, round(rate * batch.tokens.shape[1]))
 
 
-def draw_spans(key, scores: jax.Array, batch: Batch, rate: float) -> Spans:
+def draw_spans(
+  key, scores: jax.Array, batch: Batch, rate: float, top: int = 0
+) -> Spans:
   """Draws spans by `scores` [B, W, N] until the budget is used up exactly.
 
   Spans do not overlap; they may touch. Where no candidate fits what is left of the
   budget, single words fill it: words of candidates if there are any, else any.
+
+  Args:
+    key: a random key.
+    scores: log-weights of spans.
+    batch: the passages.
+    rate: the budget.
+    top: draws each span from the so many best that are still possible; 1 always takes
+      the best one, 0 draws from all.
   """
   # Gumbel noise drawn once serves every span: among what may still be chosen, the
   # next largest noisy score is a draw from the softmax of just that.
-  return take_spans(jax.random.gumbel(key, scores.shape), scores, batch, rate)
+  return take_spans(jax.random.gumbel(key, scores.shape), scores, batch, rate, top)
 
 
-def take_spans(noise: jax.Array, scores: jax.Array, batch: Batch, rate: float) -> Spans:
+def take_spans(
+  noise: jax.Array, scores: jax.Array, batch: Batch, rate: float, top: int = 0
+) -> Spans:
   """The spans that `draw_spans` draws with this Gumbel noise [B, W, N]."""
   rows, width, longest = scores.shape
   scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
@@ -106,11 +118,11 @@ def take_spans(noise: jax.Array, scores: jax.Array, batch: Batch, rate: float) -
 
   def draw_one(carry, _):
     free, left = carry  # [B, W] bool, [B] int32
-    choice = jnp.where(_open(free, left, longest), noisy, -jnp.inf)
-    choice = choice.reshape(rows, -1).argmax(-1)
+    possible = _among(top, scores, _open(free, left, longest))
+    choice = jnp.where(possible, noisy, -jnp.inf).reshape(rows, -1).argmax(-1)
     start = (choice // longest).astype(jnp.int32)
     length = jnp.where(left > 0, choice % longest + 1, 0).astype(jnp.int32)
-    log_prob = _log_prob(scores, start, length, free, left)
+    log_prob = _log_prob(scores, start, length, possible)
     return _after(free, left, start, length), (start, length, log_prob)
 
   free = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]  # [B, W]
@@ -126,7 +138,8 @@ def log_prob(scores: jax.Array, spans: Spans, batch: Batch, rate: float) -> jax.
   scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
 
   def draw_one(carry, item):
-    return _after(*carry, *item), _log_prob(scores, *item, *carry)
+    possible = _open(*carry, scores.shape[2])
+    return _after(*carry, *item), _log_prob(scores, *item, possible)
 
   free = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]
   items = spans.start.T, spans.length.T
@@ -280,10 +293,18 @@ def _open(free, left, longest):
   return still_free(free, longest) & (lengths <= left[:, None, None])
 
 
-def _log_prob(scores, start, length, free, left):
-  """That of the next span among what can still be drawn, [B]; 0 without a budget."""
+def _among(top, scores, possible):
+  """The `top` best of the possible spans [B, W, N], and their equals; 0 for all."""
+  if not top:
+    return possible
+  ranked = jnp.where(possible, scores, -jnp.inf).reshape(scores.shape[0], -1)
+  least = jax.lax.top_k(ranked, min(top, ranked.shape[1]))[0][:, -1]  # [B]
+  return possible & (scores >= least[:, None, None])
+
+
+def _log_prob(scores, start, length, possible):
+  """That of the next span among the possible [B, W, N]: [B]; 0 without a budget."""
   rows, _, longest = scores.shape
-  possible = _open(free, left, longest)
   total = jax.nn.logsumexp(jnp.where(possible, scores, -jnp.inf), axis=(1, 2))
   index = start * longest + jnp.maximum(length, 1) - 1
   chosen = scores.reshape(rows, -1)[jnp.arange(rows, dtype=jnp.int32), index]

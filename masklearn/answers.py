@@ -1,0 +1,166 @@
+"""Where answers stand in passages: what a policy is supervised by, and measured by.
+
+A passage may have many questions, and a question several answers that all count,
+each at a place of its own; the places may overlap.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from masklearn import corpus, data, text
+from masklearn.types import Answers, Batch, Example, Passage, Span
+
+
+class Answered(NamedTuple):
+  """A passage, and the places of the answers to each of its questions."""
+
+  passage: Passage
+  answers: tuple[tuple[Span, ...], ...]
+
+
+def of_examples(examples: Iterable[Example]) -> list[Answered]:
+  """Returns the gold passages of questions, each once, with all of their answers.
+
+  Questions without a gold passage, or whose answer does not stand in it, are left
+  out. A passage's group is that of its questions.
+  """
+  found: dict[tuple[str, str], list[tuple[Span, ...]]] = collections.defaultdict(list)
+  for example in examples:
+    if example.context and example.answer_spans:
+      found[example.group, example.context].append(_distinct(example.answer_spans))
+  return [
+    Answered(Passage(f'{group or "context"}/{i}', context, group), tuple(spans))
+    for i, ((group, context), spans) in enumerate(found.items())
+  ]
+
+
+def by_match(
+  passages: Iterable[Passage], examples: Iterable[Example]
+) -> list[Answered]:
+  """Returns the passages in which answers to questions of their group stand literally.
+
+  Distant supervision, for tasks without gold passages: a match may be accidental. An
+  answer counts where it stands as whole words, in the case of the target; of a
+  question each target, everywhere.
+  """
+  asked = collections.defaultdict(list)
+  for example in examples:
+    if example.group:
+      asked[example.group].append(example.targets)
+  out = []
+  for passage in passages:
+    bounds = text.words(passage.text)
+    starts, ends = {a for a, _ in bounds}, {b for _, b in bounds}
+    found = []
+    for targets in asked[passage.group]:
+      spans = [s for t in targets for s in _occurrences(passage.text, t, starts, ends)]
+      if spans:
+        found.append(_distinct(spans))
+    if found:
+      out.append(Answered(passage, tuple(found)))
+  return out
+
+
+def split(
+  answered: Iterable[Answered], length: Callable[[str], int], longest: int
+) -> tuple[list[Answered], int]:
+  """Returns pieces of at most `longest` tokens, and how many questions were lost.
+
+  See `corpus.split`. A question is lost if cuts go through all of its answers, and a
+  piece without questions is left out.
+  """
+  out, lost = [], 0
+  for passage, questions in answered:
+    # The label says whose answer a span is, while the passage is cut.
+    spans = tuple(
+      s._replace(label=str(q)) for q, qs in enumerate(questions) for s in qs
+    )
+    pieces = corpus.split([dataclasses.replace(passage, spans=spans)], length, longest)
+    lost += len(questions) - len({s.label for piece in pieces for s in piece.spans})
+    for piece in pieces:
+      each = collections.defaultdict(list)
+      for span in piece.spans:
+        each[span.label].append(Span(span.start, span.end))
+      if each:
+        kept = tuple(tuple(spans) for spans in each.values())
+        out.append(Answered(dataclasses.replace(piece, spans=()), kept))
+  return out, lost
+
+
+def encode(
+  answered: Sequence[Answered], tokenizer: text.Tokenizer, max_length: int
+) -> Answers:
+  """All passages as numpy arrays, answers as spans of whole words, [P, A].
+
+  Args:
+    answered: passages of at most `max_length` tokens.
+    tokenizer: text to tokens.
+    max_length: of a passage, in tokens.
+  """
+  passages = [a.passage for a in answered]
+  batch = data.encode_passages(passages, tokenizer, max_length=max_length)
+  rows = []
+  for row, (passage, questions) in enumerate(answered):
+    bounds = word_bounds(passage.text, tokenizer, batch, row)
+    shares: dict[tuple[int, int], float] = collections.defaultdict(float)
+    for spans in questions:
+      for span in spans:
+        shares[_words_of(span, bounds)] += 1 / len(spans)
+    rows.append(sorted(shares.items()))
+  shape = len(rows), max(map(len, rows))
+  start, length = np.zeros(shape, np.int32), np.ones(shape, np.int32)
+  weight = np.zeros(shape, np.float32)
+  for row, shares in enumerate(rows):
+    for place, ((first, count), share) in enumerate(shares):
+      start[row, place], length[row, place], weight[row, place] = first, count, share
+  return Answers(batch, start, length, weight)
+
+
+def word_bounds(
+  passage: str, tokenizer: text.Tokenizer, batch: Batch, row: int
+) -> list[tuple[int, int]]:
+  """Characters [start, end) of each word of row `row` of a batch, by its tokens.
+
+  Words as policies count them: a token that holds two makes one of them.
+  """
+  offsets = tokenizer.encode(passage).offsets
+  words = batch.word[row, : len(offsets)]
+  bounds: list[tuple[int, int]] = []
+  for word, (start, end) in zip(words, offsets, strict=True):
+    if word == len(bounds):
+      bounds.append((start, end))
+    else:
+      bounds[word] = bounds[word][0], max(end, bounds[word][1])
+  # Some tokenizers count the space before a word as part of it.
+  return [_trimmed(passage, *pair) for pair in bounds]
+
+
+def _trimmed(passage, start, end):
+  piece = passage[start:end]
+  start += len(piece) - len(piece.lstrip())
+  return start, max(start, end - len(piece) + len(piece.rstrip()))
+
+
+def _words_of(span, bounds):
+  """(first word, number of words) of a span of characters."""
+  inside = [w for w, (a, b) in enumerate(bounds) if a < span.end and b > span.start]
+  if not inside:  # White space alone, or what the tokenizer leaves out.
+    return int(np.searchsorted([b for _, b in bounds], span.start)), 1
+  return inside[0], len(inside)
+
+
+def _occurrences(passage, target, starts, ends):
+  """Where `target` stands as whole words."""
+  at = passage.find(target)
+  while at >= 0:
+    if at in starts and at + len(target) in ends:
+      yield Span(at, at + len(target))
+    at = passage.find(target, at + 1)
+
+
+def _distinct(spans):
+  return tuple(dict.fromkeys(Span(s.start, s.end) for s in spans))

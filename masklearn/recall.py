@@ -1,0 +1,238 @@
+"""Answer-span recall: how many answers a policy hides, before anything is trained.
+
+A cheap measure of a policy that needs passages with known answers, and no model. All
+policies hide as many spans and as many words of a passage, so that none is better for
+hiding more: one span for every `every` words, `words` words each on average.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from masklearn import answers, data, text
+from masklearn.answers import Answered
+from masklearn.types import Answers, InputError
+
+EVERY, WORDS = 20, 3  # a span for every 20 words, of 3 words
+
+
+class Recall(NamedTuple):
+  """What a policy hid."""
+
+  questions: np.ndarray  # [Q] share of draws and answers that were wholly hidden
+  passages: np.ndarray  # [Q] int, the passage of each question
+  words: float  # hidden words a passage
+  spans: float  # hidden spans a passage
+
+
+def measure(
+  scores: Callable[[Any], jax.Array],
+  answered: Sequence[Answered],
+  encoded: Answers,
+  tokenizer: text.Tokenizer,
+  *,
+  seed: int,
+  top: int = 0,
+  draws: int = 8,
+  every: int = EVERY,
+  words: int = WORDS,
+  batch_size: int = 16,
+) -> Recall:
+  """Returns how many of the answers a policy hides.
+
+  An answer counts if all its characters are within one hidden span. Of a question
+  with several answers each counts in part, and the mean over the draws is taken.
+
+  Args:
+    scores: `scores(batch)` [B, W, N] of the policy, compiled.
+    answered: the passages and the places of their answers.
+    encoded: the same, by `answers.encode`.
+    tokenizer: of the passages.
+    seed: of the draws.
+    top: draws each span from the so many best, 0 from all; see `sampling.draw_spans`.
+    draws: of each passage.
+    every: words of a passage to a span.
+    words: of a span, on average.
+    batch_size: passages at once.
+  """
+  if min(every, words, draws) < 1 or words >= every:
+    raise InputError(
+      'Recall needs at least one draw, and spans of fewer words than they are apart, '
+      f'got draws={draws}, words={words}, every={every}.'
+    )
+  rows = len(answered)
+  tables = np.concatenate(
+    [
+      np.asarray(scores(data.take(encoded.passages, index)))
+      for index in data.filled(rows, batch_size)
+    ]
+  )[:rows]
+  shares, owners, hidden, chosen = [], [], 0, 0
+  for row, (passage, questions) in enumerate(answered):
+    bounds = answers.word_bounds(passage.text, tokenizer, encoded.passages, row)
+    found = np.zeros((draws, len(questions)))
+    count = max(1, round(len(bounds) / every))
+    budget = min(len(bounds), count * words)
+    for draw in range(draws):
+      rng = np.random.default_rng([seed, row, draw])
+      spans = choose(rng, tables[row, : len(bounds)], count, budget, top)
+      hidden += sum(length for _, length in spans)
+      chosen += len(spans)
+      places = [(bounds[w][0], bounds[w + n - 1][1]) for w, n in spans]
+      found[draw] = [
+        np.mean([any(a <= s.start and s.end <= b for a, b in places) for s in spans])
+        for spans in questions
+      ]
+    shares.append(found.mean(0))
+    owners.append(np.full(len(questions), row))
+  return Recall(
+    np.concatenate(shares),
+    np.concatenate(owners),
+    hidden / (draws * rows),
+    chosen / (draws * rows),
+  )
+
+
+def choose(
+  rng: np.random.Generator, scores: np.ndarray, count: int, budget: int, top: int = 0
+) -> list[tuple[int, int]]:
+  """Draws exactly `count` spans of `budget` words in all, without overlap.
+
+  One after the other, as `sampling.draw_spans` does, but each leaves a word for those
+  to come; then what is left of the budget widens spans, a word at a time at a random
+  end. Where no candidate is left, a single word is drawn from all.
+
+  Args:
+    rng: of the draw.
+    scores: [W, N] log-weights, -inf for what is no candidate.
+    count: of the spans; fewer if the passage has no room for them.
+    budget: words, at least `count`.
+    top: draws from the so many best, 0 from all.
+
+  Returns:
+    (first word, number of words) of each, in order of place.
+  """
+  width, longest = scores.shape
+  free, spans, left = np.ones(width, bool), [], budget
+  lengths = np.arange(1, longest + 1)
+  for k in range(min(count, width, budget)):
+    possible = _free_runs(free, longest) & (lengths <= left - (count - 1 - k))
+    values = np.where(possible, scores, -np.inf)
+    if not np.isfinite(values).any():
+      values = np.where(possible & (lengths == 1), 0.0, -np.inf)
+    if 0 < top < values.size:
+      values[values < np.partition(values, -top, axis=None)[-top]] = -np.inf
+    if not np.isfinite(values).any():
+      break  # Every word is hidden.
+    if top != 1:
+      values = values + rng.gumbel(size=values.shape)
+    start, length = divmod(int(values.argmax()), longest)
+    length += 1
+    free[start : start + length] = False
+    spans.append((start, length))
+    left -= length
+  return sorted(_widened(rng, spans, free, left))
+
+
+def interval(
+  first: np.ndarray,
+  second: np.ndarray,
+  owners: np.ndarray,
+  *,
+  seed: int = 0,
+  samples: int = 2_000,
+  level: float = 0.95,
+) -> tuple[float, float, float]:
+  """The mean of `first - second` over questions, and its interval: (mean, low, high).
+
+  Percentiles of a bootstrap over passages, as questions about one passage are not
+  independent of each other.
+
+  Args:
+    first: [Q] of each question.
+    second: [Q] the same of another policy, or zeros.
+    owners: [Q] the passage of each question.
+    seed: of the resampling.
+    samples: how many.
+    level: of the interval.
+  """
+  sums = np.bincount(owners, first - second)
+  counts = np.bincount(owners)
+  rng = np.random.default_rng(seed)
+  drawn = rng.integers(len(sums), size=(samples, len(sums)))
+  means = sums[drawn].sum(1) / counts[drawn].sum(1)
+  low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+  return float((first - second).mean()), float(low), float(high)
+
+
+def averaged(found: Sequence[Recall]) -> Recall:
+  """The mean over seeds, question by question."""
+  questions, words, spans = (
+    np.mean([getattr(one, field) for one in found], axis=0)
+    for field in ('questions', 'words', 'spans')
+  )
+  return Recall(questions, found[0].passages, float(words), float(spans))
+
+
+def summary(
+  found: Mapping[str, Recall], references: Sequence[str], seed: int = 0
+) -> list[dict[str, Any]]:
+  """One row a policy, best first: its recall, and how far it is above others.
+
+  Args:
+    found: by policy, of the same questions.
+    references: names of policies to compare with.
+    seed: of the intervals.
+  """
+
+  def difference(one, other):
+    mean, low, high = interval(one.questions, other, one.passages, seed=seed)
+    return {'mean': mean, 'low': low, 'high': high}
+
+  rows = []
+  for name, one in found.items():
+    rows.append(
+      {
+        'policy': name,
+        'recall': difference(one, np.zeros_like(one.questions)),
+        'above': {
+          other: difference(one, found[other].questions)
+          for other in references
+          if other != name
+        },
+        'n': len(one.questions),
+        'words': one.words,
+        'spans': one.spans,
+      }
+    )
+  return sorted(rows, key=lambda row: -row['recall']['mean'])
+
+
+def _free_runs(free, longest):
+  """Whether the n + 1 words from w on are free, [W, N]."""
+  runs = np.lib.stride_tricks.sliding_window_view(
+    np.pad(free, (0, longest - 1)), longest
+  )
+  return np.logical_and.accumulate(runs, axis=1)
+
+
+def _widened(rng, spans, free, left):
+  """The spans with `left` more words, as far as there is room."""
+  free, spans = free.copy(), list(spans)
+  while left > 0:
+    ends = [
+      (i, word)
+      for i, (start, length) in enumerate(spans)
+      for word in (start - 1, start + length)
+      if 0 <= word < len(free) and free[word]
+    ]
+    if not ends:
+      break
+    i, word = ends[rng.integers(len(ends))]
+    start, length = spans[i]
+    spans[i] = min(start, word), length + 1
+    free[word] = False
+    left -= 1
+  return spans

@@ -1,0 +1,127 @@
+"""Where answers stand: gold passages, matches, pieces of passages, and arrays."""
+
+import numpy as np
+import pytest
+
+from masklearn import answers, text
+from masklearn.answers import Answered
+from masklearn.types import Example, Passage, Span
+
+TEXT = 'Berlin, a city on the Spree, has 3,700,000 people. Paris lies on the Seine.'
+
+
+@pytest.fixture(scope='module')
+def tokenizer():
+  """One with words of several tokens."""
+  return text.train_tokenizer([TEXT], 290)
+
+
+def spans_of(*found):
+  """Where each of these first stands."""
+  return tuple(Span(TEXT.index(word), TEXT.index(word) + len(word)) for word in found)
+
+
+def example(number, *found, context=TEXT, group='cities'):
+  """A question that these answer."""
+  return Example(str(number), 'q', found, group, '', context, spans_of(*found))
+
+
+def test_questions_about_one_passage_share_it():
+  """In their order, with every answer once; those without a passage are left out."""
+  other = 'Paris lies on the Seine.'
+  rows = [
+    example(0, 'Spree', 'the Spree', 'Spree'),
+    Example('1', 'q', ('nowhere',), 'cities'),
+    example(2, 'Seine'),
+    Example('3', 'q', ('Paris',), 'cities', '', other, (Span(0, 5),)),
+    example(4, 'Berlin', group='others'),
+  ]
+  first, second, third = answers.of_examples(rows)
+  assert first.passage.text == third.passage.text == TEXT
+  assert first.answers == (spans_of('Spree', 'the Spree'), spans_of('Seine'))
+  assert second == Answered(Passage('cities/1', other, 'cities'), ((Span(0, 5),),))
+  assert third.passage.group == 'others'
+  assert len({a.passage.id for a in (first, second, third)}) == 3
+
+
+def test_matches_are_whole_words_of_the_same_group():
+  """Every occurrence of every target, and nothing inside of words."""
+  body = 'Oslo is Oslo; Osloer and Neu-Oslo are not. A lies by C.'
+  passages = [Passage('0', body, 'no'), Passage('1', body, 'other')]
+  rows = [
+    Example('a', 'q', ('Oslo', 'absent'), 'no'),
+    Example('b', 'q', ('A', 'C'), 'no'),
+    Example('c', 'q', ('absent',), 'no'),
+    Example('d', 'q', ('Oslo',), ''),
+  ]
+  (found,) = answers.by_match(passages, rows)
+  assert found.passage is passages[0]
+  assert [[body[s.start : s.end] for s in q] for q in found.answers] == [
+    ['Oslo', 'Oslo'],
+    ['A', 'C'],
+  ]
+  assert found.answers[0] == (Span(0, 4), Span(8, 12))
+
+
+def test_a_long_passage_is_cut_and_its_answers_move_along():
+  """A question stays with what is left of its answers, or is counted as lost."""
+  whole = Answered(
+    Passage('p', TEXT, 'cities'),
+    (
+      spans_of('Spree', 'Seine'),
+      spans_of('people. Paris'),  # a cut goes through it
+      spans_of('Seine', 'the Seine'),  # overlapping
+    ),
+  )
+  short = Answered(Passage('s', 'So it is.', ''), ((Span(0, 2),),))
+  pieces, lost = answers.split([whole, short], lambda piece: len(piece.split()), 9)
+  assert lost == 1
+  assert pieces[-1] == short
+  texts = [p.passage.text for p in pieces]
+  assert texts == [TEXT[:50], TEXT[51:], 'So it is.']
+  read = [
+    [[p.passage.text[s.start : s.end] for s in q] for q in p.answers] for p in pieces
+  ]
+  assert read == [[['Spree']], [['Seine'], ['Seine', 'the Seine']], [['So']]]
+  assert not any(p.passage.spans for p in pieces)
+
+
+def test_answers_become_whole_words(tokenizer):
+  """Half a word counts as the word; several answers of a question share its weight."""
+  found = [
+    Answered(
+      Passage('0', TEXT),
+      (
+        (Span(0, 3), Span(8, 14)),  # "Ber", "a city"
+        spans_of('3,700,000 people'),
+        spans_of('Seine'),
+      ),
+    ),
+    Answered(Passage('1', 'Rome.'), ((Span(0, 4),),)),
+  ]
+  encoded = answers.encode(found, tokenizer, 80)
+  words = [TEXT[a:b] for a, b in text.words(TEXT)]
+  kept = encoded.weight > 0
+  spans = {
+    ' '.join(words[s : s + n]): float(w)
+    for s, n, w in zip(
+      encoded.start[0, kept[0]],
+      encoded.length[0, kept[0]],
+      encoded.weight[0, kept[0]],
+      strict=True,
+    )
+  }
+  assert spans == {'Berlin': 0.5, 'a city': 0.5, '3,700,000 people': 1, 'Seine': 1}
+  assert kept[1].sum() == 1
+  assert (encoded.start[1, 0], encoded.length[1, 0]) == (0, 1)
+  np.testing.assert_array_equal(encoded.weight.sum(1), [3, 1])
+
+
+def test_words_have_the_characters_of_the_text(tokenizer):
+  """Without the spaces between them, however many tokens a word has."""
+  body = 'Zoë’s café:  3.5 km'
+  encoded = answers.encode(
+    [Answered(Passage('0', body), ((Span(0, 3),),))], tokenizer, 80
+  )
+  bounds = answers.word_bounds(body, tokenizer, encoded.passages, 0)
+  assert [body[a:b] for a, b in bounds] == [body[a:b] for a, b in text.words(body)]
