@@ -53,6 +53,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     reach=7,  # tokens that each of its convolutions sees
     encoder='conv',  # 'bilstm', or 'bert'
     checkpoint='',  # directory of Hugging Face's BERT; for 'bert'
+    reference='learned',  # whose lengths and sentences random ones take; 'supervised'
   )
   c.model = new(
     name='bart',
@@ -95,6 +96,17 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     shuffled=False,  # True learns from exchanged answers: the control
     validate_every=40,
     warmup=new(updates=120, batch_size=16, learning_rate=1e-3, validate_every=10),
+  )
+  c.supervised = new(
+    # Answers to learn from: 'task', the gold passages of its training questions;
+    # 'match', where answers stand in the corpus; or files in SQuAD's format.
+    pairs='match',
+    top=5,  # each span is drawn from the so many best; 0 for all
+    updates=200,
+    batch_size=32,
+    learning_rates=(2e-3,),  # each is tried; validation chooses
+    weight_decay=0.01,
+    validate_every=40,
   )
   c.pretrain = new(updates=320, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
   c.finetune = new(
@@ -141,12 +153,13 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.corpus.copies = 1
     c.model.decoder_layers = 1
     c.policy.width = 16
-    c.policy.names += ',original'
+    c.policy.names += ',supervised,original'
     c.base.update(updates=2, batch_size=2)
     c.learn.update(
       updates=2, episodes=2, questions=2, candidates=2, explore=0.5, validate_every=2
     )
     c.learn.warmup.update(updates=2, batch_size=2, validate_every=2)
+    c.supervised.update(updates=2, batch_size=2, validate_every=2)
     c.pretrain.update(updates=2, batch_size=2)
     c.finetune.update(updates=2, batch_size=2, validate_every=2)
     c.study.update(seeds=1, target_seeds=(1,), save_every=1)

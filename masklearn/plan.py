@@ -6,12 +6,20 @@ from typing import Any, NamedTuple
 
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
 # What runs first where both can.
-URGENT = ('base', 'learn', 'follow', 'finetune', 'pretrain')
+URGENT = ('base', 'supervise', 'learn', 'follow', 'finetune', 'pretrain')
 UNTRAINED = 'none'  # no intermediate stage at all
-COMPARED = ('random_span', 'same_sentences_random')  # with the learned policy
-# What a policy needs to have been learned; what it is depends on a task.
-LEARNED = ('learned', *COMPARED)
-KNOWS_TASK = ('oracle', *LEARNED)
+TRAINED = ('learned', 'supervised')  # policies with parameters, of a task
+COMPARED = ('random_span', 'same_sentences_random')  # with one of these
+
+
+def teacher(policy: str, reference: str) -> str | None:
+  """The policy that must be trained before `policy` can be used; None for none.
+
+  `reference` is the one that those of `COMPARED` are compared with.
+  """
+  if policy in COMPARED:
+    return reference
+  return policy if policy in TRAINED else None
 
 
 class Cell(NamedTuple):
@@ -81,6 +89,7 @@ def cells(
   seeds: Iterable[int],
   learned_seeds: int,
   transfer_seeds: int,
+  reference: str = 'learned',
 ) -> list[Cell]:
   """The cells of a study, seed by seed.
 
@@ -90,27 +99,32 @@ def cells(
     targets: how many seeds each output format gets; the first is the main one.
     seeds: of everything that is cheap.
     learned_seeds: how many of the learned policy, and of those compared with it.
-    transfer_seeds: how many of a policy learned on one task and used for another.
+    transfer_seeds: how many of a policy trained on one task and used for another.
+    reference: of `TRAINED`, see `teacher`.
   """
   task_names, main = tuple(task_names), next(iter(targets))
   planned = []
   for i, seed in enumerate(seeds):
     for task in task_names:
       for policy in policy_names:
-        if policy in LEARNED and i >= learned_seeds:
+        taught = teacher(policy, reference)
+        if taught == 'learned' and i >= learned_seeds:
           continue
-        own = task if policy in KNOWS_TASK else None
+        own = task if taught or policy == 'oracle' else None
         for target, count in targets.items():
           if i < count and (policy != UNTRAINED or target == main):
             planned.append(Cell(task, policy, own, target, seed))
-        if policy == 'learned' and i < transfer_seeds:
+        if policy in TRAINED and i < transfer_seeds:
           others = [other for other in task_names if other != task]
           planned += [Cell(task, policy, other, main, seed) for other in others]
   return planned
 
 
 def jobs(
-  planned: Iterable[Cell], besides: Iterable[Other], depth: int
+  planned: Iterable[Cell],
+  besides: Iterable[Other],
+  depth: int,
+  reference: str = 'learned',
 ) -> dict[Job, tuple[Job, ...]]:
   """The stages of some cells, each with those whose results it is given.
 
@@ -118,6 +132,7 @@ def jobs(
     planned: the cells.
     besides: what is learned in other ways.
     depth: nothing beyond STAGES[depth].
+    reference: of `TRAINED`, see `teacher`.
   """
   found: dict[Job, tuple[Job, ...]] = {}
   if depth < STAGES.index('base'):
@@ -126,10 +141,15 @@ def jobs(
     start = Job('base', (cell.seed,))
     found[start] = ()
     needs = (start,)
-    if cell.policy in LEARNED and depth >= STAGES.index('policies'):
-      learned = Job('learn', (cell.policy_task, cell.seed, 'learned'))
-      found[learned] = (start,)
-      needs = (start, learned)
+    taught = teacher(cell.policy, reference)
+    if taught and depth >= STAGES.index('policies'):
+      about = cell.policy_task, cell.seed
+      trained = {
+        'learned': Job('learn', (*about, 'learned')),
+        'supervised': Job('supervise', about),
+      }[taught]
+      found[trained] = (start,)
+      needs = (start, trained)
     if cell.policy != UNTRAINED and depth >= STAGES.index('pretrain'):
       between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))
       found[between] = needs

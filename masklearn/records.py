@@ -39,6 +39,7 @@ def write_results(study, results) -> None:
           'updates': 0 if cell.policy == 'none' else c.pretrain.updates,
           'masked_words': done['masked_words'],
           'learning_rate': done['learning_rate'],
+          'trials': done['trials'],
           'seconds': round(done['seconds'], 2),
           'learning_seconds': round(done['learning_seconds'], 2),
           'config': c.name,
@@ -151,7 +152,7 @@ def _task(study, name):
 def _learned(study):
   """What learning gave, for each policy, task and seed, and how it was set up."""
   own, rows = study.learning('learned'), []
-  for path in sorted((study.workdir / 'policies').glob('*/*/done.json')):
+  for path in sorted((study.workdir / 'policies').glob('learned*/*/done.json')):
     policy, seed = path.parts[-3:-1]
     options = study.learning(policy.rpartition('-')[0])
     history = list(files.read_jsonl(path.parent / 'history.jsonl'))

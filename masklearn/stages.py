@@ -257,7 +257,8 @@ def finetune(
     saving: time and memory for the same training, see `PLAIN`.
 
   Returns:
-    `validation` and `test` scores, `seconds`, and the chosen `learning_rate`.
+    `validation` and `test` scores, `seconds`, the chosen `learning_rate`, and
+    `trials`: minus the lowest validation loss with each.
   """
   directory = pathlib.Path(directory)
   if (directory / 'done.json').exists():
@@ -305,7 +306,11 @@ def finetune(
     )
     trials.append((result, rate))
   chosen, rate = max(trials, key=lambda trial: trial[0].score)
-  done = {'learning_rate': rate, 'seconds': sum(t.seconds for t, _ in trials)}
+  done = {
+    'learning_rate': rate,
+    'trials': {f'{rate:g}': float(trial.score) for trial, rate in trials},
+    'seconds': sum(trial.seconds for trial, _ in trials),
+  }
   for split in ('validation', 'test'):
     examples = getattr(task, split)
     answers = evaluate.answer(

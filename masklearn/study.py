@@ -27,6 +27,7 @@ from masklearn import (
   provenance,
   records,
   stages,
+  supervise,
   tasks,
   unroll,
 )
@@ -107,6 +108,7 @@ class Study:
         f'other, got encoder {c.policy.encoder!r} and checkpoint '
         f'{c.policy.checkpoint!r}.'
       )
+    tasks.lookup(dict.fromkeys(plan.TRAINED), c.policy.reference, 'reference')
     self._check_learning()
     targets = dict(zip(_names(c.study.targets), c.study.target_seeds, strict=True))
     self.cells = plan.cells(
@@ -116,6 +118,7 @@ class Study:
       self.seeds,
       c.study.learned_seeds,
       c.study.transfer_seeds,
+      c.policy.reference,
     )
     self.others = plan.others(
       self.task_names,
@@ -172,18 +175,25 @@ class Study:
     c = self.config.policy
     made = {n: policies.POLICIES[n](c.rate) for n in ('random', 'salient', 'oracle')}
     made['original'] = policies.POLICIES['original'](ids=self.ground.tokenizer.specials)
-    made['learned'] = policies.POLICIES['learned'](
-      c.rate,
-      self.ground.tokenizer.size,
-      c.longest,
-      c.width,
-      c.reach,
-      self.ground.model.config.width,
-      c.encoder,
-      *self._bert(),
-    )
+    shape, start = self._bert()
+    tops = {'learned': 0, 'supervised': self.config.supervised.top}
+    for name, top in tops.items():
+      made[name] = policies.POLICIES[name](
+        c.rate,
+        self.ground.tokenizer.size,
+        c.longest,
+        width=c.width,
+        reach=c.reach,
+        embedding=self.ground.model.config.width,
+        encoder=c.encoder,
+        bert=shape,
+        start=start,
+        top=top,
+      )
     for name in plan.COMPARED:
-      made[name] = policies.POLICIES[name](c.rate, reference=made['learned'])
+      made[name] = policies.POLICIES[name](
+        c.rate, reference=made[c.reference], top=tops[c.reference]
+      )
     return made
 
   def _bert(self) -> tuple[Any, Any]:
@@ -198,7 +208,8 @@ class Study:
     if until == 'corpus':
       return
     self.progress = progress
-    jobs = plan.jobs(self.cells, self.others, plan.STAGES.index(until))
+    depth = plan.STAGES.index(until)
+    jobs = plan.jobs(self.cells, self.others, depth, self.config.policy.reference)
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
     def run(job, *results):
@@ -288,8 +299,36 @@ class Study:
     )
     return {**done, 'kind': kind}
 
+  def supervise(self, task: str, seed: int, base) -> dict[str, Any]:
+    """A policy that is trained to find the answers of a task, or of other questions."""
+    c, options = self.config, dict(self.config.supervised)
+    del options['top']
+    training, validation = supervise.pairs(
+      options.pop('pairs'),
+      self.tasks[task, seed],
+      self.ground.passages,
+      self.ground.tokenizer,
+      c.corpus.longest,
+      seed,
+    )
+    policy = self.policies['supervised']
+    return supervise.train_policy(
+      policy,
+      policies.with_words(
+        policy.init(jax.random.key(seed)), base['params']['shared']['embedding']
+      ),
+      training,
+      validation,
+      self.workdir / 'policies' / f'supervised-{task}' / str(seed),
+      title=f'supervised policy, {task}, seed {seed}',
+      progress=self.progress,
+      save_every=c.study.save_every,
+      seed=seed,
+      **options,
+    )
+
   def pretrain(
-    self, policy, policy_task, target, seed, base, learned=None
+    self, policy, policy_task, target, seed, base, trained=None
   ) -> dict[str, Any]:
     """The base model, pre-trained further on what a policy hides."""
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
@@ -304,7 +343,7 @@ class Study:
       self.ground,
       passages,
       self.policies[policy],
-      learned['theta'] if learned else {},
+      trained['theta'] if trained else {},
       base['params'],
       self.workdir / 'pretrain' / cell.variant / str(seed),
       title=f'pre-training, {cell.variant}, seed {seed}',
@@ -315,7 +354,7 @@ class Study:
       capacity=capacity,
       saving=c.saving,
       **c.pretrain,
-    ) | {'learning_seconds': learned['seconds'] if learned else 0.0}
+    ) | {'learning_seconds': trained['seconds'] if trained else 0.0}
 
   def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
     """Scores of a cell, and what its pre-training used up."""
@@ -341,12 +380,13 @@ class Study:
 
   def theta(self, policy: str, task: str, seed: int):
     """The parameters of a policy; None where they are still to be learned."""
-    if policy not in plan.LEARNED:
+    taught = plan.teacher(policy, self.config.policy.reference)
+    if not taught:
       return {}
-    directory = self.workdir / 'policies' / f'learned-{task}' / str(seed) / 'theta'
+    directory = self.workdir / 'policies' / f'{taught}-{task}' / str(seed) / 'theta'
     if not directory.exists():
       return None
-    like = self.policies['learned'].init(jax.random.key(0))
+    like = self.policies[taught].init(jax.random.key(0))
     return checkpoint.restore(directory, like)
 
 

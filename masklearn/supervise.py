@@ -9,10 +9,63 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import checkpoint, data, files, stages, steps, train
+from masklearn import answers, checkpoint, data, files, stages, steps, text, train
+from masklearn.answers import Answered
 from masklearn.policies.supervised import make_loss
 from masklearn.progress import Progress
-from masklearn.types import Answers, Policy
+from masklearn.tasks import splits, squad
+from masklearn.types import Answers, InputError, Passage, Policy, Task
+
+KEPT = 0.1  # share of a file's groups that validates
+
+
+def pairs(
+  sources: str,
+  task: Task,
+  passages: Sequence[Passage],
+  tokenizer: text.Tokenizer,
+  longest: int,
+  seed: int,
+) -> tuple[Answers, Answers]:
+  """Returns passages with answers to train on, and to validate with.
+
+  Args:
+    sources: separated by commas: 'task' for the gold passages of the task's questions,
+      'match' for passages in which answers of their group stand, or files in SQuAD's
+      format, of which some groups validate.
+    task: its training questions train, its validation questions validate.
+    passages: the corpus, for 'match'.
+    tokenizer: text to tokens.
+    longest: tokens of a passage; longer ones are cut.
+    seed: of the choice of groups.
+
+  Raises:
+    InputError: there is no answer in a passage to train on, or to validate with.
+  """
+  found: tuple[list[Answered], list[Answered]] = [], []
+  for source in (name.strip() for name in sources.split(',')):
+    if source == 'task':
+      parts = [answers.of_examples(rows) for rows in (task.train, task.validation)]
+    elif source == 'match':
+      parts = [answers.by_match(passages, r) for r in (task.train, task.validation)]
+    else:
+      rows = answers.of_examples(squad.read(source)[0])
+      split_of = splits.split_groups(
+        [r.passage.group for r in rows], seed, 1 - KEPT, KEPT
+      )
+      parts = [
+        [row for row in rows if split_of[row.passage.group] == split]
+        for split in ('train', 'validation')
+      ]
+    for rows, part in zip(found, parts, strict=True):
+      rows += answers.split(part, lambda t: len(tokenizer.encode(t).ids), longest)[0]
+  if not all(found):
+    raise InputError(
+      f'A supervised policy needs passages with answers, and {sources!r} has '
+      f"{len(found[0])} to train on and {len(found[1])} to validate with; 'task', "
+      "'match' and files in SQuAD's format can be joined by commas."
+    )
+  return tuple(answers.encode(rows, tokenizer, longest) for rows in found)
 
 
 def train_policy(

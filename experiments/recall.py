@@ -1,0 +1,35 @@
+r"""Trains supervised policies, and counts the answers that policies hide.
+
+python -m experiments.recall --config=configs/recall.py --workdir=runs/recall \
+  --config.data.path=new_wiki.json.gz --config.networks.bert.checkpoint=DIR
+"""
+
+from rich import console, table
+
+from experiments import app
+from masklearn import contest
+
+
+def main(config, workdir):
+  """Writes WORKDIR/recall.jsonl and shows it."""
+  shown = table.Table(
+    'policy', 'answers hidden', '95%', 'above random', 'above salient'
+  )
+  for row in contest.run(config, workdir):
+    above = (row['above'].get(name) for name in contest.REFERENCES)
+    shown.add_row(row['policy'], *_cells(row['recall']), *map(_difference, above))
+  console.Console().print(shown)
+
+
+def _cells(found):
+  return f'{found["mean"]:.3f}', f'{found["low"]:.3f} to {found["high"]:.3f}'
+
+
+def _difference(found):
+  if found is None:
+    return ''
+  return f'{found["mean"]:+.3f} ({found["low"]:+.3f} to {found["high"]:+.3f})'
+
+
+if __name__ == '__main__':
+  app.run(main, huge_pages=True)
