@@ -38,12 +38,14 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   )
   c.task = new(
     names='civics',  # of masklearn.tasks.TASKS, separated by commas
-    train_share=0.5,  # of the groups; for all tasks but those with three files
+    train_share=0.5,  # of the groups; for all tasks but those with three splits
     validation_share=0.2,
     size=400,  # invented people; for 'habits' and 'origins'
-    train='',  # questions as JSON lines; for 'jsonl'
+    train='',  # files of questions; in paths {task} is the name of the task
     validation='',  # '' splits off part of train
     test='',
+    source='',  # directory of a published task, instead; '' and no train is the hub
+    options=new(),  # of single tasks, by name: other values, and what only they have
   )
   c.policy = new(
     names='none,random,random_span,salient,same_sentences_random,learned,oracle',

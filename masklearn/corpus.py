@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from masklearn import files, tasks, text
-from masklearn.tasks import jsonl, people, world
+from masklearn.tasks import people, reading, world
 from masklearn.types import InputError, Passage, Span
 
 
@@ -29,7 +29,7 @@ def read_jsonl(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
   Raises:
     InputError: the file cannot be read, or has no usable record.
   """
-  return jsonl.read_records(path, _passage)
+  return reading.read_records(path, _passage)
 
 
 def write(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
@@ -95,12 +95,12 @@ def _piece(passage: Passage, index: int, start: int, end: int) -> Passage:
 
 
 def _passage(record: dict[str, Any], default_id: str) -> Passage:
-  body = jsonl.text_field(record, 'text')
+  body = reading.text_field(record, 'text')
   spans = [Span(*row) for row in _offsets(record, 'spans', len(body), (2, 3))]
   return Passage(
-    id=jsonl.text_field(record, 'id', default_id),
+    id=reading.text_field(record, 'id', default_id),
     text=body,
-    group=jsonl.text_field(record, 'group', ''),
+    group=reading.text_field(record, 'group', ''),
     spans=tuple(spans),
     sentences=tuple(_offsets(record, 'sentences', len(body), (2,))),
   )

@@ -39,19 +39,11 @@ from masklearn.types import InputError, Policy
 DONE = 'passages.jsonl', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
 
-# The fields of config.corpus and config.task that each corpus and task has a use for.
+# The fields of config.corpus that each corpus has a use for.
 CORPUS_OPTIONS = {
   'world': ('copies',),
   'people': ('size', 'copies'),
   'jsonl': ('path',),
-}
-_SHARES = ('train_share', 'validation_share')
-TASK_OPTIONS = {
-  'civics': _SHARES,
-  'geography': _SHARES,
-  'habits': ('size', *_SHARES),
-  'origins': ('size', *_SHARES),
-  'jsonl': ('train', 'validation', 'test', *_SHARES),
 }
 
 
@@ -127,10 +119,17 @@ class Study:
       c.study.trials,
     )
     self.tasks = {
-      (name, seed): tasks.load(name, seed, **_options(TASK_OPTIONS, name, c.task))
+      (name, seed): tasks.load(name, seed, **_task_options(name, c.task))
       for name in self.task_names
       for seed in self.seeds
     }
+    for (name, _), task in self.tasks.items():
+      unknown = [example.id for example in task.test if not example.targets]
+      if unknown:
+        raise InputError(
+          f'A study scores its test questions, but {len(unknown)} of {name} have no '
+          f'answers, the first is {unknown[0]!r}. Give it test questions with answers.'
+        )
 
   def claim(self) -> None:
     """Makes the work directory this config's, or checks that it is."""
@@ -393,6 +392,19 @@ class Study:
 def _names(text: str) -> tuple[str, ...]:
   """The names of a list such as 'random, salient'."""
   return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
+
+
+def _task_options(name, section) -> dict[str, Any]:
+  """The fields of config.task that a task has a use for, and its own in `options`.
+
+  Of paths, '{task}' becomes the name of the task.
+  """
+  fields = {key: section[key] for key in tasks.options(name) if key in section}
+  fields |= dict(section.options.get(name, {}))
+  return {
+    key: value.replace('{task}', name) if isinstance(value, str) else value
+    for key, value in fields.items()
+  }
 
 
 def _options(table, name, section):

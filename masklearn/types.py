@@ -45,21 +45,22 @@ class Example:
 
   id: str
   source: str
-  targets: tuple[str, ...]  # the first is the one to train on
+  targets: tuple[str, ...]  # the first is the one to train on; () if none is known
   group: str = ''
   label: str = ''  # kind of question; the label of the spans that answer it
-  context: str = ''  # the gold passage, where the format has one
-  answer_spans: tuple[Span, ...] = ()  # the targets in it, all given; may overlap
+  context: str = ''  # the gold passage, where the task has one
+  answer_spans: tuple[Span, ...] = ()  # where targets stand in it; may overlap
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """Questions in three splits that share no group."""
+  """Questions in three splits; only those of a published task may share a group."""
 
   name: str
   train: tuple[Example, ...]
   validation: tuple[Example, ...]
   test: tuple[Example, ...]
+  metric: str = 'em'  # what the task is scored by: 'em', 'accuracy', 'f1' or 'rouge'
 
   @property
   def examples(self) -> tuple[Example, ...]:

@@ -4,12 +4,23 @@ import collections
 import dataclasses
 import difflib
 import functools
+import inspect
 import random
 from collections.abc import Mapping
 from typing import TypeVar
 
 from masklearn import metrics
-from masklearn.tasks import jsonl, people, world
+from masklearn.tasks import (
+  benchmark,
+  closed_book,
+  jsonl,
+  kilt,
+  multiple_choice,
+  people,
+  squad,
+  summarization,
+  world,
+)
 from masklearn.types import InputError, Task
 
 T = TypeVar('T')
@@ -20,12 +31,37 @@ TASKS = {
   'habits': functools.partial(people.task, 'habits'),
   'origins': functools.partial(people.task, 'origins'),
   'jsonl': functools.partial(jsonl.task, 'jsonl'),
+  'nq_open': closed_book.nq_open,
+  'web_questions': closed_book.web_questions,
+  'trivia_qa': closed_book.trivia_qa,
+  'aidayago2': kilt.aidayago2,
+  'zsre': kilt.zsre,
+  'wow': kilt.wow,
+  'kilt': kilt.kilt,
+  'wiqa': multiple_choice.wiqa,
+  'quartz': multiple_choice.quartz,
+  'ropes': multiple_choice.ropes,
+  'cnn_dailymail': summarization.cnn_dailymail,
+  'xsum': summarization.xsum,
+  'scitldr': summarization.scitldr,
+  'squad': squad.squad,
 }
 
 
 def load(name: str, seed: int, **kwargs) -> Task:
   """Returns the task that `TASKS` has under `name`; `kwargs` are its own arguments."""
-  return lookup(TASKS, name, 'task')(seed=seed, **kwargs)
+  make = lookup(TASKS, name, 'task')
+  for key in kwargs:
+    lookup(dict.fromkeys(options(name)), key, f'option of task {name!r}')
+  return make(seed=seed, **kwargs)
+
+
+def options(name: str) -> tuple[str, ...]:
+  """Returns the names of the arguments that a task has besides `seed`."""
+  found = inspect.signature(lookup(TASKS, name, 'task')).parameters
+  own = [key for key, p in found.items() if p.kind is not p.VAR_KEYWORD]
+  where = benchmark.Where.__annotations__ if len(own) < len(found) else ()
+  return tuple(key for key in (*own, *where) if key != 'seed')
 
 
 def lookup(table: Mapping[str, T], name: str, noun: str) -> T:

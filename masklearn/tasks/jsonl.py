@@ -1,22 +1,14 @@
-"""Questions from a user's own files, and the reading of JSON lines that may be bad.
+"""Questions from a user's own files.
 
 A record is {"source", "target" or "targets": [...], "id"?, "group"?, "label"?}, or
 has KILT's shape, {"id", "input", "output": [{"answer"}, ...]}.
 """
 
-import gzip
-import json
-import logging
 import os
-import pathlib
-import zlib
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from masklearn.tasks import splits
+from masklearn.tasks import reading, splits
 from masklearn.types import Example, InputError, Task
-
-T = TypeVar('T')
 
 
 def task(
@@ -53,113 +45,26 @@ def task(
   for split, path in paths.items():
     if path:
       examples[split], problems = read(path)
-      for problem in problems:
-        logging.warning(problem)
-      if problems:
-        logging.warning('%s: skipped %d records in all.', path, len(problems))
-  _check_disjoint(examples)
-  to_validation = 0 if validation else validation_share
-  to_test = 0 if test else 1 - train_share - validation_share
-  pool, examples['train'] = examples['train'], []
-  keys = [example.group or example.id for example in pool]
-  split_of = splits.split_groups(keys, seed, 1 - to_validation - to_test, to_validation)
-  for key, example in zip(keys, pool, strict=True):
-    examples[split_of[key]].append(example)
+      splits.report(problems, str(path))
+  splits.check_disjoint(examples)
+  keys = [example.group or example.id for example in examples['train']]
+  splits.cut(examples, keys, seed, train_share, validation_share)
   return splits.make_task(name, examples)
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
   """Returns the questions of a file, and what was wrong with the other records."""
-  return read_records(path, _example)
-
-
-def read_records(
-  path: str | os.PathLike, parse: Callable[[dict[str, Any], str], T]
-) -> tuple[list[T], list[str]]:
-  """Returns `parse(record, default_id)` of every line, and a problem for each bad one.
-
-  A problem reads FILE:LINE: what. A line is bad if it is no JSON object in UTF-8, if
-  `parse` raises `ValueError`, or if its result has the `id` of an earlier one.
-
-  Args:
-    path: JSON lines, plain or .gz; blank lines are ignored.
-    parse: makes something with an `id` of a record.
-
-  Raises:
-    InputError: the file cannot be read, or has no usable record.
-  """
-  path = pathlib.Path(path)
-  stem = path.name.removesuffix('.gz').removesuffix('.jsonl')
-  found: dict[str, T] = {}
-  problems = []
-  try:
-    with gzip.open(path) if path.suffix == '.gz' else open(path, 'rb') as lines:
-      for number, line in enumerate(lines, start=1):
-        if not line.strip():
-          continue
-        try:
-          item = parse(_json_object(line), f'{stem}-{number}')
-          if item.id in found:
-            raise ValueError(f'id {item.id!r} occurs before.')
-        except ValueError as error:
-          problems.append(f'{path}:{number}: {error}')
-        else:
-          found[item.id] = item
-  except (OSError, EOFError, zlib.error) as error:  # gzip raises any of them
-    reason = getattr(error, 'strerror', None) or error
-    raise InputError(f'{path} cannot be read: {reason}.') from error
-  if not found:
-    first = f', the first at {problems[0]}' if problems else ''
-    raise InputError(f'{path} has no usable record; {len(problems)} are bad{first}')
-  return list(found.values()), problems
-
-
-def text_field(record: dict[str, Any], key: str, default: str | None = None) -> str:
-  """Returns a string of a record, or `default` where it is absent or null.
-
-  Raises:
-    ValueError: it is neither, or it is blank, or there is no default. An `id` may be
-      a whole number.
-  """
-  value = record.get(key)
-  value = default if value is None else value
-  if isinstance(value, int) and not isinstance(value, bool) and key == 'id':
-    value = str(value)
-  if value is None:
-    raise ValueError(f'no {key!r}.')
-  if not isinstance(value, str):
-    raise ValueError(f'{key!r} must be a string, got {value!r:.40}.')
-  if not value.strip() and value != default:
-    raise ValueError(f'{key!r} is empty.')
-  return value
-
-
-def _json_object(line: bytes) -> dict[str, Any]:
-  try:
-    text = line.decode('utf-8-sig')
-  except UnicodeDecodeError as error:
-    raise ValueError(f'not UTF-8 at byte {error.start}.') from error
-  try:
-    record = json.loads(text)
-    # Half of a surrogate pair is legal in JSON and cannot be written as UTF-8.
-    json.dumps(record, ensure_ascii=False).encode()
-  except UnicodeEncodeError as error:
-    raise ValueError('a text has half of a surrogate pair.') from error
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f'not JSON: {error}.') from error
-  if not isinstance(record, dict):
-    raise ValueError(f'expected a JSON object, got {text.strip():.40}.')
-  return record
+  return reading.read_records(path, _example)
 
 
 def _example(record: dict[str, Any], default_id: str) -> Example:
   if 'source' in record or 'input' not in record:
-    source = text_field(record, 'source')
+    source = reading.text_field(record, 'source')
     targets = record.get('targets')
     if targets is None and 'target' in record:
       targets = [record['target']]
   else:
-    source = text_field(record, 'input')
+    source = reading.text_field(record, 'input')
     outputs = record.get('output')
     if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
       raise ValueError("'output' must be a list of objects with 'answer'.")
@@ -169,20 +74,9 @@ def _example(record: dict[str, Any], default_id: str) -> Example:
   if not all(isinstance(target, str) and target.strip() for target in targets):
     raise ValueError('a target must be a string that is not empty.')
   return Example(
-    id=text_field(record, 'id', default_id),
+    id=reading.text_field(record, 'id', default_id),
     source=source,
     targets=tuple(dict.fromkeys(targets)),
-    group=text_field(record, 'group', ''),
-    label=text_field(record, 'label', ''),
+    group=reading.text_field(record, 'group', ''),
+    label=reading.text_field(record, 'label', ''),
   )
-
-
-def _check_disjoint(examples: dict[str, list[Example]]) -> None:
-  """Raises `InputError` if two files have questions about the same group."""
-  owner: dict[str, str] = {}
-  for split, rows in examples.items():
-    for group in {example.group for example in rows} - {''}:
-      if owner.setdefault(group, split) != split:
-        raise InputError(
-          f'Splits share no group, but {group!r} is in {owner[group]} and {split}.'
-        )

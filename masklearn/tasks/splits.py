@@ -1,11 +1,13 @@
 """Groups -> train, validation and test, and the task that comes of it."""
 
+import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
 from masklearn.types import Example, InputError, Task
 
 SPLITS = ('train', 'validation', 'test')
+SHOWN = 5  # problems of a file that are logged
 
 
 def split_groups(
@@ -31,7 +33,52 @@ def split_groups(
   return {group: SPLITS[(i >= first) + (i >= second)] for i, group in enumerate(groups)}
 
 
-def make_task(name: str, examples: Mapping[str, Sequence[Example]]) -> Task:
+def cut(
+  examples: dict[str, list[Example]],
+  keys: Sequence[str],
+  seed: int,
+  train_share: float,
+  validation_share: float,
+) -> None:
+  """Moves training questions to the splits that have none, in place.
+
+  Args:
+    examples: the questions of each split; what no other split needs stays in training.
+    keys: of the training questions; those with the same one stay together.
+    seed: of the shuffle.
+    train_share: of the keys.
+    validation_share: of the keys; the rest is the test split.
+  """
+  to_validation = 0 if examples['validation'] else validation_share
+  to_test = 0 if examples['test'] else 1 - train_share - validation_share
+  pool, examples['train'] = examples['train'], []
+  split_of = split_groups(keys, seed, 1 - to_validation - to_test, to_validation)
+  for key, example in zip(keys, pool, strict=True):
+    examples[split_of[key]].append(example)
+
+
+def check_disjoint(examples: Mapping[str, Sequence[Example]]) -> None:
+  """Raises `InputError` if two splits have questions about the same group."""
+  owner: dict[str, str] = {}
+  for split, rows in examples.items():
+    for group in {example.group for example in rows} - {''}:
+      if owner.setdefault(group, split) != split:
+        raise InputError(
+          f'Splits share no group, but {group!r} is in {owner[group]} and {split}.'
+        )
+
+
+def report(problems: Sequence[str], name: str) -> None:
+  """Logs the first problems of what is called `name`, and how many there are."""
+  for problem in problems[:SHOWN]:
+    logging.warning(problem)
+  if problems:
+    logging.warning('%s: skipped %d records in all.', name, len(problems))
+
+
+def make_task(
+  name: str, examples: Mapping[str, Sequence[Example]], metric: str = 'em'
+) -> Task:
   """Returns the task; raises `InputError` if one of its splits has no question."""
   for split in SPLITS:
     if not examples[split]:
@@ -39,4 +86,4 @@ def make_task(name: str, examples: Mapping[str, Sequence[Example]]) -> Task:
         f'Task {name!r} has no {split} questions: give it a file of them, or other '
         'shares of the groups.'
       )
-  return Task(name, **{split: tuple(examples[split]) for split in SPLITS})
+  return Task(name, **{s: tuple(examples[s]) for s in SPLITS}, metric=metric)

@@ -1,0 +1,218 @@
+"""Closed-book question answering: the question is all that the model is given.
+
+Validation questions are cut off training by question, as none are published; the
+official development questions are the test, as papers on open-domain answering have it.
+"""
+
+import collections
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+from masklearn import metrics
+from masklearn.tasks import benchmark, reading, shapes
+from masklearn.types import Example, Task
+
+NQ_OPEN = benchmark.Official(
+  hub_id='google-research-datasets/nq_open',
+  config='nq_open',
+  revision='5dd9790a83002ad084ddeb7c420dc716852c6f28',
+  splits={'train': 'train', 'test': 'validation'},
+  files=({'train': 'NQ-open.train.jsonl', 'test': 'NQ-open.dev.jsonl'},),
+)
+WEB_QUESTIONS = benchmark.Official(
+  hub_id='stanfordnlp/web_questions',
+  config='default',
+  revision='main',
+  splits={'train': 'train', 'test': 'test'},
+  files=(
+    {
+      'train': 'webquestions.examples.train.json',
+      'test': 'webquestions.examples.test.json',
+    },
+    {'train': 'trainmodel.json', 'validation': 'val.json', 'test': 'test.json'},
+  ),
+)
+TRIVIA_QA = benchmark.Official(
+  hub_id='mandarjoshi/trivia_qa',
+  config='unfiltered.nocontext',
+  revision='f59b4da4d92cf18e0c8a9211c9d7376eaadccb1f',
+  splits={'train': 'train', 'test': 'validation'},
+  files=(
+    {'train': 'unfiltered-web-train.json', 'test': 'unfiltered-web-dev.json'},
+    {'train': 'wikipedia-train.json', 'test': 'wikipedia-dev.json'},
+    {'train': 'web-train.json', 'test': 'web-dev.json'},
+  ),
+  pattern='unfiltered.nocontext/{split}-*.parquet',
+)
+
+# `(description "Lightning rod")` or `(description Bifocals)`
+_DESCRIPTION = re.compile(
+  r'\s*\(description\s+(?:"((?:[^"\\]|\\.)*)"|([^\s()"]+))\s*\)', re.DOTALL
+)
+
+
+def nq_open(seed: int, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns NQ-open: what people asked a search engine, and short answers.
+
+  Source: the question, in lower case as it is. Targets: all answers, with the spacing
+  of their source ('July 5 , 2018'). Metric: exact match. DPR's form of it is the same.
+
+  References:
+    Lee et al., Latent Retrieval for Weakly Supervised Open Domain Question Answering,
+    ACL 2019; https://github.com/google-research-datasets/natural-questions (nq_open).
+  """
+  parse = shapes.by_shape({'an NQ-open record': _nq_open})
+  return benchmark.task('nq_open', seed, NQ_OPEN, parse, **where)
+
+
+def web_questions(
+  seed: int, held_out: bool = True, **where: Unpack[benchmark.Where]
+) -> Task:
+  """Returns WebQuestions: questions that Freebase answers.
+
+  Source: the question. Targets: the descriptions of `targetValue`, all of them. Metric:
+  exact match. Also read: the lists of YodaQA ({qId, qText, answers}), the hub's, and
+  such as have been joined with the World Factbook, where `country` becomes the group:
+  then it is countries that are split, and a `split` of the record is not used.
+
+  Args:
+    seed: of the split.
+    held_out: False leaves out questions about countries whose profile the corpus lacks
+      (`country_held_out`).
+    **where: see `benchmark.Where`.
+
+  References:
+    Berant et al., Semantic Parsing on Freebase from Question-Answer Pairs, EMNLP 2013;
+    https://github.com/brmson/dataset-factoid-webquestions.
+  """
+
+  def kept(record, default_id):
+    left_out = not held_out and record.get('country_held_out')
+    return None if left_out else parse_web(record, default_id)
+
+  return benchmark.task('web_questions', seed, WEB_QUESTIONS, kept, **where)
+
+
+def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns TriviaQA: questions of quiz lovers; the evidence is left out.
+
+  Source: the question. Targets: the original answer, to train on, then its aliases.
+  Metric: exact match. Of the several sets the unfiltered one is the default, as it is
+  that of open-domain answering. DPR's form, {question, answer: [aliases]}, does not say
+  which alias is the original: there the first target is the most typical one.
+
+  References:
+    Joshi et al., TriviaQA: A Large Scale Distantly Supervised Challenge Dataset for
+    Reading Comprehension, ACL 2017; https://nlp.cs.washington.edu/triviaqa/.
+    Karpukhin et al., Dense Passage Retrieval for Open-Domain QA, EMNLP 2020.
+  """
+  return benchmark.task('trivia_qa', seed, TRIVIA_QA, parse_trivia, **where)
+
+
+def typical(aliases: Sequence[str]) -> str:
+  """Returns the alias whose words most aliases share, on average; else the first.
+
+  'Helicopter' of Copter, Helicopter, Cargo helicopter.
+  """
+  words = {alias: metrics.normalize(alias).split() for alias in aliases}
+  count = collections.Counter(word for own in words.values() for word in set(own))
+
+  def shared(alias):
+    return sum(count[word] for word in words[alias]) / max(len(words[alias]), 1)
+
+  return max(words, key=shared)
+
+
+def _nq_open(record: dict[str, Any], default_id: str) -> Example:
+  return Example(
+    id=reading.text_field(record, 'id', default_id),
+    source=reading.text_field(record, 'question'),
+    targets=shapes.answers(record, 'answer'),
+  )
+
+
+def _freebase(record: dict[str, Any], default_id: str) -> Example:
+  value = reading.text_field(record, 'targetValue').strip()
+  inner = re.fullmatch(r'\(list(.*)\)', value, re.DOTALL)
+  # Whatever is no description is left over.
+  if not inner or _DESCRIPTION.sub('', inner[1]).strip():
+    raise ValueError(
+      f"'targetValue' must be (list (description ..) ..), got {value!r:.60}."
+    )
+  # A quoted one may have escapes, like a string of Lisp.
+  found = [
+    re.sub(r'\\(.)', r'\1', match[1]) if match[1] is not None else match[2]
+    for match in _DESCRIPTION.finditer(inner[1])
+  ]
+  return Example(
+    id=reading.text_field(record, 'id', default_id),
+    source=reading.text_field(record, 'utterance'),
+    targets=shapes.answers({'targetValue': found}, 'targetValue'),
+  )
+
+
+def _yoda_qa(record: dict[str, Any], default_id: str) -> Example:
+  return Example(
+    id=reading.text_field({'id': record.get('qId')}, 'id', default_id),
+    source=reading.text_field(record, 'qText'),
+    targets=shapes.answers(record, 'answers'),
+    group=reading.text_field(record, 'country', ''),
+  )
+
+
+def _hub_web(record: dict[str, Any], default_id: str) -> Example:
+  return Example(
+    id=default_id,
+    source=reading.text_field(record, 'question'),
+    targets=shapes.answers(record, 'answers'),
+  )
+
+
+def _trivia(record: dict[str, Any], default_id: str) -> Example:
+  ident = reading.text_field({'id': record.get('QuestionId')}, 'id', default_id)
+  targets = ()
+  if 'Answer' in record:
+    targets = _original_first(record['Answer'], 'Value', 'Aliases', 'HumanAnswers')
+  return Example(ident, reading.text_field(record, 'Question'), targets)
+
+
+def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
+  answer = record['answer']
+  # How the hub writes that the test has no answers.
+  unknown = isinstance(answer, dict) and answer.get('value') == '<unk>'
+  targets = () if unknown else _original_first(answer, 'value', 'aliases')
+  ident = reading.text_field({'id': record.get('question_id')}, 'id', default_id)
+  return Example(ident, reading.text_field(record, 'question'), targets)
+
+
+def _original_first(answer: Any, value: str, *aliases: str) -> tuple[str, ...]:
+  if not isinstance(answer, dict):
+    raise ValueError(f'an answer must be an object, got {answer!r:.40}.')
+  original = reading.text_field(answer, value)
+  given = [shapes.strings(answer, key) for key in aliases if answer.get(key)]
+  return tuple(dict.fromkeys([original, *itertools.chain(*given)]))
+
+
+def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
+  example = _nq_open(record, default_id)
+  first = typical(example.targets)
+  targets = tuple(dict.fromkeys([first, *example.targets]))
+  return Example(example.id, example.source, targets)
+
+
+parse_web = shapes.by_shape(
+  {
+    'a WebQuestions record': _freebase,
+    'a WebQuestions record of YodaQA': _yoda_qa,
+    'a WebQuestions record of the hub': _hub_web,
+  }
+)
+parse_trivia = shapes.by_shape(
+  {
+    'a TriviaQA record': _trivia,
+    'a TriviaQA record of the hub': _hub_trivia,
+    'an NQ-open record': _dpr_trivia,
+  }
+)

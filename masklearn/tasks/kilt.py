@@ -1,0 +1,312 @@
+"""Knowledge-intensive language tasks: any file of KILT, and three tasks of it.
+
+A record is {"id", "input", "output": [{"answer", "provenance"}, ...], "meta"}. All
+answers are targets, once each; an output that has provenance alone is no answer. A
+record without `output` loads as a test question without targets: it can be answered,
+not scored. Slot filling asks "subject [SEP] relation": the group is the subject, the
+label the relation. Elsewhere the group is the Wikipedia title of the first provenance,
+so that questions meet passages of a corpus whose groups are titles. Records may carry a
+`context`, where an output with `context_start` says that its answer stands.
+
+The answers of KILT's tests are not public, so that its development questions are the
+test, and validation questions are cut off training.
+
+References:
+  Petroni et al., KILT: a Benchmark for Knowledge Intensive Language Tasks, NAACL 2021;
+  https://github.com/facebookresearch/KILT.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from masklearn.tasks import benchmark, closed_book, reading, shapes
+from masklearn.types import Example, InputError, Task
+
+
+def _official(config: str) -> benchmark.Official:
+  return benchmark.Official(
+    hub_id='facebook/kilt_tasks',
+    config=config,
+    revision='1af4af947c43df43514eb4c05aa1dc12759a9da2',
+    splits={'train': 'train', 'test': 'validation'},
+    files=(
+      {'train': f'{config}-train-kilt.jsonl', 'test': f'{config}-dev-kilt.jsonl'},
+    ),
+    pattern=f'{config}/kilt_tasks-{{split}}*.parquet',
+  )
+
+
+AIDAYAGO2 = _official('aidayago2')
+ZSRE = _official('structured_zeroshot')
+WOW = _official('wow')
+
+# How KILT's leaderboard scores the task of a file, by the beginning of its name.
+METRICS = {
+  'nq': 'em',
+  'triviaqa': 'em',
+  'hotpotqa': 'em',
+  'fever': 'accuracy',
+  'aidayago2': 'accuracy',
+  'wned': 'accuracy',
+  'cweb': 'accuracy',
+  'trex': 'accuracy',
+  'structured_zeroshot': 'accuracy',
+  'eli5': 'rouge',
+  'wow': 'f1',
+}
+
+_MENTION = re.compile(r'\[START_ENT\].*?\[END_ENT\]', re.DOTALL)
+
+
+def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns AIDA-YAGO2: which Wikipedia page does a mention in a news text mean?
+
+  Source: the text with the mention between [START_ENT] and [END_ENT]; of it no more
+  than `window` words on either side. Target: the title of the page. Metric: accuracy,
+  KILT's strict comparison. Validation is cut by document.
+
+  Args:
+    seed: of the split.
+    window: words kept on either side. The official input is the whole text, up to
+      thousands of words, of which a model that reads a few hundred tokens would often
+      see anything but the mention; 64 + 64 words are about 200 tokens. 0 keeps all.
+    **where: see `benchmark.Where`.
+  """
+  if window < 0:
+    raise InputError(f'window must be at least 0 words, got {window}.')
+
+  read = parser()
+
+  def parse(record, default_id):
+    example = read(record, default_id)
+    return dataclasses.replace(example, source=around_mention(example.source, window))
+
+  return benchmark.task(
+    'aidayago2',
+    seed,
+    AIDAYAGO2,
+    parse,
+    metric='accuracy',
+    key=lambda e: e.id.rpartition(':')[0] or e.id,  # DOCUMENT:MENTION
+    **where,
+  )
+
+
+def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns zero-shot relation extraction, as slot filling.
+
+  Source: "subject [SEP] relation", the official input. Targets: the objects. Metric:
+  accuracy. The official splits share no relation, and neither do those that are cut.
+
+  Args:
+    seed: of the split.
+    templates: asks the first of `template_questions`, in words, instead.
+    **where: see `benchmark.Where`.
+
+  References:
+    Levy et al., Zero-Shot Relation Extraction via Reading Comprehension, CoNLL 2017.
+  """
+  return benchmark.task(
+    'zsre',
+    seed,
+    ZSRE,
+    parser(templates=templates),
+    metric='accuracy',
+    key=lambda e: e.label or e.source,
+    **where,
+  )
+
+
+def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns Wizard of Wikipedia: the next turn of a conversation.
+
+  Source: the turns so far, a line each; of long ones the last turns that have at most
+  `window` words together, as the answer is to the last. Target: the reply. Metric: F1.
+  Validation is cut by conversation.
+
+  Args:
+    seed: of the split.
+    window: words; 0 keeps the official input, all turns.
+    **where: see `benchmark.Where`.
+
+  References:
+    Dinan et al., Wizard of Wikipedia: Knowledge-Powered Conversational Agents, ICLR
+    2019.
+  """
+  if window < 0:
+    raise InputError(f'window must be at least 0 words, got {window}.')
+
+  read = parser()
+
+  def parse(record, default_id):
+    example = read(record, default_id)
+    return dataclasses.replace(example, source=last_turns(example.source, window))
+
+  return benchmark.task(
+    'wow',
+    seed,
+    WOW,
+    parse,
+    metric='f1',
+    key=lambda e: e.id.rpartition('_')[0] or e.id,  # CONVERSATION_TURN
+    **where,
+  )
+
+
+def kilt(
+  seed: int,
+  questions: str | os.PathLike = '',
+  templates: bool = False,
+  metric: str = '',
+  **where: Unpack[benchmark.Where],
+) -> Task:
+  """Returns the questions of any KILT files; what is cut off training is cut by group.
+
+  Source: the official input. Targets: the answers.
+
+  Args:
+    seed: of the split.
+    questions: a file of TriviaQA as published, or a directory of them: KILT's TriviaQA
+      has ids alone, and takes the questions from there. The first target then is
+      TriviaQA's original answer.
+    templates: asks the first of `template_questions` where there are some.
+    metric: its name; '' takes KILT's for the official name of the training file, and
+      'em' for any other.
+    **where: see `benchmark.Where`; `train` is needed.
+  """
+  read = parser(read_questions(questions) if questions else {}, templates)
+  task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
+  metric = metric or METRICS.get(task, 'em')
+  return benchmark.task('kilt', seed, None, read, metric=metric, **where)
+
+
+def read_questions(path: str | os.PathLike) -> dict[str, Example]:
+  """Returns the questions of TriviaQA by id, of a file or all JSON of a directory."""
+  path = pathlib.Path(path)
+  paths = [path]
+  if path.is_dir():
+    paths = sorted([*path.rglob('*.json'), *path.rglob('*.json.gz')])
+  if not paths:
+    raise InputError(f'{path} holds no JSON of TriviaQA, such as qa/web-train.json.')
+  found = {}
+  for file in paths:
+    for example in reading.read_records(file, closed_book.parse_trivia)[0]:
+      found.setdefault(example.id, example)
+  return found
+
+
+def parser(
+  questions: Mapping[str, Example] | None = None, templates: bool = False
+) -> shapes.Parser:
+  """Returns what makes examples of KILT records, of a file or of the hub.
+
+  Args:
+    questions: by id, for records without input.
+    templates: whether to ask in words, where `template_questions` has some.
+  """
+  questions = questions or {}
+
+  def parse(record: dict[str, Any], default_id: str) -> Example:
+    ident = reading.text_field(record, 'id', default_id)
+    other = questions.get(ident)
+    source = _source(record, other)
+    subject, _, relation = source.partition(' [SEP] ')
+    if templates and (asked := _templates(record)):
+      source = asked[0]
+    targets, places, title = _outputs(record)
+    if targets and other and other.targets:
+      targets = dict.fromkeys([other.targets[0], *targets])
+    context = reading.text_field(record, 'context', '')
+    return Example(
+      id=ident,
+      source=source,
+      targets=tuple(targets),
+      group=subject if relation else title,
+      label=relation,
+      context=context,
+      answer_spans=shapes.spans(context, places),
+    )
+
+  return shapes.by_shape(dict.fromkeys(shapes.KILT, parse))
+
+
+def around_mention(text: str, window: int) -> str:
+  """Returns a mention with at most `window` words before it and after it; 0 is all.
+
+  Raises:
+    ValueError: the text has no mention between [START_ENT] and [END_ENT].
+  """
+  mention = _MENTION.search(text)
+  if not mention:
+    raise ValueError("'input' has no mention between [START_ENT] and [END_ENT].")
+  if not window:
+    return text
+  words = [match.span() for match in re.finditer(r'\S+', text)]
+  before = [start for start, end in words if end <= mention.start()][-window:]
+  after = [end for start, end in words if start >= mention.end()][:window]
+  first = before[0] if before else mention.start()
+  return text[first : after[-1] if after else mention.end()]
+
+
+def last_turns(text: str, window: int) -> str:
+  """Returns the last lines that have at most `window` words together; 0 is all.
+
+  The last line stays, and of a longer one its last words.
+  """
+  if not window:
+    return text
+  kept, count = [], 0
+  for turn in reversed(text.split('\n')):
+    count += len(turn.split())
+    if count > window and kept:
+      break
+    kept.append(turn)
+  if count > window and len(kept) == 1:
+    starts = [match.start() for match in re.finditer(r'\S+', kept[0])]
+    return kept[0][starts[-window] :]
+  return '\n'.join(reversed(kept))
+
+
+def _source(record: dict[str, Any], other: Example | None) -> str:
+  if record.get('input') not in (None, ''):  # the hub writes '' for none
+    return reading.text_field(record, 'input')
+  if other is None:
+    raise ValueError(
+      "no 'input', and no question of this id from questions=FILE: one of TriviaQA's "
+      'own has what KILT leaves out.'
+    )
+  return other.source
+
+
+def _templates(record: dict[str, Any]) -> tuple[str, ...]:
+  meta = record.get('meta') or {}
+  if not isinstance(meta, dict):
+    raise ValueError(f"'meta' must be an object, got {meta!r:.40}.")
+  key = 'template_questions'
+  return shapes.strings(meta, key) if meta.get(key) else ()
+
+
+def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
+  """The different answers, where they begin in the context, and a title."""
+  targets, places, title = {}, [], ''
+  outputs = shapes.objects(record, 'output') if record.get('output') else []
+  for output in outputs:
+    title = title or _title(output)
+    answer = reading.text_field(output, 'answer', '')
+    if answer.strip():
+      targets[answer] = None
+      if output.get('context_start') is not None:
+        places.append((output['context_start'], answer))
+  if outputs and not targets:
+    raise ValueError("no answer in 'output', only provenance.")
+  return targets, places, title
+
+
+def _title(output: dict[str, Any]) -> str:
+  rows = shapes.objects(output, 'provenance') if output.get('provenance') else []
+  titles = (row.get('title') for row in rows)
+  return next((title for title in titles if isinstance(title, str) and title), '')

@@ -1,0 +1,193 @@
+r"""Multiple-choice questions about a passage, and ROPES, whose choices are in the text.
+
+Source: "question \n (A) one (B) other \n passage", UnifiedQA's format, in the case of
+the source; its separator is a backslash and an n, as T5 has no token for a line break.
+ROPES has no list of choices: "question \n background situation". Target: the text of
+the right choice, never its letter.
+
+References:
+  Khashabi et al., UnifiedQA: Crossing Format Boundaries with a Single QA System,
+  Findings of EMNLP 2020; https://github.com/allenai/unifiedqa (Feeding data).
+"""
+
+import hashlib
+from typing import Any, Unpack
+
+from masklearn.tasks import benchmark, reading, shapes
+from masklearn.types import Example, Task
+
+SEPARATOR = r' \n '
+
+_LINES = {'train': 'train.jsonl', 'validation': 'dev.jsonl', 'test': 'test.jsonl'}
+_THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}
+
+WIQA = benchmark.Official(
+  hub_id='allenai/wiqa',
+  config='default',
+  revision='refs/convert/parquet',
+  splits=_THREE,
+  files=(_LINES,),
+  pattern='default/{split}/*.parquet',
+)
+QUARTZ = benchmark.Official(
+  hub_id='allenai/quartz',
+  config='default',
+  revision='28c1dbb56caf81799296cb17892fa73402e23464',
+  splits=_THREE,
+  files=(_LINES,),
+  pattern='data/{split}-*.parquet',
+)
+ROPES = benchmark.Official(
+  hub_id='allenai/ropes',
+  config='plain_text',
+  revision='59ddd633cf1b31b31cd101afdced00690eb52cbf',
+  splits={'train': 'train', 'test': 'validation'},
+  files=({'train': 'train-v1.0.json', 'test': 'dev-v1.0.json'},),
+  pattern='plain_text/{split}/*.parquet',
+)
+
+
+def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns WIQA: what does a change do to a process described in steps?
+
+  Source: question, the choices more, less and no effect, and the steps. Label: whether
+  the change is in the text, outside of it, or a distractor. Metric: accuracy. The
+  splits are the official ones. There is no context: an answer is the direction of an
+  effect, and where the same word stands in the steps it means something else.
+
+  References:
+    Tandon et al., WIQA: A dataset for "What if..." reasoning over procedural text,
+    EMNLP 2019; https://github.com/allenai/wiqa-dataset.
+  """
+  return benchmark.task('wiqa', seed, WIQA, parse_wiqa, metric='accuracy', **where)
+
+
+def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns QuaRTz: questions about qualitative relations, and a sentence of one.
+
+  Source: question, two choices, and the sentence. Metric: accuracy. The splits are the
+  official ones. The context is the sentence where the right choice stands in it.
+
+  References:
+    Tafjord et al., QuaRTz: An Open-Domain Dataset of Qualitative Relationship
+    Questions, EMNLP 2019.
+  """
+  return benchmark.task(
+    'quartz', seed, QUARTZ, parse_quartz, metric='accuracy', **where
+  )
+
+
+def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns ROPES: what follows from a background text in a situation?
+
+  Source: question, background and situation. Targets: the answers. Metric: exact match.
+  The answers of the official test are not public: the development questions are the
+  test, and validation is cut off training by background, of which the group is a
+  digest. The context is the situation, where an answer stands in it.
+
+  References:
+    Lin et al., Reasoning Over Paragraph Effects in Situations, MRQA 2019;
+    https://allenai.org/data/ropes.
+  """
+  return benchmark.task('ropes', seed, ROPES, parse_ropes, **where)
+
+
+def source(question: str, choices: dict[str, str], passage: str) -> str:
+  """Returns the parts in UnifiedQA's format; `choices` are texts by letter."""
+  listed = ' '.join(f'({label}) {text}' for label, text in choices.items())
+  return SEPARATOR.join(filter(None, (question, listed, passage)))
+
+
+def _wiqa(record: dict[str, Any], default_id: str) -> Example:
+  question, meta = record['question'], record['metadata']
+  if not isinstance(question, dict) or not isinstance(meta, dict):
+    raise ValueError("'question' and 'metadata' must be objects.")
+  return _example_of_steps(
+    reading.text_field({'id': meta.get('ques_id')}, 'id', default_id),
+    reading.text_field(question, 'stem'),
+    shapes.strings(question, 'para_steps'),
+    _choices(question),
+    reading.text_field(question, 'answer_label_as_choice'),
+    reading.text_field(meta, 'question_type', ''),
+    reading.text_field({'id': meta.get('para_id')}, 'id', ''),
+  )
+
+
+def _hub_wiqa(record: dict[str, Any], default_id: str) -> Example:
+  return _example_of_steps(
+    reading.text_field({'id': record.get('metadata_question_id')}, 'id', default_id),
+    reading.text_field(record, 'question_stem'),
+    shapes.strings(record, 'question_para_step'),
+    _choices(record),
+    reading.text_field(record, 'answer_label_as_choice'),
+    reading.text_field(record, 'metadata_question_type', ''),
+    reading.text_field({'id': record.get('metadata_para_id')}, 'id', ''),
+  )
+
+
+def _example_of_steps(ident, question, steps, choices, right, label, group) -> Example:
+  # Most steps lack a full stop, and a model is to see where one ends.
+  ended = (s if s.rstrip().endswith(('.', '!', '?')) else f'{s}.' for s in steps)
+  return Example(
+    id=ident,
+    source=source(question, choices, ' '.join(ended)),
+    targets=(_right(choices, right),),
+    group=group,
+    label=label,
+  )
+
+
+def _quartz(record: dict[str, Any], default_id: str) -> Example:
+  # Published with the choices inside the question, on the hub beside it.
+  nested = isinstance(record['question'], dict)
+  inside = record['question'] if nested else record
+  passage, choices = reading.text_field(record, 'para'), _choices(inside)
+  target = _right(choices, reading.text_field(record, 'answerKey'))
+  places = shapes.occurrences(passage, (target,))
+  return Example(
+    id=reading.text_field(record, 'id', default_id),
+    source=source(
+      reading.text_field(inside, 'stem' if nested else 'question'), choices, passage
+    ),
+    targets=(target,),
+    group=reading.text_field({'id': record.get('para_id')}, 'id', ''),
+    context=passage if places else '',
+    answer_spans=places,
+  )
+
+
+def _ropes(record: dict[str, Any], default_id: str) -> Example:
+  question = reading.text_field(record, 'question')
+  background = reading.text_field(record, 'background').strip()
+  situation = reading.text_field(record, 'situation', '').strip()
+  found = shapes.objects(record, 'answers') if record.get('answers') else []
+  targets = tuple(dict.fromkeys(reading.text_field(row, 'text') for row in found))
+  places = shapes.occurrences(situation, targets)
+  return Example(
+    id=reading.text_field(record, 'id', default_id),
+    source=source(question, {}, f'{background} {situation}'.strip()),
+    targets=targets,
+    group=hashlib.blake2s(background.encode(), digest_size=8).hexdigest(),
+    context=situation if places else '',
+    answer_spans=places,
+  )
+
+
+def _choices(record: dict[str, Any]) -> dict[str, str]:
+  rows = shapes.objects(record, 'choices')
+  return {
+    reading.text_field(row, 'label'): reading.text_field(row, 'text') for row in rows
+  }
+
+
+def _right(choices: dict[str, str], label: str) -> str:
+  if label not in choices:
+    raise ValueError(f'the answer must be one of {list(choices)}, got {label!r:.40}.')
+  return choices[label]
+
+
+parse_wiqa = shapes.by_shape(
+  {'a WIQA record': _wiqa, 'a WIQA record of the hub': _hub_wiqa}
+)
+parse_quartz = shapes.by_shape({'a QuaRTz record': _quartz})
+parse_ropes = shapes.by_shape({'a ROPES record': _ropes})

@@ -1,0 +1,82 @@
+"""Questions with a passage and the places of their answers in it: SQuAD v1.1 and QED.
+
+They supervise a policy that learns which spans of a passage somebody would ask about.
+"""
+
+import os
+from typing import Any, Unpack
+
+from masklearn.tasks import benchmark, reading, shapes
+from masklearn.types import Example, Task
+
+SQUAD = benchmark.Official(
+  hub_id='rajpurkar/squad',
+  config='plain_text',
+  revision='main',
+  splits={'train': 'train', 'test': 'validation'},
+  files=({'train': 'train-v1.1.json', 'test': 'dev-v1.1.json'},),
+)
+
+
+def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
+  """Returns SQuAD v1.1, or any files of its format or of QED's, closed book.
+
+  Source: the question alone. Targets: the answers of all annotators, the first one's
+  first. Context: the paragraph, with every place that an annotator marked. Group: the
+  title of the article; no article is in two splits. Metric: exact match. The official
+  development questions are the test; validation is cut off training by article.
+
+  References:
+    Rajpurkar et al., SQuAD: 100,000+ Questions for Machine Comprehension of Text, EMNLP
+    2016; https://rajpurkar.github.io/SQuAD-explorer/.
+    Lamm et al., QED: A Framework and Dataset for Explanations in Question Answering,
+    TACL 2021; https://github.com/google-research-datasets/QED.
+  """
+  return benchmark.task('squad', seed, SQUAD, parse, disjoint=True, **where)
+
+
+def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
+  """Returns the questions of a file, and what was wrong with the other records."""
+  return reading.read_records(path, parse)
+
+
+def _squad(record: dict[str, Any], default_id: str) -> Example:
+  # No passage is stripped: its characters are counted from where it begins.
+  context = reading.text_field(record, 'context')
+  rows = shapes.objects(record, 'answers')
+  texts = [reading.text_field(row, 'text') for row in rows]
+  if not texts:
+    raise ValueError("'answers' is empty: the question has no answer.")
+  starts = [row.get('answer_start') for row in rows]
+  return Example(
+    id=reading.text_field(record, 'id', default_id),
+    source=reading.text_field(record, 'question'),
+    targets=tuple(dict.fromkeys(texts)),
+    group=reading.text_field(record, 'title', ''),
+    context=context,
+    answer_spans=shapes.spans(context, zip(starts, texts, strict=True)),
+  )
+
+
+def _qed(record: dict[str, Any], default_id: str) -> Example:
+  """Each annotator's answer is a list of spans, of which each is a target."""
+  context = reading.text_field(record, 'paragraph_text')
+  found = record['original_nq_answers']
+  if not isinstance(found, list) or not all(isinstance(rows, list) for rows in found):
+    raise ValueError("'original_nq_answers' must be a list of lists.")
+  rows = [row for rows in found for row in shapes.objects({'spans': rows}, 'spans')]
+  texts = [reading.text_field(row, 'string') for row in rows]
+  if not texts:
+    raise ValueError("'original_nq_answers' is empty: the question has no answer.")
+  starts = [row.get('start') for row in rows]
+  return Example(
+    id=reading.text_field({'id': record.get('example_id')}, 'id', default_id),
+    source=reading.text_field(record, 'question_text'),
+    targets=tuple(dict.fromkeys(texts)),
+    group=reading.text_field(record, 'title_text', ''),
+    context=context,
+    answer_spans=shapes.spans(context, zip(starts, texts, strict=True)),
+  )
+
+
+parse = shapes.by_shape({'a SQuAD record': _squad, 'a QED record': _qed})
