@@ -108,9 +108,9 @@ def passages(
       f'{path} has {len(groups)} articles, so train_groups must be between 2 and '
       f'{len(groups) - (not test_path)}, got {train_groups}.'
     )
-  share = train_groups / len(groups)
-  kept = validation_share * share
-  split_of = splits.split_groups(groups, seed, share - kept, kept)
+  kept = max(1, round(validation_share * train_groups))
+  shares = (train_groups - kept) / len(groups), kept / len(groups)
+  split_of = splits.split_groups(groups, seed, *shares)
   found = {split: [] for split in splits.SPLITS}
   for example in examples:
     found[split_of[example.group]].append(example)
