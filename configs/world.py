@@ -119,6 +119,12 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     validate_every=10,
     answer_length=16,  # tokens
   )
+  c.recall = new(  # answers that policies hide, where they are known; for the report
+    path='',  # passages and questions in SQuAD's format; '' measures nothing
+    every=20,  # words of a passage to a hidden span
+    words=3,  # of a span, on average
+    draws=8,
+  )
   c.saving = new(packing=0, chunk=0, pieces=1)  # of all stages, see stages.PLAIN
   c.study = new(
     targets='spans',  # output formats, the main one first

@@ -7,9 +7,8 @@ WORKDIR/
 All see the same passages, of articles that nothing was trained on.
 """
 
-import functools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -50,12 +49,12 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   provenance.claim(workdir, c)
   if path.exists():
     return files.read_jsonl(path)
-  found: dict[str, list[recall.Recall]] = {}
+  found: dict[str, recall.Recall] = {}
   with Progress() as progress:
     for name, options in c.networks.items():
       network = make_network(answered, c.rate, **options)
-      for seed in range(c.seed, c.seed + c.seeds):
-        done = supervise.train_policy(
+      thetas = [
+        supervise.train_policy(
           network.policy,
           network.start(jax.random.key(seed)),
           network.encoded['train'],
@@ -65,18 +64,23 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
           progress=progress,
           seed=seed,
           **c.supervised,
-        )
-        beside = name == next(iter(c.networks))
-        for label, one in _measured(
-          name, network, done['theta'], answered['test'], c, seed, beside
-        ):
-          found.setdefault(label, []).append(one)
-  rows = recall.summary(
-    {label: recall.averaged(each) for label, each in found.items()}, REFERENCES
-  )
+        )['theta']
+        for seed in range(c.seed, c.seed + c.seeds)
+      ]
+      compared = _beside(c, name, network.policy, thetas)
+      found |= recall.of_policies(
+        # Those that know no network are measured with the first.
+        [one for one in compared if one[0] not in found],
+        answered['test'],
+        network.encoded['test'],
+        network.tokenizer,
+        c.seed,
+        **c.recall,
+      )
   made = {'seeds': c.seeds, 'commit': provenance.commit()}
-  files.write_jsonl(path, ({**row, **made} for row in rows))
-  return files.read_jsonl(path)
+  rows = [{**row, **made} for row in recall.summary(found, REFERENCES)]
+  files.write_jsonl(path, rows)
+  return rows
 
 
 def passages(
@@ -181,22 +185,12 @@ def make_network(
   return Network(tokenizer, encoded, policy, policy.init)
 
 
-def _measured(
-  name, network, theta, test, c, seed, beside
-) -> Iterator[tuple[str, recall.Recall]]:
-  """Yields labels and recalls: of the supervised policy and, if `beside`, of others."""
-  policy = network.policy
-  # A random one as long as what is supervised, so that lengths are not the reason.
-  pairs = [(f'random spans as of {name}', fixed.random_span(c.rate, policy), theta, 0)]
-  if beside:
-    pairs += [
-      (other, policies.POLICIES[other](c.rate), {}, 0)
-      for other in ('random', 'salient')
-    ]
-  pairs += [(f'{name}, top {top}', policy, theta, top) for top in c.tops]
-  for label, policy, parameters, top in pairs:
-    scores = jax.jit(functools.partial(policy.scores, parameters))
-    yield label, recall.measure(
-      scores, test, network.encoded['test'], network.tokenizer, seed=seed, top=top,
-      **c.recall,
-    )  # fmt: skip
+def _beside(c, name, policy, thetas) -> list[tuple[str, Policy, Sequence[Any], int]]:
+  """The supervised policy and what it is compared with, for `recall.of_policies`."""
+  seeds = [{}] * c.seeds
+  return [
+    *((other, policies.POLICIES[other](c.rate), seeds, 0) for other in REFERENCES),
+    # As long as what is supervised, so that lengths are not the reason.
+    (f'random spans as of {name}', fixed.random_span(c.rate, policy), thetas, 0),
+    *((f'{name}, top {top}', policy, thetas, top) for top in c.tops),
+  ]

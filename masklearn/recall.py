@@ -5,7 +5,8 @@ policies hide as many spans and as many words of a passage, so that none is bett
 hiding more: one span for every `every` words, `words` words each on average.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import numpy as np
 
 from masklearn import answers, data, text
 from masklearn.answers import Answered
-from masklearn.types import Answers, InputError
+from masklearn.types import Answers, InputError, Policy
 
 EVERY, WORDS = 20, 3  # a span for every 20 words, of 3 words
 
@@ -167,6 +168,44 @@ def interval(
   return float((first - second).mean()), float(low), float(high)
 
 
+def of_policies(
+  made: Iterable[tuple[str, Policy, Sequence[Any], int]],
+  answered: Sequence[Answered],
+  encoded: Answers,
+  tokenizer: text.Tokenizer,
+  seed: int,
+  **budget,
+) -> dict[str, Recall]:
+  """Returns how many answers policies hide, by name: means over their seeds.
+
+  Args:
+    made: the name, the policy, its parameters for each seed, and its `top`.
+    answered: the passages.
+    encoded: the same.
+    tokenizer: of the passages.
+    seed: of the first draws.
+    **budget: see `measure`.
+  """
+  found: dict[str, Recall] = {}
+  for name, policy, thetas, top in made:
+    scores = jax.jit(policy.scores)
+    found[name] = averaged(
+      [
+        measure(
+          functools.partial(scores, theta),
+          answered,
+          encoded,
+          tokenizer,
+          seed=seed + i,
+          top=top,
+          **budget,
+        )
+        for i, theta in enumerate(thetas)
+      ]
+    )
+  return found
+
+
 def averaged(found: Sequence[Recall]) -> Recall:
   """The mean over seeds, question by question."""
   questions, words, spans = (
@@ -183,7 +222,7 @@ def summary(
 
   Args:
     found: by policy, of the same questions.
-    references: names of policies to compare with.
+    references: names of policies to compare with, as far as they are there.
     seed: of the intervals.
   """
 
@@ -200,7 +239,7 @@ def summary(
         'above': {
           other: difference(one, found[other].questions)
           for other in references
-          if other != name
+          if other != name and other in found
         },
         'n': len(one.questions),
         'words': one.words,

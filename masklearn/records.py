@@ -9,8 +9,9 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import data, evaluate, files, provenance, tasks
+from masklearn import answers, data, evaluate, files, plan, provenance, recall, tasks
 from masklearn.policies import sampling
+from masklearn.tasks import squad
 from masklearn.tasks.splits import SPLITS
 
 VIEWED = 4  # passages of each split that the mask viewer shows
@@ -129,6 +130,45 @@ def write_masks(study) -> None:
       }
     )
   files.write_jsonl(study.workdir / 'masks.jsonl', lines)
+
+
+def write_recall(study) -> None:
+  """Writes recall.jsonl: answers that policies hide on the passages of a file.
+
+  Of every policy that has scores, over the seeds for which it was trained. With several
+  tasks, a policy that knows its task is there once for each.
+  """
+  options = dict(study.config.recall)
+  path = options.pop('path')
+  if not path:
+    return
+  tokenizer, longest = study.ground.tokenizer, study.config.corpus.longest
+  answered, _ = answers.split(
+    answers.of_examples(squad.read(path)[0]),
+    lambda piece: len(tokenizer.encode(piece).ids),
+    longest,
+  )
+  made = []
+  for name in study.policy_names:
+    taught = plan.teacher(name, study.config.policy.reference)
+    if name in ('none', 'oracle', 'original'):
+      continue  # They have no scores, or none on other passages.
+    for task in study.task_names if taught else study.task_names[:1]:
+      thetas = [study.theta(name, task, seed) for seed in study.seeds]
+      thetas = [theta for theta in thetas if theta is not None]
+      label = f'{name}, {task}' if taught and len(study.task_names) > 1 else name
+      if thetas:
+        made.append((label, study.policies[name], thetas, study.top(name)))
+  found = recall.of_policies(
+    made,
+    answered,
+    answers.encode(answered, tokenizer, longest),
+    tokenizer,
+    study.seeds[0],
+    **options,
+  )
+  rows = recall.summary(found, ('random', 'salient'), study.seeds[0])
+  files.write_jsonl(study.workdir / 'recall.jsonl', rows)
 
 
 def _task(study, name):

@@ -78,6 +78,7 @@ def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> Non
       progress.say(f'{workdir} holds everything up to {until}: nothing to do')
   if whole:
     records.write_masks(study)
+    records.write_recall(study)
     records.write_study(study, began)
 
 
@@ -376,6 +377,10 @@ class Study:
       'masked_words': spent.get('masked_words', 0.0),
       'learning_seconds': spent.get('learning_seconds', 0.0),
     }
+
+  def top(self, policy: str) -> int:
+    """From how many spans a policy draws each; 0 for all."""
+    return self.config.supervised.top if policy == 'supervised' else 0
 
   def theta(self, policy: str, task: str, seed: int):
     """The parameters of a policy; None where they are still to be learned."""

@@ -37,6 +37,30 @@ def test_plan_has_every_seed_that_was_asked_for():
   assert transfer.variant == 'learned-b-spans'
 
 
+def test_random_policies_wait_for_what_they_are_compared_with():
+  """With a supervised reference, they need it and no learned policy, in all seeds."""
+  names = ('random', 'random_span', 'supervised', 'learned')
+  planned = plan.cells(
+    ('a', 'b'), names, {'spans': 2}, (0, 1), 0, 1, reference='supervised'
+  )
+  found = {cell[1:] for cell in planned if cell.task == 'a'}
+  for seed in (0, 1):
+    assert ('random', None, 'spans', seed) in found
+    assert ('random_span', 'a', 'spans', seed) in found
+    assert ('supervised', 'a', 'spans', seed) in found
+  assert ('supervised', 'b', 'spans', 0) in found  # transfer
+  assert len(found) == 2 * 3 + 1
+  jobs = plan.jobs(planned, (), len(plan.STAGES) - 1, 'supervised')
+  assert not [job for job in jobs if job.stage == 'learn']
+  taught = plan.Job('supervise', ('a', 1))
+  assert jobs[taught] == (plan.Job('base', (1,)),)
+  for policy in ('random_span', 'supervised'):
+    needs = jobs[plan.Job('pretrain', (policy, 'a', 'spans', 1))]
+    assert needs == (plan.Job('base', (1,)), taught)
+  assert plan.teacher('random_span', 'learned') == plan.teacher('learned', '')
+  assert plan.teacher('salient', 'learned') is None
+
+
 CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1), 1, 0)
 
 

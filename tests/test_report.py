@@ -69,7 +69,8 @@ def test_compare_says_nothing_where_a_policy_is_missing(missing):
   rows.append(row(missing, 0.5, seed=7))
   results = summary.gather(rows, 'test')
   assert summary.compare(results) == []
-  assert 'No task has' in finding.unfinished(results)
+  (text,) = finding.highest(results)
+  assert text.startswith('On civics, the highest exact match is')
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,9 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
   study = {'tasks': {'civics': {'majority_em': {'test': 0.333}}}, 'config': HOSTILE}
   (tmp_path / 'study.json').write_text(json.dumps(study), encoding='utf-8')
   page = Page(report.write(tmp_path))
+  svg = (tmp_path / 'report' / 'transfer-learned-spans-tiny.svg').read_text()
+  for text in ('used for', 'learned on civics', '0.75', '0.35', '0.60'):
+    assert f'>{text}' in svg
   assert 'learned on civics 0.750 2 seeds 0.350 one seed' in page.words
   assert 'learned on geography – 0.600 one seed' in page.words
   assert 'majority answer 0.333' in page.words
@@ -164,7 +168,38 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
   results = summary.gather(rows, 'test')
   (moved,) = [r for r in results if r.transferred]
   assert moved.name == 'learned on civics'
-  assert summary.transfer(results)['spans', 'tiny']
+  assert summary.transfer(results)['learned', 'spans', 'tiny']
+
+
+def test_without_an_oracle_the_best_is_compared_with_the_best_random():
+  """By seed, with an interval from two seeds on; nothing is claimed of one."""
+  rows = [r for r in ROWS if r['policy'] != 'oracle']
+  (text,) = finding.highest(summary.gather(rows, 'test'))
+  assert 'is 0.750: learned' in text
+  assert 'from random tokens +0.450, 95% interval' in text
+  assert text.endswith('which includes zero.')
+  (text,) = finding.highest(summary.gather([r for r in rows if not r['seed']], 'test'))
+  assert text == 'On civics, the highest exact match is 0.700: learned.'
+  assert finding.highest([]) == ['No results yet.']
+
+
+def test_answers_hidden_are_shown_beside_their_references(tmp_path):
+  """A row a policy; the reference itself has no difference; names are escaped."""
+  share = {'mean': 0.268, 'low': 0.25, 'high': 0.29}
+  rows = [
+    {'policy': HOSTILE, 'recall': share, 'above': {'random': share}, 'n': 1234,
+     'words': 15.5, 'spans': 5.25},
+    {'policy': 'random', 'recall': share, 'above': {}, 'n': 1234, 'words': 15.5,
+     'spans': 5.25},
+  ]  # fmt: skip
+  write(tmp_path, ROWS, recall=rows)
+  page = Page(report.write(tmp_path))
+  assert '0.268 0.250–0.290 +0.268 +0.250 to +0.290 15.50 5.25 1,234' in page.words
+  assert 'random tokens 0.268 0.250–0.290 reference 15.50 5.25 1,234' in page.words
+  assert ' '.join(HOSTILE.split()) in page.words
+  write(tmp_path, ROWS, recall=[{'policy': 'random'}])
+  with pytest.raises(InputError, match=r'recall.jsonl:1: missing recall'):
+    report.write(tmp_path)
 
 
 def test_what_policies_found_is_shown_by_seed(tmp_path):

@@ -9,6 +9,7 @@ from masklearn.report import (
   facts,
   figures,
   finding,
+  hits,
   learning,
   records,
   summary,
@@ -34,13 +35,16 @@ class Run:
   kinds: dict  # of summary.by_kind
   passages: list[dict]
   scores: dict[tuple[str, str, str], Drawing]  # by section
+  transfers: dict[tuple[str, str, str], Drawing]  # by policy, target and base
+  recall: list[dict]
   panels: list[tuple[Panel, Drawing]]
   stalled: list[str]  # policies whose gradient was none
 
   @property
   def drawings(self) -> list[Drawing]:
     """All figures of the report."""
-    return [*self.scores.values(), *(drawing for _, drawing in self.panels)]
+    panels = [drawing for _, drawing in self.panels]
+    return [*self.scores.values(), *self.transfers.values(), *panels]
 
 
 def read(workdir: pathlib.Path) -> Run:
@@ -65,6 +69,11 @@ def read(workdir: pathlib.Path) -> Run:
     kinds=summary.by_kind(records.predictions(workdir)),
     passages=records.passages(workdir),
     scores=scores,
+    transfers={
+      key: figures.heat(f'transfer {" ".join(key)}', 'Exact match by task', found)
+      for key, found in summary.transfer(results).items()
+    },
+    recall=records.recall(workdir),
     panels=[(panel, figures.lines(panel, colors)) for panel in panels],
     stalled=learning.cautions(histories),
   )
@@ -96,6 +105,7 @@ def html(run: Run) -> Markup:
   sections = [
     ('results', 'Results', _results(run)),
     ('transfer', 'Transfer', _transfer(run)),
+    ('recall', 'Answers hidden', _recall(run)),
     ('learning', 'How the policy learned', _learning(run)),
     ('losses', 'Training curves', _losses(run)),
     ('masks', 'What each policy masks', _masks(run)),
@@ -128,7 +138,7 @@ def _header(run: Run, contents: Markup) -> Markup:
     for c in summary.compare(run.results)
   ]
   if not found:
-    found = [element('p', finding.unfinished(run.results))]
+    found = [element('p', text) for text in finding.highest(run.results)]
   texts = finding.cautions(run.rows, run.results) + run.stalled
   cautions = [element('li', text) for text in texts]
   config = run.study.get('config')
@@ -191,21 +201,39 @@ def _provenance(run: Run, group: Sequence[Result]) -> Markup:
 
 def _transfer(run: Run) -> Markup | None:
   parts = []
-  for (target, base), learned in summary.transfer(run.results).items():
+  for key, learned in summary.transfer(run.results).items():
+    policy, target, base = key
     others = [r for r in run.results if (r.target, r.base) == (target, base)]
     place = finding.TARGETS.get(target, target)
     parts += [
       element(
-        'h3', place, f', {base}' if len({r.base for r in run.results}) > 1 else ''
+        'h3',
+        f'{summary.policy_name(policy)}: {place}',
+        f', {base}' if len({r.base for r in run.results}) > 1 else '',
       ),
-      tables.transfer(place, learned, others),
+      element(
+        'div',
+        _figure(run.transfers[key]),
+        tables.transfer(place, learned, others),
+        class_='pair',
+      ),
     ]
   text = (
-    'EM of policies learned on one task (rows) and used for another (columns). Bold:'
+    'EM of policies trained on one task (rows) and used for another (columns). Bold:'
     ' the task that the policy was learned on. Means are over each cell\u2019s own'
     ' seeds.'
   )
   return join(element('p', text), parts) if parts else None
+
+
+def _recall(run: Run) -> Markup | None:
+  table = hits.table(run.recall)
+  text = (
+    'How many answers lie wholly within a hidden span, on passages whose questions no'
+    ' policy is shown. All hide as many spans and as many words of a passage. The'
+    ' intervals are of a bootstrap over passages.'
+  )
+  return join(element('p', text), table) if table else None
 
 
 def _learning(run: Run) -> Markup | None:

@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from masklearn import metrics
@@ -44,6 +45,7 @@ _SERIES = {
   'same_sentences_random': 'control',
   'oracle': 'oracle',
   'learned': 'learned',
+  'supervised': 'other',
 }
 _CYCLE = ('learned', 'salient', 'oracle', 'control', 'transfer', 'other', 'random')
 _STYLE = {
@@ -130,6 +132,36 @@ def scores(
   axes.tick_params(axis='y', pad=9)
   axes.grid(axis='x', color=COLORS['rule'], lw=0.6)
   axes.spines['left'].set_visible(False)
+  return _drawing(name, caption, figure)
+
+
+@matplotlib.rc_context(_STYLE)
+def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
+  """Draws exact match by the task learned on (rows) and the one used for (columns)."""
+  used = list(dict.fromkeys(r.task for r in results))
+  sources = list(dict.fromkeys(r.policy_task or r.task for r in results))
+  width, height = 0.9 * len(used) + _LEFT + _RIGHT, 0.5 * len(sources) + 0.9
+  figure, axes = _axes(width, height, _LEFT, _RIGHT, 0.15, 0.75)
+  for r in results:
+    x, y = used.index(r.task), sources.index(r.policy_task or r.task)
+    own = not r.transferred
+    axes.add_patch(
+      Rectangle(
+        (x - 0.48, y - 0.46), 0.96, 0.92, fc=COLORS['learned'], lw=0,
+        alpha=0.08 + 0.8 * r.mean_em,
+      )
+    )  # fmt: skip
+    axes.text(
+      x, y, f'{r.mean_em:.2f}', ha='center', va='center',
+      color=COLORS['surface' if r.mean_em > 0.45 else 'ink'],
+      fontweight='bold' if own else 'normal',
+    )  # fmt: skip
+  axes.set(xlim=(-0.5, len(used) - 0.5), ylim=(len(sources) - 0.5, -0.5))
+  axes.set_xticks(range(len(used)), [f'used for\n{task}' for task in used])
+  axes.set_yticks(range(len(sources)), [f'learned on {task}' for task in sources])
+  axes.xaxis.tick_top()
+  for spine in axes.spines.values():
+    spine.set_visible(False)
   return _drawing(name, caption, figure)
 
 

@@ -58,16 +58,29 @@ def uncertainty(comparison: Comparison) -> str:
   )
 
 
-def unfinished(results: Sequence[Result]) -> str:
-  """Returns what can be said where learned, random and oracle do not all exist."""
-  if not results:
-    return 'No results yet.'
-  top = max(results, key=lambda r: (not r.upper_bound, r.mean_em))
-  return (
-    'No task has the learned policy, a random one and the oracle on the same seed'
-    f' yet. The highest exact match so far is {top.mean_em:.3f}: {top.name} on'
-    f' {top.task}.'
-  )
+def highest(results: Sequence[Result]) -> list[str]:
+  """Returns a sentence for each section: its best policy, and how it compares.
+
+  For studies without the learned policy or the oracle.
+  """
+  found = []
+  for key, group in summary.sections(results).items():
+    top = max(group, key=lambda r: (not r.upper_bound, r.mean_em))
+    text = (
+      f'On {place(key, results)}, the highest exact match is {top.mean_em:.3f}:'
+      f' {top.name}.'
+    )
+    random = summary.best_random(group)
+    gain = summary.gain(top, random) if random and random is not top else None
+    if gain and not math.isnan(gain[1]):
+      mean, low, high = map(signed, gain)
+      verdict = ', which includes zero' if gain[1] <= 0 <= gain[2] else ''
+      text += (
+        f' Paired difference from {random.name} {mean}, 95% interval {low} to'
+        f' {high}{verdict}.'
+      )
+    found.append(text)
+  return found or ['No results yet.']
 
 
 def place(key: tuple[str, str, str], results: Sequence[Result]) -> str:

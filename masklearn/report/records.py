@@ -77,6 +77,15 @@ def study(workdir: pathlib.Path) -> dict:
     raise InputError(f'{path} must hold one JSON object: {error}.') from error
 
 
+def recall(workdir: pathlib.Path) -> list[dict]:
+  """Returns the rows of recall.jsonl, answers that policies hide."""
+  path, found = workdir / 'recall.jsonl', []
+  for number, row in _lines(path):
+    _require(path, number, row, ('policy', 'recall', 'above', 'n', 'words', 'spans'))
+    found.append(row)
+  return found
+
+
 def histories(workdir: pathlib.Path) -> list[History]:
   """Returns the logged histories, in the order of the stages.
 

@@ -215,13 +215,12 @@ def budgets(results: Sequence[Result]) -> list[Budget]:
   return found
 
 
-def transfer(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
-  """Returns the learned policies by (target, base) where any was transferred."""
-  learned: dict[tuple[str, str], list[Result]] = {}
+def transfer(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Result]]:
+  """Returns results by (policy, target, base) of what was used for other tasks, too."""
+  found: dict[tuple[str, str, str], list[Result]] = {}
   for result in results:
-    if result.policy == LEARNED:
-      learned.setdefault((result.target, result.base), []).append(result)
-  return {k: rs for k, rs in learned.items() if any(r.transferred for r in rs)}
+    found.setdefault((result.policy, result.target, result.base), []).append(result)
+  return {k: rs for k, rs in found.items() if any(r.transferred for r in rs)}
 
 
 def by_kind(

@@ -19,7 +19,7 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
   found = [finding.sentence(c, results) for c in summary.compare(results)]
   table = rich.table.Table(
     title=f'Exact match, {results[0].split} split' if results else 'No results yet',
-    caption='\n\n'.join(found or [finding.unfinished(results)]),
+    caption='\n\n'.join(found or finding.highest(results)),
     title_justify='left',
     caption_justify='left',
     caption_style='',
