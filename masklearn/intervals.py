@@ -118,10 +118,9 @@ def paired(
     weight = counts @ present.T  # [C, S] questions of each seed in the sample
     of_seed = counts @ difference.T / np.maximum(weight, 1)
     drawn = np.concatenate(list(_resampled(rng, len(counts), seeds)))
-    drawn = drawn * (
-      weight > 0
-    )  # a seed none of whose questions were drawn says nothing
-    means.append((drawn * of_seed).sum(1) / np.maximum(drawn.sum(1), 1))
+    drawn = drawn * (weight > 0)  # a seed without a question says nothing,
+    found = drawn.sum(1) > 0  # nor does a sample without a seed
+    means.append((drawn * of_seed)[found].sum(1) / drawn[found].sum(1))
   low, high = math.nan, math.nan
   if questions > 1:
     low, high = map(float, _quantiles(np.concatenate(means), level))

@@ -179,6 +179,10 @@ def test_seeds_may_have_questions_of_their_own():
   assert (found.n, found.seeds) == (7, 2)
   assert found.difference == pytest.approx((1 + 1 / 5) / 2)
   assert 0 <= found.low < found.difference < found.high <= 1
+  # A sample may draw the question of one seed and the other seed: it has no mean.
+  a, b = (scores([[x]]) + scores([[x]], first=1) for x in (1, 0))
+  found = intervals.paired(a, b)
+  assert (found.low, found.difference, found.high) == (1, 1, 1)
 
 
 def test_paired_interval_covers_the_difference():
