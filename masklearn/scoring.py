@@ -7,7 +7,6 @@ References:
   https://github.com/facebookresearch/KILT#kilt-data-format
 """
 
-import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from masklearn import intervals, metrics, overlap
-from masklearn.tasks import jsonl
+from masklearn.tasks import closed_book, jsonl, reading, splits
 from masklearn.types import Example, InputError
 
 NAMES = ('em', 'f1', 'accuracy', 'rougeL')  # KILT's downstream metrics
@@ -25,10 +24,10 @@ Path = str | os.PathLike
 
 
 class Record(NamedTuple):
-  """A line of either file."""
+  """A record of either file."""
 
   id: str
-  line: int
+  place: str  # FILE:LINE
   question: str  # '' where there is none, as in KILT's TriviaQA
   answers: tuple[str, ...]  # of a prediction just one, which may be empty
   targets: tuple[str, ...] = ()  # gold answers that a study notes with a prediction
@@ -54,7 +53,7 @@ def read_predictions(path: Path) -> dict[str, Record]:
 
 
 def score(
-  predictions: Path, golds: Path, train: Path = '', compare: Path = ''
+  predictions: Path, golds: Path, train: Path = '', reference: Path = ''
 ) -> dict[str, Any]:
   """Returns KILT's downstream scores of a file of predictions, ready for JSON.
 
@@ -66,37 +65,33 @@ def score(
   Args:
     predictions: path of JSON lines, plain or .gz.
     golds: the same; just the ids of `predictions`.
-    train: questions of the training split, in KILT's schema or that of
-      `tasks.jsonl`; adds `overlap`, the scores of each split of `overlap.split`, and
-      `train_skipped`, the training records that could not be used.
-    compare: another file of predictions; adds `compare`, for each metric the paired
-      difference `predictions - compare`, its interval and the p of a sign-flip test.
+    train: training questions: KILT's records, those of `tasks.jsonl`, or NQ-open's,
+      WebQuestions' or TriviaQA's own; adds `overlap`, the same scores of each split of
+      `overlap.split`, and `train_skipped`, how many of the records are of no use.
+    reference: another file of predictions; adds `compare`, for each metric the paired
+      difference `predictions - reference`, its interval and the p of a sign-flip test.
 
   Raises:
     InputError: a file is not as it should be, or ids are missing or left over.
   """
   wanted = read_golds(golds)
+  right = [gold.answers for gold in wanted.values()]
   answers = _answers(predictions, wanted, golds)
-  table = metrics.table(answers, [gold.answers for gold in wanted.values()], NAMES)
   empty = np.array([not answer for answer in answers])
+  table = metrics.table(answers, right, NAMES)
   result = _summary(table, empty)
-  if compare:
-    others = _answers(compare, wanted, golds)
-    theirs = metrics.table(others, [gold.answers for gold in wanted.values()], NAMES)
+  if reference:
+    theirs = metrics.table(_answers(reference, wanted, golds), right, NAMES)
     result['compare'] = {
       name: _difference(wanted, table[name], theirs[name]) for name in NAMES
     }
   if train:
-    questions = [_question(gold, golds) for gold in wanted.values()]
-    seen, problems = jsonl.read(train)
-    for problem in problems:
-      logging.warning(problem)
+    questions = [_question(gold) for gold in wanted.values()]
+    seen, problems = reading.read_records(train, _seen)
+    splits.report(problems, str(train))
     labels = np.array(overlap.split(questions, seen))
     result['overlap'] = {
-      name: _summary(
-        {k: v[labels == name] for k, v in table.items()}, empty[labels == name]
-      )
-      for name in overlap.SPLITS
+      split: _summary(table, empty, labels == split) for split in overlap.SPLITS
     }
     result['train_skipped'] = len(problems)
   return result
@@ -127,8 +122,8 @@ def compare(
     for id, record in theirs.items():
       if set(record.targets) != set(ours[id].targets):
         raise InputError(
-          f'{path_b}:{record.line}: the gold answers of {id!r} are not those in '
-          f'{path_a}:{ours[id].line}; the files must be of the same seed.'
+          f'{record.place}: the gold answers of {id!r} are not those in '
+          f'{ours[id].place}; the files must be of the same seed.'
         )
     for records, found in zip((ours, theirs), scores, strict=True):
       table = metrics.table(
@@ -141,7 +136,9 @@ def compare(
 
 
 def _read(path, parse):
-  records, problems = jsonl.read_records(path, parse)
+  # In the place of an id, which all must have, comes that of the record, for errors.
+  found = (f._replace(id=str(f.place)) for f in reading.read(path))
+  records, problems = reading.collect(found, parse, str(path))
   if problems:
     raise InputError(
       f'Scores need every record, but {len(problems)} of {path} cannot be used, the '
@@ -161,11 +158,8 @@ def _check_ids(path, found: Mapping[str, Record], golds, wanted: Mapping[str, Re
   missing = [gold for id, gold in wanted.items() if id not in found]
   extra = [record for id, record in found.items() if id not in wanted]
   parts = [
-    f'{len(records)} {what}, the first at {where}:{records[0].line}, {records[0].id!r}'
-    for what, records, where in (
-      ('are missing', missing, golds),
-      ('are extra', extra, path),
-    )
+    f'{len(records)} are {what}, the first at {records[0].place}, {records[0].id!r}'
+    for what, records in (('missing', missing), ('extra', extra))
     if records
   ]
   if parts:
@@ -175,22 +169,24 @@ def _check_ids(path, found: Mapping[str, Record], golds, wanted: Mapping[str, Re
     )
 
 
-def _question(gold: Record, path) -> Example:
+def _question(gold: Record) -> Example:
   if not gold.question:
     raise InputError(
-      f'{path}:{gold.line}: overlap splits need the questions, but {gold.id!r} has no '
+      f'{gold.place}: overlap splits need the questions, but {gold.id!r} has no '
       "'input'; KILT's TriviaQA must be joined with its questions first."
     )
   return Example(gold.id, gold.question, gold.answers)
 
 
-def _summary(table: Mapping[str, np.ndarray], empty: np.ndarray) -> dict[str, Any]:
-  """Returns means, numbers and intervals; None for what no question has."""
-  values = np.stack(list(table.values()), axis=1)  # [Q, M]
+def _summary(
+  table: Mapping[str, np.ndarray], empty, rows=slice(None)
+) -> dict[str, Any]:
+  """Returns means, numbers and intervals of some rows; None for what is undefined."""
+  values = np.stack(list(table.values()), axis=1)[rows]  # [Q, M]
   nothing = np.full(len(table), np.nan)
   mean, low, high = intervals.bootstrap(values) if len(values) else [nothing] * 3
   result = {name: _number(mean[i]) for i, name in enumerate(table)}
-  result |= {'n': len(values), 'empty': int(empty.sum())}
+  result |= {'n': len(values), 'empty': int(empty[rows].sum())}
   for i, name in enumerate(table):
     bounds = [_number(low[i]), _number(high[i])]
     result[f'{name}_interval'] = None if None in bounds else bounds
@@ -213,18 +209,18 @@ def _number(value) -> float | None:
   return None if math.isnan(value) else float(value)
 
 
-def _gold(record: dict[str, Any], default_id: str) -> Record:
+def _gold(record: dict[str, Any], place: str) -> Record:
   answers = [o['answer'] for o in _outputs(record) if o.get('answer') is not None]
   if not all(isinstance(answer, str) for answer in answers):
     raise ValueError('a gold answer must be a string.')
   answers = tuple(answer for answer in answers if answer.strip())
   if not answers:
     raise ValueError('a gold record needs an answer that is not blank, got none.')
-  question = jsonl.text_field(record, 'input', '')
-  return Record(*_place(record, default_id), question, answers)
+  question = reading.text_field(record, 'input', '')
+  return Record(_id(record), place, question, answers)
 
 
-def _prediction(record: dict[str, Any], default_id: str) -> Record:
+def _prediction(record: dict[str, Any], place: str) -> Record:
   outputs = _outputs(record)
   if len(outputs) != 1 or 'answer' not in outputs[0]:
     raise ValueError(
@@ -235,10 +231,10 @@ def _prediction(record: dict[str, Any], default_id: str) -> Record:
     answer = str(answer)  # as KILT's scorer does
   if not isinstance(answer, str):
     raise ValueError(f"'answer' must be a string, got {answer!r:.40}.")
-  return Record(*_place(record, default_id), '', (answer.strip(),))
+  return Record(_id(record), place, '', (answer.strip(),))
 
 
-def _answered(record: dict[str, Any], default_id: str) -> Record:
+def _answered(record: dict[str, Any], place: str) -> Record:
   """Returns a prediction with the gold answers that a study writes beside it."""
   meta = record.get('meta')
   targets = meta.get('targets') if isinstance(meta, dict) else None
@@ -246,7 +242,7 @@ def _answered(record: dict[str, Any], default_id: str) -> Record:
     raise ValueError(
       "no 'meta' with 'targets', the gold answers, as a study writes it."
     )
-  return _prediction(record, default_id)._replace(targets=tuple(targets))
+  return _prediction(record, place)._replace(targets=tuple(targets))
 
 
 def _outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -256,6 +252,14 @@ def _outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
   return outputs
 
 
-def _place(record: dict[str, Any], default_id: str) -> tuple[str, int]:
-  """Returns id and line; the default id, STEM-LINE, is the one place that has it."""
-  return jsonl.text_field(record, 'id').strip(), int(default_id.rpartition('-')[2])
+def _seen(record: dict[str, Any], default_id: str) -> Example:
+  """Returns a training question in any form of open-domain QA."""
+  if record.keys() & {'source', 'input'}:
+    return jsonl.parse(record, default_id)
+  if record.keys() & {'utterance', 'qText'}:
+    return closed_book.parse_web(record, default_id)
+  return closed_book.parse_trivia(record, default_id)
+
+
+def _id(record: dict[str, Any]) -> str:
+  return reading.text_field(record, 'id').strip()

@@ -168,7 +168,7 @@ def test_overlap_splits_add_up(write):
   golds = write('g.jsonl', GOLDS)
   train = write('t.jsonl', [
     {'id': '1', 'input': 'Who?', 'output': [{'answer': 'dog'}]},
-    {'source': 'which year', 'targets': ['1984']},
+    {'question': 'which year', 'answer': ['1984']},
     {'input': 'bad'},
   ])  # fmt: skip
   answers = [answered('a', 'cat'), answered('7', ''), answered('c', 'x')]
@@ -184,6 +184,28 @@ def test_overlap_splits_add_up(write):
   found = scoring.score(write('p.jsonl', [answers[0]]), few, train)
   assert found['overlap']['no_overlap']['n'] == 0
   assert found['overlap']['no_overlap']['em'] is None
+
+
+@pytest.mark.parametrize(
+  'record',
+  [
+    {'id': '1', 'input': 'which year', 'output': [{'answer': '1984'}]},
+    {'source': 'which year', 'target': '1984'},
+    {'question': 'which year', 'answer': ['x', '1984']},
+    {'qId': '1', 'qText': 'which year', 'answers': ['1984']},
+    {'url': '', 'utterance': 'q', 'targetValue': '(list (description 1984))'},
+    {'Question': 'q', 'QuestionId': '1', 'Answer': {'Value': 'x', 'Aliases': ['1984']}},
+  ],
+)
+def test_training_questions_come_in_any_form(write, record):
+  """KILT's, ours, NQ-open's, both of WebQuestions, TriviaQA's: the answer is known."""
+  found = scoring.score(
+    write('p.jsonl', [answered('7', '')]),
+    write('g.jsonl', [GOLDS[1]]),
+    write('t.jsonl', [record]),
+  )
+  assert found['train_skipped'] == 0
+  assert found['overlap']['answer_overlap_only']['n'] == 1
 
 
 def test_overlap_needs_questions(write):
