@@ -28,6 +28,8 @@ setuptools.setup(
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<0.13',  # experimental.v1 may move in any minor
     'rich>=13.9',
+    'rouge>=1.0.1',
+    'rouge-score>=0.1.2',
     'safetensors>=0.5',
     'scipy>=1.14',
     'tensorboardX>=2.6.4',
@@ -37,7 +39,12 @@ setuptools.setup(
   extras_require={
     'test': ['pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.13'],
     # what ours is compared with
-    'parity': ['torch>=2.6', 'higher>=0.2.1', 'torchopt>=0.7.3'],
+    'parity': [
+      'higher>=0.2.1',
+      'torch>=2.6',
+      'torchmetrics>=1.6',
+      'torchopt>=0.7.3',
+    ],
     'tpu': ['jax[tpu]'],
     'cuda12': ['jax[cuda12]'],
     'spacy': ['spacy>=3.8'],

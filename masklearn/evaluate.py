@@ -2,14 +2,14 @@
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import data, files, losses, metrics, text
+from masklearn import data, files, losses, metrics, overlap, text
 from masklearn.models import generate
 from masklearn.types import Batch, Corrupted, Example, Policy
 
@@ -62,14 +62,35 @@ def question_loss(model, params, questions: Corrupted, batch_size: int = 64) -> 
   return float(np.concatenate(jax.device_get(each))[:rows].mean())
 
 
-def score(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
-  """Mean exact match and F1 of answers, fractions, and their number `n`."""
-  pairs = list(zip(examples, answers, strict=True))
-  return {
-    'em': float(np.mean([metrics.exact_match(a, e.targets) for e, a in pairs])),
-    'f1': float(np.mean([metrics.f1(a, e.targets) for e, a in pairs])),
-    'n': len(pairs),
-  }
+def score(
+  examples: Sequence[Example],
+  answers: Sequence[str],
+  names: Sequence[str] = ('em', 'f1'),
+) -> dict[str, float]:
+  """Means of answers by some of `metrics.METRICS`, fractions, and their number `n`."""
+  table = metrics.table(answers, [example.targets for example in examples], names)
+  means = {name: float(values.mean()) for name, values in table.items()}
+  return {**means, 'n': len(examples)}
+
+
+def score_overlaps(
+  examples: Sequence[Example],
+  answers: Sequence[str],
+  train: Iterable[Example],
+  names: Sequence[str] = ('em', 'f1'),
+) -> dict[str, dict[str, float]]:
+  """`score` of each split of `overlap.split` against the training questions.
+
+  A split without a question is left out.
+  """
+  labels = overlap.split(examples, train)
+  found = {}
+  for split in overlap.SPLITS:
+    rows = [i for i, label in enumerate(labels) if label == split]
+    if rows:
+      own = [examples[i] for i in rows], [answers[i] for i in rows]
+      found[split] = score(*own, names)
+  return found
 
 
 def write_predictions(

@@ -1,16 +1,25 @@
-"""Scores of answers, and what several seeds say about a score."""
+"""Scores of a prediction against its gold answers, as the official scorers have them.
+
+For all of them: the best gold answer counts, blank ones are dropped, and an empty
+prediction scores 0, as in KILT's evaluation, even where a gold answer normalizes to
+nothing. (SQuAD's own script gives exact match 1 there.)
+"""
 
 import collections
-import math
+import difflib
+import functools
 import re
-import statistics
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from scipy import special
+import numpy as np
+
+from masklearn import rouge
+from masklearn.types import InputError
 
 _ARTICLES = re.compile(r'\b(a|an|the)\b')
 _PUNCTUATION = str.maketrans('', '', string.punctuation)
+_TRIVIA_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + '‘’´`', ' '))
 
 
 def normalize(text: str) -> str:
@@ -19,55 +28,128 @@ def normalize(text: str) -> str:
   Punctuation is ASCII's, as in the source: typographic quotes stay.
 
   References:
-    The evaluation script of SQuAD v1.1, https://rajpurkar.github.io/SQuAD-explorer/
+    The evaluation script of SQuAD v1.1, https://rajpurkar.github.io/SQuAD-explorer/;
+    KILT and the overlap splits of Lewis et al. use the same.
   """
-  text = text.lower().translate(_PUNCTUATION)
+  return _without_articles(text.lower().translate(_PUNCTUATION))
+
+
+def normalize_trivia(text: str) -> str:
+  """Returns `text` normalized as TriviaQA does it: punctuation parts words.
+
+  It becomes a space, and typographic single quotes and accents are punctuation, so
+  "U.S." is "u s" and "rock’n’roll" is "rock n roll". TriviaQA's `NormalizedAliases`
+  are of this form, and stay what they are.
+
+  References:
+    https://github.com/mandarjoshi90/triviaqa/blob/master/evaluation/triviaqa_evaluation.py
+  """
+  return _without_articles(text.lower().translate(_TRIVIA_PUNCTUATION))
+
+
+def exact_match(
+  prediction: str,
+  golds: Sequence[str],
+  normalize: Callable[[str], str] = normalize,
+) -> bool:
+  """Returns whether the normalized prediction is one of the normalized golds."""
+  if not prediction.strip():
+    return False
+  return normalize(prediction) in {normalize(gold) for gold in golds if gold.strip()}
+
+
+def f1(
+  prediction: str,
+  golds: Sequence[str],
+  normalize: Callable[[str], str] = normalize,
+) -> float:
+  """Returns the largest F1 in [0, 1] of normalized words over the golds.
+
+  A word counts as often as it occurs on both sides. 0 where either side normalizes to
+  nothing, as in SQuAD v1.1, TriviaQA and KILT.
+  """
+  words = collections.Counter(normalize(prediction).split())
+  return max((_f1(words, normalize(gold).split()) for gold in golds), default=0.0)
+
+
+def accuracy(prediction: str, golds: Sequence[str]) -> bool:
+  """Returns whether the prediction is one of the golds, white space around it aside.
+
+  References:
+    KILT's accuracy,
+    https://github.com/facebookresearch/KILT/blob/main/kilt/eval_downstream.py
+  """
+  prediction = prediction.strip()
+  return prediction != '' and prediction in {gold.strip() for gold in golds}
+
+
+def best(
+  pairwise: Callable[[str, str], float], prediction: str, golds: Sequence[str]
+) -> float:
+  """Returns the largest `pairwise(prediction, gold)`, of texts without outer spaces."""
+  prediction = prediction.strip()
+  wanted = {gold.strip() for gold in golds} - {''}
+  if not prediction:
+    return 0.0
+  return max((pairwise(prediction, gold) for gold in wanted), default=0.0)
+
+
+# Name -> function(prediction, golds) -> float in [0, 1].
+METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
+  'em': exact_match,
+  'f1': f1,
+  'accuracy': accuracy,
+  'rougeL': functools.partial(best, rouge.kilt_rouge_l),
+  'trivia_em': functools.partial(exact_match, normalize=normalize_trivia),
+  'trivia_f1': functools.partial(f1, normalize=normalize_trivia),
+  'summary_rouge1': functools.partial(
+    best, functools.partial(rouge.summary_rouge, 'rouge1')
+  ),
+  'summary_rouge2': functools.partial(
+    best, functools.partial(rouge.summary_rouge, 'rouge2')
+  ),
+  'summary_rougeL': functools.partial(
+    best, functools.partial(rouge.summary_rouge, 'rougeL')
+  ),
+  'summary_rougeLsum': functools.partial(
+    best, functools.partial(rouge.summary_rouge, 'rougeLsum')
+  ),
+}
+
+
+def table(
+  predictions: Sequence[str], golds: Sequence[Sequence[str]], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+  """Returns the scores of Q questions by each metric, name -> [Q] float64.
+
+  Args:
+    predictions: one a question.
+    golds: the gold answers of each.
+    names: of `METRICS`.
+
+  Raises:
+    InputError: there is no metric of such a name.
+  """
+  for name in names:
+    if name not in METRICS:
+      near = difflib.get_close_matches(name, METRICS, n=2, cutoff=0)
+      raise InputError(
+        f'Unknown metric {name!r}; the nearest are {" and ".join(near)}, all are '
+        f'{", ".join(METRICS)}.'
+      )
+  pairs = list(zip(predictions, golds, strict=True))
+  return {
+    name: np.array([METRICS[name](*pair) for pair in pairs], float) for name in names
+  }
+
+
+def _without_articles(text: str) -> str:
   return ' '.join(_ARTICLES.sub(' ', text).split())
 
 
-def exact_match(prediction: str, targets: Sequence[str]) -> bool:
-  """Returns whether the normalized prediction is one of the normalized targets.
-
-  An empty prediction is always wrong, as in KILT's evaluation, even where a target
-  normalizes to nothing.
-  """
-  if not prediction.strip():
-    return False
-  return normalize(prediction) in {normalize(target) for target in targets}
-
-
-def f1(prediction: str, targets: Sequence[str]) -> float:
-  """Returns the largest F1 in [0, 1] of normalized words over the targets.
-
-  0 where either side normalizes to nothing, as in SQuAD v1.1 and KILT.
-  """
-  return max((_f1(prediction, target) for target in targets), default=0.0)
-
-
-def interval(
-  values: Sequence[float], level: float = 0.95
-) -> tuple[float, float, float]:
-  """Returns (mean, low, high): Student's two-sided interval of the mean.
-
-  low and high are NaN for a single value: one seed says nothing about others.
-  """
-  if not values:
-    raise ValueError('an interval needs at least one value, got none.')
-  if not 0 < level < 1:
-    raise ValueError(f'level must lie in (0, 1), got {level}.')
-  mean = statistics.fmean(values)
-  if len(values) == 1:
-    return mean, math.nan, math.nan
-  quantile = float(special.stdtrit(len(values) - 1, (1 + level) / 2))
-  half = quantile * statistics.stdev(values) / math.sqrt(len(values))
-  return mean, mean - half, mean + half
-
-
-def _f1(prediction: str, target: str) -> float:
-  predicted, wanted = normalize(prediction).split(), normalize(target).split()
-  common = collections.Counter(predicted) & collections.Counter(wanted)
-  same = common.total()
+def _f1(predicted: collections.Counter, wanted: Sequence[str]) -> float:
+  same = (predicted & collections.Counter(wanted)).total()
   if same == 0:
     return 0.0
-  precision, recall = same / len(predicted), same / len(wanted)
+  precision, recall = same / predicted.total(), same / len(wanted)
   return 2 * precision * recall / (precision + recall)

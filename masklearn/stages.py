@@ -320,7 +320,8 @@ def finetune(
       ground.tokenizer,
       answer_length,
     )
-    done[split] = evaluate.score(examples, answers)
+    names = dict.fromkeys(('em', 'f1', task.metric))
+    done[split] = evaluate.score(examples, answers, list(names))
     if split == 'test':
       evaluate.write_predictions(directory / 'predictions.jsonl', examples, answers)
   return finish(directory, done)

@@ -60,7 +60,7 @@ class Task:
   train: tuple[Example, ...]
   validation: tuple[Example, ...]
   test: tuple[Example, ...]
-  metric: str = 'em'  # what the task is scored by: 'em', 'accuracy', 'f1' or 'rouge'
+  metric: str = 'em'  # what the task is scored by, of `metrics.METRICS`
 
   @property
   def examples(self) -> tuple[Example, ...]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from masklearn import metrics
+from masklearn import intervals
 from masklearn.report import curves
 from masklearn.report.curves import Panel, Series
 from masklearn.report.markup import Markup
@@ -104,7 +104,7 @@ def scores(
     )
   for y, result in zip(places, results, strict=True):
     color = COLORS[_series(result)]
-    mean, low, high = metrics.interval(result.em)
+    mean, low, high = intervals.student(result.em)
     if not math.isnan(low):
       axes.plot([max(low, 0), min(high, 1)], [y, y], color=color, lw=2, zorder=2)
       axes.plot(

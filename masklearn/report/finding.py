@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from masklearn import metrics
+from masklearn import intervals
 from masklearn.report import summary
 from masklearn.report.summary import Comparison, Result
 
@@ -115,7 +115,7 @@ def cautions(rows: Sequence[dict], results: Sequence[Result]) -> list[str]:
 
 def bounds(values: Sequence[float]) -> str:
   """Returns the 95% interval of a score over seeds, cut where no score can be."""
-  _, low, high = metrics.interval(values)
+  _, low, high = intervals.student(values)
   if math.isnan(low):
     return 'one seed'
   return f'{max(low, 0):.2f}\u2013{min(high, 1):.2f}'

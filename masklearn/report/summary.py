@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
-from masklearn import metrics
+from masklearn import intervals, metrics
 from masklearn.report.records import RUN_KEYS, Prediction
 
 UPPER_BOUND = 'oracle'
@@ -167,7 +167,7 @@ def gain(result: Result, reference: Result) -> tuple[float, float, float] | None
   seeds = sorted(set(result.seeds) & set(reference.seeds))
   if not seeds:
     return None
-  return metrics.interval(_paired(result, reference, seeds))
+  return intervals.student(_paired(result, reference, seeds))
 
 
 def compare(results: Sequence[Result]) -> list[Comparison]:
@@ -196,7 +196,7 @@ def compare(results: Sequence[Result]) -> list[Comparison]:
         random=statistics.fmean(_on(random, seeds)),
         random_policy=random.policy,
         oracle=statistics.fmean(_on(oracle, seeds)),
-        difference=metrics.interval(_paired(learned, random, seeds)),
+        difference=intervals.student(_paired(learned, random, seeds)),
         room=tuple(_paired(oracle, random, seeds)),
       )
     )

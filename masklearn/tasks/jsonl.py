@@ -54,10 +54,11 @@ def task(
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
   """Returns the questions of a file, and what was wrong with the other records."""
-  return reading.read_records(path, _example)
+  return reading.read_records(path, parse)
 
 
-def _example(record: dict[str, Any], default_id: str) -> Example:
+def parse(record: dict[str, Any], default_id: str) -> Example:
+  """Returns the question of a record; raises `ValueError` if there is none."""
   if 'source' in record or 'input' not in record:
     source = reading.text_field(record, 'source')
     targets = record.get('targets')

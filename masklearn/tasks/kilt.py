@@ -55,7 +55,7 @@ METRICS = {
   'cweb': 'accuracy',
   'trex': 'accuracy',
   'structured_zeroshot': 'accuracy',
-  'eli5': 'rouge',
+  'eli5': 'rougeL',
   'wow': 'f1',
 }
 

@@ -1,6 +1,7 @@
 """Abstractive summarization: a text, and one summary of it or several.
 
-The splits are the official ones. Metric: ROUGE, of which the best target counts. There
+The splits are the official ones. Metric: ROUGE-L (of CNN/DailyMail by
+sentence), of which the best target counts. There
 is no gold passage but the source itself, so that no example has a context.
 """
 
@@ -64,7 +65,7 @@ def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   """
   parse = parse_cnn
   return benchmark.task(
-    'cnn_dailymail', seed, CNN_DAILYMAIL, parse, metric='rouge', **where
+    'cnn_dailymail', seed, CNN_DAILYMAIL, parse, metric='summary_rougeLsum', **where
   )
 
 
@@ -77,7 +78,9 @@ def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   References:
     Narayan et al., Don't Give Me the Details, Just the Summary!, EMNLP 2018.
   """
-  return benchmark.task('xsum', seed, XSUM, parse_xsum, metric='rouge', **where)
+  return benchmark.task(
+    'xsum', seed, XSUM, parse_xsum, metric='summary_rougeL', **where
+  )
 
 
 def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -92,7 +95,7 @@ def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     EMNLP 2020; https://github.com/allenai/scitldr.
   """
   return benchmark.task(
-    'scitldr', seed, SCITLDR, parse_scitldr, metric='rouge', **where
+    'scitldr', seed, SCITLDR, parse_scitldr, metric='summary_rougeL', **where
   )
 
 

@@ -1,0 +1,213 @@
+"""What a sample of scores says about their mean, and about a difference of means."""
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from masklearn.types import InputError
+
+DRAWS = 2_000  # bootstrap samples; Efron and Tibshirani ask for 1,000 at least
+_EXACT = 16  # differences of which all 2^n signs are tried
+_CELLS = 2**22  # numbers that a piece of work holds at once
+
+
+class Difference(NamedTuple):
+  """How much better A is than B, on the same questions and seeds."""
+
+  n: int  # questions that differ in their id
+  seeds: int
+  difference: float  # mean over seeds of the mean of A - B over a seed's questions
+  low: float  # of the bootstrap interval over seeds and questions; NaN for n = 1
+  high: float
+  p_seeds: float  # sign-flip test of the seeds' means; NaN for a single seed
+  p_questions: float  # sign-flip test of questions, each averaged over the seeds
+
+
+def student(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+  """Returns (mean, low, high): Student's two-sided interval of the mean.
+
+  low and high are NaN for a single value: one seed says nothing about others.
+  """
+  _check(len(values), level)
+  mean = statistics.fmean(values)
+  if len(values) == 1:
+    return mean, math.nan, math.nan
+  quantile = float(special.stdtrit(len(values) - 1, (1 + level) / 2))
+  half = quantile * statistics.stdev(values) / math.sqrt(len(values))
+  return mean, mean - half, mean + half
+
+
+def bootstrap(
+  values, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns (mean, low, high): the bootstrap's percentile interval of the mean.
+
+  A sample draws Q of the Q questions with replacement; low and high are quantiles
+  (1 - level) / 2 and (1 + level) / 2 of the samples' means. It says how the mean would
+  move with other questions of the same kind, and nothing about other seeds. NaN for a
+  single question; without width where all values are equal, which understates.
+
+  Args:
+    values: [Q], or [Q, M] for M scores of the same questions, drawn together; then
+      what comes back is [M].
+    level: of confidence.
+    draws: samples.
+    seed: of the samples; the same gives the same interval.
+
+  References:
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+  """
+  values = np.asarray(values, float)
+  rows = len(values)
+  _check(rows, level)
+  mean = values.mean(0)
+  if rows == 1:
+    return mean, mean * np.nan, mean * np.nan
+  rng = np.random.default_rng(seed)
+  means = [counts @ values / rows for counts in _resampled(rng, draws, rows)]
+  low, high = _quantiles(np.concatenate(means), level)
+  return mean, low, high
+
+
+def paired(
+  a: Sequence[Mapping[str, float]],
+  b: Sequence[Mapping[str, float]],
+  level: float = 0.95,
+  draws: int = DRAWS,
+  seed: int = 0,
+) -> Difference:
+  """Returns the difference A - B of two policies that answered the same questions.
+
+  With d(s, q) the difference of seed s on question q and Q(s) the questions of s,
+
+    difference = mean over s of [mean over q in Q(s) of d(s, q)].
+
+  Seeds may share their questions or have their own. A bootstrap sample draws seeds
+  and, independently, ids of questions with replacement (both factors are random, the
+  "pigeonhole" bootstrap); a question counts as often as it was drawn in every seed
+  that has it. The interval is of percentiles. With few seeds it is too narrow: the
+  spread between S seeds is understated by sqrt((S - 1) / S), and a single seed is not
+  resampled. `student` of the seeds' means needs no such excuse; report both.
+
+  Args:
+    a: for each seed the score of each question, id -> score.
+    b: the same of the other policy: the same seeds in the same order, the same ids.
+    level: of confidence.
+    draws: bootstrap samples, and signs drawn where there are too many to try all.
+    seed: of both.
+
+  Raises:
+    InputError: A and B differ in the number of seeds or in a seed's ids, or have none.
+
+  References:
+    Owen, The pigeonhole bootstrap, 2007, https://arxiv.org/abs/0712.1111
+  """
+  difference, present = _differences(a, b)  # both [S, Q]
+  seeds, questions = present.shape
+  _check(questions, level)
+  by_seed = difference.sum(1) / present.sum(1)
+  by_question = difference.sum(0) / present.sum(0)
+  rng = np.random.default_rng(seed)
+  means = []
+  for counts in _resampled(rng, draws, questions):  # [C, Q]
+    weight = counts @ present.T  # [C, S] questions of each seed in the sample
+    of_seed = counts @ difference.T / np.maximum(weight, 1)
+    drawn = np.concatenate(list(_resampled(rng, len(counts), seeds)))
+    drawn = drawn * (weight > 0)  # a seed without a question says nothing,
+    found = drawn.sum(1) > 0  # nor does a sample without a seed
+    means.append((drawn * of_seed)[found].sum(1) / drawn[found].sum(1))
+  low, high = math.nan, math.nan
+  if questions > 1:
+    low, high = map(float, _quantiles(np.concatenate(means), level))
+  return Difference(
+    n=questions,
+    seeds=seeds,
+    difference=float(by_seed.mean()),
+    low=low,
+    high=high,
+    p_seeds=sign_flip(by_seed, draws, seed) if seeds > 1 else math.nan,
+    p_questions=sign_flip(by_question, draws, seed),
+  )
+
+
+def sign_flip(differences, draws: int = DRAWS, seed: int = 0) -> float:
+  """Returns the two-sided p of "each difference might as well have the other sign".
+
+  p is the share of all sign vectors whose |sum| is at least the observed one: exact
+  for up to 16 differences that are not zero (five seeds cannot go below 2 / 2^5 =
+  0.0625), else (k + 1) / (draws + 1), where k of `draws` random vectors reach it.
+
+  References:
+    Fisher, The Design of Experiments, 1935, section 21.
+    Phipson and Smyth, Permutation p-values should never be zero, 2010.
+  """
+  differences = np.asarray(differences, float)
+  sizes = np.abs(differences[differences != 0])
+  if not len(sizes):
+    return 1.0
+  # Sums of the same numbers in another order differ in their last bits.
+  reached = abs(differences.sum()) - 1e-9 * sizes.sum()
+  if len(sizes) <= _EXACT:
+    signs = np.array(list(itertools.product((-1, 1), repeat=len(sizes))))
+    return float((np.abs(signs @ sizes) >= reached).mean())
+  rng, found = np.random.default_rng(seed), 0
+  for rows in _pieces(draws, len(sizes)):
+    signs = 2.0 * rng.integers(2, size=(rows, len(sizes)), dtype=np.int8) - 1
+    found += int((np.abs(signs @ sizes) >= reached).sum())
+  return (found + 1) / (draws + 1)
+
+
+def _check(count: int, level: float) -> None:
+  if not count:
+    raise ValueError('an interval needs at least one value, got none.')
+  if not 0 < level < 1:
+    raise ValueError(f'level must lie in (0, 1), got {level}.')
+
+
+def _quantiles(means: np.ndarray, level: float) -> np.ndarray:
+  return np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def _resampled(rng, draws: int, count: int) -> Iterator[np.ndarray]:
+  """Yields how often each of `count` things is in a sample of as many: [C, count]."""
+  for rows in _pieces(draws, count):
+    drawn = rng.integers(count, size=(rows, count))
+    drawn += count * np.arange(rows)[:, None]
+    yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+
+
+def _pieces(draws: int, count: int) -> Iterator[int]:
+  """Yields numbers of rows that sum to `draws`, each of bounded memory."""
+  most = max(1, _CELLS // count)
+  for first in range(0, draws, most):
+    yield min(most, draws - first)
+
+
+def _differences(a, b) -> tuple[np.ndarray, np.ndarray]:
+  """Returns A - B, 0 where a seed lacks a question, and where it has it: [S, Q]."""
+  if len(a) != len(b) or not len(a):
+    raise InputError(
+      f'A comparison needs the same seeds of both, at least one, got {len(a)} and '
+      f'{len(b)}.'
+    )
+  for s, (ours, theirs) in enumerate(zip(a, b, strict=True)):
+    if ours.keys() != theirs.keys() or not ours:
+      odd = sorted(ours.keys() ^ theirs.keys())
+      raise InputError(
+        f'A comparison needs the same questions of both, got {len(ours)} and '
+        f'{len(theirs)} in seed {s}, {len(odd)} of them without a partner'
+        + (f', the first is {odd[0]!r}.' if odd else '.')
+      )
+  column = {id: q for q, id in enumerate(dict.fromkeys(itertools.chain(*a)))}
+  difference = np.zeros((len(a), len(column)))
+  present = np.zeros_like(difference)
+  for s, (ours, theirs) in enumerate(zip(a, b, strict=True)):
+    places = [column[id] for id in ours]
+    difference[s, places] = [ours[id] - theirs[id] for id in ours]
+    present[s, places] = 1
+  return difference, present

@@ -1,0 +1,265 @@
+"""Files of predictions and of gold answers in KILT's schema -> scores.
+
+A record is {"id", "input"?, "output": [{"answer"}, ...], ...}: of a prediction one
+output, of a gold record any number, also some without an answer (provenance alone).
+
+References:
+  https://github.com/facebookresearch/KILT#kilt-data-format
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from masklearn import intervals, metrics, overlap
+from masklearn.tasks import closed_book, jsonl, reading, splits
+from masklearn.types import Example, InputError
+
+NAMES = ('em', 'f1', 'accuracy', 'rougeL')  # KILT's downstream metrics
+
+Path = str | os.PathLike
+
+
+class Record(NamedTuple):
+  """A record of either file."""
+
+  id: str
+  place: str  # FILE:LINE
+  question: str  # '' where there is none, as in KILT's TriviaQA
+  answers: tuple[str, ...]  # of a prediction just one, which may be empty
+  targets: tuple[str, ...] = ()  # gold answers that a study notes with a prediction
+
+
+def read_golds(path: Path) -> dict[str, Record]:
+  """Returns the gold records by id, with all of their answers that are not blank.
+
+  Raises:
+    InputError: the file cannot be read, a line is bad, an id occurs twice, or a record
+      has no answer (KILT's scorer stops there as well); names file and line.
+  """
+  return _read(path, _gold)
+
+
+def read_predictions(path: Path) -> dict[str, Record]:
+  """Returns the predictions by id.
+
+  Raises:
+    InputError: as `read_golds`, or where a record does not have just one answer.
+  """
+  return _read(path, _prediction)
+
+
+def score(
+  predictions: Path, golds: Path, train: Path = '', reference: Path = ''
+) -> dict[str, Any]:
+  """Returns KILT's downstream scores of a file of predictions, ready for JSON.
+
+  `em`, `f1`, `accuracy` and `rougeL` are means over the questions, fractions; each has
+  a bootstrap interval, `em_interval: [low, high]` (95%; None where it is not defined);
+  `n` questions, and `empty` predictions, which score 0. The order of the records does
+  not matter.
+
+  Args:
+    predictions: path of JSON lines, plain or .gz.
+    golds: the same; just the ids of `predictions`.
+    train: training questions: KILT's records, those of `tasks.jsonl`, or NQ-open's,
+      WebQuestions' or TriviaQA's own; adds `overlap`, the same scores of each split of
+      `overlap.split`, and `train_skipped`, how many of the records are of no use.
+    reference: another file of predictions; adds `compare`, for each metric the paired
+      difference `predictions - reference`, its interval and the p of a sign-flip test.
+
+  Raises:
+    InputError: a file is not as it should be, or ids are missing or left over.
+  """
+  wanted = read_golds(golds)
+  right = [gold.answers for gold in wanted.values()]
+  answers = _answers(predictions, wanted, golds)
+  empty = np.array([not answer for answer in answers])
+  table = metrics.table(answers, right, NAMES)
+  result = _summary(table, empty)
+  if reference:
+    theirs = metrics.table(_answers(reference, wanted, golds), right, NAMES)
+    result['compare'] = {
+      name: _difference(wanted, table[name], theirs[name]) for name in NAMES
+    }
+  if train:
+    questions = [_question(gold) for gold in wanted.values()]
+    seen, problems = reading.read_records(train, _seen)
+    splits.report(problems, str(train))
+    labels = np.array(overlap.split(questions, seen))
+    result['overlap'] = {
+      split: _summary(table, empty, labels == split) for split in overlap.SPLITS
+    }
+    result['train_skipped'] = len(problems)
+  return result
+
+
+def compare(
+  predictions_a: Sequence[Path], predictions_b: Sequence[Path], metric: str = 'em'
+) -> intervals.Difference:
+  """Returns how much better A is than B, from the `predictions.jsonl` of a study.
+
+  Args:
+    predictions_a: WORKDIR/finetune/TASK/VARIANT/SEED/predictions.jsonl for each seed.
+    predictions_b: those of the other variant: the same seeds in the same order.
+    metric: of `metrics.METRICS`.
+
+  Raises:
+    InputError: the two lists differ in length, or the files in what was asked.
+  """
+  if len(predictions_a) != len(predictions_b) or not predictions_a:
+    raise InputError(
+      'A comparison needs the files of the same seeds for both policies, at least one,'
+      f' got {len(predictions_a)} and {len(predictions_b)}.'
+    )
+  scores = [], []
+  for path_a, path_b in zip(predictions_a, predictions_b, strict=True):
+    ours, theirs = _read(path_a, _answered), _read(path_b, _answered)
+    _check_ids(path_b, theirs, path_a, ours)
+    for id, record in theirs.items():
+      if set(record.targets) != set(ours[id].targets):
+        raise InputError(
+          f'{record.place}: the gold answers of {id!r} are not those in '
+          f'{ours[id].place}; the files must be of the same seed.'
+        )
+    for records, found in zip((ours, theirs), scores, strict=True):
+      table = metrics.table(
+        [record.answers[0] for record in records.values()],
+        [record.targets for record in records.values()],
+        [metric],
+      )
+      found.append(dict(zip(records, table[metric].tolist(), strict=True)))
+  return intervals.paired(*scores)
+
+
+def _read(path, parse):
+  # In the place of an id, which all must have, comes that of the record, for errors.
+  found = (f._replace(id=str(f.place)) for f in reading.read(path))
+  records, problems = reading.collect(found, parse, str(path))
+  if problems:
+    raise InputError(
+      f'Scores need every record, but {len(problems)} of {path} cannot be used, the '
+      f'first at {problems[0]}'
+    )
+  return {record.id: record for record in records}
+
+
+def _answers(path, wanted, golds) -> list[str]:
+  """Returns the predictions in the order of the gold records."""
+  found = read_predictions(path)
+  _check_ids(path, found, golds, wanted)
+  return [found[id].answers[0] for id in wanted]
+
+
+def _check_ids(path, found: Mapping[str, Record], golds, wanted: Mapping[str, Record]):
+  missing = [gold for id, gold in wanted.items() if id not in found]
+  extra = [record for id, record in found.items() if id not in wanted]
+  parts = [
+    f'{len(records)} are {what}, the first at {records[0].place}, {records[0].id!r}'
+    for what, records in (('missing', missing), ('extra', extra))
+    if records
+  ]
+  if parts:
+    raise InputError(
+      f'{path} must have one record for each of the {len(wanted)} ids of {golds}; '
+      f'{"; ".join(parts)}.'
+    )
+
+
+def _question(gold: Record) -> Example:
+  if not gold.question:
+    raise InputError(
+      f'{gold.place}: overlap splits need the questions, but {gold.id!r} has no '
+      "'input'; KILT's TriviaQA must be joined with its questions first."
+    )
+  return Example(gold.id, gold.question, gold.answers)
+
+
+def _summary(
+  table: Mapping[str, np.ndarray], empty, rows=slice(None)
+) -> dict[str, Any]:
+  """Returns means, numbers and intervals of some rows; None for what is undefined."""
+  values = np.stack(list(table.values()), axis=1)[rows]  # [Q, M]
+  nothing = np.full(len(table), np.nan)
+  mean, low, high = intervals.bootstrap(values) if len(values) else [nothing] * 3
+  result = {name: _number(mean[i]) for i, name in enumerate(table)}
+  result |= {'n': len(values), 'empty': int(empty[rows].sum())}
+  for i, name in enumerate(table):
+    bounds = [_number(low[i]), _number(high[i])]
+    result[f'{name}_interval'] = None if None in bounds else bounds
+  return result
+
+
+def _difference(ids, ours, theirs) -> dict[str, float | None]:
+  a, b = (dict(zip(ids, scores, strict=True)) for scores in (ours, theirs))
+  found = intervals.paired([a], [b])
+  bounds = [_number(found.low), _number(found.high)]
+  return {
+    'difference': found.difference,
+    'interval': None if None in bounds else bounds,
+    'p': found.p_questions,
+  }
+
+
+def _number(value) -> float | None:
+  """Returns a number that JSON has, or None."""
+  return None if math.isnan(value) else float(value)
+
+
+def _gold(record: dict[str, Any], place: str) -> Record:
+  answers = [o['answer'] for o in _outputs(record) if o.get('answer') is not None]
+  if not all(isinstance(answer, str) for answer in answers):
+    raise ValueError('a gold answer must be a string.')
+  answers = tuple(answer for answer in answers if answer.strip())
+  if not answers:
+    raise ValueError('a gold record needs an answer that is not blank, got none.')
+  question = reading.text_field(record, 'input', '')
+  return Record(_id(record), place, question, answers)
+
+
+def _prediction(record: dict[str, Any], place: str) -> Record:
+  outputs = _outputs(record)
+  if len(outputs) != 1 or 'answer' not in outputs[0]:
+    raise ValueError(
+      f"a prediction needs one output with an 'answer', got {len(outputs)} outputs."
+    )
+  answer = outputs[0]['answer']
+  if isinstance(answer, int | float) and not isinstance(answer, bool):
+    answer = str(answer)  # as KILT's scorer does
+  if not isinstance(answer, str):
+    raise ValueError(f"'answer' must be a string, got {answer!r:.40}.")
+  return Record(_id(record), place, '', (answer.strip(),))
+
+
+def _answered(record: dict[str, Any], place: str) -> Record:
+  """Returns a prediction with the gold answers that a study writes beside it."""
+  meta = record.get('meta')
+  targets = meta.get('targets') if isinstance(meta, dict) else None
+  if not isinstance(targets, list) or not all(isinstance(t, str) for t in targets):
+    raise ValueError(
+      "no 'meta' with 'targets', the gold answers, as a study writes it."
+    )
+  return _prediction(record, place)._replace(targets=tuple(targets))
+
+
+def _outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
+  outputs = record.get('output')
+  if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
+    raise ValueError("'output' must be a list of objects with 'answer'.")
+  return outputs
+
+
+def _seen(record: dict[str, Any], default_id: str) -> Example:
+  """Returns a training question in any form of open-domain QA."""
+  if record.keys() & {'source', 'input'}:
+    return jsonl.parse(record, default_id)
+  if record.keys() & {'utterance', 'qText'}:
+    return closed_book.parse_web(record, default_id)
+  return closed_book.parse_trivia(record, default_id)
+
+
+def _id(record: dict[str, Any]) -> str:
+  return reading.text_field(record, 'id').strip()
