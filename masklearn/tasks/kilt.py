@@ -296,7 +296,9 @@ def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
   outputs = shapes.objects(record, 'output') if record.get('output') else []
   for output in outputs:
     title = title or _title(output)
-    answer = reading.text_field(output, 'answer', '')
+    answer = output.get('answer') or ''
+    if not isinstance(answer, str):
+      raise ValueError(f"'answer' must be a string, got {answer!r:.40}.")
     if answer.strip():
       targets[answer] = None
       if output.get('context_start') is not None:
