@@ -82,7 +82,7 @@ def test_a_typical_alias():
   aliases = ['🚁', 'Helicopters', 'Cargo helicopter', 'Copter', 'Helicopter']
   assert closed_book.typical(aliases) == 'Helicopter'
   assert closed_book.typical(aliases[::-1]) == 'Helicopter'
-  assert closed_book.typical(['Bh.', 'BH (disambiguation)', 'BH']) == 'Bh.'
+  assert closed_book.typical(['Bh.', 'BH (disambiguation)', 'BH']) == 'BH'
   assert closed_book.typical(['拳闘', '🚁']) == '拳闘'
   record = {'question': 'What?', 'answer': aliases}
   targets = closed_book.parse_trivia(record, 'x').targets
