@@ -5,6 +5,7 @@ import json
 import logging
 import pathlib
 import tomllib
+import types
 
 import datasets
 import huggingface_hub
@@ -12,7 +13,7 @@ import pytest
 from ml_collections import config_dict
 
 from configs import world
-from masklearn import data, study, tasks, text
+from masklearn import data, files, records, study, tasks, text
 from masklearn.tasks import (
   benchmark,
   closed_book,
@@ -21,7 +22,7 @@ from masklearn.tasks import (
   splits,
   squad,
 )
-from masklearn.types import Example, InputError
+from masklearn.types import Example, InputError, Passage, Task
 from tests.published import HUB, METRICS, OFFICIAL, snapshot
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -222,6 +223,27 @@ def test_a_study_needs_answers(tmp_path, shared_data):
     study.Study(config(names='kilt', **where), tmp_path)
   with pytest.raises(InputError, match='only a test question may have none'):
     tasks.load('kilt', seed=0, train=where['test'])
+
+
+def test_a_study_whose_questions_name_no_group(tmp_path):
+  """The mask viewer then has passages from all of the corpus."""
+  passages = [Passage(f'p{i}', 'who is it') for i in range(9)]
+  tokenizer = text.train_tokenizer(['who is it'] * 9, 300, 'bart')
+  examples = (Example('a', 'who', ('it',)),)
+  c = config()
+  made = types.SimpleNamespace(
+    task_names=['t'],
+    seeds=[0],
+    tasks={('t', 0): Task('t', examples, examples, examples)},
+    passages={'t': data.encode_passages(passages, tokenizer)},
+    ground=types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
+    policy_names=(),
+    config=c,
+    workdir=tmp_path,
+  )
+  records.write_masks(made)
+  shown = files.read_jsonl(tmp_path / 'masks.jsonl')
+  assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 
 
 def test_where_names_what_task_takes():
