@@ -32,9 +32,10 @@ METRICS = {
   'wow': 'f1',
   'wiqa': 'accuracy',
   'quartz': 'accuracy',
-  'cnn_dailymail': 'rouge',
-  'xsum': 'rouge',
-  'scitldr': 'rouge',
+  'trivia_qa': 'trivia_em',
+  'cnn_dailymail': 'summary_rougeLsum',
+  'xsum': 'summary_rougeL',
+  'scitldr': 'summary_rougeL',
 }
 
 # What the hub's rows look like, and the source and targets that they become.

@@ -13,7 +13,7 @@ import pytest
 from ml_collections import config_dict
 
 from configs import world
-from masklearn import data, files, records, study, tasks, text
+from masklearn import data, files, metrics, records, study, tasks, text
 from masklearn.tasks import (
   benchmark,
   closed_book,
@@ -48,6 +48,7 @@ def test_a_snapshot_of_the_hub(tmp_path, name):
   task = tasks.load(name, seed=0, source=snapshot(tmp_path, name))
   _, source, targets = HUB[name]
   assert task.metric == METRICS.get(name, 'em')
+  assert task.metric in metrics.METRICS
   assert (task.test[0].source, task.test[0].targets) == (source, targets)
   three = len(OFFICIAL[name].splits) == 3
   assert sizes(task) == ([10, 10, 10] if three else [9, 1, 10])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from masklearn import tasks
+from masklearn import metrics, tasks
 from masklearn.tasks import closed_book, kilt, multiple_choice, shapes, splits, squad
 from masklearn.types import InputError, Span
 
@@ -132,6 +132,22 @@ def test_answers_of_kilt():
   assert (example.id, example.targets, example.group) == ('3', ('B', 'A'), 'T')
   for record in ({'input': 'Q'}, {'input': 'Q', 'output': []}):
     assert KILT({'id': 'a', **record}, 'k-1').targets == ()
+
+
+def test_the_metric_of_a_kilt_file(shared_data, tmp_path):
+  """It is the leaderboard's for an official name, and can be given for any file."""
+  source = shared_data / 'kilt' / 'trex-train-kilt.jsonl'
+  other = tmp_path / 'mine.jsonl'
+  other.write_bytes(source.read_bytes())
+  shares = {'train_share': 0.4, 'validation_share': 0.2}
+  found = [
+    tasks.load('kilt', seed=0, train=path, **shares, **more).metric
+    for path, more in ((source, {}), (other, {}), (other, {'metric': 'f1'}))
+  ]
+  assert found == ['accuracy', 'em', 'f1']
+  with pytest.raises(InputError, match="Unknown metric 'acuracy'"):
+    tasks.load('kilt', seed=0, train=other, metric='acuracy')
+  assert set(kilt.METRICS.values()) <= set(metrics.METRICS)
 
 
 def test_trivia_of_kilt_is_joined(tmp_path, shared_data):

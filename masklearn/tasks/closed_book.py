@@ -98,16 +98,19 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   """Returns TriviaQA: questions of quiz lovers; the evidence is left out.
 
   Source: the question. Targets: the original answer, to train on, then its aliases.
-  Metric: exact match. Of the several sets the unfiltered one is the default, as it is
-  that of open-domain answering. DPR's form, {question, answer: [aliases]}, does not say
-  which alias is the original: there the first target is the most typical one.
+  Metric: exact match, in TriviaQA's own normalization. Of the several sets the
+  unfiltered one is the default, as it is that of open-domain answering. DPR's form,
+  {question, answer: [aliases]}, does not say which alias is the original: there the
+  first target is the most typical one.
 
   References:
     Joshi et al., TriviaQA: A Large Scale Distantly Supervised Challenge Dataset for
     Reading Comprehension, ACL 2017; https://nlp.cs.washington.edu/triviaqa/.
     Karpukhin et al., Dense Passage Retrieval for Open-Domain QA, EMNLP 2020.
   """
-  return benchmark.task('trivia_qa', seed, TRIVIA_QA, parse_trivia, **where)
+  return benchmark.task(
+    'trivia_qa', seed, TRIVIA_QA, parse_trivia, metric='trivia_em', **where
+  )
 
 
 def typical(aliases: Sequence[str]) -> str:

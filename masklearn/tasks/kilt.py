@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from masklearn import metrics
 from masklearn.tasks import benchmark, closed_book, reading, shapes
 from masklearn.types import Example, InputError, Task
 
@@ -181,6 +182,7 @@ def kilt(
   read = parser(read_questions(questions) if questions else {}, templates)
   task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
   metric = metric or METRICS.get(task, 'em')
+  metrics.table([], [], [metric])  # refuses a name that is none
   return benchmark.task('kilt', seed, None, read, metric=metric, **where)
 
 
