@@ -19,6 +19,7 @@ setuptools.setup(
   install_requires=[
     'absl-py>=2.3',
     'chex>=0.1.91',
+    'datasets>=4.0',
     'flax>=0.12',
     'grain>=0.2.12',
     'jax>=0.8',
@@ -27,6 +28,7 @@ setuptools.setup(
     'numpy>=2.0',
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<0.13',  # experimental.v1 may move in any minor
+    'pyarrow>=21.0',
     'rich>=13.9',
     'rouge>=1.0.1',
     'rouge-score>=0.1.2',

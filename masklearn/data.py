@@ -81,7 +81,9 @@ def encode_examples(
 
   both = [*examples, *beside]
   source = _rows(tokens(e.source for e in both), ids)[: len(examples)]
-  target = _rows(tokens(e.targets[0] for e in both), ids)[: len(examples)]
+  # What has no known answer can be asked all the same.
+  firsts = (e.targets[0] if e.targets else '' for e in both)
+  target = _rows(tokens(firsts), ids)[: len(examples)]
   decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[
     :, :-1
   ]

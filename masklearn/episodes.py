@@ -27,7 +27,8 @@ def join(
   """
   by_group: dict[str, list[int]] = {}
   for row, example in enumerate(examples):
-    by_group.setdefault(example.group, []).append(row)
+    if example.group:  # what is about nothing is not about the same
+      by_group.setdefault(example.group, []).append(row)
   rng = np.random.default_rng(seed)
   rows, chosen = [], []
   for row, passage in enumerate(passages):

@@ -92,12 +92,15 @@ def write_masks(study) -> None:
   task, everything = study.tasks[task_name, seed], study.passages[task_name]
   rows = []
   for split in SPLITS:
-    groups = {e.group for e in getattr(task, split)}
+    groups = {e.group for e in getattr(task, split)} - {''}
     first = {}  # one passage a group
     for i, passage in enumerate(study.ground.passages):
       if passage.group in groups:
         first.setdefault(passage.group, (i, split))
     rows += sorted(first.values())[:: max(1, len(first) // VIEWED)][:VIEWED]
+  if not rows:  # questions and passages that are not joined by groups
+    count = len(study.ground.passages)
+    rows = [(i, '') for i in range(0, count, max(1, count // VIEWED))][:VIEWED]
   shown = data.take(everything, np.array([i for i, _ in rows]))
 
   def hide(name):

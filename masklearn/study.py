@@ -120,17 +120,10 @@ class Study:
       c.study.trials,
     )
     self.tasks = {
-      (name, seed): tasks.load(name, seed, **_task_options(name, c.task))
+      (name, seed): tasks.for_study(name, seed, c.task)
       for name in self.task_names
       for seed in self.seeds
     }
-    for (name, _), task in self.tasks.items():
-      unknown = [example.id for example in task.test if not example.targets]
-      if unknown:
-        raise InputError(
-          f'A study scores its test questions, but {len(unknown)} of {name} have no '
-          f'answers, the first is {unknown[0]!r}. Give it test questions with answers.'
-        )
 
   def claim(self) -> None:
     """Makes the work directory this config's, or checks that it is."""
@@ -397,19 +390,6 @@ class Study:
 def _names(text: str) -> tuple[str, ...]:
   """The names of a list such as 'random, salient'."""
   return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
-
-
-def _task_options(name, section) -> dict[str, Any]:
-  """The fields of config.task that a task has a use for, and its own in `options`.
-
-  Of paths, '{task}' becomes the name of the task.
-  """
-  fields = {key: section[key] for key in tasks.options(name) if key in section}
-  fields |= dict(section.options.get(name, {}))
-  return {
-    key: value.replace('{task}', name) if isinstance(value, str) else value
-    for key, value in fields.items()
-  }
 
 
 def _options(table, name, section):

@@ -45,6 +45,8 @@ def test_passages_are_joined_with_questions_of_their_group():
   assert asked.shape == (3, 3)
   with pytest.raises(InputError, match='group'):
     episodes.join(PASSAGES[1:2], EXAMPLES, 3, 0)
+  with pytest.raises(InputError, match='group'):  # neither says what it is about
+    episodes.join([Passage('e', 'Peru.')], [Example('y', 'Who?', ('he',))], 3, 0)
 
 
 @pytest.mark.parametrize('held_out', [False, True])

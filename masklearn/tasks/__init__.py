@@ -7,7 +7,7 @@ import functools
 import inspect
 import random
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from masklearn import metrics
 from masklearn.tasks import (
@@ -54,6 +54,33 @@ def load(name: str, seed: int, **kwargs) -> Task:
   for key in kwargs:
     lookup(dict.fromkeys(options(name)), key, f'option of task {name!r}')
   return make(seed=seed, **kwargs)
+
+
+def for_study(name: str, seed: int, fields: Mapping[str, Any]) -> Task:
+  """Returns a task that can be scored, by the fields of a study's config.
+
+  Args:
+    name: a key of `TASKS`.
+    seed: of the split.
+    fields: of all tasks, of which each takes those that it has a use for; in paths
+      '{task}' becomes its name. `options` has what single tasks get, by their name.
+
+  Raises:
+    InputError: also if a test question has no answers: a study would score zeros.
+  """
+  own = {key: fields[key] for key in options(name) if key in fields}
+  own |= dict(fields.get('options', {}).get(name, {}))
+  for key, value in own.items():
+    if isinstance(value, str):
+      own[key] = value.replace('{task}', name)
+  task = load(name, seed, **own)
+  unknown = [example.id for example in task.test if not example.targets]
+  if unknown:
+    raise InputError(
+      f'A study scores its test questions, but {len(unknown)} of {name} have no '
+      f'answers, the first is {unknown[0]!r}. Give it test questions with answers.'
+    )
+  return task
 
 
 def options(name: str) -> tuple[str, ...]:

@@ -63,8 +63,7 @@ def nq_open(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Lee et al., Latent Retrieval for Weakly Supervised Open Domain Question Answering,
     ACL 2019; https://github.com/google-research-datasets/natural-questions (nq_open).
   """
-  parse = shapes.by_shape({'an NQ-open record': _nq_open})
-  return benchmark.task('nq_open', seed, NQ_OPEN, parse, **where)
+  return benchmark.task('nq_open', seed, NQ_OPEN, parse_nq, **where)
 
 
 def web_questions(
@@ -99,28 +98,34 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   """Returns TriviaQA: questions of quiz lovers; the evidence is left out.
 
   Source: the question. Targets: the original answer, to train on, then its aliases.
-  Metric: exact match. Of the several sets the unfiltered one is the default, as it is
-  that of open-domain answering. DPR's form, {question, answer: [aliases]}, does not say
-  which alias is the original: there the first target is the most typical one.
+  Metric: exact match, in TriviaQA's own normalization. Of the several sets the
+  unfiltered one is the default, as it is that of open-domain answering. DPR's form,
+  {question, answer: [aliases]}, does not say which alias is the original: there the
+  first target is the most typical one.
 
   References:
     Joshi et al., TriviaQA: A Large Scale Distantly Supervised Challenge Dataset for
     Reading Comprehension, ACL 2017; https://nlp.cs.washington.edu/triviaqa/.
     Karpukhin et al., Dense Passage Retrieval for Open-Domain QA, EMNLP 2020.
   """
-  return benchmark.task('trivia_qa', seed, TRIVIA_QA, parse_trivia, **where)
+  return benchmark.task(
+    'trivia_qa', seed, TRIVIA_QA, parse_trivia, metric='trivia_em', **where
+  )
 
 
 def typical(aliases: Sequence[str]) -> str:
-  """Returns the alias whose words most aliases share, on average; else the first.
+  """Returns the alias whose words most aliases share, on average.
 
-  'Helicopter' of Copter, Helicopter, Cargo helicopter.
+  'Helicopter' of Copter, Helicopter, Cargo helicopter. Of several, the spelling that
+  stands in most aliases; of these the first.
   """
-  words = {alias: metrics.normalize(alias).split() for alias in aliases}
-  count = collections.Counter(word for own in words.values() for word in set(own))
+  words = {alias: tuple(metrics.normalize(alias).split()) for alias in aliases}
+  # What differs in case or punctuation alone counts once.
+  count = collections.Counter(word for own in set(words.values()) for word in set(own))
 
   def shared(alias):
-    return sum(count[word] for word in words[alias]) / max(len(words[alias]), 1)
+    mean = sum(count[word] for word in words[alias]) / max(len(words[alias]), 1)
+    return mean, sum(alias in other for other in words)
 
   return max(words, key=shared)
 
@@ -202,6 +207,7 @@ def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
   return Example(example.id, example.source, targets)
 
 
+parse_nq = shapes.by_shape({'an NQ-open record': _nq_open})
 parse_web = shapes.by_shape(
   {
     'a WebQuestions record': _freebase,

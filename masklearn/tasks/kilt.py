@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from masklearn import metrics
 from masklearn.tasks import benchmark, closed_book, reading, shapes
 from masklearn.types import Example, InputError, Task
 
@@ -181,6 +182,7 @@ def kilt(
   read = parser(read_questions(questions) if questions else {}, templates)
   task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
   metric = metric or METRICS.get(task, 'em')
+  metrics.table([], [], [metric])  # refuses a name that is none
   return benchmark.task('kilt', seed, None, read, metric=metric, **where)
 
 
@@ -296,7 +298,9 @@ def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
   outputs = shapes.objects(record, 'output') if record.get('output') else []
   for output in outputs:
     title = title or _title(output)
-    answer = reading.text_field(output, 'answer', '')
+    answer = output.get('answer') or ''
+    if not isinstance(answer, str):
+      raise ValueError(f"'answer' must be a string, got {answer!r:.40}.")
     if answer.strip():
       targets[answer] = None
       if output.get('context_start') is not None:

@@ -143,15 +143,16 @@ def _records(path, name) -> Iterator[tuple[Any, Any]]:
 
 
 def _lines(path) -> Iterator[tuple[int, bytes]]:
-  number = 0
+  number, opened = 0, False
   try:
     with gzip.open(path) if path.suffix == '.gz' else open(path, 'rb') as file:
+      opened = True
       for number, text in enumerate(file, start=1):
         yield number, text
   except (OSError, EOFError, zlib.error) as error:  # gzip raises any of them
     reason = str(getattr(error, 'strerror', None) or error).rstrip('.')
-    after = f', after line {number}' if number else ''
-    raise InputError(f'{path} cannot be read: {reason}{after}.') from error
+    where = f', in line {number + 1}' if opened else ''
+    raise InputError(f'{path} cannot be read: {reason}{where}.') from error
 
 
 def _head(lines):

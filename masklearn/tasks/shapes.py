@@ -48,18 +48,18 @@ def by_shape(parsers: Mapping[str, Parser]) -> Parser:
   """
 
   def parse(record: dict[str, Any], default_id: str) -> Example:
-    # Of two that fit alike, the one that is wanted.
     fit = [name for name, fields in SHAPES.items() if record.keys() >= set(fields)]
-    fit.sort(key=lambda name: (len(SHAPES[name]), name in parsers))
-    if fit and fit[-1] in parsers:
-      return parsers[fit[-1]](record, default_id)
+    # Of two that fit alike, one that is wanted; of two more, the first.
+    best = max(fit, key=lambda name: (len(SHAPES[name]), name in parsers), default='')
+    if best in parsers:
+      return parsers[best](record, default_id)
     near = max(parsers, key=lambda name: len(record.keys() & set(SHAPES[name])))
     missing = [field for field in SHAPES[near] if field not in record]
-    if not fit and 0 < len(missing) < len(SHAPES[near]):
+    if not best and 0 < len(missing) < len(SHAPES[near]):
       raise ValueError(f'no {missing[0]!r}.')
+    found = f'this looks like {best}' if best else f'got fields {list(record)!s:.80}'
     wanted = ' or '.join(f'{name} ({", ".join(SHAPES[name])})' for name in parsers)
-    found = f'this looks like {fit[-1]}' if fit else f'got the fields {list(record)}'
-    raise ValueError(f'expected {wanted}, {found:.160}.')
+    raise ValueError(f'{found}, expected {wanted}.')
 
   return parse
 

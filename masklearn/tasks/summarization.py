@@ -1,8 +1,8 @@
 """Abstractive summarization: a text, and one summary of it or several.
 
-The splits are the official ones. Metric: ROUGE-L (of CNN/DailyMail by
-sentence), of which the best target counts. There
-is no gold passage but the source itself, so that no example has a context.
+The splits are the official ones. Metric: ROUGE-L of the best target, for
+CNN/DailyMail by sentence. There is no gold passage but the source itself, so that no
+example has a context.
 """
 
 from typing import Any, Unpack
