@@ -18,6 +18,7 @@ import jax
 
 from masklearn import (
   checkpoint,
+  collocations,
   data,
   estimators,
   inner,
@@ -27,6 +28,7 @@ from masklearn import (
   provenance,
   records,
   stages,
+  stored,
   tasks,
   unroll,
 )
@@ -35,6 +37,8 @@ from masklearn.policies import originals
 from masklearn.progress import Progress
 from masklearn.types import InputError, Policy
 
+# Policies that need nothing but a rate.
+PLAIN_POLICIES = 'random', 'whole_word', 'random_token', 'salient', 'pmi_span', 'oracle'
 DONE = 'passages.jsonl', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
 
@@ -155,6 +159,10 @@ class Study:
       progress.say(f'skipped {problem}')
     if problems:
       progress.say(f'{len(problems)} records of the corpus were skipped')
+    units = None
+    if 'pmi_span' in self.policy_names:
+      path = self.workdir / 'corpus' / 'collocations.json'
+      units = collocations.kept(path, self.ground.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
     self.passages = {
       name: data.encode_passages(
@@ -163,6 +171,7 @@ class Study:
         c.corpus.annotator,
         self.tasks[name, c.seed].asked,
         c.corpus.longest,
+        units,
       )
       for name in self.task_names
     }
@@ -170,18 +179,22 @@ class Study:
 
   def _make_policies(self) -> dict[str, Policy]:
     c = self.config.policy
-    made = {n: policies.POLICIES[n](c.rate) for n in ('random', 'salient', 'oracle')}
+    made = {name: policies.POLICIES[name](c.rate) for name in PLAIN_POLICIES}
     made['original'] = policies.POLICIES['original'](ids=self.ground.tokenizer.specials)
-    made['learned'] = policies.POLICIES['learned'](
+    shape, start = self._bert()
+    self.spec = stored.describe(
+      'learned',
       c.rate,
-      self.ground.tokenizer.size,
-      c.longest,
-      c.width,
-      c.reach,
-      self.ground.model.config.width,
-      c.encoder,
-      *self._bert(),
+      self.config.corpus.annotator,
+      vocab_size=self.ground.tokenizer.size,
+      longest=c.longest,
+      width=c.width,
+      reach=c.reach,
+      embedding=self.ground.model.config.width,
+      encoder=c.encoder,
+      bert=shape,
     )
+    made['learned'] = stored.make(self.spec, start=start)
     for name in plan.COMPARED:
       made[name] = policies.POLICIES[name](c.rate, reference=made['learned'])
     return made
@@ -269,13 +282,14 @@ class Study:
     if options.pop('shuffled'):
       questions = tasks.shuffled(questions, seed)
     numbers = {name: options.pop(name) for name in estimators.Estimator._fields}
+    directory = self.workdir / 'policies' / f'{kind}-{task}' / str(seed)
     done = learn.learn_policy(
       self.ground,
       questions,
       self.passages[task],
       self.policies['learned'],
       base['params'],
-      self.workdir / 'policies' / f'{kind}-{task}' / str(seed),
+      directory,
       title=f'{kind} policy, {task}, seed {seed}',
       progress=self.progress,
       save_every=c.study.save_every,
@@ -286,6 +300,7 @@ class Study:
       estimator=estimators.Estimator(**numbers),
       **options,
     )
+    stored.complete(directory, self.spec, self.ground.tokenizer)
     return {**done, 'kind': kind}
 
   def pretrain(
@@ -298,6 +313,8 @@ class Study:
     # The original objective has a rate of its own.
     if policy == 'original':
       capacity = originals.target_capacity(passages, ids)
+    elif policy == 'random_token':
+      capacity = originals.token_capacity(passages, c.policy.rate, ids)
     else:
       capacity = stages.target_capacity(passages, c.policy.rate, ids)
     return stages.denoise(
