@@ -96,9 +96,7 @@ def complete(
     files.write_json(directory / 'policy.json', dict(spec))
 
 
-def load(
-  directory: str | os.PathLike, rate: float | None = None, **more
-) -> Stored:
+def load(directory: str | os.PathLike, rate: float | None = None, **more) -> Stored:
   """Reads a directory; its policy has the scores of the one that was saved, to the bit.
 
   Args:

@@ -88,7 +88,9 @@ def test_the_minimum_is_a_minimum_and_the_share_of_words_is_kept():
   nine = ['alpha beta'] * 9 + ['gamma delta'] * 10
   assert collocations.count(passages(*nine), coverage=1).ngrams == ('gamma delta',)
   rng = random.Random(2)
-  texts = [' '.join(f'{w} {w}x' for w in rng.choices('abcdefgh', k=9)) for _ in '1' * 99]
+  texts = [
+    ' '.join(f'{w} {w}x' for w in rng.choices('abcdefgh', k=9)) for _ in '1' * 99
+  ]
   sizes = []
   for coverage in (0.1, 0.3, 0.9):
     found = collocations.count(passages(*texts), coverage=coverage)
@@ -149,7 +151,9 @@ def test_units_reach_the_policy_through_the_batch():
   offsets = tokenizer.encode(body).offsets
   unit = batch.unit[0]
   assert (unit[len(offsets) :] == 0).all()
-  firsts = [body[a:].split()[0] for (a, _), u in zip(offsets, unit, strict=False) if u == 1]
+  firsts = [
+    body[a:].split()[0] for (a, _), u in zip(offsets, unit, strict=False) if u == 1
+  ]
   assert firsts == ['Flights', 'to', 'New', 'and', 'New', 'Delhi.', '.']
   assert not batch.salient.any()
   assert data.encode_passages(passages(body), tokenizer).unit is None

@@ -30,7 +30,9 @@ SPECS = {
 
 def passages():
   """Two passages as the tokenizer of the test reads them."""
-  return data.encode_passages([Passage('1', BODY), Passage('2', 'They pay.')], TOKENIZER)
+  return data.encode_passages(
+    [Passage('1', BODY), Passage('2', 'They pay.')], TOKENIZER
+  )
 
 
 def write(directory, name):

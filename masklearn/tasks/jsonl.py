@@ -98,7 +98,7 @@ def read_records(
         if not line.strip():
           continue
         try:
-          item = parse(_json_object(line), f'{stem}-{number}')
+          item = parse(json_object(line), f'{stem}-{number}')
           if item.id in found:
             raise ValueError(f'id {item.id!r} occurs before.')
         except ValueError as error:
@@ -134,7 +134,8 @@ def text_field(record: dict[str, Any], key: str, default: str | None = None) -> 
   return value
 
 
-def _json_object(line: bytes) -> dict[str, Any]:
+def json_object(line: bytes) -> dict[str, Any]:
+  """Returns the object of a line; `ValueError` says why it is none."""
   try:
     text = line.decode('utf-8-sig')
   except UnicodeDecodeError as error:
