@@ -1,7 +1,7 @@
-"""Says what a policy hides of texts, and writes the pair that a model would learn from.
+r"""Says what a policy hides of texts, and writes the pairs that a model learns from.
 
 python -m experiments.mask --policy=salient --input=docs.jsonl --output=masks.jsonl
-python -m experiments.mask --policy=runs/demo/policies/learned-civics/0 \\
+python -m experiments.mask --policy=runs/demo/policies/learned-civics/0 \
   --input=docs.txt.gz --output=masks.jsonl --html=masks.html
 
 Input: JSON lines with "text", or plain text (.txt) with empty lines between documents.

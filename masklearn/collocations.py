@@ -10,17 +10,17 @@ Words count in lower case, and n-grams reach over no mark and no end of a senten
 best of each length are taken, in the proportions of the paper, until they hold about
 half of the corpus's words, as in the paper too; so the list grows with the corpus.
 
-Memory: counts are kept of at most `CAPACITY` n-grams, roughly 200 bytes each. When there
-are more, the rarer half is forgotten, all up to a count c. So no n-gram is ever counted
-too often, and none lacks more than the sum of these c, which is stored as `undercount`;
-0 means that all counts are exact.
+Memory: counts are kept of at most `CAPACITY` n-grams, roughly 200 bytes each. When
+there are more, the rarer half is forgotten, all up to a count c. So no n-gram is ever
+counted too often, and none lacks more than the sum of these c, which is stored as
+`undercount`; 0 means that all counts are exact.
 
 References:
   Levine et al., PMI-Masking: Principled Masking of Correlated Spans (2021), section 3,
   equation 3; and the README of its lists, https://github.com/AI21Labs/pmi-masking, for
   the proportions. (The published lists square p(w_1 .. w_n).) Manku and Motwani,
-  Approximate Frequency Counts over Data Streams (2002), for what counting with a bounded
-  table can promise.
+  Approximate Frequency Counts over Data Streams (2002), for what counting with a
+  bounded table can promise.
 """
 
 import collections

@@ -34,10 +34,10 @@ def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 class Growing:
   """A file that grows in batches and gets its name when it is whole.
 
-  Until then it is FILE.partial. FILE.state says what made it, and how far it is: where a
-  process was killed, the next one goes on behind the last batch. FILE.state stays, so
-  that the same command is known to have nothing to do. A file that none of this made is
-  not touched.
+  Until then it is FILE.partial. FILE.state says what made it, and how far it is: where
+  a process was killed, the next one goes on behind the last batch. FILE.state stays, so
+  that the same command is known to have nothing to do. A file that none of this made
+  is not touched.
 
   Attributes:
     state: what the last `add` was given, or what is true at the beginning.
@@ -74,9 +74,10 @@ class Growing:
       if self.path.exists():
         raise InputError(f'{self.path} is there, but was not finished by this command.')
       write_json(self._state, self._said)  # first: a file without it is a stranger's
-      self._file = open(self._partial, 'ab')  # noqa: SIM115 (closed by __exit__)
-      if self._file.seek(0, os.SEEK_END) < self._said['bytes']:
+      size = self._partial.stat().st_size if self._partial.exists() else 0
+      if size < self._said['bytes']:
         raise InputError(f'{self._partial} is shorter than {self._state} says.')
+      self._file = open(self._partial, 'ab')  # noqa: SIM115 (closed by __exit__)
       self._file.truncate(self._said['bytes'])
 
   @property
@@ -126,8 +127,9 @@ class Growing:
     for key in sorted({*made_by, *old}):
       if made_by.get(key) != old.get(key):
         raise InputError(
-          f'{self.path} was begun with {key} {old.get(key)!r}, not '
-          f'{made_by.get(key)!r}. Give another name, or remove it and {self._state.name}.'
+          f'{self.path} was begun with {key} {old.get(key)!r}, and not with '
+          f'{made_by.get(key)!r}. Give another name, or remove it and '
+          f'{self._state.name}.'
         )
     if said['done'] and not (self.path.exists() or self._partial.exists()):
       raise InputError(

@@ -7,7 +7,6 @@ and on its number, and not on what it is computed with.
 
 import difflib
 import functools
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from masklearn.collocations import Collocations
 from masklearn.policies import originals, sampling
 from masklearn.types import Batch, InputError, Passage, Policy, Specials
 
-LENGTHS = (16, 32, 64, 128, 256, 512)  # of rows, in tokens; the longest is chosen
+LENGTHS = (48, 128, 320)  # of rows, in tokens; the longest row is as the caller wants
 LONGEST = 1024
 ROWS = 64  # passages at once
 RATE = 0.15  # of a policy that has none
@@ -283,8 +282,9 @@ class Pending(NamedTuple):
   def _hidden(self, i, mask, start, share, words):
     spans = infill.spans(self.pieces[i].text, self.offsets[i], mask, start)
     most = infill.SENTINELS if self.form == 't5' else len(spans)
+    total = [0.0, *np.cumsum(share, dtype=np.float64).tolist()]
     shown = [
-      (a, b, round(float(share[first:last].mean()), 4))
+      (a, b, round((total[last] - total[first]) / (last - first), 4))
       for a, b, first, last in spans[:most]
     ]
     lost = max(len(spans) - most, 0)
@@ -292,10 +292,11 @@ class Pending(NamedTuple):
 
 
 def _make_draw(chosen: Chosen):
-  """Returns `(theta, key, numbers [R, 2], batch [R, L]) -> masks, starts, shares, words`.
+  """Returns `(theta, key, numbers [R, 2], batch [R, L]) -> (masks, starts, ..)`.
 
-  A token's share is the probability that a draw hides it: `sampling.inclusion`, or, of a
-  policy that has no table of scores, the share that this draw hides of the passage.
+  The third array has each token's probability of being hidden by a draw: by
+  `sampling.inclusion`, or, of a policy that has no table of scores, the share that this
+  draw hides of the passage. The fourth has the numbers of words and of hidden ones.
   """
 
   def one(theta, key, number, row):

@@ -3,7 +3,7 @@
 An output line is the JSON object {"id", "text", "spans": [[start, end, probability],
 ...], "source", "target"}, in the order of the input; a document of more tokens than a
 passage may have is several lines, X/0, X/1 and so on. Offsets count characters of
-`text`. A span's probability is that of a draw to hide one of its tokens, their mean; see
+`text`. A span's probability is the one that a draw hides its tokens, their mean, see
 `sampling.inclusion`.
 
 Memory does not grow with the file: passages are read, masked and written in groups, and

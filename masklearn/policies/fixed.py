@@ -52,8 +52,8 @@ def pmi_span(rate: float, longest: int = 5) -> Policy:
   def scores(theta, batch):
     if batch.unit is None:
       raise InputError(
-        "The policy 'pmi_span' needs the collocations of the corpus, and these passages "
-        'were encoded without any; give `encode_passages` its `units`.'
+        "The policy 'pmi_span' needs the collocations of the corpus, and these "
+        'passages were encoded without any; give `encode_passages` its `units`.'
       )
     return annotation_scores(batch.unit, batch, longest)
 

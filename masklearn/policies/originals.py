@@ -71,9 +71,9 @@ def random_token(rate: float) -> Policy:
   """Hides single tokens, whichever words they are part of; all sets equally likely.
 
   `round(rate * tokens)` of a passage, at least 1: exactly. The budget of other policies
-  is `round(rate * words)` words. Where a word counts as hidden when its first token is,
-  as in `evaluate.word_counts`, the two are equal on average, up to the rounding, but not
-  in each passage; and words of many tokens are mostly hidden in part.
+  is `round(rate * words)` words. Where a word counts as hidden when its first token
+  is, as in `evaluate.word_counts`, the two are equal on average, up to the rounding,
+  but not in each passage; and words of many tokens are mostly hidden in part.
 
   Args:
     rate: share of the tokens, not of the words, to hide.

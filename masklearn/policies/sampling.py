@@ -259,8 +259,8 @@ def inclusion(scores: jax.Array, batch: Batch, rate: float) -> jax.Array:
   around it; t is such that the probabilities add up to the budget. This is exact for
   single words that are equally likely, and in the limit of many words for any single
   words; that spans cannot overlap, and that long ones do not fit at the end, is left
-  out, which in passages of ten words can be wrong by a quarter. What no candidate that fits covers shares
-  what these leave of the budget, parts of candidates first.
+  out, which in passages of ten words can be wrong by a quarter. What no candidate that
+  fits covers shares what these leave of the budget, parts of candidates first.
 
   Args:
     scores: [B, W, N] log-weights of spans.
