@@ -29,7 +29,7 @@ def read_jsonl(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
   Raises:
     InputError: the file cannot be read, or has no usable record.
   """
-  return reading.read_records(path, _passage)
+  return reading.read_records(path, passage)
 
 
 def write(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
@@ -94,7 +94,8 @@ def _piece(passage: Passage, index: int, start: int, end: int) -> Passage:
   )
 
 
-def _passage(record: dict[str, Any], default_id: str) -> Passage:
+def passage(record: dict[str, Any], default_id: str) -> Passage:
+  """Returns the passage of a record; `ValueError` says what is wrong with it."""
   body = reading.text_field(record, 'text')
   spans = [Span(*row) for row in _offsets(record, 'spans', len(body), (2, 3))]
   return Passage(

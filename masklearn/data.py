@@ -1,6 +1,6 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import grain.python as grain
 import jax
@@ -16,15 +16,18 @@ def encode_passages(
   annotator: str = 'rules',
   asked: frozenset[str] = frozenset(),
   max_length: int = 254,
+  units: Callable[[Passage], list[tuple[int, int]]] | None = None,
 ) -> Batch:
   """All passages as one `Batch` of numpy arrays [P, L].
 
   Args:
     passages: what to encode; `corpus.split` has made them short enough.
     tokenizer: text to tokens.
-    annotator: who finds the salient spans, a name of `text.ANNOTATORS`.
+    annotator: who finds the salient spans, a name of `text.ANNOTATORS`; '' for nobody.
     asked: labels of the passages' spans that answer the task's questions.
     max_length: tokens that the model can read, without <s> and </s>.
+    units: a passage's collocations and the words between them, in order, such as
+      `Collocations.units`; None for none.
 
   Raises:
     InputError: a passage is longer than `max_length` tokens.
@@ -41,6 +44,7 @@ def encode_passages(
   shape = len(passages), min(-(-lengths[worst] // 8) * 8, max_length)
   tokens = np.full(shape, tokenizer.specials.pad, np.int32)
   word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
+  unit = np.zeros(shape, np.int32) if units else None
   for row, (passage, encoding) in enumerate(zip(passages, encodings, strict=True)):
     n = lengths[row]
     starts = np.array([start for start, _ in encoding.offsets])
@@ -48,11 +52,15 @@ def encode_passages(
     word[row, :n] = _index(starts, [a for a, _ in text.words(passage.text)])
     bounds = passage.sentences or text.sentences(passage.text)
     sentence[row, :n] = _index(starts, [a for a, _ in bounds])
-    salient[row, :n] = _mark(encoding.offsets, text.ANNOTATORS[annotator](passage))
+    if annotator:
+      salient[row, :n] = _mark(encoding.offsets, text.ANNOTATORS[annotator](passage))
     spans = [s for s in passage.spans if s.label in asked]
     asks[row, :n] = _mark(encoding.offsets, spans)
+    if units:
+      number = _index(starts, [a for a, _ in units(passage)])
+      unit[row, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
   valid = np.arange(shape[1]) < np.array(lengths)[:, None]
-  return Batch(tokens, valid, word, sentence, salient, asks)
+  return Batch(tokens, valid, word, sentence, salient, asks, unit)
 
 
 def encode_examples(
@@ -134,11 +142,14 @@ def _index(starts, bounds):
 def _mark(offsets, spans):
   """0 outside, 1 on the first token of a span, 2 on its others."""
   marks = np.zeros(len(offsets), np.int32)
-  for start, end, _ in spans:
-    # A space that is a token of its own has no characters left, but a place.
-    inside = [
-      i for i, (a, b) in enumerate(offsets) if a < end and max(b, a + 1) > start
-    ]
-    marks[inside] = 2
-    marks[inside[:1]] = 1
+  if spans:
+    starts, ends = np.array(offsets).T
+    # A space that is a token of its own has no characters left, but a place. The bytes
+    # of a character are tokens with the same offsets, and none ends before another.
+    ends = np.maximum(ends, starts + 1)
+    first = np.searchsorted(ends, [s for s, *_ in spans], side='right')
+    behind = np.searchsorted(starts, [e for _, e, _ in spans], side='left')
+    for a, b in zip(first, behind, strict=True):
+      marks[a:b] = 2
+      marks[a : min(a + 1, b)] = 1
   return marks

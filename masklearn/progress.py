@@ -32,9 +32,9 @@ class Progress:
     )
     self._handlers = {}
 
-  def start(self, name: str, total: int, done: int = 0) -> 'Stage':
+  def start(self, name: str, total: int, done: int = 0, unit: str = 'steps') -> 'Stage':
     """Begins a stage of `total` steps, `done` of them before an interruption."""
-    return Stage(self, name, total, done)
+    return Stage(self, name, total, done, unit)
 
   def say(self, line: str) -> None:
     """Prints a line above the bars."""
@@ -62,25 +62,24 @@ class Progress:
 class Stage:
   """The progress of one stage."""
 
-  def __init__(self, shown: Progress, name: str, total: int, done: int):
+  def __init__(self, shown: Progress, name: str, total: int, done: int, unit: str):
     self._shown, self._name, self._total, self._done = shown, name, total, done
     self._began = self._printed = time.monotonic()
     self._task = shown.bar.add_task(name, total=total, completed=done, loss='')
     if shown.bar.disable:
       before = f', {done} of them done before' if done else ''
-      shown.say(f'{name}: {total} steps{before}')
+      shown.say(f'{name}: {total} {unit}{before}')
 
-  def update(self, step: int, loss: float | None = None) -> None:
-    """Shows that `step` steps are done, and the latest loss."""
-    fields = {} if loss is None else {'loss': f'loss {loss:.3f}'}
+  def update(self, step: int, loss: float | None = None, note: str = '') -> None:
+    """Shows that `step` steps are done, and the latest loss or another note."""
+    note = note if loss is None else f'loss {loss:.3f}'
+    fields = {'loss': note} if note else {}
     # A finished stage makes room for the next.
     self._shown.bar.update(
       self._task, completed=step, visible=step < self._total, **fields
     )
     now = time.monotonic()
-    if self._shown.bar.disable and loss is not None and now - self._printed > _EVERY:
+    if self._shown.bar.disable and note and now - self._printed > _EVERY:
       left = (now - self._began) / max(step - self._done, 1) * (self._total - step)
-      self._shown.say(
-        f'{self._name}: {step}/{self._total}, loss {loss:.3f}, {left:.0f} s left'
-      )
+      self._shown.say(f'{self._name}: {step}/{self._total}, {note}, {left:.0f} s left')
       self._printed = now

@@ -9,7 +9,17 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import answers, data, evaluate, files, plan, provenance, recall, tasks
+from masklearn import (
+  answers,
+  data,
+  evaluate,
+  files,
+  plan,
+  provenance,
+  recall,
+  settings,
+  tasks,
+)
 from masklearn.policies import sampling
 from masklearn.tasks import squad
 from masklearn.tasks.splits import SPLITS
@@ -161,7 +171,9 @@ def write_recall(study) -> None:
       thetas = [theta for theta in thetas if theta is not None]
       label = f'{name}, {task}' if taught and len(study.task_names) > 1 else name
       if thetas:
-        made.append((label, study.policies[name], thetas, study.top(name)))
+        made.append(
+          (label, study.policies[name], thetas, settings.top(study.config, name))
+        )
   found = recall.of_policies(
     made,
     answered,
@@ -194,10 +206,10 @@ def _task(study, name):
 
 def _learned(study):
   """What learning gave, for each policy, task and seed, and how it was set up."""
-  own, rows = study.learning('learned'), []
+  own, rows = settings.learning(study.config, 'learned'), []
   for path in sorted((study.workdir / 'policies').glob('learned*/*/done.json')):
     policy, seed = path.parts[-3:-1]
-    options = study.learning(policy.rpartition('-')[0])
+    options = settings.learning(study.config, policy.rpartition('-')[0])
     history = list(files.read_jsonl(path.parent / 'history.jsonl'))
     ratios = [point['snr'] for point in history if 'snr' in point]
     rows.append(

@@ -18,33 +18,26 @@ import jax
 
 from masklearn import (
   checkpoint,
+  collocations,
   data,
   estimators,
-  inner,
   learn,
   plan,
   policies,
   provenance,
   records,
+  settings,
   stages,
+  stored,
   supervise,
   tasks,
-  unroll,
 )
-from masklearn.models import bert
 from masklearn.policies import originals
 from masklearn.progress import Progress
-from masklearn.types import InputError, Policy
+from masklearn.types import InputError
 
 DONE = 'passages.jsonl', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
-
-# The fields of config.corpus that each corpus has a use for.
-CORPUS_OPTIONS = {
-  'world': ('copies',),
-  'people': ('size', 'copies'),
-  'jsonl': ('path',),
-}
 
 
 def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
@@ -90,20 +83,12 @@ class Study:
     self.config, self.workdir = config, workdir
     c = config
     self.seeds = range(c.seed, c.seed + c.study.seeds)
-    self.policy_names, self.task_names = _names(c.policy.names), _names(c.task.names)
-    for name in self.policy_names:
-      known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
-      tasks.lookup(known, name, 'policy')
-    tasks.lookup(policies.ENCODERS, c.policy.encoder, 'encoder of a policy')
-    if (c.policy.encoder == 'bert') != bool(c.policy.checkpoint):
-      raise InputError(
-        "config.policy.checkpoint is the directory of the encoder 'bert' and of no "
-        f'other, got encoder {c.policy.encoder!r} and checkpoint '
-        f'{c.policy.checkpoint!r}.'
-      )
-    tasks.lookup(dict.fromkeys(plan.TRAINED), c.policy.reference, 'reference')
-    self._check_learning()
-    targets = dict(zip(_names(c.study.targets), c.study.target_seeds, strict=True))
+    self.policy_names = settings.names(c.policy.names)
+    self.task_names = settings.names(c.task.names)
+    settings.check(c)
+    targets = dict(
+      zip(settings.names(c.study.targets), c.study.target_seeds, strict=True)
+    )
     self.cells = plan.cells(
       self.task_names,
       self.policy_names,
@@ -144,13 +129,17 @@ class Study:
       tokenizer=c.corpus.tokenizer,
       vocabulary=c.corpus.vocabulary,
       model=dict(c.model),
-      **_options(CORPUS_OPTIONS, c.corpus.name, c.corpus),
+      **settings.corpus(c),
     )
     problems = self.ground.problems
     for problem in problems[:SHOWN]:
       progress.say(f'skipped {problem}')
     if problems:
       progress.say(f'{len(problems)} records of the corpus were skipped')
+    units = None
+    if 'pmi_span' in self.policy_names:
+      path = self.workdir / 'corpus' / 'collocations.json'
+      units = collocations.kept(path, self.ground.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
     self.passages = {
       name: data.encode_passages(
@@ -159,42 +148,11 @@ class Study:
         c.corpus.annotator,
         self.tasks[name, c.seed].asked,
         c.corpus.longest,
+        units,
       )
       for name in self.task_names
     }
-    self.policies = self._make_policies()
-
-  def _make_policies(self) -> dict[str, Policy]:
-    c = self.config.policy
-    made = {n: policies.POLICIES[n](c.rate) for n in ('random', 'salient', 'oracle')}
-    made['original'] = policies.POLICIES['original'](ids=self.ground.tokenizer.specials)
-    shape, start = self._bert()
-    tops = {'learned': 0, 'supervised': self.config.supervised.top}
-    for name, top in tops.items():
-      made[name] = policies.POLICIES[name](
-        c.rate,
-        self.ground.tokenizer.size,
-        c.longest,
-        width=c.width,
-        reach=c.reach,
-        embedding=self.ground.model.config.width,
-        encoder=c.encoder,
-        bert=shape,
-        start=start,
-        top=top,
-      )
-    for name in plan.COMPARED:
-      made[name] = policies.POLICIES[name](
-        c.rate, reference=made[c.reference], top=tops[c.reference]
-      )
-    return made
-
-  def _bert(self) -> tuple[Any, Any]:
-    """The shape and the parameters of the BERT that the learned policy starts from."""
-    c = self.config.policy
-    if c.encoder != 'bert':
-      return None, None
-    return bert.load(c.checkpoint, self.ground.tokenizer.specials)
+    self.policies, self.specs = settings.make_policies(c, self.ground)
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
@@ -237,28 +195,6 @@ class Study:
       **options,
     )
 
-  def _check_learning(self):
-    """Refuses what policies cannot be learned by, before anything is trained."""
-    known = {
-      'relaxation': estimators.NUMBERS,
-      'mode': unroll.MODES,
-      'inner_optimizer': inner.OPTIMIZERS,
-    }
-    for kind in ('learned', *(f'learned_{name}' for name in self.config.study.others)):
-      options = self.learning(kind)
-      for name in options:
-        tasks.lookup(self.config.learn, name, 'field of config.learn')
-      for name, table in known.items():
-        tasks.lookup(table, options[name], name)
-
-  def learning(self, kind: str) -> dict[str, Any]:
-    """The options of a kind: 'learned', 'learned_OTHER' or 'learned_OTHER@RATE'."""
-    c = self.config
-    options = dict(c.learn) | {'warmup': dict(c.learn.warmup)}
-    name, _, rate = kind.removeprefix('learned').removeprefix('_').partition('@')
-    options |= dict(c.study.others[name]) if name else {}
-    return options | ({'learning_rate': float(rate)} if rate else {})
-
   def follow(self, task: str, seed: int, kind: str, base, *tried) -> dict[str, Any]:
     """A policy learned as the one of another seed with the best validation score."""
     best = max(tried, key=lambda result: result['score'])
@@ -268,18 +204,19 @@ class Study:
   def learn(self, task: str, seed: int, kind: str, base) -> dict[str, Any]:
     """A learned policy; see `learning` for what `kind` can be."""
     c = self.config
-    options = self.learning(kind)
+    options = settings.learning(c, kind)
     questions = self.tasks[task, seed]
     if options.pop('shuffled'):
       questions = tasks.shuffled(questions, seed)
     numbers = {name: options.pop(name) for name in estimators.Estimator._fields}
+    directory = self.workdir / 'policies' / f'{kind}-{task}' / str(seed)
     done = learn.learn_policy(
       self.ground,
       questions,
       self.passages[task],
       self.policies['learned'],
       base['params'],
-      self.workdir / 'policies' / f'{kind}-{task}' / str(seed),
+      directory,
       title=f'{kind} policy, {task}, seed {seed}',
       progress=self.progress,
       save_every=c.study.save_every,
@@ -290,6 +227,7 @@ class Study:
       estimator=estimators.Estimator(**numbers),
       **options,
     )
+    stored.complete(directory, self.specs['learned'], self.ground.tokenizer)
     return {**done, 'kind': kind}
 
   def supervise(self, task: str, seed: int, base) -> dict[str, Any]:
@@ -305,20 +243,23 @@ class Study:
       seed,
     )
     policy = self.policies['supervised']
-    return supervise.train_policy(
+    directory = self.workdir / 'policies' / f'supervised-{task}' / str(seed)
+    done = supervise.train_policy(
       policy,
       policies.with_words(
         policy.init(jax.random.key(seed)), base['params']['shared']['embedding']
       ),
       training,
       validation,
-      self.workdir / 'policies' / f'supervised-{task}' / str(seed),
+      directory,
       title=f'supervised policy, {task}, seed {seed}',
       progress=self.progress,
       save_every=c.study.save_every,
       seed=seed,
       **options,
     )
+    stored.complete(directory, self.specs['supervised'], self.ground.tokenizer)
+    return done
 
   def pretrain(
     self, policy, policy_task, target, seed, base, trained=None
@@ -330,6 +271,8 @@ class Study:
     # The original objective has a rate of its own.
     if policy == 'original':
       capacity = originals.target_capacity(passages, ids)
+    elif policy == 'random_token':
+      capacity = originals.token_capacity(passages, c.policy.rate, ids)
     else:
       capacity = stages.target_capacity(passages, c.policy.rate, ids)
     return stages.denoise(
@@ -371,10 +314,6 @@ class Study:
       'learning_seconds': spent.get('learning_seconds', 0.0),
     }
 
-  def top(self, policy: str) -> int:
-    """From how many spans a policy draws each; 0 for all."""
-    return self.config.supervised.top if policy == 'supervised' else 0
-
   def theta(self, policy: str, task: str, seed: int):
     """The parameters of a policy; None where they are still to be learned."""
     taught = plan.teacher(policy, self.config.policy.reference)
@@ -385,12 +324,3 @@ class Study:
       return None
     like = self.policies[taught].init(jax.random.key(0))
     return checkpoint.restore(directory, like)
-
-
-def _names(text: str) -> tuple[str, ...]:
-  """The names of a list such as 'random, salient'."""
-  return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
-
-
-def _options(table, name, section):
-  return {key: section[key] for key in table.get(name, ())}

@@ -72,6 +72,10 @@ class Tokenizer:
     """The text of `ids`, special tokens left out."""
     return self._backend.decode(list(ids), skip_special_tokens=True).strip()
 
+  def to_json(self) -> str:
+    """What `save` writes, on one line."""
+    return self._backend.to_str()
+
   def save(self, path: str | os.PathLike) -> None:
     """Writes one `tokenizer.json`, which Hugging Face's libraries read as well."""
     path = pathlib.Path(path)

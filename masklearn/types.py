@@ -106,6 +106,8 @@ class Batch(NamedTuple):
   sentence: jax.Array  # [B, L] int32; index of the sentence
   salient: jax.Array  # [B, L] int32; 0 outside, 1 first token of a span, 2 inside
   asked: jax.Array  # [B, L] int32; the same for spans that answer the task
+  # The same for collocations and the words between them: each token is in a unit.
+  unit: Any = None  # [B, L] int32, or None where nobody has counted collocations
 
 
 class Answers(NamedTuple):

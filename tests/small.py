@@ -7,23 +7,26 @@ from masklearn import policies
 from masklearn.types import Batch, Specials
 
 IDS = Specials(bos=0, pad=1, eos=2, mask=4)  # BART's
-# Policies that hide whole words within a budget: all but BART's and T5's own.
-BUDGETED = sorted(policies.POLICIES.keys() - {'original'})
+# Policies that hide whole words within a budget: all but BART's, T5's and BERT's own.
+BUDGETED = sorted(policies.POLICIES.keys() - {'original', 'random_token'})
 T5_IDS = Specials(bos=None, pad=0, eos=1, mask=9, sentinels=(9, 8, 7, 6, 5))
 
 
-def make_batch(words, sentences=None, salient=None, asked=None, length=None):
+def make_batch(
+  words, sentences=None, salient=None, asked=None, length=None, units=None
+):
   """A `Batch` of passages given as tokens per word, `[[1, 2, 1], [3, 1]]`.
 
   Token ids are all different and count up from 10. `salient` and `asked` list spans
-  of words, `[[(first, words), ...], ...]`; `sentences` the words of each sentence.
+  of words, `[[(first, words), ...], ...]`; `sentences` the words of each sentence, and
+  `units` those of each unit, by default one.
   """
   length = length or max(sum(w) for w in words)
   shape = len(words), length
   tokens = np.full(shape, IDS.pad, np.int32)
   word, sentence = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
   marks = {'salient': np.zeros(shape, np.int32), 'asked': np.zeros(shape, np.int32)}
-  valid = np.zeros(shape, bool)
+  valid, unit = np.zeros(shape, bool), np.zeros(shape, np.int32)
   count = 10
   for b, sizes in enumerate(words):
     n = sum(sizes)
@@ -34,12 +37,15 @@ def make_batch(words, sentences=None, salient=None, asked=None, length=None):
     if sentences:
       by_word = np.repeat(np.arange(len(sentences[b])), sentences[b])
       sentence[b, :n] = by_word[word[b, :n]]
+    sizes = units[b] if units else [1] * len(sizes)
+    number = np.repeat(np.arange(len(sizes)), sizes)[word[b, :n]]
+    unit[b, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
     for name, spans in (('salient', salient), ('asked', asked)):
       for first, size in spans[b] if spans else ():
         inside = (word[b] >= first) & (word[b] < first + size) & valid[b]
         marks[name][b, inside] = 2
         marks[name][b, np.argmax(inside)] = 1
-  return Batch(tokens, valid, word, sentence, marks['salient'], marks['asked'])
+  return Batch(tokens, valid, word, sentence, marks['salient'], marks['asked'], unit)
 
 
 def make_policy(name, rate=0.4):

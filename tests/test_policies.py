@@ -1,15 +1,17 @@
 """What policies hide: budgets, candidates, places, and what they may look at."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import policies
-from masklearn.policies import sampling
+from masklearn import objective, policies
+from masklearn.policies import originals, sampling
 from masklearn.policies.learned import BOUND
 from masklearn.types import InputError
-from tests.small import BUDGETED, make_batch, make_policy
+from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy
 
 BATCH = make_batch(
   [[1, 2, 1, 1, 1, 3, 1, 1, 1, 2], [2, 1, 1, 1, 1, 1]],
@@ -238,3 +240,74 @@ def test_what_still_fits_is_free_and_within_the_budget():
   np.testing.assert_array_equal(possible[0, :, 1], pairs[0])
   assert not possible[1, :, 1].any()
   assert not possible[..., 2].any()
+
+
+@pytest.mark.parametrize('rate', [0.1, 0.35, 0.5])
+def test_random_token_hides_an_exact_number_of_tokens(rate):
+  """Of 14 and of 7 tokens; every one alike, each a span of its own."""
+  policy = policies.POLICIES['random_token'](rate)
+  expected = [round(rate * 14), round(rate * 7)]
+
+  def one(key):
+    draw = policy.draw({}, key, BATCH)
+    return draw.mask, draw.start, draw.log_prob
+
+  masks, starts, log_prob = jax.vmap(one)(jax.random.split(jax.random.key(0), 3000))
+  assert (np.asarray(masks).sum(-1) == expected).all()
+  np.testing.assert_array_equal(masks, starts)
+  for row, n in enumerate((14, 7)):
+    share = np.asarray(masks)[:, row].mean(0)
+    np.testing.assert_allclose(share[:n], expected[row] / n, atol=0.04)
+    assert not share[n:].any()
+    ways = math.comb(n, expected[row])
+    np.testing.assert_allclose(log_prob[:, row], -np.log(ways), rtol=1e-5)
+
+
+def test_random_token_hides_the_token_of_a_passage_of_one():
+  """A budget is at least 1, and never more than there is."""
+  batch = make_batch([[1], [2]], length=4)
+  draw = policies.POLICIES['random_token'](0.1).draw({}, jax.random.key(0), batch)
+  assert np.asarray(draw.mask).sum(1).tolist() == [1, 1]
+  assert draw.mask[0, 0] == 1
+
+
+def test_random_token_fits_its_target_and_its_sentinels():
+  """`<mask>` and token for each, and `</s>`; more than T5 can number is refused."""
+  batch = jax.tree.map(np.asarray, BATCH)
+  capacity = originals.token_capacity(batch, 0.35, IDS)
+  draw = policies.POLICIES['random_token'](0.35).draw({}, jax.random.key(0), BATCH)
+  assert capacity.tolist() == [11, 5]
+  for less, lost in ((0, [0, 0]), (1, [1, 0])):
+    found = objective.overflow(BATCH, draw, IDS, int(capacity.max()) - less)
+    assert found.tolist() == lost
+  with pytest.raises(InputError, match='5 sentinels'):
+    originals.token_capacity(batch, 0.5, T5_IDS)
+
+
+@pytest.mark.parametrize(
+  ('name', 'rate', 'worst'),
+  [
+    ('random', 0.35, 0.02),
+    ('random_span', 0.35, 0.12),
+    ('salient', 0.1, 0.03),
+    ('salient', 0.3, 0.2),
+    ('oracle', 0.5, 0.03),
+    ('pmi_span', 0.35, 0.08),
+    ('learned', 0.35, 0.25),  # where a few spans are nearly sure
+  ],
+)
+def test_inclusion_is_near_the_frequency_of_being_hidden(name, rate, worst):
+  """By 2,000 draws; the sum over words is the budget."""
+  policy, theta = make_policy(name, rate)
+  theta = jax.tree.map(
+    lambda x: x + 0.5 * jax.random.normal(jax.random.key(2), x.shape), theta
+  )
+  draw = jax.jit(lambda key: policy.draw(theta, key, BATCH).mask)
+  often = jax.lax.map(draw, jax.random.split(jax.random.key(0), 2000)).mean(0)
+  share = np.asarray(sampling.inclusion(policy.scores(theta, BATCH), BATCH, rate))
+  assert np.abs(share - often).max() < worst
+  firsts = np.asarray(sampling.token_of_word(BATCH))
+  for row, words in enumerate(WORDS):
+    total = share[row, firsts[row, :words]].sum()
+    assert total == pytest.approx(float(sampling.budget(BATCH, rate)[row]), abs=1e-3)
+  assert not share[~np.asarray(BATCH.valid)].any()

@@ -24,8 +24,12 @@ def from_scores(scores, rate: float, init=lambda key: {}, top: int = 0) -> Polic
   return Policy(init, scores, draw)
 
 
-def random(rate: float) -> Policy:
-  """Hides single words, all equally likely."""
+def whole_word(rate: float) -> Policy:
+  """Hides single words with all their tokens, all equally likely; also `random`.
+
+  References:
+    Whole Word Masking, in the README of google-research/bert (2019).
+  """
   return from_scores(lambda theta, batch: jnp.zeros((*batch.tokens.shape, 1)), rate)
 
 
@@ -39,6 +43,26 @@ def salient(rate: float, longest: int = 8) -> Policy:
   return from_scores(
     lambda theta, batch: annotation_scores(batch.salient, batch, longest), rate
   )
+
+
+def pmi_span(rate: float, longest: int = 5) -> Policy:
+  """Hides collocations, whole, and the words between them, all equally likely.
+
+  A batch needs its `unit`, see `data.encode_passages` and `Collocations.units`.
+
+  References:
+    Levine et al., PMI-Masking (2021), section 3.
+  """
+
+  def scores(theta, batch):
+    if batch.unit is None:
+      raise InputError(
+        "The policy 'pmi_span' needs the collocations of the corpus, and these "
+        'passages were encoded without any; give `encode_passages` its `units`.'
+      )
+    return annotation_scores(batch.unit, batch, longest)
+
+  return from_scores(scores, rate)
 
 
 def oracle(rate: float, longest: int = 8) -> Policy:

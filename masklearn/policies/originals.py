@@ -1,9 +1,11 @@
-"""What BART and T5 were pre-trained on: masks by rules of their own, of no task.
+"""What BERT, BART and T5 were pre-trained on: masks by rules of their own, of no task.
 
-Both have rates of their own, 30% of the words and 15% of the tokens, and so stand
-outside the budget that other policies share. They are no tables of scores.
+BART and T5 have rates of their own, 30% of the words and 15% of the tokens, and so
+stand outside the budget that other policies share; BERT's single tokens, at the rate of
+the others, stand beside it, see `random_token`. None is a table of scores.
 
 References:
+  Devlin et al., BERT (2019), section 3.1.
   Raffel et al., T5 (2020), section 3.3.4, and `random_spans_noise_mask` of its code.
   Lewis et al., BART (2020), section 2.2, and fairseq's `DenoisingDataset` with
   `--mask-length span-poisson --replace-length 1 --permute-sentences 1`.
@@ -63,6 +65,61 @@ def target_capacity(passages: Batch, ids: Specials) -> np.ndarray:
       hidden = sizes[:spans].sum()
     lengths[row] = hidden + spans + 1
   return lengths
+
+
+def random_token(rate: float) -> Policy:
+  """Hides single tokens, whichever words they are part of; all sets equally likely.
+
+  `round(rate * tokens)` of a passage, at least 1: exactly. The budget of other policies
+  is `round(rate * words)` words. Where a word counts as hidden when its first token
+  is, as in `evaluate.word_counts`, the two are equal on average, up to the rounding,
+  but not in each passage; and words of many tokens are mostly hidden in part.
+
+  Args:
+    rate: share of the tokens, not of the words, to hide.
+  """
+  _check(rate, 1)
+
+  def draw(theta, key, batch):
+    rows, width = batch.tokens.shape
+    count = batch.valid.sum(-1, dtype=jnp.int32)  # [B]
+    budget = jnp.asarray(token_budget(width, rate))[count]
+    most = int(token_budget(width, rate).max())
+    chosen = _choose(key, count, budget, most)  # [B, K]
+    turn = jnp.arange(most, dtype=jnp.int32)[None]
+    place = jnp.where(turn < budget[:, None], chosen, width)
+    row = jnp.arange(rows, dtype=jnp.int32)[:, None]
+    mask = jnp.zeros((rows, width), jnp.float32).at[row, place].set(1, mode='drop')
+    n, k = (x.astype(jnp.float32) for x in (count, budget))
+    gamma = jax.scipy.special.gammaln
+    return MaskDraw(mask, mask, gamma(k + 1) + gamma(n - k + 1) - gamma(n + 1))
+
+  return Policy(lambda key: {}, _no_scores, draw)
+
+
+def token_budget(width: int, rate: float) -> np.ndarray:
+  """Tokens that `random_token` hides of passages of 0 to `width`: [width + 1] int32."""
+  sizes = [min(max(round(rate * n), 1), n) for n in range(width + 1)]
+  return np.array(sizes, np.int32)
+
+
+def token_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
+  """Length of the `spans` target of each passage under `random_token`.
+
+  Returns:
+    [P] int32.
+
+  Raises:
+    InputError: a draw may have more spans than T5 has sentinels.
+  """
+  hidden = token_budget(passages.tokens.shape[1], rate)[passages.valid.sum(1)]
+  if ids.sentinels and hidden.max() > len(ids.sentinels):
+    raise InputError(
+      f'A draw hides {hidden.max()} single tokens of a passage, but the tokenizer has '
+      f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
+      'lower the rate.'
+    )
+  return 2 * hidden + 1  # each behind a marker, and `</s>`
 
 
 def t5_spans(rate: float = T5_RATE, mean_length: float = MEAN_LENGTH) -> Policy:
@@ -181,7 +238,7 @@ def _check(rate, mean_length):
 
 
 def _no_scores(theta, batch):
-  raise InputError('An original policy draws by rules and has no scores of spans.')
+  raise InputError('This policy draws by rules and has no scores of spans.')
 
 
 def _cut(key, total, parts, most_parts):

@@ -264,6 +264,56 @@ def token_shares(scores: jax.Array, batch: Batch) -> jax.Array:
   return jnp.where(batch.valid, tokens, 0)
 
 
+def inclusion(scores: jax.Array, batch: Batch, rate: float) -> jax.Array:
+  """The probability that a draw hides each token, approximately: [B, L].
+
+  As if spans came at random times, each at a pace of its softmax share, and a word were
+  hidden by time t with the probability 1 - exp(-t c), where c is the share of the spans
+  around it; t is such that the probabilities add up to the budget. This is exact for
+  single words that are equally likely, and in the limit of many words for any single
+  words; that spans cannot overlap, and that long ones do not fit at the end, is left
+  out, which in passages of ten words can be wrong by a quarter. What no candidate that
+  fits covers shares what these leave of the budget, parts of candidates first.
+
+  Args:
+    scores: [B, W, N] log-weights of spans.
+    batch: the passages.
+    rate: of the budget.
+
+  References:
+    Rosen, Asymptotic Theory for Successive Sampling with Varying Probabilities Without
+    Replacement (1972).
+  """
+  rows, width, longest = scores.shape
+  left = budget(batch, rate).astype(scores.dtype)[:, None]  # [B, 1]
+  lengths = jnp.arange(1, longest + 1, dtype=scores.dtype)[None, None]
+  some = fits(batch, longest) & (scores > -jnp.inf)
+  whole = some & (lengths <= left[..., None])
+  share = jax.nn.softmax(jnp.where(whole, scores, -1e30).reshape(rows, -1))
+  cover = spans_cover(jnp.where(whole, share.reshape(scores.shape), 0))  # [B, W]
+  words = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]
+
+  def hidden(log_time):
+    return -jnp.expm1(-jnp.exp(log_time) * cover)
+
+  def halve(_, bounds):
+    low, high = bounds
+    middle = (low + high) / 2
+    more = hidden(middle).sum(-1, keepdims=True) < left
+    return jnp.where(more, middle, low), jnp.where(more, high, middle)
+
+  bounds = jnp.full_like(left, -10), jnp.full_like(left, 80)
+  out = hidden(jax.lax.fori_loop(0, 40, halve, bounds)[0])
+  # What is covered by no whole candidate: first the words of others, then any word.
+  part = words & (spans_cover(some.astype(scores.dtype)) > 0)
+  for tier in (part & (cover == 0), words & ~part):
+    rest = jnp.maximum(left - out.sum(-1, keepdims=True), 0)
+    count = tier.sum(-1, keepdims=True).astype(scores.dtype)
+    out = jnp.where(tier, jnp.minimum(rest / jnp.maximum(count, 1), 1), out)
+  tokens = jnp.take_along_axis(out, batch.word, axis=1)
+  return jnp.where(batch.valid, tokens, 0)
+
+
 def _token_draw(hidden, begins, batch, log_prob):
   """Words [B, W] to tokens [B, L]; a span begins at its first word's first token."""
   mask = jnp.take_along_axis(hidden, batch.word, axis=1) & batch.valid

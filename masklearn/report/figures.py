@@ -40,6 +40,8 @@ COLORS = {
 _SERIES = {
   'none': 'muted',
   'random': 'random',
+  'whole_word': 'random',
+  'random_token': 'random',
   'random_span': 'random',
   'salient': 'salient',
   'same_sentences_random': 'control',

@@ -21,7 +21,10 @@ BUDGET_TOLERANCE = 0.02  # largest relative difference in masked words or update
 _NAMES = {
   'none': 'no intermediate stage',
   'random': 'random tokens',
+  'whole_word': 'whole words',
+  'random_token': 'single tokens',
   'random_span': 'random spans',
+  'pmi_span': 'collocations',
   'salient': 'salient spans',
   'same_sentences_random': 'same sentences, random',
 }

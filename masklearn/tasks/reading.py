@@ -116,6 +116,15 @@ def text_field(record: dict[str, Any], key: str, default: str | None = None) -> 
   return value
 
 
+def json_object(line: bytes) -> dict[str, Any]:
+  """Returns the object of a JSON line; raises `ValueError` where it cannot be used."""
+  record = _object(line)
+  if isinstance(record, ValueError):
+    raise record
+  _check_text(record)
+  return record
+
+
 def _check_text(record):
   """Raises `ValueError` for half of a surrogate pair: legal in JSON, not in UTF-8."""
   try:

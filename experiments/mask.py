@@ -1,0 +1,60 @@
+r"""Says what a policy hides of texts, and writes the pairs that a model learns from.
+
+python -m experiments.mask --policy=salient --input=docs.jsonl --output=masks.jsonl
+python -m experiments.mask --policy=runs/demo/policies/learned-civics/0 \
+  --input=docs.txt.gz --output=masks.jsonl --html=masks.html
+
+Input: JSON lines with "text", or plain text (.txt) with empty lines between documents.
+Output: a JSON object a line: id, text, spans [start, end, probability], source, target.
+An interrupted run goes on where it was when it is started again.
+
+  --policy      name (random, random_token, random_span, salient, pmi_span, original,
+                same_sentences_random) or directory of a learned one
+  --html        page with the first passages
+  --rate        share of the words to hide; by default the policy's own, or 0.15
+  --tokenizer   file, directory or Hugging Face name; by default words are tokens
+  --length      tokens of a passage at most (254)
+  --format      t5 or bart, how spans are marked; --target: spans or full
+  --annotator   of salient spans: rules, corpus
+  --reference   policy that random_span or same_sentences_random is compared with
+  --collocations   file, for pmi_span; by default they are counted on the input
+  --seed        of the draws (0)
+"""
+
+from experiments import app
+from masklearn import files, masking
+from masklearn.progress import Progress
+from masklearn.report import masks
+from masklearn.types import InputError
+
+
+def main(
+  policy, input, output, html='', rate='', seed='0', length='254', tokenizer='',
+  format='t5', target='spans', annotator='', reference='', collocations='',
+):  # fmt: skip
+  """Writes `output`, and the page if one is asked for."""
+  order = masking.Order(
+    policy, input, output, tokenizer, _number('rate', rate, float) if rate else None,
+    _number('seed', seed, int), format, target, annotator, reference, collocations,
+    _number('length', length, int),
+  )  # fmt: skip
+  if html:
+    masks.check(html)
+  with Progress() as progress:
+    counts = masking.run(order, progress)
+    print(f'{output}: {counts}')
+    if html:
+      shown = masking.viewed(order, progress)
+      files.write_text(html, masks.masks_page(policy, str(counts), shown))
+      print(html)
+
+
+def _number(name, value, kind):
+  try:
+    return kind(value)
+  except ValueError:
+    raise InputError(f'--{name}={value}: not a number.') from None
+
+
+if __name__ == '__main__':
+  app.run(main)

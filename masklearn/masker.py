@@ -1,0 +1,323 @@
+"""Any policy on any text: passages in, hidden spans and their probabilities out.
+
+Passages go to the device in rows of a few lengths, so that there are a few programs to
+compile, and each has a key of its own: what is hidden in a passage depends on the seed
+and on its number, and not on what it is computed with.
+"""
+
+import difflib
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from masklearn import corpus, data, infill, policies, stored, text
+from masklearn.collocations import Collocations
+from masklearn.policies import originals, sampling
+from masklearn.types import Batch, InputError, Passage, Policy, Specials
+
+LENGTHS = (48, 128, 320)  # of rows, in tokens; the longest row is as the caller wants
+LONGEST = 1024
+ROWS = 64  # passages at once
+RATE = 0.15  # of a policy that has none
+# What a name is not enough for, and why.
+_UNNAMED = {
+  'learned': 'has parameters; give the directory that learned them',
+  'supervised': 'has parameters; give the directory that learned them',
+  'oracle': 'knows the questions of a task, and a text has none',
+  'none': 'hides nothing',
+}
+_COUNTS_TOKENS = ('random_token', 'original')
+_NEEDS_REFERENCE = ('same_sentences_random',)
+
+
+class Words:
+  """Words as tokens, for policies that read nothing but where words are."""
+
+  specials = Specials(0, 0, 0, 0)
+  size = 1
+
+  def encode(self, body: str) -> text.Encoding:
+    """A token for each word and each mark, all with the same id."""
+    offsets = text.words(body)
+    return text.Encoding([0] * len(offsets), offsets)
+
+
+class Chosen(NamedTuple):
+  """A policy to mask with, and all that it needs."""
+
+  name: str
+  policy: Policy
+  theta: Any
+  tokenizer: Any  # text.Tokenizer or Words
+  rate: float
+  annotator: str  # '' where nobody looks at annotations
+  joins: bool = False  # whether it needs collocations
+  longest: int = LONGEST  # tokens that it can read
+
+
+class Hidden(NamedTuple):
+  """What a draw hides of a passage."""
+
+  passage: Passage
+  spans: list[tuple[int, int, float]]  # characters [start, end), and the probability
+  words: int  # of the passage
+  hidden_words: int
+  lost_spans: int  # that a format has no marker for; they stay shown
+
+
+def choose(
+  policy: str,
+  *,
+  form: str = 't5',
+  rate: float | None = None,
+  tokenizer: str = '',
+  annotator: str = '',
+  reference: str = '',
+) -> Chosen:
+  """The policy of a name or directory.
+
+  Args:
+    policy: a name of `policies.POLICIES`, or a directory as `stored` writes it.
+    form: 't5' or 'bart': whose objective 'original' is.
+    rate: share of the words to hide; None for the policy's own, or `RATE`.
+    tokenizer: file, directory or name of Hugging Face's, for a policy by name; '' takes
+      words for tokens.
+    annotator: who finds salient spans, '' for the policy's own or 'rules'.
+    reference: name or directory of the policy that 'random_span' or
+      'same_sentences_random' takes its spans from.
+
+  Raises:
+    InputError: an unknown name, a directory that lacks something, or a policy that
+      needs more than it was given.
+  """
+  named = policy in policies.POLICIES or policy in _UNNAMED
+  if not named:
+    return _from_directory(policy, rate, tokenizer, annotator, reference)
+  if policy in _UNNAMED:
+    raise InputError(f'The policy {policy!r} {_UNNAMED[policy]}.')
+  if (
+    policy in _COUNTS_TOKENS
+    and not tokenizer
+    and (policy, form) != ('original', 'bart')
+  ):
+    raise InputError(f'The policy {policy!r} hides tokens; give it a tokenizer.')
+  if bool(reference) and policy not in ('random_span', *_NEEDS_REFERENCE):
+    raise InputError(f'The policy {policy!r} takes no reference, got {reference!r}.')
+  if policy in _NEEDS_REFERENCE and not reference:
+    raise InputError(
+      f'The policy {policy!r} needs a reference, the policy whose sentences it takes: '
+      'a name such as salient, or a directory.'
+    )
+  tokens = text.load_tokenizer(tokenizer) if tokenizer else Words()
+  if policy == 'original':
+    new = originals.t5_spans if form == 't5' else originals.bart_infilling
+    own = originals.T5_RATE if form == 't5' else originals.BART_RATE
+    return Chosen(policy, new(rate or own), {}, tokens, rate or own, '')
+  if not reference:
+    rate = RATE if rate is None else rate
+    seen = (annotator or 'rules') if policy == 'salient' else ''
+    made = policies.POLICIES[policy](rate)
+    return Chosen(policy, made, {}, tokens, rate, seen, policy == 'pmi_span')
+  other = choose(
+    reference, form=form, rate=rate, tokenizer=tokenizer, annotator=annotator
+  )
+  made = policies.POLICIES[policy](other.rate, reference=other.policy)
+  return other._replace(name=policy, policy=made)
+
+
+def _from_directory(policy, rate, tokenizer, annotator, reference):
+  if not pathlib.Path(policy).is_dir():
+    near = difflib.get_close_matches(policy, policies.POLICIES, n=1, cutoff=0)[0]
+    raise InputError(
+      f'A policy is a name or a directory, and {policy!r} is neither; the nearest name '
+      f'is {near}, all are {", ".join(policies.POLICIES)}.'
+    )
+  if tokenizer or reference:
+    raise InputError(
+      'A directory of a policy has its own tokenizer and needs no reference, got '
+      f'tokenizer={tokenizer!r}, reference={reference!r}.'
+    )
+  found = stored.load(policy, rate)
+  own = found.spec.get('annotator', 'rules')
+  seen = (annotator or own) if found.spec['name'] == 'salient' else ''
+  return Chosen(
+    found.spec['name'],
+    found.policy,
+    found.theta,
+    found.tokenizer,
+    found.spec['rate'],
+    seen,
+    found.spec['name'] == 'pmi_span',
+    (found.spec.get('bert') or {}).get('max_positions', LONGEST + 2) - 2,
+  )
+
+
+class Masker:
+  """Hides spans of passages, as a policy draws them."""
+
+  def __init__(
+    self,
+    chosen: Chosen,
+    seed: int,
+    length: int,
+    form: str = 't5',
+    collocations: Collocations | None = None,
+  ):
+    """Prepares; programs are compiled when they are first needed.
+
+    Args:
+      chosen: the policy.
+      seed: of the draws.
+      length: tokens of a passage at most; a longer one is cut into several.
+      form: a format of `infill.FORMATS`, which may limit the number of spans.
+      collocations: of the corpus, for 'pmi_span'.
+    """
+    longest = min(chosen.longest, LONGEST)
+    if not 1 <= length <= longest:
+      raise InputError(
+        f'The policy {chosen.name!r} reads passages of 1 to {longest} tokens, got '
+        f'length={length}.'
+      )
+    if chosen.joins and not collocations:
+      raise InputError(
+        f'The policy {chosen.name!r} needs the collocations of a corpus.'
+      )
+    if chosen.annotator and chosen.annotator not in text.ANNOTATORS:
+      raise InputError(
+        f'An annotator is one of {", ".join(text.ANNOTATORS)}, got '
+        f'{chosen.annotator!r}.'
+      )
+    self.chosen, self.form, self._length = chosen, form, length
+    self._widths = (*(size for size in LENGTHS if size < length), length)
+    self._units = collocations.units if collocations else None
+    self._key = jax.random.key(seed)
+    self._draw = jax.jit(_make_draw(chosen))
+    self._encoded: dict[str, text.Encoding] = {}
+
+  @property
+  def specials(self) -> Specials:
+    """Of the tokenizer."""
+    return self.chosen.tokenizer.specials
+
+  def encode(self, body: str) -> text.Encoding:
+    """The tokens of a text; those of passages that `cut` has made are at hand."""
+    return self._encoded.get(body) or self.chosen.tokenizer.encode(body)
+
+  def cut(self, passage: Passage) -> tuple[list[Passage], list[str]]:
+    """The passage in parts that are short enough, and what is wrong with others."""
+
+    @functools.lru_cache(1)
+    def encode(body):
+      return self.chosen.tokenizer.encode(body)
+
+    good, problems = [], []
+    for piece in corpus.split([passage], lambda b: len(encode(b).ids), self._length):
+      tokens = len(encode(piece.text).ids)
+      if 0 < tokens <= self._length:
+        good.append(piece)
+        self._encoded[piece.text] = encode(piece.text)
+      else:
+        problems.append(
+          f'{piece.text.strip()[:20]!r} .. is one word of {tokens} tokens, where a '
+          f'passage has from 1 to {self._length}.'
+        )
+    return good, problems
+
+  def start(self, pieces: Sequence[Passage], numbers: np.ndarray) -> 'Pending':
+    """Begins to draw what is hidden; the device goes on while the caller does else.
+
+    Args:
+      pieces: passages that `cut` has made.
+      numbers: [P, 2] int32, different for different passages.
+    """
+    encoded = [self.encode(piece.text) for piece in pieces]
+    lengths = np.array([len(e.ids) for e in encoded], np.int32)
+    width = np.array(self._widths)[np.searchsorted(self._widths, lengths)]
+    parts = []
+    for size in self._widths:
+      rows = np.flatnonzero(width == size)
+      for i in range(0, len(rows), ROWS):
+        index = rows[i : i + ROWS]
+        batch = self.batch([pieces[k] for k in index], size, ROWS)
+        at = np.zeros((ROWS, 2), np.int32)
+        at[: len(index)] = numbers[index]
+        parts.append((index, self._draw(self.chosen.theta, self._key, at, batch)))
+    self._encoded = {}
+    return Pending(list(pieces), [e.offsets for e in encoded], parts, self.form)
+
+  def batch(self, pieces: Sequence[Passage], width: int, rows: int) -> Batch:
+    """Passages as arrays [rows, width], filled up with empty ones."""
+    batch = data.encode_passages(
+      pieces, self, self.chosen.annotator, max_length=width, units=self._units
+    )
+
+    def fill(x):
+      return np.pad(x, ((0, rows - x.shape[0]), (0, width - x.shape[1])))
+
+    return jax.tree.map(fill, batch)
+
+
+class Pending(NamedTuple):
+  """Draws that are under way."""
+
+  pieces: list[Passage]
+  offsets: list[list[tuple[int, int]]]
+  parts: list[tuple[np.ndarray, Any]]  # rows, and arrays on the device
+  form: str
+
+  def finish(self) -> list[Hidden]:
+    """What is hidden of each passage, in their order."""
+    found: list[Any] = [None] * len(self.pieces)
+    for index, arrays in self.parts:
+      mask, start, share, words = jax.device_get(arrays)
+      for row, i in enumerate(index.tolist()):
+        found[i] = self._hidden(i, mask[row], start[row], share[row], words[row])
+    return found
+
+  def _hidden(self, i, mask, start, share, words):
+    spans = infill.spans(self.pieces[i].text, self.offsets[i], mask, start)
+    most = infill.SENTINELS if self.form == 't5' else len(spans)
+    total = [0.0, *np.cumsum(share, dtype=np.float64).tolist()]
+    shown = [
+      (a, b, round((total[last] - total[first]) / (last - first), 4))
+      for a, b, first, last in spans[:most]
+    ]
+    lost = max(len(spans) - most, 0)
+    return Hidden(self.pieces[i], shown, int(words[0]), int(words[1]), lost)
+
+
+def _make_draw(chosen: Chosen):
+  """Returns `(theta, key, numbers [R, 2], batch [R, L]) -> (masks, starts, ..)`.
+
+  The third array has each token's probability of being hidden by a draw: by
+  `sampling.inclusion`, or, of a policy that has no table of scores, the share that this
+  draw hides of the passage. The fourth has the numbers of words and of hidden ones.
+  """
+
+  def one(theta, key, number, row):
+    key = jax.random.fold_in(jax.random.fold_in(key, number[0]), number[1])
+    batch = jax.tree.map(lambda x: x[None], row)
+    draw = chosen.policy.draw(theta, key, batch)
+    try:
+      scores = chosen.policy.scores(theta, batch)
+    except InputError:  # it draws by rules
+      count = jnp.maximum(batch.valid.sum(dtype=jnp.float32), 1)
+      share = jnp.full_like(draw.mask, 1) * draw.mask.sum() / count
+    else:
+      share = sampling.inclusion(scores, batch, chosen.rate)
+    before = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+    firsts = (batch.word != before) & batch.valid
+    hidden = (firsts & (draw.mask > 0)).sum(dtype=jnp.int32)
+    words = jnp.stack([firsts.sum(dtype=jnp.int32), hidden])
+    return draw.mask[0] > 0, draw.start[0] > 0, share[0], words
+
+  @functools.wraps(one)
+  def all_rows(theta, key, numbers, batch):
+    return jax.vmap(one, in_axes=(None, None, 0, 0))(theta, key, numbers, batch)
+
+  return all_rows

@@ -1,0 +1,110 @@
+"""What a study's config asks for: names that exist, and the policies that they mean."""
+
+import pathlib
+from typing import Any
+
+from masklearn import estimators, inner, plan, policies, stored, tasks, unroll
+from masklearn.models import bert
+from masklearn.stages import Ground
+from masklearn.types import InputError, Policy
+
+# Policies that need nothing but a rate.
+PLAIN = 'random', 'whole_word', 'random_token', 'salient', 'pmi_span', 'oracle'
+# The fields of config.corpus that each corpus has a use for.
+CORPUS_OPTIONS = {
+  'world': ('copies',),
+  'people': ('size', 'copies'),
+  'jsonl': ('path',),
+}
+
+
+def names(text: str) -> tuple[str, ...]:
+  """The names of a list such as 'random, salient'."""
+  return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
+
+
+def check(config) -> None:
+  """Refuses names that do not exist, before anything is written or trained.
+
+  Raises:
+    InputError: names the nearest ones that do.
+  """
+  c = config.policy
+  known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
+  for name in names(c.names):
+    tasks.lookup(known, name, 'policy')
+  tasks.lookup(policies.ENCODERS, c.encoder, 'encoder of a policy')
+  if (c.encoder == 'bert') != bool(c.checkpoint):
+    raise InputError(
+      "config.policy.checkpoint is the directory of the encoder 'bert' and of no "
+      f'other, got encoder {c.encoder!r} and checkpoint {c.checkpoint!r}.'
+    )
+  tasks.lookup(dict.fromkeys(plan.TRAINED), c.reference, 'reference')
+  tables = {
+    'relaxation': estimators.NUMBERS,
+    'mode': unroll.MODES,
+    'inner_optimizer': inner.OPTIMIZERS,
+  }
+  for kind in ('learned', *(f'learned_{name}' for name in config.study.others)):
+    options = learning(config, kind)
+    for name in options:
+      tasks.lookup(config.learn, name, 'field of config.learn')
+    for name, table in tables.items():
+      tasks.lookup(table, options[name], name)
+
+
+def corpus(config) -> dict[str, Any]:
+  """The arguments of the corpus."""
+  c = config.corpus
+  return {key: c[key] for key in CORPUS_OPTIONS.get(c.name, ())}
+
+
+def learning(config, kind: str) -> dict[str, Any]:
+  """The options of a kind: 'learned', 'learned_OTHER' or 'learned_OTHER@RATE'."""
+  options = dict(config.learn) | {'warmup': dict(config.learn.warmup)}
+  name, _, rate = kind.removeprefix('learned').removeprefix('_').partition('@')
+  options |= dict(config.study.others[name]) if name else {}
+  return options | ({'learning_rate': float(rate)} if rate else {})
+
+
+def top(config, policy: str) -> int:
+  """From how many spans a policy draws each; 0 for all."""
+  return config.supervised.top if policy == 'supervised' else 0
+
+
+def make_policies(
+  config, ground: Ground
+) -> tuple[dict[str, Policy], dict[str, dict[str, Any]]]:
+  """Returns all policies, and of those that are trained what policy.json says.
+
+  See `stored.describe`.
+  """
+  c = config.policy
+  made = {name: policies.POLICIES[name](c.rate) for name in PLAIN}
+  made['original'] = policies.POLICIES['original'](ids=ground.tokenizer.specials)
+  shape = start = None
+  if c.encoder == 'bert':
+    shape, start = bert.load(pathlib.Path(c.checkpoint), ground.tokenizer.specials)
+  specs = {
+    name: stored.describe(
+      name,
+      c.rate,
+      config.corpus.annotator,
+      vocab_size=ground.tokenizer.size,
+      longest=c.longest,
+      width=c.width,
+      reach=c.reach,
+      embedding=ground.model.config.width,
+      encoder=c.encoder,
+      bert=shape,
+      top=top(config, name),
+    )
+    for name in plan.TRAINED
+  }
+  for name, spec in specs.items():
+    made[name] = stored.make(spec, start=start)
+  for name in plan.COMPARED:
+    made[name] = policies.POLICIES[name](
+      c.rate, reference=made[c.reference], top=top(config, c.reference)
+    )
+  return made, specs

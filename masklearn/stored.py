@@ -1,0 +1,156 @@
+"""A masking policy on disk, whole: what it is, what it has learned, and its tokens.
+
+  DIR/policy.json      the name, the rate and the other arguments of the policy
+  DIR/theta            its parameters; missing where there is nothing to learn
+  DIR/tokenizer.json   what it reads passages with
+
+A directory needs no other file, and can be moved. Policy learning leaves one for each
+task and seed, WORKDIR/policies/POLICY-TASK/SEED, with other files in it.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from masklearn import checkpoint, files, policies, tasks, text
+from masklearn.models.sizes import BertConfig
+from masklearn.types import InputError, Policy
+
+# The fields of policy.json that are no arguments of the policy.
+_ABOUT = ('name', 'annotator')
+
+
+class Stored(NamedTuple):
+  """What a directory holds."""
+
+  policy: Policy
+  theta: Any
+  tokenizer: text.Tokenizer
+  spec: dict[str, Any]
+
+
+def describe(name: str, rate: float, annotator: str = 'rules', **options) -> dict:
+  """What policy.json says of a policy: values that JSON has.
+
+  Args:
+    name: of `policies.POLICIES`.
+    rate: share of a passage's words to hide.
+    annotator: who finds the salient spans of the passages that it is used on.
+    **options: its other arguments, such as `vocab_size`, `longest`, `encoder`, `bert`
+      or how spans are drawn; no arrays.
+  """
+  if dataclasses.is_dataclass(options.get('bert')):
+    options['bert'] = dataclasses.asdict(options['bert'])
+  return {'name': name, 'rate': rate, 'annotator': annotator, **options}
+
+
+def make(spec: Mapping[str, Any], **more) -> Policy:
+  """The policy that `describe` has described.
+
+  Args:
+    spec: what policy.json says.
+    **more: arguments that JSON cannot hold, such as `start` or `reference`.
+
+  Raises:
+    InputError: an unknown name, or arguments that the policy does not take.
+  """
+  new = tasks.lookup(policies.POLICIES, spec['name'], 'policy')
+  options = {key: value for key, value in spec.items() if key not in _ABOUT}
+  if options.get('bert'):
+    options['bert'] = BertConfig(**options['bert'])
+  try:
+    return new(**options, **more)
+  except TypeError as error:
+    raise InputError(f'The policy {spec["name"]!r} cannot be made: {error}.') from error
+
+
+def save(
+  directory: str | os.PathLike,
+  spec: Mapping[str, Any],
+  theta: Any,
+  tokenizer: text.Tokenizer,
+) -> None:
+  """Writes a new directory, whole or not at all.
+
+  Raises:
+    InputError: there is something already.
+  """
+  with files.new_directory(directory) as partial:
+    if jax.tree.leaves(theta):
+      checkpoint.save(partial / 'theta', theta)
+    complete(partial, spec, tokenizer)
+
+
+def complete(
+  directory: str | os.PathLike, spec: Mapping[str, Any], tokenizer: text.Tokenizer
+) -> None:
+  """Writes what a directory that has `theta` lacks; nothing where it is complete."""
+  directory = pathlib.Path(directory)
+  if not (directory / 'policy.json').exists():
+    tokenizer.save(directory / 'tokenizer.json')
+    # Last: its presence says that all is there.
+    files.write_json(directory / 'policy.json', dict(spec))
+
+
+def load(directory: str | os.PathLike, rate: float | None = None, **more) -> Stored:
+  """Reads a directory; its policy has the scores of the one that was saved, to the bit.
+
+  Args:
+    directory: the directory.
+    rate: in place of the stored one.
+    **more: as in `make`.
+
+  Raises:
+    InputError: says what is missing, or what does not fit what.
+  """
+  directory = pathlib.Path(directory)
+  _check_files(directory)
+  path = directory / 'policy.json'
+  try:
+    spec = dict(files.read_json(path))
+    spec = spec if rate is None else {**spec, 'rate': rate}
+    policy = make(spec, **more)
+  except (ValueError, KeyError, TypeError) as error:  # an InputError is a ValueError
+    raise InputError(f'{path} cannot be used: {error}') from error
+  tokenizer = text.load_tokenizer(directory / 'tokenizer.json')
+  if spec.get('vocab_size', tokenizer.size) != tokenizer.size:
+    raise InputError(
+      f'{path} is of a vocabulary of {spec["vocab_size"]} tokens, but tokenizer.json '
+      f'beside it has {tokenizer.size}; they do not belong together.'
+    )
+  like = jax.eval_shape(lambda: policy.init(jax.random.key(0)))
+  if not jax.tree.leaves(like):
+    return Stored(policy, like, tokenizer, spec)
+  if not (directory / 'theta').is_dir():
+    raise InputError(
+      f'{directory} has no theta, the parameters that the policy {spec["name"]!r} has '
+      'learned.'
+    )
+  try:
+    theta = checkpoint.restore(directory / 'theta', like)
+  except (ValueError, KeyError, TypeError, OSError) as error:
+    raise InputError(
+      f'{directory / "theta"} does not fit policy.json beside it: {error}'
+    ) from error
+  return Stored(policy, theta, tokenizer, spec)
+
+
+def _check_files(directory):
+  if not directory.is_dir():
+    raise InputError(f'{directory} is no directory of a policy: it does not exist.')
+  missing = [
+    name
+    for name in ('policy.json', 'tokenizer.json')
+    if not (directory / name).is_file()
+  ]
+  if not missing:
+    return
+  inside = sorted(p.parent for p in directory.glob('**/policy.json'))
+  hint = f' The nearest that is one: {inside[0]}.' if inside else ''
+  raise InputError(
+    f'{directory} is no directory of a policy: {" and ".join(missing)} missing.{hint}'
+  )

@@ -1,0 +1,153 @@
+"""Directories of policies: what they hold, and what is said of damaged ones."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from masklearn import data, files, stored, text
+from masklearn.models.sizes import BertConfig
+from masklearn.types import InputError, Passage
+
+BODY = 'Oslo is the capital of Norway. They pay in kroner.'
+TOKENIZER = text.train_tokenizer([BODY], 280)
+NETWORK = {'vocab_size': TOKENIZER.size, 'longest': 3, 'width': 8, 'embedding': 6}
+SPECS = {
+  'conv': stored.describe('learned', 0.2, **NETWORK, encoder='conv', reach=3),
+  'bilstm': stored.describe('learned', 0.2, **NETWORK, encoder='bilstm'),
+  'bert': stored.describe(
+    'learned',
+    0.3,
+    **NETWORK,
+    encoder='bert',
+    bert=BertConfig(TOKENIZER.size, 8, 1, 2, 12, 64, bos=0, eos=2),
+  ),
+  'salient': stored.describe('salient', 0.25, 'corpus', longest=5),
+}
+
+
+def passages():
+  """Two passages as the tokenizer of the test reads them."""
+  return data.encode_passages(
+    [Passage('1', BODY), Passage('2', 'They pay.')], TOKENIZER
+  )
+
+
+def write(directory, name):
+  """Saves a policy with parameters that are not those of a fresh one."""
+  policy = stored.make(SPECS[name])
+  theta = policy.init(jax.random.key(1))
+  theta = jax.tree.map(
+    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape, x.dtype), theta
+  )
+  stored.save(directory, SPECS[name], theta, TOKENIZER)
+  return policy, theta
+
+
+@pytest.mark.parametrize('name', SPECS)
+def test_a_directory_gives_the_same_scores_to_the_bit(tmp_path, name):
+  """Scores, parameters, tokens and what is said of them; moved, it is the same."""
+  policy, theta = write(tmp_path / 'a', name)
+  shutil.move(tmp_path / 'a', tmp_path / 'b')
+  found = stored.load(tmp_path / 'b')
+  jax.tree.map(np.testing.assert_array_equal, found.theta, theta)
+  assert found.spec == SPECS[name] == json.loads(json.dumps(SPECS[name]))
+  assert found.tokenizer.encode(BODY) == TOKENIZER.encode(BODY)
+  batch = passages()
+  np.testing.assert_array_equal(
+    found.policy.scores(found.theta, batch), policy.scores(theta, batch)
+  )
+  key = jax.random.key(3)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    found.policy.draw(found.theta, key, batch),
+    policy.draw(theta, key, batch),
+  )
+
+
+def test_another_rate_can_be_asked_for(tmp_path):
+  """It hides more of the same; the file stays."""
+  write(tmp_path / 'a', 'conv')
+  found = stored.load(tmp_path / 'a', rate=0.5)
+  draw = found.policy.draw(found.theta, jax.random.key(0), passages())
+  words = [len(text.words(t)) for t in (BODY, 'They pay.')]
+  assert stored.load(tmp_path / 'a').spec['rate'] == 0.2
+  starts = np.asarray(passages().word)
+  for row, count in enumerate(words):
+    assert len(set(starts[row][draw.mask[row] > 0])) == round(0.5 * count)
+
+
+def test_a_directory_that_has_theta_is_completed_once(tmp_path):
+  """What policy learning leaves becomes one of these, and is not written again."""
+  policy, theta = write(tmp_path / 'a', 'conv')
+  for name in ('policy.json', 'tokenizer.json'):
+    (tmp_path / 'a' / name).unlink()
+  for _ in range(2):
+    stored.complete(tmp_path / 'a', SPECS['conv'], TOKENIZER)
+    before = (tmp_path / 'a' / 'policy.json').stat().st_mtime_ns
+  stored.complete(tmp_path / 'a', {}, TOKENIZER)
+  assert (tmp_path / 'a' / 'policy.json').stat().st_mtime_ns == before
+  found = stored.load(tmp_path / 'a')
+  np.testing.assert_array_equal(
+    found.policy.scores(found.theta, passages()), policy.scores(theta, passages())
+  )
+
+
+def test_nothing_is_written_over(tmp_path):
+  """A directory that is there stays as it is."""
+  (tmp_path / 'a').mkdir()
+  (tmp_path / 'a' / 'thesis.tex').write_text('x')
+  with pytest.raises(InputError, match='there already'):
+    write(tmp_path / 'a', 'salient')
+  assert [p.name for p in (tmp_path / 'a').iterdir()] == ['thesis.tex']
+
+
+@pytest.mark.parametrize('missing', ['policy.json', 'tokenizer.json', 'theta'])
+def test_what_is_missing_is_named(tmp_path, missing):
+  """Whichever of the three it is."""
+  write(tmp_path / 'a', 'conv')
+  path = tmp_path / 'a' / missing
+  shutil.rmtree(path) if path.is_dir() else path.unlink()
+  with pytest.raises(InputError, match=missing):
+    stored.load(tmp_path / 'a')
+
+
+def test_the_directory_above_points_to_the_one_below(tmp_path):
+  """WORKDIR/policies holds policies, and is none."""
+  write(tmp_path / 'policies' / 'learned-civics' / '0', 'conv')
+  with pytest.raises(InputError, match='learned-civics/0'):
+    stored.load(tmp_path / 'policies')
+  with pytest.raises(InputError, match='does not exist'):
+    stored.load(tmp_path / 'nowhere')
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'name': 'learnd'}, 'learned'),
+    ({'rate': 1.5}, 'rate=1.5'),
+    ({'wdith': 3}, 'wdith'),
+    ({'encoder': 'cnov'}, 'conv'),
+    ({'vocab_size': 999}, 'vocabulary of 999 tokens'),
+    ({'width': 9}, 'does not fit'),
+    ({'bert': {'layers': 2}}, 'policy.json'),
+  ],
+)
+def test_what_does_not_fit_is_said(tmp_path, change, message):
+  """A policy.json that somebody edited."""
+  write(tmp_path / 'a', 'conv')
+  path = tmp_path / 'a' / 'policy.json'
+  files.write_json(path, SPECS['conv'] | change)
+  with pytest.raises(InputError, match=message):
+    stored.load(tmp_path / 'a')
+
+
+@pytest.mark.parametrize('content', ['not json', '[]', '{"rate": 0.1}', '\xff'])
+def test_a_damaged_policy_file_is_named(tmp_path, content):
+  """Text that is no JSON object with a name."""
+  write(tmp_path / 'a', 'salient')
+  (tmp_path / 'a' / 'policy.json').write_bytes(content.encode('latin-1'))
+  with pytest.raises(InputError, match=r'policy\.json cannot be used'):
+    stored.load(tmp_path / 'a')
