@@ -8,6 +8,8 @@ import threading
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
 
+from masklearn.types import InputError
+
 # Orbax numbers operations by a counter of the whole process, and one that is under
 # way asks for the number again: of two at a time, from stages side by side, each may
 # wait for the other's signal until it times out.
@@ -24,6 +26,7 @@ class Checkpoints:
   def __init__(self, directory: str | os.PathLike):
     path = pathlib.Path(directory).absolute()
     path.mkdir(parents=True, exist_ok=True)
+    self._path = path
     # What a killed process left behind. Orbax would remove it in the background,
     # while it lists the directory and while the next save of that step begins.
     for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
@@ -49,8 +52,22 @@ class Checkpoints:
         self._checkpointer.save(step, tree, force=True)
 
   def restore(self, like):
-    """The newest checkpoint, with the structure, shapes and dtypes of `like`."""
+    """The newest checkpoint, with the structure, shapes and dtypes of `like`.
+
+    Raises:
+      InputError: it has others.
+    """
     with _TURN:
+      newest = self._checkpointer.latest
+      # Orbax would find out as well, and leave what it has begun to read behind.
+      there = _shapes(self._checkpointer.metadata(newest).metadata)
+      wanted = _shapes(like)
+      for name in [*wanted, *there]:
+        if there.get(name) != wanted.get(name):
+          raise InputError(
+            f'The checkpoint at {self._path} does not fit: expected '
+            f'{_said(wanted.get(name))} as {name}, got {_said(there.get(name))}.'
+          )
       return self._checkpointer.load(None, _abstract(like))
 
   def __enter__(self):
@@ -71,6 +88,21 @@ def restore(path: str | os.PathLike, like):
   """Reads what `save` wrote, with the structure, shapes and dtypes of `like`."""
   with Checkpoints(path) as checkpoints:
     return checkpoints.restore(like)
+
+
+def _shapes(tree):
+  """The shape of every leaf by its path; steps into a tree are all alike."""
+  found = {}
+  for path, leaf in jax.tree.leaves_with_path(tree):
+    names = (
+      getattr(key, 'key', getattr(key, 'name', getattr(key, 'idx', ''))) for key in path
+    )
+    found['/'.join(map(str, names))] = tuple(leaf.shape)
+  return found
+
+
+def _said(shape):
+  return 'nothing' if shape is None else f'shape {list(shape)}'
 
 
 def _abstract(tree):
