@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import pytest
 
 from experiments import app, finetune, learn_policy, prepare_corpus, pretrain
 from experiments import study as experiment
-from masklearn import files
+from masklearn import files, stored
 from masklearn.report import curves
+from tests import small
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = (
@@ -84,6 +86,15 @@ def test_report_shows_the_study(finished):
   for mask in masks:
     assert set(mask['policies']) == {'random_span', 'learned', 'oracle'}
     assert {len(p) for p in mask['policies'].values()} == {len(mask['tokens'])}
+
+
+def test_a_learned_policy_can_be_taken_along(finished, tmp_path):
+  """Its directory needs no other file of the study."""
+  shutil.copytree(finished / 'policies' / 'learned-habits' / '0', tmp_path / 'policy')
+  found = stored.load(tmp_path / 'policy')
+  assert found.spec['name'] == 'learned'
+  draw = found.policy.draw(found.theta, jax.random.key(0), small.make_batch([[1] * 20]))
+  assert draw.mask.sum() == round(found.spec['rate'] * 20)
 
 
 def test_running_again_changes_nothing(finished, capsys):
