@@ -208,7 +208,7 @@ def test_rouge_of_summaries_is_that_of_the_package(kind):
     ['rouge1', 'rouge2', 'rougeL', 'rougeLsum'], use_stemmer=True
   )
   positive = 0
-  for prediction, golds in pairs(2, 500):
+  for prediction, golds in pairs(2, 2_000):
     expected = scorer.score_multi(golds, prediction)[kind].fmeasure
     found = metrics.METRICS[f'summary_{kind}'](prediction, golds)
     assert found == pytest.approx(expected, abs=1e-9)
