@@ -30,11 +30,14 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     name='world',  # a name of masklearn.corpus.CORPORA
     copies=4,  # passages of each country; for 'world' and 'people'
     size=400,  # invented people; for 'people'
-    path='',  # documents as JSON lines; for 'jsonl'
-    longest=102,  # tokens of a passage; a longer document is cut into several
+    path='',  # a file, folder or pattern; for a format, of masklearn.corpus.FORMATS
+    words=100,  # of a passage at most, 0 for whole documents; for a format
+    runner='',  # of Apache Beam, such as 'DirectRunner'; '' is one process; the same
+    beam='',  # options of the runner, as on a command line
+    longest=102,  # tokens of a passage; a longer one is cut into several
     tokenizer='',  # file, directory or Hugging Face name; '' trains one
     vocabulary=2_500,  # size of a trained one
-    annotator='rules',  # of salient spans: 'rules', or 'corpus' for its own
+    annotator='rules',  # of salient spans, or 'corpus', 'none', 'spacy:MODEL'
   )
   c.task = new(
     names='civics',  # of masklearn.tasks.TASKS, separated by commas

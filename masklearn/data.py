@@ -1,13 +1,21 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import grain.python as grain
 import jax
 import numpy as np
 
-from masklearn import text
-from masklearn.types import Batch, Corrupted, Example, InputError, Passage, Specials
+from masklearn import annotators, text
+from masklearn.types import (
+  Batch,
+  Corrupted,
+  Example,
+  InputError,
+  Passage,
+  Span,
+  Specials,
+)
 
 
 def encode_passages(
@@ -23,7 +31,8 @@ def encode_passages(
   Args:
     passages: what to encode; `corpus.split` has made them short enough.
     tokenizer: text to tokens.
-    annotator: who finds the salient spans, a name of `text.ANNOTATORS`; '' for nobody.
+    annotator: who finds the salient spans of passages that have none stored, see
+      `annotators.make`; '' for nobody, and stored ones are not used either.
     asked: labels of the passages' spans that answer the task's questions.
     max_length: tokens that the model can read, without <s> and </s>.
     units: a passage's collocations and the words between them, in order, such as
@@ -44,16 +53,17 @@ def encode_passages(
   shape = len(passages), min(-(-lengths[worst] // 8) * 8, max_length)
   tokens = np.full(shape, tokenizer.specials.pad, np.int32)
   word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
+  salients = _salient(passages, annotator)
   unit = np.zeros(shape, np.int32) if units else None
-  for row, (passage, encoding) in enumerate(zip(passages, encodings, strict=True)):
+  rows = zip(passages, encodings, salients, strict=True)
+  for row, (passage, encoding, found) in enumerate(rows):
     n = lengths[row]
     starts = np.array([start for start, _ in encoding.offsets])
     tokens[row, :n] = encoding.ids
     word[row, :n] = _index(starts, [a for a, _ in text.words(passage.text)])
     bounds = passage.sentences or text.sentences(passage.text)
     sentence[row, :n] = _index(starts, [a for a, _ in bounds])
-    if annotator:
-      salient[row, :n] = _mark(encoding.offsets, text.ANNOTATORS[annotator](passage))
+    salient[row, :n] = _mark(encoding.offsets, found)
     spans = [s for s in passage.spans if s.label in asked]
     asks[row, :n] = _mark(encoding.offsets, spans)
     if units:
@@ -122,6 +132,17 @@ def filled(rows: int, batch_size: int) -> np.ndarray:
   """
   count = -(-rows // batch_size)
   return (np.arange(count * batch_size) % rows).reshape(count, batch_size)
+
+
+def _salient(passages: Iterable[Passage], annotator: str) -> Iterator[tuple[Span, ...]]:
+  """Yields the salient spans of each passage, found where none are stored."""
+  annotate = None
+  for passage in passages:
+    if not annotator or passage.salient is not None:
+      yield passage.salient if annotator else ()
+      continue
+    annotate = annotate or annotators.make(annotator)
+    yield from annotate([passage])
 
 
 def _rows(sequences: Iterable[list[int]], ids: Specials) -> np.ndarray:

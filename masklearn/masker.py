@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import corpus, data, infill, policies, stored, text
+from masklearn import annotators, corpus, data, infill, policies, stored, text
 from masklearn.collocations import Collocations
 from masklearn.policies import originals, sampling
 from masklearn.types import Batch, InputError, Passage, Policy, Specials
@@ -187,11 +187,8 @@ class Masker:
       raise InputError(
         f'The policy {chosen.name!r} needs the collocations of a corpus.'
       )
-    if chosen.annotator and chosen.annotator not in text.ANNOTATORS:
-      raise InputError(
-        f'An annotator is one of {", ".join(text.ANNOTATORS)}, got '
-        f'{chosen.annotator!r}.'
-      )
+    if chosen.annotator:
+      annotators.make(chosen.annotator)  # An error comes before any text.
     self.chosen, self.form, self._length = chosen, form, length
     self._widths = (*(size for size in LENGTHS if size < length), length)
     self._units = collocations.units if collocations else None

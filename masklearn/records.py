@@ -80,7 +80,7 @@ def write_study(study, began: datetime.datetime) -> None:
         'name': c.corpus.name,
         'passages': len(words),
         'words': int(words.sum()),
-        'problems': len(study.ground.problems),
+        'problems': study.ground.skipped,
       },
       'budget': {
         'rate': c.policy.rate,

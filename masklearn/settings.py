@@ -3,9 +3,19 @@
 import pathlib
 from typing import Any
 
-from masklearn import estimators, inner, plan, policies, stored, tasks, unroll
+from masklearn import (
+  annotators,
+  estimators,
+  inner,
+  plan,
+  policies,
+  stored,
+  tasks,
+  unroll,
+)
+from masklearn.corpus import CORPORA, FORMATS
+from masklearn.ground import Ground
 from masklearn.models import bert
-from masklearn.stages import Ground
 from masklearn.types import InputError, Policy
 
 # Policies that need nothing but a rate.
@@ -14,7 +24,7 @@ PLAIN = 'random', 'whole_word', 'random_token', 'salient', 'pmi_span', 'oracle'
 CORPUS_OPTIONS = {
   'world': ('copies',),
   'people': ('size', 'copies'),
-  'jsonl': ('path',),
+  **dict.fromkeys(FORMATS, ('path', 'words', 'annotator', 'runner', 'beam')),
 }
 
 
@@ -33,6 +43,8 @@ def check(config) -> None:
   known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
   for name in names(c.names):
     tasks.lookup(known, name, 'policy')
+  tasks.lookup(CORPORA, config.corpus.name, 'corpus')
+  annotators.check(config.corpus.annotator)
   tasks.lookup(policies.ENCODERS, c.encoder, 'encoder of a policy')
   if (c.encoder == 'bert') != bool(c.checkpoint):
     raise InputError(

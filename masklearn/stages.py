@@ -4,7 +4,6 @@ A stage that is finished leaves `done.json` in its directory, with what it hands
 over beside it; running it again reads that. An interrupted one continues.
 """
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -18,7 +17,6 @@ import optax
 
 from masklearn import (
   checkpoint,
-  corpus,
   data,
   evaluate,
   files,
@@ -29,11 +27,11 @@ from masklearn import (
   policies,
   provenance,
   steps,
-  text,
   train,
 )
+from masklearn.ground import Ground
 from masklearn.progress import Progress
-from masklearn.types import Batch, InputError, Passage, Policy, Specials, Task
+from masklearn.types import Batch, InputError, Policy, Specials, Task
 
 # What a stage may do to save time and memory. It changes nothing of what is learned but
 # which examples meet in a batch (`packing`) and the draws of dropout.
@@ -42,62 +40,6 @@ PLAIN = {
   'chunk': 0,  # target tokens whose logits are in memory at a time; 0 for all
   'pieces': 1,  # of a batch, whose gradients are made one after the other
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Ground:
-  """What every stage stands on: the corpus, its tokens and the model's shape."""
-
-  passages: tuple[Passage, ...]
-  problems: tuple[str, ...]  # records of the corpus that could not be used
-  tokenizer: text.Tokenizer
-  model: Any  # a Linen module
-
-
-def prepare(
-  directory: str | os.PathLike,
-  *,
-  seed: int,
-  name: str,
-  longest: int,
-  tokenizer: str,
-  vocabulary: int,
-  model: Mapping[str, Any],
-  **corpus_options,
-) -> Ground:
-  """Reads the corpus and its tokenizer, or makes them.
-
-  Args:
-    directory: gets passages.jsonl, problems.json and tokenizer.json.
-    seed: of a generated corpus.
-    name: a key of `corpus.CORPORA`.
-    longest: tokens of a passage at most; longer documents are cut into several.
-    tokenizer: a file, directory or Hugging Face name; '' trains one on the corpus.
-    vocabulary: size of a trained one.
-    model: arguments of `models.make_model`, but for vocabulary and tokens.
-    **corpus_options: arguments of the corpus.
-  """
-  directory = pathlib.Path(directory)
-  own, made = directory / 'tokenizer.json', directory / 'passages.jsonl'
-  if made.exists():
-    tokens = text.load_tokenizer(own)
-    passages, problems = corpus.read(made), files.read_json(directory / 'problems.json')
-  else:
-    documents, problems = corpus.load(name, seed, **corpus_options)
-    texts = (d.text for d in documents)
-    tokens = (
-      text.load_tokenizer(tokenizer)
-      if tokenizer
-      else text.train_tokenizer(texts, vocabulary, model['name'])
-    )
-    passages = corpus.split(
-      documents, lambda piece: len(tokens.encode(piece).ids), longest
-    )
-    tokens.save(own)
-    files.write_json(directory / 'problems.json', problems)
-    corpus.write(made, passages)  # last: its presence says that all is there
-  net = models.make_model(vocab_size=tokens.size, ids=tokens.specials, **model)
-  return Ground(tuple(passages), tuple(problems), tokens, net)
 
 
 def target_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:

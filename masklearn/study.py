@@ -21,6 +21,7 @@ from masklearn import (
   collocations,
   data,
   estimators,
+  ground,
   learn,
   plan,
   policies,
@@ -36,7 +37,7 @@ from masklearn.policies import originals
 from masklearn.progress import Progress
 from masklearn.types import InputError
 
-DONE = 'passages.jsonl', 'done.json'  # what marks a stage as finished
+DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
 
 
@@ -63,6 +64,8 @@ def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> Non
     before = study.finished()
     try:
       study.prepare(progress)
+      if until != plan.STAGES[0]:
+        study.encode()
     except InputError:
       provenance.disclaim(study.workdir)
       raise
@@ -119,9 +122,9 @@ class Study:
     return {path for name in DONE for path in self.workdir.rglob(name)}
 
   def prepare(self, progress: Progress) -> None:
-    """Makes the corpus, or reads it, and what depends on it."""
+    """Makes the corpus, or reads it."""
     c = self.config
-    self.ground = stages.prepare(
+    self.ground = ground.prepare(
       self.workdir / 'corpus',
       seed=c.seed,
       name=c.corpus.name,
@@ -129,13 +132,18 @@ class Study:
       tokenizer=c.corpus.tokenizer,
       vocabulary=c.corpus.vocabulary,
       model=dict(c.model),
+      say=progress.say,
+      stopped=progress.stop.is_set,
       **settings.corpus(c),
     )
-    problems = self.ground.problems
-    for problem in problems[:SHOWN]:
+    for problem in self.ground.problems[:SHOWN]:
       progress.say(f'skipped {problem}')
-    if problems:
-      progress.say(f'{len(problems)} records of the corpus were skipped')
+    if self.ground.skipped:
+      progress.say(f'{self.ground.skipped} records of the corpus were skipped')
+
+  def encode(self) -> None:
+    """What the model's stages need of the corpus, in memory."""
+    c = self.config
     units = None
     if 'pmi_span' in self.policy_names:
       path = self.workdir / 'corpus' / 'collocations.json'
@@ -156,7 +164,7 @@ class Study:
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
-    if until == 'corpus':
+    if until == plan.STAGES[0]:
       return
     self.progress = progress
     depth = plan.STAGES.index(until)

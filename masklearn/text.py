@@ -1,7 +1,7 @@
 """Text in, tokens out, with the characters that every token came from.
 
-Also words, sentences and salient spans: what a policy needs to know of a text and
-a tokenizer does not tell. Offsets are characters of the passage's own text.
+Also words and sentences: what a policy needs to know of a text and a tokenizer does
+not tell. Offsets are characters of the passage's own text.
 """
 
 import difflib
@@ -9,13 +9,13 @@ import itertools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
-from masklearn.types import InputError, Passage, Span, Specials
+from masklearn.types import InputError, Specials
 
 # Of a new tokenizer, by the family of models that it is for, in their order.
 SPECIAL_TOKENS = {
@@ -26,19 +26,9 @@ SPECIAL_TOKENS = {
 MARKS = ('<s>', '<pad>', '</s>', '<mask>'), ('[CLS]', '[PAD]', '[SEP]', '[MASK]')
 
 _WORD = re.compile(r"\d[\d,.]*\d|\w(?:[\w'’.\-]*\w)?|[^\w\s]")
-_SENTENCE_END = re.compile(r'[.!?]["”\')\]]*\s+(?=["“\'(\[]?[A-Z0-9])')
+_SENTENCE_END = re.compile(r'[.!?](["”\')\]]*)\s+(?=["“\'(\[]?[A-Z0-9])')
 _ABBREVIATION = re.compile(r'\b(?:[A-Z]|St|Mt|Mr|Mrs|Ms|Dr|Gen|No|vs|ca|approx)\.$')
-_UPPER = ''.join(c for c in map(chr, range(0x250)) if c.isupper())  # Latin capitals
-_MONTH = (
-  '(?:January|February|March|April|May|June|July|August|September|October|November|'
-  'December)'
-)
-_NAME = rf"[{_UPPER}](?:[\w.\-]|['’](?!s\b))*"
-_SALIENT = re.compile(
-  rf'(?P<DATE>(?:\d{{1,2}} )?\b{_MONTH}(?: \d{{1,2}})?(?:,? \d{{4}})?\b)'
-  rf"|(?P<NAME>\b{_NAME}(?: (?:(?:of|de|del|da|do|du|la|le|al|the) |d['’])*{_NAME})*)"
-  r'|(?P<NUMBER>\d[\d,.]*%?)'
-)
+_LONGEST = len('approx.')
 
 
 class Encoding(NamedTuple):
@@ -178,42 +168,11 @@ def sentences(text: str) -> list[tuple[int, int]]:
   """Characters of each sentence, by rule: a full stop, a space and a capital."""
   bounds, start = [], 0
   for match in _SENTENCE_END.finditer(text):
-    if _ABBREVIATION.search(text[start : match.start() + 1]):
+    stop, last = match.span(1)
+    if _ABBREVIATION.search(text, max(start, stop - _LONGEST), stop):
       continue
-    bounds.append((start, match.start() + len(match.group().rstrip())))
+    bounds.append((start, last))
     start = match.end()
   if text[start:].strip():
     bounds.append((start, len(text.rstrip())))
   return bounds
-
-
-def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
-  """Dates, capitalised runs and numbers: what can be found without a model.
-
-  The first word of a sentence is capitalised whatever it is. Alone, it counts only
-  if the passage has it capitalised elsewhere.
-  """
-  text = passage.text
-  bounds = passage.sentences or sentences(text)
-  firsts = {start for start, _ in bounds}
-  inner = {text[a:b] for a, b in words(text) if a not in firsts}
-  spans = []
-  for start, end in bounds:
-    for match in _SALIENT.finditer(text, start, end):
-      found = match.group().rstrip('.,-')
-      lone_first = match.start() in firsts and ' ' not in found
-      if lone_first and match.lastgroup == 'NAME' and found not in inner:
-        continue
-      spans.append(Span(match.start(), match.start() + len(found), match.lastgroup))
-  return tuple(spans)
-
-
-def salient_from_corpus(passage: Passage) -> tuple[Span, ...]:
-  """The spans that the corpus came with."""
-  return passage.spans
-
-
-ANNOTATORS: dict[str, Callable[[Passage], tuple[Span, ...]]] = {
-  'rules': salient_by_rules,
-  'corpus': salient_from_corpus,
-}

@@ -35,8 +35,10 @@ class Passage:
   id: str
   text: str
   group: str = ''  # what the passage is about; questions name the same group
-  spans: tuple[Span, ...] = ()  # annotations, in order, without overlap
+  spans: tuple[Span, ...] = ()  # the corpus's own, in order, without overlap
   sentences: tuple[tuple[int, int], ...] = ()  # characters [start, end); () if unknown
+  # What an annotator found, in order, without overlap; None if none has looked.
+  salient: tuple[Span, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

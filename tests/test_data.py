@@ -1,5 +1,6 @@
 """Passages and questions as arrays, and batches that a resumed run repeats."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -52,6 +53,20 @@ def test_passages_become_tokens_with_words_sentences_and_spans(tokenizer):
   assert (batch.asked[0] == 0).all()
   asked = batch.asked[1] > 0
   assert tokenizer.decode(batch.tokens[1][asked]) == 'it'
+
+
+def test_salient_spans_that_are_stored_are_used(tokenizer):
+  """Nobody looks for them again, and who would have is not even loaded."""
+  stored = [
+    dataclasses.replace(PASSAGES[0], salient=(Span(8, 10, 'x'),)),
+    dataclasses.replace(PASSAGES[1], salient=()),
+  ]
+  batch = data.encode_passages(stored, tokenizer, 'spacy:no_such_model')
+  assert tokenizer.decode(batch.tokens[0][batch.salient[0] > 0]) == 'in'
+  assert not batch.salient[1].any()
+  mixed = data.encode_passages([stored[0], PASSAGES[1]], tokenizer, 'corpus')
+  np.testing.assert_array_equal(mixed.salient[0], batch.salient[0])
+  assert mixed.salient[1].any()
 
 
 def test_a_passage_that_is_too_long_is_named(tokenizer):

@@ -17,6 +17,7 @@ ORDER = [
   'metrics',
   'intervals',
   'text',
+  'annotators',
   'tasks',
   'overlap',
   'scoring',
@@ -51,6 +52,7 @@ ORDER = [
   'recall',
   'masker',
   'masking',
+  'ground',
   'stages',
   'supervise',
   'contest',
@@ -78,8 +80,10 @@ ONLY = {
   'jax.shard_map': 'sharding',
   'jax.sharding': 'sharding',
 }
-# Module -> what it must not touch; both also serve machines without an accelerator.
-NEVER = {'text': ('jax', 'flax', 'optax'), 'tasks': ('jax', 'flax', 'optax')}
+# Module -> what it must not touch; these also serve machines without an accelerator.
+NEVER = dict.fromkeys(
+  ('text', 'annotators', 'tasks', 'corpus'), ('jax', 'flax', 'optax')
+)
 NOWHERE = ('torch', 'experiments', 'configs')
 UNSAFE = ('cloudpickle', 'dill', 'joblib', 'marshal', 'pickle', 'shelve')
 

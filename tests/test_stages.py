@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from masklearn import data, files, policies, stages, tasks
+from masklearn.ground import prepare
 from masklearn.policies import originals
 from masklearn.progress import Progress
 from masklearn.types import Batch, InputError, Specials
@@ -14,7 +15,7 @@ from masklearn.types import Batch, InputError, Specials
 
 def test_stages_serve_t5_with_its_sentinels(tmp_path):
   """Corpus, denoising and fine-tuning with T5's tokenizer, layout and decoder start."""
-  ground = stages.prepare(
+  ground = prepare(
     tmp_path / 'corpus',
     seed=0,
     name='people',

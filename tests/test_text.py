@@ -3,7 +3,7 @@
 import pytest
 
 from masklearn import text
-from masklearn.types import InputError, Passage
+from masklearn.types import InputError
 
 TEXTS = [
   "The capital of Côte d'Ivoire is Yamoussoukro. Euros are not paid there.",
@@ -122,21 +122,3 @@ def test_sentences_do_not_end_at_abbreviations():
     "St. John's is in Antigua and Barbuda.",
     'On 6 August 1825 it had 3,450.5 "km".',
   ]
-
-
-def test_salient_spans_by_rules():
-  """Names, dates and numbers; a lone first word only if it is a name elsewhere."""
-  found = [
-    [(body[s.start : s.end], s.label) for s in text.salient_by_rules(Passage('', body))]
-    for body in TEXTS
-  ]
-  assert found[0] == [("Côte d'Ivoire", 'NAME'), ('Yamoussoukro', 'NAME')]
-  assert found[1] == [
-    ('St. John', 'NAME'),
-    ('Antigua', 'NAME'),
-    ('Barbuda', 'NAME'),
-    ('6 August 1825', 'DATE'),
-    ('3,450.5', 'NUMBER'),
-  ]
-  again = Passage('', 'Paris is large. They love Paris.')
-  assert [s.start for s in text.salient_by_rules(again)] == [0, 26]

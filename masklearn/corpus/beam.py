@@ -1,0 +1,184 @@
+"""The same preparation on Apache Beam, for corpora that outgrow a machine.
+
+The functions are those of one process. A worker reads a whole file at a time, so a
+corpus in many files is read by many; all need `masklearn`, and the directory, under
+one path. What is grouped by text for its duplicates is grouped again by where it comes
+from, so that the passages are stored in the order of the corpus.
+
+References:
+  https://beam.apache.org/documentation/programming-guide/
+"""
+
+import functools
+import pathlib
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+import apache_beam as beam
+from apache_beam import runners
+from apache_beam.options import pipeline_options
+
+from masklearn import annotators, files
+from masklearn.corpus import cutting, duplicates, preparing, records, store
+from masklearn.corpus.sources import Source
+from masklearn.types import InputError
+
+BLOCK = 4_096  # documents of a file whose passages are stored together
+RESULT = 'pipeline.json'
+
+Order = tuple[int, ...]  # file, document of the file, passage of the document
+
+
+def run(
+  directory: pathlib.Path,
+  found: Sequence[Source],
+  name: str,
+  words: int,
+  annotator: str,
+  runner: str,
+  options: str,
+  problems: preparing.Problems,
+) -> tuple[dict[str, int], preparing.Counts]:
+  """Stores the passages of a corpus, as `preparing.prepare` has it.
+
+  Args:
+    directory: gets the files of passages; every worker writes there.
+    found: the files of the corpus, in order.
+    name: of their format.
+    words: of a passage at most.
+    annotator: its name.
+    runner: such as 'DirectRunner'.
+    options: of the runner, as on a command line.
+    problems: gets the problems.
+
+  Returns:
+    The number of passages in each file, and the counts.
+
+  Raises:
+    InputError: a file cannot be read, or there is no such runner.
+  """
+  given = pipeline_options.PipelineOptions(shlex.split(options))
+  with beam.Pipeline(runner=_runner(runner), options=given) as pipeline:
+    files_ = pipeline | beam.Create(list(enumerate(map(tuple, found))))
+    read = (
+      files_
+      | beam.Reshuffle()
+      | 'read' >> beam.FlatMap(_read, name).with_outputs(main='documents')
+    )
+    first = (
+      read.documents
+      | beam.GroupByKey()
+      | 'first of an id' >> beam.FlatMap(_first).with_outputs(main='documents')
+    )
+    cut = first.documents | 'cut' >> beam.FlatMap(_cut, words)
+    stored = (
+      cut
+      | 'drop duplicates' >> beam.CombinePerKey(min)
+      | beam.Map(_block)
+      | 'in order' >> beam.GroupByKey()
+      | 'store' >> beam.Map(_store, str(directory), annotator)
+    )
+    bad = (read.problems, first.problems) | 'problems' >> beam.Flatten()
+    sizes = first.documents | beam.Map(lambda document: document[2])
+    found = {
+      'documents': first.documents | 'count' >> beam.combiners.Count.Globally(),
+      'bytes': sizes | beam.CombineGlobally(sum),
+      'cut': cut | 'count cuts' >> beam.combiners.Count.Globally(),
+      'shards': stored | beam.combiners.ToList(),
+      'errors': read.errors | 'list errors' >> beam.combiners.ToList(),
+      'bad': bad | 'count problems' >> beam.combiners.Count.Globally(),
+      'problems': bad | beam.combiners.Top.Smallest(preparing.KEPT),
+    }
+    named = [p | f'name {key}' >> beam.Map(_named, key) for key, p in found.items()]
+    (
+      named
+      | 'all' >> beam.Flatten()
+      | beam.combiners.ToDict()
+      | beam.Map(lambda result: files.write_json(directory / RESULT, result))
+    )
+  result = files.read_json(directory / RESULT)
+  if result['errors']:
+    raise InputError(min(result['errors'])[1])
+  problems.count = result['bad']
+  problems.first = [problem for _, problem in result['problems']]
+  shards = dict(sorted(result['shards']))
+  passages, documents = sum(shards.values()), result['documents']
+  return shards, preparing.Counts(
+    documents + problems.count,
+    documents,
+    passages,
+    result['cut'] - passages,
+    result['bytes'],
+  )
+
+
+def _runner(name: str):
+  try:
+    return runners.create_runner(name)
+  except (AttributeError, ImportError, ValueError) as error:
+    raise InputError(
+      'A runner is one of Beam, such as DirectRunner, FlinkRunner, SparkRunner or '
+      f'DataflowRunner, got {name!r}: {error}'
+    ) from error
+
+
+def _read(indexed: tuple[int, tuple[str, str]], name: str) -> Iterator:
+  """Yields (id, (order, place, document)), and what is wrong beside it."""
+  index, source = indexed[0], Source(*indexed[1])
+  try:
+    for i, (line, document, problem) in enumerate(preparing.reader(name)(source)):
+      place = f'{source.path}:{line}'
+      if document:
+        yield document.id, ((index, i), place, records.encode(document))
+      else:
+        yield beam.TaggedOutput('problems', ((index, i), f'{place}: {problem}'))
+  except InputError as error:
+    # A runner would try again, and at last say it in words of its own.
+    yield beam.TaggedOutput('errors', (index, str(error)))
+
+
+def _first(grouped: tuple[str, Iterable]) -> Iterator:
+  """Yields (order, document, bytes of text) of the first document of an id."""
+  name, found = grouped
+  (order, _, data), *others = sorted(found)
+  yield order, data, len(records.decode(data).text.encode())
+  for order, place, _ in others:
+    problem = f'{place}: {preparing.repeated(name)}'
+    yield beam.TaggedOutput('problems', (order, problem))
+
+
+def _cut(document: tuple[Order, bytes, int], words: int) -> Iterator:
+  """Yields (fingerprint, (order, passage))."""
+  order, data, _ = document
+  for i, passage in enumerate(cutting.cut(records.decode(data), words)):
+    mark = duplicates.fingerprint(passage.text).to_bytes(8)
+    yield mark, ((*order, i), records.encode(passage))
+
+
+def _block(passage: tuple[bytes, tuple[Order, bytes]]):
+  order, data = passage[1]
+  return (order[0], order[1] // BLOCK), (order, data)
+
+
+def _store(
+  block: tuple[tuple[int, int], Iterable], directory: str, annotator: str
+) -> tuple[str, int]:
+  """Writes one file; twice if a worker is tried again, with the same in it."""
+  numbers, found = block
+  passages = [records.decode(data) for _, data in sorted(found)]
+  salient = _annotator(annotator)(passages)
+  rows = [
+    records.encode(passage, spans)
+    for passage, spans in zip(passages, salient, strict=True)
+  ]
+  name = store.shard_name(*numbers)
+  return name, store.write_shard(pathlib.Path(directory) / name, rows)
+
+
+@functools.cache
+def _annotator(name: str) -> annotators.Annotator:
+  return annotators.make(name)
+
+
+def _named(value, key: str):
+  return key, value

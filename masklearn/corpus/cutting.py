@@ -1,0 +1,152 @@
+"""Documents cut into passages: by words for the corpus, by tokens for a model."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from masklearn import text
+from masklearn.types import Passage, Span
+
+USUAL = 10  # characters of a word, or more
+_WORD = re.compile(r'\S+')
+
+
+def cut(document: Passage, words: int) -> Iterator[Passage]:
+  """Yields the passages of a document, of at most `words` words each.
+
+  A passage has as many whole sentences as fit, of the document's own or, where it has
+  none, those of `text.sentences`. A sentence that alone is too long is cut after every
+  `words` words. What white space separates is a word, and none is cut; the white space
+  between passages is lost, and a span that a cut goes through. The passages of document
+  X are X/0, X/1, ..., or X if it is one.
+
+  Args:
+    document: of any length.
+    words: of a passage at most; 0 leaves documents whole.
+
+  References:
+    Karpukhin et al., Dense Passage Retrieval for Open-Domain Question Answering,
+    section 4.1 (100 words, there without regard to sentences).
+    https://arxiv.org/abs/2004.04906
+  """
+  body = document.text
+  # So many words have more characters than twice as many; what is much longer than
+  # usual words are is counted sentence by sentence.
+  few = len(body) <= 2 * words or (
+    len(body) <= USUAL * words and len(body.split()) <= words
+  )
+  if not words or few:
+    yield document
+    return
+  pieces: list[tuple[int, int]] = []
+  room = 0
+  for start, end in _sentences(document):
+    size = len(body[start:end].split())
+    if size <= words:
+      units = [(start, end, size)] if size else []
+    else:
+      found = [m.span() for m in _WORD.finditer(body, start, end)]
+      firsts = range(0, size, words)
+      units = [
+        (found[i][0], found[min(i + words, size) - 1][1], min(words, size - i))
+        for i in firsts
+      ]
+    for first, last, count in units:
+      if pieces and count <= room:
+        pieces[-1] = pieces[-1][0], last
+        room -= count
+      else:
+        pieces.append((first, last))
+        room = words - count
+  yield from _pieces(document, pieces) if len(pieces) > 1 else [document]
+
+
+def split(
+  passages: Iterable[Passage], length: Callable[[str], int], longest: int
+) -> list[Passage]:
+  """Returns passages of at most `longest` tokens, cut between sentences.
+
+  A sentence that alone is too long is cut between words, and a span that a cut goes
+  through is lost. The pieces of passage X are X/0, X/1, ...
+
+  Args:
+    passages: any length.
+    length: text -> number of its tokens.
+    longest: tokens that the model reads at once.
+  """
+  return list(fit(passages, length, longest))
+
+
+def fit(
+  passages: Iterable[Passage], length: Callable[[str], int], longest: int
+) -> Iterator[Passage]:
+  """Yields what `split` returns."""
+  for passage in passages:
+    if length(passage.text) <= longest:
+      yield passage
+      continue
+    units = []
+    for start, end in _sentences(passage):
+      sentence = passage.text[start:end]
+      fits = length(sentence) <= longest
+      parts = [(0, len(sentence))] if fits else text.words(sentence)
+      units += [(start + a, start + b) for a, b in parts]
+    pieces: list[tuple[int, int]] = []
+    for start, end in units:
+      if pieces and length(passage.text[pieces[-1][0] : end]) <= longest:
+        pieces[-1] = pieces[-1][0], end
+      else:
+        pieces.append((start, end))
+    yield from _pieces(passage, pieces)
+
+
+def _sentences(passage: Passage) -> Iterator[tuple[int, int]]:
+  """Yields the characters from one sentence to the next, white space at the end left.
+
+  From start to start, so that no text between sentences is lost.
+  """
+  bounds = passage.sentences or text.sentences(passage.text)
+  cuts = [0, *(start for start, _ in bounds[1:]), len(passage.text)]
+  for start, end in itertools.pairwise(cuts):
+    yield start, start + len(passage.text[start:end].rstrip())
+
+
+def _pieces(passage: Passage, bounds: Sequence[tuple[int, int]]) -> Iterator[Passage]:
+  """Yields the parts of a passage, with what lies within them."""
+  salient = passage.salient
+  shares = zip(
+    bounds,
+    _shares(passage.spans, bounds),
+    _shares([Span(*s) for s in passage.sentences], bounds, partly=True),
+    _shares(salient or (), bounds),
+    strict=True,
+  )
+  for i, ((start, end), spans, sentences, found) in enumerate(shares):
+    yield dataclasses.replace(
+      passage,
+      id=f'{passage.id}/{i}',
+      text=passage.text[start:end],
+      spans=spans,
+      sentences=tuple(s[:2] for s in sentences),
+      salient=None if salient is None else found,
+    )
+
+
+def _shares(
+  spans: Iterable[Span], bounds: Sequence[tuple[int, int]], partly: bool = False
+) -> list[tuple[Span, ...]]:
+  """The spans in each part of a text, moved to its start; both are in order."""
+  shares = [[] for _ in bounds]
+  at = 0
+  for first, last, label in spans:
+    while at < len(bounds) and bounds[at][1] <= first:
+      at += 1
+    for i in range(at, len(bounds)):
+      start, end = bounds[i]
+      if last <= start:
+        break
+      if partly or (start <= first and last <= end):
+        moved = max(first, start) - start, min(last, end) - start
+        shares[i].append(Span(*moved, label))
+  return [tuple(share) for share in shares]

@@ -1,0 +1,289 @@
+"""A corpus made ready once: read, cut, freed of duplicates, annotated, stored.
+
+A preparation that was interrupted goes on with the next file of passages when it is
+started again, and ends with what it would have ended with. Memory does not grow with
+the corpus, but for the fingerprints of passages and of ids (see `duplicates`).
+
+DIRECTORY/, beside what `store` has:
+  source.json    what is being prepared, and how
+  00000.json     how far the documents of 00000.passages and of all before it went
+"""
+
+import itertools
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from masklearn import annotators, files, tasks
+from masklearn.corpus import cutting, duplicates, formats, records, sources, store
+from masklearn.corpus.store import Store
+from masklearn.types import InputError, Passage
+
+KEPT = 1_000  # problems whose text is kept; all are counted
+EVERY = 10.0  # seconds between what is said
+
+
+class Counts(NamedTuple):
+  """How far a preparation is."""
+
+  records: int = 0  # documents and problems
+  documents: int = 0
+  passages: int = 0  # without the duplicates
+  duplicates: int = 0
+  bytes: int = 0  # of the documents' texts in UTF-8
+
+
+class Problems:
+  """Records that could not be used: all are counted, the first are kept."""
+
+  def __init__(self, kept: int | None = KEPT):
+    self.count, self.first, self._kept = 0, [], kept
+
+  def add(self, problem: str) -> None:
+    """Counts one, FILE:LINE: what."""
+    self.count += 1
+    if self._kept is None or len(self.first) < self._kept:
+      self.first.append(problem)
+
+  def refuse(self, path: str | os.PathLike) -> InputError:
+    """The error where nothing else is left of a corpus."""
+    first = f', the first at {self.first[0]}' if self.first else ''
+    return InputError(f'{path} has no usable record; {self.count} are bad{first}')
+
+
+def prepare(
+  directory: str | os.PathLike,
+  *,
+  name: str,
+  path: str | os.PathLike,
+  words: int = 100,
+  annotator: str = 'rules',
+  runner: str = '',
+  beam: str = '',
+  say: Callable[[str], None] = lambda line: None,
+  stopped: Callable[[], bool] = lambda: False,
+) -> Store:
+  """Returns the passages of a corpus, prepared in `directory`.
+
+  Of passages that are equal but for case and white space the first stays, in the order
+  of files, lines and cuts. The store's `summary` has `documents`, `passages`,
+  `duplicates`, `problems` (how many), `examples` of them as FILE:LINE: what, `bytes` of
+  text, and `megabytes_per_second` of the call that finished it.
+
+  Args:
+    directory: of the store. One that is finished is read, whatever has become of the
+      files; one that is not is continued, or begun again if the files have changed.
+    name: a key of `formats.FORMATS`.
+    path: a file, a folder or a pattern; plain, .gz or .bz2.
+    words: of a passage at most; 0 for whole documents. See `cutting.cut`.
+    annotator: of salient spans, see `annotators.make`.
+    runner: of Apache Beam, which gives the same passages in the same order; '' needs
+      none, and runs in this process.
+    beam: options of that runner, as on its command line.
+    say: is told how far it is.
+    stopped: whether to end where it is, asked after every file of passages; a runner
+      is not interrupted.
+
+  Raises:
+    KeyboardInterrupt: `stopped` said so.
+    InputError: a name is unknown, a file cannot be read, there is no usable record, or
+      the directory holds passages that were prepared otherwise.
+  """
+  directory = pathlib.Path(directory)
+  options = {'name': name, 'path': str(path), 'words': words, 'annotator': annotator}
+  if (directory / 'store.json').exists():
+    return _finished(directory, options)
+  if not (directory / 'source.json').exists() and _filled(directory):
+    raise InputError(
+      f'{directory} has files in it that no preparation made. Give the corpus a '
+      'directory of its own.'
+    )
+  read, annotate = reader(name), annotators.make(annotator)
+  if words < 0:
+    raise InputError(f'words must be 0 for whole documents or more, got {words}.')
+  found = find(name, path)
+  claim = options | {'runner': runner, 'files': list(map(_identity, found))}
+  began = time.monotonic()
+  problems = Problems()
+  if runner:
+    begin(directory, claim)
+    try:
+      shards, counts = _pipeline().run(
+        directory, found, name, words, annotator, runner, beam, problems
+      )
+      fresh = counts.bytes
+    except InputError:
+      shutil.rmtree(directory)  # Nothing of it would be used again.
+      raise
+  else:
+    stream = documents(read, found, problems)
+    shards, counts, fresh = _run(
+      directory, claim, stream, words, annotate, say, stopped
+    )
+  if not counts.documents:
+    shutil.rmtree(directory, ignore_errors=True)
+    raise problems.refuse(path)
+  summary = {**options, **counts._asdict(), 'problems': problems.count}
+  del summary['records']
+  rate = fresh / 1e6 / max(time.monotonic() - began, 1e-9)
+  summary |= {'examples': problems.first, 'megabytes_per_second': round(rate, 3)}
+  return store.finish(directory, shards, summary)
+
+
+def _pipeline():
+  try:
+    from masklearn.corpus import beam  # Slow to import, and an extra.
+  except ImportError as error:
+    raise InputError(
+      "A corpus with a runner needs Apache Beam: pip install 'masklearn[beam]'."
+    ) from error
+  return beam
+
+
+def reader(name: str) -> Callable[[sources.Source], Iterator[formats.Record]]:
+  """The reader of a format; an `InputError` names the nearest."""
+  return tasks.lookup(formats.FORMATS, name, 'format of a corpus')
+
+
+def find(name: str, path: str | os.PathLike) -> list[sources.Source]:
+  """The files of a corpus; an `InputError` where there are none."""
+  if not str(path):
+    raise InputError(
+      f'Corpus {name!r} needs path=FILE, its documents; a folder or a pattern will do.'
+    )
+  return sources.find(path)
+
+
+def documents(
+  read: Callable[[sources.Source], Iterable[formats.Record]],
+  found: Iterable[sources.Source],
+  problems: Problems,
+) -> Iterator[Passage | None]:
+  """Yields the documents of files, and None for each problem, which is added.
+
+  A document with the id of one before is one.
+  """
+  ids = duplicates.Seen()
+  for source in found:
+    for line, document, problem in read(source):
+      if document and not ids.add(duplicates.digest(document.id)):
+        document, problem = None, repeated(document.id)
+      if not document:
+        problems.add(f'{source.path}:{line}: {problem}')
+      yield document
+
+
+def repeated(name: str) -> str:
+  """What is wrong with a document whose id another has."""
+  return f'id {name!r} occurs before.'
+
+
+def begin(directory: pathlib.Path, claim: Mapping[str, Any]) -> None:
+  """Makes a directory that nothing but this preparation has files in.
+
+  What is there is what another has begun: `prepare` has made sure.
+  """
+  shutil.rmtree(directory, ignore_errors=True)
+  files.write_json(directory / 'source.json', claim)
+
+
+def _filled(directory: pathlib.Path) -> bool:
+  return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
+
+
+def _identity(source: sources.Source) -> list:
+  status = os.stat(source.path)
+  return [source.path, status.st_size, status.st_mtime_ns]
+
+
+def _finished(directory: pathlib.Path, options: Mapping[str, Any]) -> Store:
+  made = Store(directory)
+  for key, value in options.items():
+    if made.summary.get(key) != value:
+      raise InputError(
+        f'{directory} holds passages of another preparation: {key} is '
+        f'{made.summary.get(key)!r} there and {value!r} here. Give this one a '
+        'directory of its own.'
+      )
+  return made
+
+
+def _run(directory, claim, stream, words, annotate, say, stopped):
+  """Prepares what is left in this process.
+
+  Returns:
+    The number of passages in each file, the counts, and the bytes of text that this
+    call added.
+  """
+  seen, shards, counts = duplicates.Seen(), {}, Counts()
+  path = directory / 'source.json'
+  if path.exists() and files.read_json(path) == claim:
+    shards, counts = _done(directory, seen)
+  before, said = counts.bytes, time.monotonic()
+  for _ in itertools.islice(stream, counts.records):
+    pass  # Problems and ids are those of the whole corpus.
+  if shards:
+    say(f'{directory}: goes on after {counts.documents:,} documents')
+  while True:
+    counts, fresh = _next(stream, words, seen, counts)
+    if not fresh:
+      return shards, counts, counts.bytes - before
+    if not shards:
+      begin(directory, claim)
+    number, name = len(shards), store.shard_name(len(shards))
+    annotated = zip(fresh, annotate(fresh), strict=True)
+    rows = (records.encode(p, salient) for p, salient in annotated)
+    shards[name] = store.write_shard(directory / name, rows)
+    files.write_json(_progress(directory, number), counts._asdict())
+    if stopped():
+      raise KeyboardInterrupt
+    if time.monotonic() - said > EVERY:
+      said = time.monotonic()
+      say(
+        f'{directory}: {counts.documents:,} documents, {counts.passages:,} passages, '
+        f'{counts.bytes / 1e6:,.0f} MB'
+      )
+
+
+def _next(
+  stream: Iterator[Passage | None], words: int, seen: duplicates.Seen, counts: Counts
+) -> tuple[Counts, list[Passage]]:
+  """The counts after the next documents, and the passages of one file."""
+  read, used, passages, repeats, size = counts
+  fresh: list[Passage] = []
+  while len(fresh) < store.SHARD:
+    try:
+      document = next(stream)
+    except StopIteration:
+      break
+    read += 1
+    if document:
+      used += 1
+      size += len(document.text.encode())
+      for passage in cutting.cut(document, words):
+        if seen.add(duplicates.fingerprint(passage.text)):
+          fresh.append(passage)
+        else:
+          repeats += 1
+  return Counts(read, used, passages + len(fresh), repeats, size), fresh
+
+
+def _done(directory, seen):
+  """What an earlier call has finished: passages of each file, counts; fills `seen`."""
+  shards, counts = {}, Counts()
+  for number in itertools.count():
+    path = _progress(directory, number)
+    if not path.exists():
+      return shards, counts
+    name, counts = store.shard_name(number), Counts(**files.read_json(path))
+    shards[name] = 0
+    for passage in store.read_shard(directory / name):
+      seen.add(duplicates.fingerprint(passage.text))
+      shards[name] += 1
+
+
+def _progress(directory: pathlib.Path, number: int) -> pathlib.Path:
+  return directory / f'{number:05d}.json'

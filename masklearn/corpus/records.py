@@ -1,0 +1,116 @@
+"""Passages as JSON, in files and in stores.
+
+A record is {"text", "id"?, "group"?, "spans"?: [[start, end, label?], ...],
+"sentences"?: [[start, end], ...], "salient"?: as spans}; offsets count characters,
+ends excluded.
+"""
+
+import itertools
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from masklearn import files
+from masklearn.tasks import reading
+from masklearn.types import InputError, Passage, Span
+
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
+
+
+def read_jsonl(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
+  """Returns the passages of a user's file, plain or .gz, and its problems.
+
+  Raises:
+    InputError: the file cannot be read, or has no usable record.
+  """
+  return reading.read_records(path, passage)
+
+
+def write(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
+  """Writes passages as JSON lines that `read` gives back; empty fields are left out."""
+  files.write_jsonl(path, map(record, passages))
+
+
+def read(path: str | os.PathLike) -> list[Passage]:
+  """Returns what `write` wrote; any problem is an `InputError`."""
+  passages, problems = read_jsonl(path)
+  if problems:
+    raise InputError(problems[0])
+  return passages
+
+
+def encode(passage: Passage, salient: tuple[Span, ...] | None = None) -> bytes:
+  """A passage as one line of JSON, with these salient spans if it has none."""
+  fields = record(passage)
+  if passage.salient is None and salient is not None:
+    fields['salient'] = salient
+  return _JSON.encode(fields).encode()
+
+
+def decode(data: bytes) -> Passage:
+  """The passage that `encode` was given, unchecked."""
+  fields = json.loads(data)
+  spans, salient = fields.get('spans', ()), fields.get('salient')
+  return Passage(
+    fields['id'],
+    fields['text'],
+    fields.get('group', ''),
+    tuple(Span(*span) for span in spans),
+    tuple((start, end) for start, end in fields.get('sentences', ())),
+    None if salient is None else tuple(Span(*span) for span in salient),
+  )
+
+
+def record(passage: Passage) -> dict[str, Any]:
+  """The fields of a passage that say something; no salient spans do, if looked for."""
+  fields = {name: value for name, value in vars(passage).items() if value}
+  return fields if passage.salient is None else fields | {'salient': passage.salient}
+
+
+def passage(record: dict[str, Any], default_id: str) -> Passage:
+  """The passage of a record, checked.
+
+  Raises:
+    ValueError: a field is not what it has to be.
+  """
+  body = reading.text_field(record, 'text')
+  annotated = record.get('salient') is not None
+  return Passage(
+    id=reading.text_field(record, 'id', default_id),
+    text=body,
+    group=reading.text_field(record, 'group', ''),
+    spans=_spans(record, 'spans', len(body)),
+    sentences=tuple(_offsets(record, 'sentences', len(body), (2,))),
+    salient=_spans(record, 'salient', len(body)) if annotated else None,
+  )
+
+
+def _spans(record, key, length):
+  return tuple(Span(*row) for row in _offsets(record, key, length, (2, 3)))
+
+
+def _offsets(
+  record: dict[str, Any], key: str, length: int, sizes: tuple[int, ...]
+) -> list[tuple]:
+  """Returns the checked rows of a list of [start, end] or [start, end, label]."""
+  rows = record.get(key) or []
+  if not isinstance(rows, list):
+    raise ValueError(f'{key!r} must be a list, got {rows!r:.40}.')
+  for row in rows:
+    if not isinstance(row, list) or len(row) not in sizes:
+      wanted = '[start, end]' if sizes == (2,) else '[start, end, label]'
+      raise ValueError(f'{key!r} must hold {wanted}, got {row!r:.40}.')
+    if not all(type(offset) is int for offset in row[:2]):
+      raise ValueError(f'{key!r} must start and end at whole numbers, got {row!r:.40}.')
+    if not isinstance(row[-1], str) and len(row) == 3:
+      raise ValueError(f'a label must be a string, got {row[2]!r:.40}.')
+    if not 0 <= row[0] < row[1] <= length:
+      raise ValueError(
+        f'{key!r} must lie within the {length} characters of the text, got {row}.'
+      )
+  rows = sorted(tuple(row) for row in rows)
+  for (_, end, *_), (start, *_) in itertools.pairwise(rows):
+    if start < end:
+      raise ValueError(f'{key!r} overlap at character {start}.')
+  return rows

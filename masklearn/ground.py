@@ -1,0 +1,118 @@
+"""What every stage stands on: made once, and read by all that follow.
+
+DIRECTORY/
+  tokenizer.json
+  passages.jsonl problems.json   of a generated corpus
+  documents/ passages/           of one in files: two stores, before and after the cuts
+                                 that the model's length asks for
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from masklearn import corpus, files, models, text
+from masklearn.types import Passage
+
+STORED = pathlib.Path('documents', 'store.json')
+
+
+@dataclasses.dataclass(frozen=True)
+class Ground:
+  """The corpus, its tokens and the model's shape."""
+
+  passages: Sequence[Passage]  # in memory, or a `corpus.Store`
+  problems: tuple[str, ...]  # records that could not be used, or the first of them
+  skipped: int  # how many there are
+  tokenizer: text.Tokenizer
+  model: Any  # a Linen module
+
+
+def prepare(
+  directory: str | os.PathLike,
+  *,
+  seed: int,
+  name: str,
+  longest: int,
+  tokenizer: str,
+  vocabulary: int,
+  model: Mapping[str, Any],
+  say: Callable[[str], None] = lambda line: None,
+  stopped: Callable[[], bool] = lambda: False,
+  **corpus_options,
+) -> Ground:
+  """Reads the corpus and its tokenizer, or makes them.
+
+  Args:
+    directory: gets the corpus and tokenizer.json.
+    seed: of a generated corpus.
+    name: a key of `corpus.CORPORA`.
+    longest: tokens of a passage at most; longer ones are cut into several.
+    tokenizer: a file, directory or Hugging Face name; '' trains one on the corpus.
+    vocabulary: size of a trained one.
+    model: arguments of `models.make_model`, but for vocabulary and tokens.
+    say: is told how far it is.
+    stopped: whether to end; see `corpus.prepare`.
+    **corpus_options: arguments of the corpus, or of `corpus.prepare`.
+  """
+  directory = pathlib.Path(directory)
+  own = directory / 'tokenizer.json'
+
+  def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
+    if own.exists():
+      return text.load_tokenizer(own)
+    if tokenizer:
+      made = text.load_tokenizer(tokenizer)
+    else:
+      made = text.train_tokenizer((p.text for p in passages), vocabulary, model['name'])
+    made.save(own)
+    return made
+
+  if name in corpus.FORMATS:
+    prepared = corpus.prepare(
+      directory / 'documents', name=name, say=say, stopped=stopped, **corpus_options
+    )
+    used, summary = tokens(prepared), prepared.summary
+    passages = _fitted(directory / 'passages', prepared, used, longest)
+    problems, skipped = summary['examples'], summary['problems']
+  else:
+    made = directory / 'passages.jsonl'
+    if made.exists():
+      passages = corpus.read(made)
+      problems = files.read_json(directory / 'problems.json')
+      used = tokens(passages)
+    else:
+      documents, problems = corpus.load(name, seed, **corpus_options)
+      used = tokens(documents)
+      passages = tuple(_fit(documents, used, longest))
+      files.write_json(directory / 'problems.json', problems)
+      corpus.write(made, passages)  # last: its presence says that all is there
+    passages, skipped = tuple(passages), len(problems)
+  net = models.make_model(vocab_size=used.size, ids=used.specials, **model)
+  return Ground(passages, tuple(problems), skipped, used, net)
+
+
+def summary(directory: str | os.PathLike) -> dict[str, Any]:
+  """What `prepare` has found: documents, passages, duplicates, problems and more.
+
+  Of a generated corpus, passages and problems.
+  """
+  directory = pathlib.Path(directory)
+  if (directory / STORED).exists():
+    return corpus.Store(directory / 'documents').summary
+  return {
+    'passages': len(corpus.read(directory / 'passages.jsonl')),
+    'problems': len(files.read_json(directory / 'problems.json')),
+  }
+
+
+def _fitted(directory, prepared, tokens, longest) -> corpus.Store:
+  if (directory / 'store.json').exists():
+    return corpus.Store(directory)
+  return corpus.write_store(directory, _fit(prepared, tokens, longest))
+
+
+def _fit(passages, tokens, longest):
+  return corpus.fit(passages, lambda piece: len(tokens.encode(piece).ids), longest)

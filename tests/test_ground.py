@@ -1,0 +1,117 @@
+"""What stages stand on: generated in memory, or of files and stored."""
+
+import numpy as np
+import pytest
+
+from experiments import app, prepare_corpus
+from masklearn import corpus, data, files, ground
+from masklearn.types import InputError
+from tests.documents import lines
+
+CONFIG = '--config=configs/world.py:smoke'
+
+
+def prepare(directory, **options):
+  """A small ground, whose passages have at most twelve tokens."""
+  return ground.prepare(
+    directory,
+    seed=0,
+    longest=12,
+    tokenizer='',
+    vocabulary=270,
+    model={'name': 'bart', 'size': 'tiny'},
+    **options,
+  )
+
+
+def test_files_become_passages_that_the_model_can_read(tmp_path):
+  """Cut by words, then by tokens; salient spans go with them, and are used."""
+  path = lines(
+    tmp_path / 'a.jsonl',
+    {'id': 'x', 'text': 'Oh! he met Bo in 1999. ada saw bo.', 'group': 'g'},
+    {'text': 'ADA saw bo.'},  # as x/1
+    {'text': ''},
+  )
+  options = {'name': 'jsonl', 'path': path, 'words': 6, 'annotator': 'rules'}
+  made = prepare(tmp_path / 'out', **options)
+  assert [p.id for p in made.passages] == ['x/0/0', 'x/0/1', 'x/1']
+  assert ' '.join(p.text for p in made.passages) == 'Oh! he met Bo in 1999. ada saw bo.'
+  assert made.problems == (f"{path}:3: 'text' is empty.",)
+  assert made.skipped == 1
+  assert all(len(made.tokenizer.encode(p.text).ids) <= 12 for p in made.passages)
+  found = [[p.text[s.start : s.end] for s in p.salient] for p in made.passages]
+  assert [name for names in found for name in names] == ['Bo', '1999']
+  batch = data.encode_passages(made.passages, made.tokenizer, 'none', max_length=12)
+  np.testing.assert_array_equal(batch.salient.any(1), [bool(f) for f in found])
+  path.unlink()
+  again = prepare(tmp_path / 'out', **options)
+  assert list(again.passages) == list(made.passages)
+  assert again.tokenizer.encode('Ada') == made.tokenizer.encode('Ada')
+  assert (again.problems, again.skipped) == (made.problems, made.skipped)
+  summary = ground.summary(tmp_path / 'out')
+  assert (summary['documents'], summary['duplicates']) == (2, 1)
+
+
+def test_generated_corpora_stay_in_memory(tmp_path):
+  """As JSON lines, without salient spans, which are found when they are asked for."""
+  made = prepare(tmp_path / 'out', name='people', size=9, copies=1)
+  whole, _ = corpus.load('people', seed=0, size=9, copies=1)
+  assert isinstance(made.passages, tuple)
+  assert all(p.salient is None for p in made.passages)
+  assert len(made.passages) > len(whole)
+  assert corpus.read(tmp_path / 'out' / 'passages.jsonl') == list(made.passages)
+  assert prepare(tmp_path / 'out', name='people', size=9, copies=1).passages == (
+    made.passages
+  )
+  assert ground.summary(tmp_path / 'out') == {
+    'passages': len(made.passages),
+    'problems': 0,
+  }
+
+
+def test_an_interruption_before_the_last_cuts(tmp_path):
+  """What is prepared and the tokenizer are kept, the rest is made."""
+  path = lines(tmp_path / 'a.txt', 'One two three four five six seven eight.')
+  options = {'name': 'text', 'path': path}
+  made = prepare(tmp_path / 'out', **options)
+  done = files.read_json(tmp_path / 'out' / 'documents' / 'store.json')
+  (tmp_path / 'out' / 'passages' / 'store.json').unlink()
+  with pytest.raises(InputError, match=r'no store\.json'):
+    corpus.Store(tmp_path / 'out' / 'passages')
+  again = prepare(tmp_path / 'out', **options)
+  assert list(again.passages) == list(made.passages)
+  assert done == files.read_json(tmp_path / 'out' / 'documents' / 'store.json')
+
+
+def test_prepare_corpus_says_what_it_found(tmp_path, capsys):
+  """Once; then that nothing is left to do, with the same numbers."""
+  path = lines(tmp_path / 'a.jsonl', {'text': 'Ada.'}, {'text': 'ada.'}, '{')
+  flags = [
+    CONFIG, '--config.corpus.name=jsonl', f'--config.corpus.path={path}',
+    '--config.corpus.vocabulary=300', f'--workdir={tmp_path / "run"}',
+  ]  # fmt: skip
+  for again in (False, True):
+    with pytest.raises(SystemExit) as end:
+      app.run(prepare_corpus.main, ['stage', *flags])
+    printed = capsys.readouterr()
+    assert end.value.code == 0, printed.err
+    assert '2 documents, 1 passages, 1 duplicates, 1 problems, ' in printed.out
+    assert printed.out.rstrip().endswith(' MB/s')
+    assert f'skipped {path}:3: not JSON' in printed.err
+    assert ('nothing to do' in printed.err) == again
+
+
+def test_names_are_checked_before_anything_is_written(tmp_path, capsys):
+  """Of corpora, annotators and files."""
+  for flag, message in (
+    ('--config.corpus.name=wikipdia', 'wikipedia'),
+    ('--config.corpus.annotator=rule', 'rules, corpus, none or spacy:MODEL'),
+    ('--config.corpus.name=text', 'needs path'),
+  ):
+    with pytest.raises(SystemExit) as end:
+      app.run(
+        prepare_corpus.main, ['stage', CONFIG, flag, f'--workdir={tmp_path / "run"}']
+      )
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'run').exists()

@@ -1,0 +1,298 @@
+"""Corpora are prepared once, whole, without duplicates, and in little memory."""
+
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from masklearn import corpus, files
+from masklearn.corpus import duplicates, records, store
+from masklearn.types import InputError, Passage, Span
+from tests.documents import lines
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+COUNTS = ('documents', 'passages', 'duplicates', 'problems')
+
+
+def counts(made):
+  """Of a store."""
+  return tuple(made.summary[name] for name in COUNTS)
+
+
+def prepared(directory, path, **options):
+  """A corpus of our own records."""
+  return corpus.prepare(directory, **{'name': 'jsonl', 'path': path, **options})
+
+
+@pytest.mark.parametrize(
+  ('name', 'file', 'expected', 'first'),
+  [
+    ('wikitext', 'wikitext2_raw_test.jsonl.gz', (62, 2_829, 0, 0),
+     ('wikitext2_raw_test-1/0', 'Robert Boulter', 'performed in 2001 at the Royal')),
+    ('factbook', 'factbook_profiles.jsonl.gz', (16_907, 17_402, 226, 0),
+     ('factbook_profiles-1/0/0', 'Algeria', 'Algerian independence in 1962.')),
+    ('elements', 'elements.jsonl', (119, 138, 0, 0),
+     ('elements-1', 'hydrogen', 'Discovered by Henry Cavendish in 1776.')),
+  ],
+)  # fmt: skip
+def test_the_shared_corpora(shared_data, tmp_path, name, file, expected, first):
+  """Their numbers of passages, and the first."""
+  made = corpus.prepare(tmp_path, name=name, path=shared_data / 'corpora' / file)
+  assert counts(made) == expected
+  assert len(made) == expected[1]
+  assert (made[0].id, made[0].group) == first[:2]
+  assert first[2] in made[0].text
+  assert max(len(p.text.split()) for p in made) <= 100
+  assert all(p.salient is not None for p in made)
+  assert sum(len(p.salient) for p in made) > 2 * len(made)
+
+
+def test_equal_passages_stay_once(tmp_path):
+  """The first in the order of files, whatever their case and white space."""
+  lines(
+    tmp_path / 'in' / 'a.jsonl',
+    {'text': 'One two. Three four. ONE  two.'},
+    {'text': 'straße 1'},
+  )
+  lines(
+    tmp_path / 'in' / 'b.jsonl',
+    {'text': 'three\tfour.'},
+    {'text': ' STRASSE 1 '},
+    {'text': 'Three, four.'},
+  )
+  made = prepared(tmp_path / 'out', tmp_path / 'in', words=2, annotator='none')
+  assert [(p.id, p.text) for p in made] == [
+    ('a-1/0', 'One two.'),
+    ('a-1/1', 'Three four.'),
+    ('a-2', 'straße 1'),
+    ('b-3', 'Three, four.'),
+  ]
+  assert counts(made) == (5, 4, 3, 0)
+
+
+def test_problems_are_counted(tmp_path):
+  """Also ids that another file has."""
+  lines(tmp_path / 'in' / 'a.jsonl', {'id': 'x', 'text': 'A.'}, '{', {'text': ''})
+  lines(tmp_path / 'in' / 'b.jsonl', {'id': 'x', 'text': 'B.'}, {'text': 'C.'})
+  made = prepared(tmp_path / 'out', tmp_path / 'in')
+  assert [p.text for p in made] == ['A.', 'C.']
+  assert counts(made) == (2, 2, 0, 3)
+  places = [re.sub(r': .*', '', p.removeprefix(f'{tmp_path}/in/')) for p in
+            made.summary['examples']]  # fmt: skip
+  assert places == ['a.jsonl:2', 'a.jsonl:3', 'b.jsonl:1']
+
+
+def test_a_finished_corpus_is_read(tmp_path):
+  """Even when its files are gone; other options are an error."""
+  path = lines(tmp_path / 'a.jsonl', {'text': 'One.'})
+  made = prepared(tmp_path / 'out', path)
+  path.unlink()
+  times = {p: p.stat().st_mtime_ns for p in (tmp_path / 'out').iterdir()}
+  again = prepared(tmp_path / 'out', path)
+  assert list(again) == list(made)
+  assert times == {p: p.stat().st_mtime_ns for p in (tmp_path / 'out').iterdir()}
+  with pytest.raises(InputError, match='words is 100 there and 50 here'):
+    prepared(tmp_path / 'out', path, words=50)
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'name': 'jsn'}, "Unknown format of a corpus 'jsn'; the nearest are jsonl"),
+    ({'annotator': 'rule'}, "got 'rule'"),
+    ({'words': -1}, 'words must be 0 for whole documents or more, got -1'),
+    ({'path': ''}, "Corpus 'jsonl' needs path=FILE"),
+    ({}, r'a\.jsonl has no usable record; 1 are bad, the first at .*a\.jsonl:1: no'),
+  ],
+)
+def test_what_cannot_be_prepared(tmp_path, options, message):
+  """Nothing is written then."""
+  path = lines(tmp_path / 'a.jsonl', {'id': 1})
+  with pytest.raises(InputError, match=message):
+    prepared(tmp_path / 'out', **{'path': path, **options})
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_directory_of_somebody_else_is_left_alone(tmp_path):
+  """Whatever the corpus is; an empty one is taken."""
+  path = lines(tmp_path / 'in' / 'a.jsonl', {'id': 1})
+  (tmp_path / 'thesis').mkdir()
+  (tmp_path / 'thesis' / 'a.tex').write_text('x')
+  for directory in (tmp_path / 'thesis', path):
+    with pytest.raises(InputError, match='has files in it that no preparation made'):
+      prepared(directory, path)
+  assert (tmp_path / 'thesis' / 'a.tex').read_text() == 'x'
+  lines(path, {'text': 'A.'})
+  (tmp_path / 'out').mkdir()
+  assert len(prepared(tmp_path / 'out', path)) == 1
+
+
+def rows(count, seed=0):
+  """Records of a sentence or two; some are bad, some repeat others."""
+  rng = random.Random(seed)
+  found = []
+  for i in range(count):
+    who, where = rng.choice('ABCDEFGH') + 'da', rng.randrange(count)
+    bad = {'text': ''} if i % 97 == 5 else {}
+    text = f'{who} lived in Town {where}. There are {who} and {where % 50}.'
+    found.append({'text': text, **bad})
+  return found
+
+
+def test_an_interruption_in_this_process(tmp_path, monkeypatch):
+  """What is there is used; the rest, the counts and the problems are the same."""
+  monkeypatch.setattr(store, 'SHARD', 8)
+  path = lines(tmp_path / 'a.jsonl', *rows(300))
+  whole = prepared(tmp_path / 'whole', path, words=5)
+  write_shard, written = store.write_shard, []
+
+  def interrupted(*arguments):
+    written.append(arguments)
+    if len(written) == 5:
+      raise KeyboardInterrupt
+    return write_shard(*arguments)
+
+  monkeypatch.setattr(store, 'write_shard', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    prepared(tmp_path / 'out', path, words=5)
+  with pytest.raises(InputError, match=r'no store\.json'):
+    corpus.Store(tmp_path / 'out')
+  first = (tmp_path / 'out' / '00000.passages').stat().st_mtime_ns
+  with pytest.raises(KeyboardInterrupt):  # but not before one more is finished
+    prepared(tmp_path / 'out', path, words=5, stopped=lambda: True)
+  assert len(written) == 6
+  monkeypatch.setattr(store, 'write_shard', write_shard)
+  said = []
+  made = prepared(tmp_path / 'out', path, words=5, say=said.append)
+  assert (tmp_path / 'out' / '00000.passages').stat().st_mtime_ns == first
+  assert 'goes on after' in said[0]
+  assert list(made) == list(whole)
+  del made.summary['megabytes_per_second'], whole.summary['megabytes_per_second']
+  assert made.summary == whole.summary
+  assert made.summary['problems'] == 4
+  assert made.summary['duplicates'] > 0
+
+
+def test_files_that_have_changed_are_begun_again(tmp_path, monkeypatch):
+  """A part of one corpus is never joined with a part of another."""
+  monkeypatch.setattr(store, 'SHARD', 8)
+  lines(tmp_path / 'in' / 'a.jsonl', *rows(40))
+  bad = tmp_path / 'in' / 'b.jsonl.gz'
+  bad.write_bytes(b'no gzip')
+  with pytest.raises(InputError, match=r'b\.jsonl\.gz cannot be read'):
+    prepared(tmp_path / 'out', tmp_path / 'in')
+  assert (tmp_path / 'out' / '00002.passages').exists()
+  bad.unlink()
+  lines(tmp_path / 'in' / 'a.jsonl', *rows(20, seed=1))
+  made = prepared(tmp_path / 'out', tmp_path / 'in')
+  assert list(made) == list(prepared(tmp_path / 'other', tmp_path / 'in'))
+  assert len(list((tmp_path / 'out').glob('*.passages'))) == 3
+
+
+def test_a_process_that_is_killed(tmp_path):
+  """Started again, it ends with what it would have ended with."""
+  path = lines(tmp_path / 'a.jsonl', *rows(40_000))
+  script = (
+    'from masklearn import corpus; '
+    f"corpus.prepare({str(tmp_path / 'out')!r}, name='jsonl', path={str(path)!r})"
+  )
+  process = subprocess.Popen(
+    [sys.executable, '-c', script],
+    cwd=ROOT,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    stderr=subprocess.PIPE,
+  )
+  deadline = time.monotonic() + 300
+  while not (tmp_path / 'out' / '00001.json').exists():
+    assert process.poll() is None, process.stderr.read()
+    assert time.monotonic() < deadline
+    time.sleep(0.002)
+  os.kill(process.pid, signal.SIGKILL)
+  process.wait()
+  process.stderr.close()
+  assert not (tmp_path / 'out' / 'store.json').exists()
+  kept = (tmp_path / 'out' / '00001.passages').stat().st_mtime_ns
+  made = prepared(tmp_path / 'out', path)
+  assert (tmp_path / 'out' / '00001.passages').stat().st_mtime_ns == kept
+  whole = prepared(tmp_path / 'whole', path)
+  assert counts(made) == counts(whole)
+  assert len(made.summary['shards']) > 3
+  assert list(made) == list(whole)
+
+
+def test_a_table_of_fingerprints():
+  """It knows what it was given; 0 and collisions of places are like any others."""
+  seen, rng = duplicates.Seen(), random.Random(0)
+  marks = [0, 1 << 63, *(256 * i for i in range(1, 300)),
+           *(rng.getrandbits(64) for _ in range(30_000))]  # fmt: skip
+  assert all(seen.add(mark) for mark in marks)
+  assert len(seen) == len(marks)
+  assert not any(seen.add(mark) for mark in marks)
+  assert len(seen) == len(marks)
+
+
+def test_fingerprints_need_few_bytes():
+  """At every size, also of the largest part while it grows."""
+  seen, rng = duplicates.Seen(), random.Random(1)
+  worst = 0
+  for count in range(1, 60_001):
+    seen.add(rng.getrandbits(64))
+    if count % 100 == 0 and count > 20_000:
+      grown = max(map(len, seen._shards)) * 8 * duplicates.GROWTH
+      worst = max(worst, (seen.nbytes + grown) / count)
+  assert worst < 16
+
+
+def test_fingerprints_are_those_of_the_words():
+  """Case and white space do not matter, marks and order do."""
+  same = {duplicates.fingerprint(t) for t in ('A b', ' a\u00a0B\n', 'a  b')}
+  assert len(same) == 1
+  others = {duplicates.fingerprint(t) for t in ('a b', 'ab', 'b a', 'a b.', 'a  c')}
+  assert len(others) == 5
+
+
+def test_a_store_is_a_sequence(tmp_path, monkeypatch):
+  """Any passage, any part, all in order; and an index beyond is an error."""
+  monkeypatch.setattr(store, 'SHARD', 3)
+  passages = [
+    Passage('a', 'Grüße', 'g', (Span(0, 1, 'x'),), ((0, 5),), ()),
+    *(Passage(str(i), f'text {i}') for i in range(6)),
+    Passage('z', 'Z', salient=(Span(0, 1, 'NAME'),)),
+  ]
+  made = corpus.write_store(tmp_path / 'new', iter(passages), {'more': 1})
+  for found in (made, corpus.Store(tmp_path / 'new')):
+    assert len(found) == 8
+    assert list(found) == passages
+    assert [found[i] for i in range(-8, 8)] == passages * 2
+    assert found[2:7:2] == tuple(passages[2:7:2])
+    assert passages[5] in found
+    assert found.summary == {
+      'more': 1,
+      'shards': {'00000.passages': 3, '00001.passages': 3, '00002.passages': 2},
+    }
+    for beyond in (8, -9):
+      with pytest.raises(IndexError, match='of 8'):
+        found[beyond]
+  with pytest.raises(InputError, match='no passages to store'):
+    corpus.write_store(tmp_path / 'none', [])
+
+
+def test_records_keep_what_an_annotator_did_not_find(tmp_path):
+  """No salient spans are not the same as none looked for."""
+  passages = [Passage('a', 'A'), Passage('b', 'B', salient=())]
+  assert [records.decode(records.encode(p)) for p in passages] == passages
+  assert records.decode(records.encode(passages[0], ())).salient == ()
+  corpus.write(tmp_path / 'p.jsonl', passages)
+  assert corpus.read(tmp_path / 'p.jsonl') == passages
+  assert files.read_jsonl(tmp_path / 'p.jsonl')[1] == {
+    'id': 'b',
+    'text': 'B',
+    'salient': [],
+  }
