@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import app, benchmark, memory
+from experiments import app, benchmark, memory, preparation
 from experiments.suites import (
   lengths,
   matmuls,
@@ -18,7 +18,7 @@ from experiments.suites import (
   unrolled_torch,
 )
 from experiments.suites.case import SIDES, peak_bytes
-from masklearn import models
+from masklearn import corpus, models
 
 
 def run(capsys, *flags, main=benchmark.main):
@@ -52,6 +52,16 @@ def test_masking_agrees_with_numpy(capsys, monkeypatch):
   assert line['peer'] == 'numpy'
   assert 0 < line['agree'] < 0.01
   assert line['tokens_per_second'] == pytest.approx(8 * 64 / line['seconds'])
+
+
+def test_a_preparation_is_measured(tmp_path):
+  """Of a text of the size that was asked for, without duplicates."""
+  preparation.write(tmp_path / 'documents.jsonl', 200_000)
+  found = preparation.prepare(tmp_path, 'rules', 100)
+  assert found['passages'] > 200_000 / 1_000
+  assert found['megabytes_per_second'] > 0
+  assert found['peak_bytes'] > 0
+  assert corpus.Store(tmp_path / 'made').summary['duplicates'] == 0
 
 
 def test_matmuls_of_a_gradient_are_counted(monkeypatch):

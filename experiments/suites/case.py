@@ -72,13 +72,13 @@ def peak_bytes(case: Case, side: str) -> int:
   """
   memory.release()
   pathlib.Path('/proc/self/clear_refs').write_text('5')
-  before = _status('VmRSS')
+  before = status('VmRSS')
   for _ in range(3):
     getattr(case, side)()
-  return _status('VmHWM') - before
+  return status('VmHWM') - before
 
 
-def _status(name):
+def status(name):
   """A size of this process in bytes, as the kernel tells it."""
   status = pathlib.Path('/proc/self/status').read_text()
   return int(re.search(rf'{name}:\s+(\d+) kB', status)[1]) * 1024
