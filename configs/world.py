@@ -63,6 +63,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   c.model = new(
     name='bart',
     size='tiny',
+    checkpoint='',  # a published model, as experiments.convert has written it
     encoder_layers=1,  # with little to understand, memory in the decoder is enough
     encoder_ffn=128,
     init_std=0.125,  # 1 / sqrt(width): BART's 0.02 is for widths of 768 and more

@@ -8,13 +8,16 @@ DIRECTORY/
 """
 
 import dataclasses
+import difflib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from masklearn import corpus, files, models, text
-from masklearn.types import Passage
+import jax
+
+from masklearn import corpus, files, models, pretrained, text
+from masklearn.types import InputError, Passage
 
 STORED = pathlib.Path('documents', 'store.json')
 
@@ -28,6 +31,7 @@ class Ground:
   skipped: int  # how many there are
   tokenizer: text.Tokenizer
   model: Any  # a Linen module
+  params: Any = None  # of a published model; None for one that is to be trained
 
 
 def prepare(
@@ -50,14 +54,20 @@ def prepare(
     seed: of a generated corpus.
     name: a key of `corpus.CORPORA`.
     longest: tokens of a passage at most; longer ones are cut into several.
-    tokenizer: a file, directory or Hugging Face name; '' trains one on the corpus.
+    tokenizer: a file, directory or Hugging Face name; '' is that of a published model,
+      or trains one on the corpus.
     vocabulary: size of a trained one.
-    model: arguments of `models.make_model`, but for vocabulary and tokens.
+    model: arguments of `models.make_model`, but for vocabulary and tokens; with
+      `checkpoint`, a directory of `pretrained.from_hf`, the others must fit it.
     say: is told how far it is.
     stopped: whether to end; see `corpus.prepare`.
     **corpus_options: arguments of the corpus, or of `corpus.prepare`.
   """
-  directory = pathlib.Path(directory)
+  directory, options = pathlib.Path(directory), dict(model)
+  checkpoint = options.pop('checkpoint', '')
+  if checkpoint:
+    published = _published(checkpoint, tokenizer, **options)
+    tokenizer = checkpoint
   own = directory / 'tokenizer.json'
 
   def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
@@ -90,8 +100,14 @@ def prepare(
       files.write_json(directory / 'problems.json', problems)
       corpus.write(made, passages)  # last: its presence says that all is there
     passages, skipped = tuple(passages), len(problems)
-  net = models.make_model(vocab_size=used.size, ids=used.specials, **model)
-  return Ground(passages, tuple(problems), skipped, used, net)
+  if checkpoint:
+    net, params = published
+  else:
+    net, params = (
+      models.make_model(vocab_size=used.size, ids=used.specials, **options),
+      None,
+    )
+  return Ground(passages, tuple(problems), skipped, used, net, params)
 
 
 def summary(directory: str | os.PathLike) -> dict[str, Any]:
@@ -106,6 +122,35 @@ def summary(directory: str | os.PathLike) -> dict[str, Any]:
     'passages': len(corpus.read(directory / 'passages.jsonl')),
     'problems': len(files.read_json(directory / 'problems.json')),
   }
+
+
+def _published(checkpoint, tokenizer, name, size, **changes):
+  """The module and the parameters of a published model, with fields changed."""
+  if tokenizer:
+    raise InputError(
+      'A published model has the tokenizer that it was trained with: leave '
+      f'config.corpus.tokenizer empty, got {tokenizer!r}.'
+    )
+  del size  # The checkpoint has one.
+  loaded = pretrained.load(checkpoint)
+  family = type(loaded.model).__name__.lower()
+  if family != name:
+    raise InputError(
+      f'{checkpoint} holds a {family}, but config.model.name is {name!r}.'
+    )
+  fields = {field.name for field in dataclasses.fields(loaded.model.config)}
+  for field in changes.keys() - fields:
+    near = difflib.get_close_matches(field, fields, n=1, cutoff=0)[0]
+    raise InputError(f'A {name} has no {field}; the nearest it has is {near}.')
+  net = type(loaded.model)(dataclasses.replace(loaded.model.config, **changes))
+  like = jax.eval_shape(lambda: models.init_params(net, jax.random.key(0)))
+  shapes = [jax.tree.map(lambda x: x.shape, tree) for tree in (like, loaded.params)]
+  if shapes[0] != shapes[1]:
+    raise InputError(
+      f'The model at {checkpoint} has another shape than config.model asks for: leave '
+      f'out {", ".join(sorted(changes))}, as far as they change it.'
+    )
+  return net, loaded.params
 
 
 def _fitted(directory, prepared, tokens, longest) -> corpus.Store:

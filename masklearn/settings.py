@@ -52,6 +52,11 @@ def check(config) -> None:
       f'other, got encoder {c.encoder!r} and checkpoint {c.checkpoint!r}.'
     )
   tasks.lookup(dict.fromkeys(plan.TRAINED), c.reference, 'reference')
+  if not config.base.updates and not config.model.checkpoint:
+    raise InputError(
+      'Only a published model, config.model.checkpoint, can do without training: '
+      'config.base.updates must be at least 1, got 0.'
+    )
   tables = {
     'relaxation': estimators.NUMBERS,
     'mode': unroll.MODES,

@@ -184,6 +184,11 @@ class Study:
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
     c, options = self.config, dict(self.config.base)
+    params = self.ground.params
+    if not options['updates']:  # A published model has had its training.
+      return {'params': params, 'seconds': 0.0, 'masked_words': 0.0}
+    if params is None:
+      params = stages.first_params(self.ground.model, seed)
     rate = options.pop('rate')
     passages = self.passages[self.task_names[0]]
     return stages.denoise(
@@ -191,7 +196,7 @@ class Study:
       passages,
       stages.uniform(rate, c.policy.longest),
       {},
-      stages.first_params(self.ground.model, seed),
+      params,
       self.workdir / 'base' / str(seed),
       title=f'base, seed {seed}',
       progress=self.progress,

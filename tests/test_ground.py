@@ -1,12 +1,16 @@
 """What stages stand on: generated in memory, or of files and stored."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
 
 from experiments import app, prepare_corpus
-from masklearn import corpus, data, files, ground
+from masklearn import corpus, data, files, ground, pretrained
 from masklearn.types import InputError
 from tests.documents import lines
+from tests.test_pretrained import write_hf
 
 CONFIG = '--config=configs/world.py:smoke'
 
@@ -115,3 +119,32 @@ def test_names_are_checked_before_anything_is_written(tmp_path, capsys):
     assert end.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('family', ['bart', 't5'])
+def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
+  """What does not change its shape can be changed; what does not fit is said."""
+  params = write_hf(tmp_path / 'theirs', family)
+  pretrained.from_hf(tmp_path / 'theirs', tmp_path / 'ours')
+  options = {'name': family, 'size': 'base', 'checkpoint': str(tmp_path / 'ours')}
+
+  def made(tokenizer='', **changes):
+    return ground.prepare(
+      tmp_path / 'out', seed=0, name='people', size=9, copies=1, longest=200,
+      tokenizer=tokenizer, vocabulary=0, model=options | changes,
+    )  # fmt: skip
+
+  found = made(remat=True)
+  jax.tree.map(np.testing.assert_array_equal, found.params, params)
+  assert found.model.config.remat
+  ours = pretrained.load(tmp_path / 'ours')
+  assert found.model.config == dataclasses.replace(ours.model.config, remat=True)
+  assert found.tokenizer.encode('Oslo') == ours.tokenizer.encode('Oslo')
+  for changes, message in (
+    ({'name': 't5' if family == 'bart' else 'bart'}, f'holds a {family}'),
+    ({'decoder_layers': 1}, 'leave out decoder_layers'),
+    ({'remt': True}, 'nearest it has is remat'),
+    ({'tokenizer': 'mine'}, "got 'mine'"),
+  ):
+    with pytest.raises(InputError, match=message):
+      made(**changes)

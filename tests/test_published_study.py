@@ -1,0 +1,130 @@
+"""A study that begins with a published model, and supervises a policy."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from experiments import app, study
+from masklearn import files, pretrained, stored
+from masklearn.tasks import people
+from tests.test_pretrained import write_hf
+
+SMALL = (
+  '--config=configs/world.py:smoke',
+  '--config.corpus.name=people',
+  '--config.corpus.size=12',
+  '--config.corpus.longest=250',
+  '--config.task.names=habits',
+  '--config.task.size=12',
+  '--config.policy.names=none,random,random_span,supervised',
+  '--config.policy.reference=supervised',
+  '--config.model.encoder_ffn=256',
+  '--config.model.decoder_layers=2',
+)
+
+
+@pytest.fixture(scope='module')
+def published(tmp_path_factory):
+  """A directory of a tiny model with its tokenizer."""
+  folder = tmp_path_factory.mktemp('published')
+  write_hf(folder / 'theirs', 'bart')
+  pretrained.from_hf(folder / 'theirs', folder / 'ours')
+  return folder / 'ours'
+
+
+def run(capsys, *more):
+  """Runs a study; its exit code and what it said."""
+  with pytest.raises(SystemExit) as end:
+    app.run(study.main, ['study', *SMALL, *more])
+  return end.value.code, capsys.readouterr()
+
+
+def squad(path, passages):
+  """Writes passages in SQuAD's format, with a question about the first span of each."""
+  articles = [
+    {
+      'title': passage.group,
+      'paragraphs': [
+        {
+          'context': passage.text,
+          'qas': [
+            {
+              'id': passage.id,
+              'question': 'What?',
+              'answers': [
+                {
+                  'text': passage.text[span.start : span.end],
+                  'answer_start': span.start,
+                }
+              ],
+            }
+          ],
+        }
+      ],
+    }
+    for passage in passages
+    for span in passage.spans[:1]
+  ]
+  path.write_text(json.dumps({'version': '1.1', 'data': articles}), encoding='utf-8')
+  return path
+
+
+def test_a_published_model_is_the_base_and_answers_teach_a_policy(
+  published, tmp_path, capsys
+):
+  """From answers in the corpus and in a file; the report shows what is hidden."""
+  questions = squad(tmp_path / 'squad.json', people.passages(3, size=12, copies=1))
+  workdir = tmp_path / 'run'
+  code, said = run(
+    capsys,
+    f'--workdir={workdir}',
+    f'--config.model.checkpoint={published}',
+    '--config.base.updates=0',
+    f'--config.supervised.pairs=match,{questions}',
+    f'--config.recall.path={questions}',
+    '--config.recall.draws=1',
+  )
+  assert code == 0, said.err
+  assert not (workdir / 'base').exists()
+  rows = files.read_jsonl(workdir / 'results.jsonl')
+  assert {(r['policy'], r['policy_task']) for r in rows} == {
+    ('none', None),
+    ('random', None),
+    ('random_span', 'habits'),
+    ('supervised', 'habits'),
+  }
+  for row in rows:
+    assert list(row['trials']) == [f'{row["learning_rate"]:g}']
+    assert (row['learning_seconds'] > 0) == bool(row['policy_task'])
+  words = [r['masked_words'] for r in rows if r['policy'] != 'none']
+  assert max(words) == min(words)
+  hidden = files.read_jsonl(workdir / 'recall.jsonl')
+  assert {row['policy'] for row in hidden} == {'random', 'random_span', 'supervised'}
+  assert {row['n'] for row in hidden} == {12}
+  assert len({(row['words'], row['spans']) for row in hidden}) == 1
+  page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'Answers hidden' in page
+  assert re.search('the highest exact match is', page)
+  policy = stored.load(workdir / 'policies' / 'supervised-habits' / '0')
+  assert policy.spec['top'] == 5
+  assert np.isfinite(policy.theta['span']['kernel']).all()
+
+
+def test_what_cannot_be_supervised_or_left_untrained_is_said(
+  published, tmp_path, capsys
+):
+  """Before anything is trained."""
+  code, said = run(capsys, f'--workdir={tmp_path / "a"}', '--config.base.updates=0')
+  assert code == 2
+  assert 'config.model.checkpoint' in said.err
+  code, said = run(
+    capsys,
+    f'--workdir={tmp_path / "b"}',
+    f'--config.model.checkpoint={published}',
+    '--config.base.updates=0',
+    '--config.supervised.pairs=task',
+  )
+  assert code == 2
+  assert "'task' has 0 to train on" in said.err
