@@ -47,6 +47,7 @@ def write_results(study, results) -> None:
           'seed': cell.seed,
           'split': split,
           **done[split],
+          **({'overlaps': done['overlaps']} if split == 'test' else {}),
           'updates': 0 if cell.policy == 'none' else c.pretrain.updates,
           'masked_words': done['masked_words'],
           'learning_rate': done['learning_rate'],

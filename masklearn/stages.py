@@ -199,8 +199,9 @@ def finetune(
     saving: time and memory for the same training, see `PLAIN`.
 
   Returns:
-    `validation` and `test` scores, `seconds`, the chosen `learning_rate`, and
-    `trials`: minus the lowest validation loss with each.
+    `validation` and `test` scores, `overlaps` (those of test questions by what they
+    share with training ones), `seconds`, the chosen `learning_rate`, and `trials`:
+    minus the lowest validation loss with each.
   """
   directory = pathlib.Path(directory)
   if (directory / 'done.json').exists():
@@ -266,6 +267,7 @@ def finetune(
     done[split] = evaluate.score(examples, answers, list(names))
     if split == 'test':
       evaluate.write_predictions(directory / 'predictions.jsonl', examples, answers)
+      done['overlaps'] = evaluate.score_overlaps(examples, answers, task.train)
   return finish(directory, done)
 
 

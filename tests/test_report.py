@@ -183,6 +183,25 @@ def test_without_an_oracle_the_best_is_compared_with_the_best_random():
   assert finding.highest([]) == ['No results yet.']
 
 
+def test_scores_are_shown_by_what_training_questions_gave_away(tmp_path):
+  """Means over seeds; a kind of overlap that no question has is left out."""
+  shared = [
+    {'answer_overlap_only': {'em': 0.5, 'n': 4}, 'no_overlap': {'em': em, 'n': 6}}
+    for em in (0.25, 0.75)
+  ]
+  rows = [
+    row('random', 0.4, overlaps=shared[0]),
+    row('random', 0.6, seed=1, overlaps=shared[1]),
+    row('learned', 0.5, overlaps={'no_overlap': {'em': 1.0, 'n': 6}}),
+    row('none', 0.1),
+  ]
+  page = Page(report.write(write(tmp_path, rows)))
+  assert 'Answer known 8 questions Neither 12 questions' in page.words
+  assert 'random tokens 0.500 0.500' in page.words
+  assert 'learned – 1.000' in page.words
+  assert 'Question known' not in page.words
+
+
 def test_answers_hidden_are_shown_beside_their_references(tmp_path):
   """A row a policy; the reference itself has no difference; names are escaped."""
   share = {'mean': 0.268, 'low': 0.25, 'high': 0.29}

@@ -11,6 +11,7 @@ from masklearn.report import (
   finding,
   hits,
   learning,
+  overlaps,
   records,
   summary,
   tables,
@@ -163,6 +164,7 @@ def _results(run: Run) -> Markup | None:
     place = finding.place(key, run.results)
     baseline = majority(run.study, run.results).get(task)
     kinds = tables.kinds(group, run.kinds.get(task, {}))
+    shared = overlaps.table(group, run.rows)
     parts += [
       element('h3', place),
       tables.scores(place, group, run.validation, baseline),
@@ -173,6 +175,8 @@ def _results(run: Run) -> Markup | None:
         kinds and element('div', element('h4', 'EM by kind of question'), kinds),
         class_='pair',
       ),
+      shared and element('h4', 'EM by what test questions share with training'),
+      shared,
     ]
   introduction = (
     f'Exact match (EM) and F1 on the {run.results[0].split} split, with SQuAD\u2019s'

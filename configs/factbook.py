@@ -1,0 +1,57 @@
+r"""Does a policy that was taught to find answers help to learn real facts from prose?
+
+python -m experiments.study --config=configs/factbook.py --workdir=runs/factbook \
+  --config.corpus.path=data/corpora/factbook_profiles.jsonl.gz \
+  --config.task.train=data/facts/{task}.jsonl.gz \
+  --config.supervised.pairs=task,data/squad_like/new_wiki_40articles.json.gz \
+  --config.recall.path=data/squad_like/xquad.en.json.gz
+
+  configs/factbook.py          a small model from scratch, three seeds, two cores
+  configs/factbook.py:smoke    seconds, for tests
+
+The corpus is the fields of the country profiles of the CIA World Factbook; the task
+asks about thirteen of them. Test countries are others than those trained on, and no passage
+is given with a question. The supervised policy sees answers about training countries
+and about other articles, never of test countries. All numbers are ours.
+"""
+
+from configs import world
+
+VARIANTS = ('', 'smoke')
+
+
+def get_config(variant: str = ''):
+  """Returns the study's config, or that of a variant."""
+  if variant not in VARIANTS:
+    raise ValueError(f'configs/factbook.py has the variant smoke, got {variant!r}.')
+  c = world.get_config(variant)
+  c.name = f'factbook:{variant}' if variant else 'factbook'
+  c.corpus.update(name='factbook', words=60, longest=126, vocabulary=6_000)
+  c.task.names = 'kilt'  # records of zero-shot relation extraction's shape
+  c.policy.update(
+    names='none,random,random_span,salient,same_sentences_random,supervised',
+    rate=0.15,
+    longest=6,
+    reference='supervised',
+  )
+  c.supervised.update(
+    pairs='task', updates=400, batch_size=32, learning_rates=(2e-3, 5e-3),
+    validate_every=50,
+  )  # fmt: skip
+  c.base.update(updates=4_000, batch_size=64)
+  c.pretrain.update(updates=3_000, batch_size=64)
+  c.finetune.update(
+    updates=300, batch_size=64, learning_rates=(1e-3, 2e-3), validate_every=20
+  )
+  c.saving.packing = 128
+  c.study.update(seeds=3, target_seeds=(3,), learned_seeds=0, save_every=500)
+  if variant == 'smoke':
+    c.corpus.vocabulary = 400
+    c.base.update(updates=2, batch_size=8)
+    c.pretrain.update(updates=2, batch_size=8)
+    c.supervised.update(
+      updates=2, batch_size=2, validate_every=2, learning_rates=(2e-3,)
+    )
+    c.finetune.update(updates=2, batch_size=2, validate_every=2, learning_rates=(1e-3,))
+    c.study.update(seeds=1, target_seeds=(1,), save_every=1)
+  return c
