@@ -10,9 +10,9 @@ python -m experiments.study --config=configs/factbook.py --workdir=runs/factbook
   configs/factbook.py:smoke    seconds, for tests
 
 The corpus is the fields of the country profiles of the CIA World Factbook; the task
-asks about thirteen of them. Test countries are others than those trained on, and no passage
-is given with a question. The supervised policy sees answers about training countries
-and about other articles, never of test countries. All numbers are ours.
+asks about thirteen of them. Test countries are others than those trained on, and no
+passage is given with a question. The supervised policy sees answers about training
+countries and about other articles, never of test countries. All numbers are ours.
 """
 
 from configs import world
