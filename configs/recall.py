@@ -41,7 +41,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     encoder='conv',  # of masklearn.policies.ENCODERS
     checkpoint='',  # directory of a BERT, for 'bert'
     vocabulary=8_000,  # of a tokenizer that is trained; a BERT has its own
-    longest=10,  # words of a span at most; longer answers are not learned from
+    longest=6,  # words of a span at most; longer answers are not learned from
     width=128,
     reach=7,  # tokens that a convolution sees
   )
@@ -50,11 +50,11 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.networks.bert = network.copy_and_resolve_references()
     c.networks.bert.encoder = 'bert'
   c.supervised = new(
-    updates=400,
+    updates=300,
     batch_size=8,  # passages
-    learning_rates=(1e-4,),  # each is tried; validation chooses
+    learning_rates=(1e-4, 1e-3),  # each is tried; validation chooses
     weight_decay=0.01,
-    validate_every=100,
+    validate_every=50,
     save_every=100,  # steps between checkpoints
   )
   c.recall = new(every=20, words=3, draws=8)  # one span for 20 words, of 3 on average
