@@ -1,7 +1,7 @@
 """Policies x tasks x seeds with equal budgets: what is done, and what is left.
 
 WORKDIR/
-  config.json  corpus/  results.jsonl  study.json  masks.jsonl  report/
+  config.json  corpus/  results.jsonl  study.json  masks.jsonl  recall.jsonl  report/
   base/SEED  policies/POLICY-TASK/SEED  pretrain/VARIANT/SEED
   finetune/TASK/VARIANT/SEED
 

@@ -17,7 +17,7 @@ print(os.environ['GLIBC_TUNABLES'], sys.argv[1:], flush=True)
 """
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='it is about glibc')
+@pytest.mark.skipif(sys.platform != 'linux', reason='only glibc reads the variable')
 @pytest.mark.parametrize(
   ('given', 'begun', 'tunables'),
   [
