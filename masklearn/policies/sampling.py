@@ -101,7 +101,8 @@ def draw_spans(
     batch: the passages.
     rate: the budget.
     top: draws each span from the so many best that are still possible; 1 always takes
-      the best one, 0 draws from all.
+      the best one, 0 draws from all. Above 1, `log_prob` is exact for the first span
+      only: a span that comes among the best later has not yet lost to any.
   """
   # Gumbel noise drawn once serves every span: among what may still be chosen, the
   # next largest noisy score is a draw from the softmax of just that.
