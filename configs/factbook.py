@@ -2,17 +2,21 @@ r"""Does a policy that was taught to find answers help to learn real facts from 
 
 python -m experiments.study --config=configs/factbook.py --workdir=runs/factbook \
   --config.corpus.path=data/corpora/factbook_profiles.jsonl.gz \
-  --config.task.train=data/facts/{task}.jsonl.gz \
+  --config.task.options.kilt.train=data/facts/factbook_slots.jsonl.gz \
+  --config.task.options.web_questions.train=data/facts/webquestions_in_factbook.jsonl \
   --config.supervised.pairs=task,data/squad_like/new_wiki_40articles.json.gz \
-  --config.recall.path=data/squad_like/xquad.en.json.gz
+  --config.recall.path=data/squad_like/new_wiki_40articles.json.gz,\
+data/qed/qed-dev.first1000.jsonl.gz,data/squad_like/xquad.en.json.gz
 
   configs/factbook.py          a small model from scratch, three seeds, two cores
   configs/factbook.py:smoke    seconds, for tests
 
-The corpus is the fields of the country profiles of the CIA World Factbook; the task
-asks about thirteen of them. Test countries are others than those trained on, and no
-passage is given with a question. The supervised policy sees answers about training
-countries and about other articles, never of test countries. All numbers are ours.
+The corpus is the fields of the country profiles of the CIA World Factbook. One task
+asks about thirteen of them, in the form of zero-shot relation extraction; the other is
+those of WebQuestions whose answer stands in a profile. Test countries are others than
+those trained on, and no passage is given with a question. The supervised policy sees
+answers about training countries and about other articles, never of test countries. All
+numbers are ours.
 """
 
 from configs import world
@@ -27,7 +31,10 @@ def get_config(variant: str = ''):
   c = world.get_config(variant)
   c.name = f'factbook:{variant}' if variant else 'factbook'
   c.corpus.update(name='factbook', words=60, longest=126, vocabulary=6_000)
-  c.task.names = 'kilt'  # records of zero-shot relation extraction's shape
+  c.task.names = 'kilt,web_questions'
+  c.task.options = world.config_dict.create(
+    kilt={'train': ''}, web_questions={'train': '', 'held_out': False}
+  )
   c.policy.update(
     names='none,random,random_span,salient,same_sentences_random,supervised',
     rate=0.15,

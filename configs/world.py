@@ -104,8 +104,9 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     warmup=new(updates=120, batch_size=16, learning_rate=1e-3, validate_every=10),
   )
   c.supervised = new(
-    # Answers to learn from: 'task', the gold passages of its training questions;
-    # 'match', where answers stand in the corpus; or files in SQuAD's format.
+    # Answers to learn from: 'task', the gold passages of its training questions, or,
+    # without these, 'match', where answers stand in the corpus; files in SQuAD's
+    # format; or several, separated by commas.
     pairs='match',
     top=5,  # each span is drawn from the so many best; 0 for all
     updates=200,
@@ -121,10 +122,11 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     learning_rates=(1e-3,),  # each is tried; validation chooses
     weight_decay=0.01,
     validate_every=10,
+    source_length=256,  # tokens of a question; a longer one loses its end
     answer_length=16,  # tokens
   )
   c.recall = new(  # answers that policies hide, where they are known; for the report
-    path='',  # passages and questions in SQuAD's format; '' measures nothing
+    path='',  # files in SQuAD's format, separated by commas; '' measures nothing
     every=20,  # words of a passage to a hidden span
     words=3,  # of a span, on average
     draws=8,

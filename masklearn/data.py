@@ -1,5 +1,6 @@
 """Passages and questions as arrays, and arrays as an endless run of batches."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import grain.python as grain
@@ -25,6 +26,7 @@ def encode_passages(
   asked: frozenset[str] = frozenset(),
   max_length: int = 254,
   units: Callable[[Passage], list[tuple[int, int]]] | None = None,
+  at_least: int = 0,
 ) -> Batch:
   """All passages as one `Batch` of numpy arrays [P, L].
 
@@ -37,6 +39,7 @@ def encode_passages(
     max_length: tokens that the model can read, without <s> and </s>.
     units: a passage's collocations and the words between them, in order, such as
       `Collocations.units`; None for none.
+    at_least: L; 0 is the `width` of the longest passage.
 
   Raises:
     InputError: a passage is longer than `max_length` tokens.
@@ -49,8 +52,7 @@ def encode_passages(
       f'Passage {passages[worst].id!r} has {lengths[worst]} tokens; the model reads '
       f'at most {max_length}. Split the corpus into shorter passages.'
     )
-  # Whole eighths: few shapes are few compilations.
-  shape = len(passages), min(-(-lengths[worst] // 8) * 8, max_length)
+  shape = len(passages), max(width(lengths[worst], max_length), at_least)
   tokens = np.full(shape, tokenizer.specials.pad, np.int32)
   word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
   salients = _salient(passages, annotator)
@@ -73,6 +75,12 @@ def encode_passages(
   return Batch(tokens, valid, word, sentence, salient, asks, unit)
 
 
+def width(longest: int, max_length: int) -> int:
+  """The tokens of a row for passages of at most `longest` tokens."""
+  # Whole eighths: few shapes are few compilations.
+  return min(-(-longest // 8) * 8, max_length)
+
+
 def encode_examples(
   examples: Sequence[Example],
   tokenizer: text.Tokenizer,
@@ -82,26 +90,32 @@ def encode_examples(
   """Questions and their first answers as numpy arrays [P, S] and [P, T].
 
   Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
-  is fine-tuned; or `.. </s>` and `<pad>`, as T5 is. A source longer than `max_length`
-  loses its end.
+  is fine-tuned; or `.. </s>` and `<pad>`, as T5 is. What is longer than `max_length`
+  loses its end; how many questions do is logged.
 
   Args:
     examples: what to encode.
     tokenizer: text to tokens.
-    max_length: tokens that the model can read.
+    max_length: tokens of a source or target at most, <s> and </s> included.
     beside: questions that the arrays would be wide enough for, too. All of a task's
       make every part of it as wide in every seed: one shape, compiled once.
   """
   ids = tokenizer.specials
 
-  def tokens(texts):
-    return [tokenizer.encode(t).ids[: max_length - 2] for t in texts]
+  def rows(what, texts):
+    found = [tokenizer.encode(t).ids for t in texts]
+    cut = sum(len(tokens) > max_length - 2 for tokens in found[: len(examples)])
+    if cut:
+      logging.warning(
+        '%d of %d %s are longer than %d tokens and lose their end.',
+        cut, len(examples), what, max_length,
+      )  # fmt: skip
+    return _rows([tokens[: max_length - 2] for tokens in found], ids)[: len(examples)]
 
   both = [*examples, *beside]
-  source = _rows(tokens(e.source for e in both), ids)[: len(examples)]
+  source = rows('questions', (e.source for e in both))
   # What has no known answer can be asked all the same.
-  firsts = (e.targets[0] if e.targets else '' for e in both)
-  target = _rows(tokens(firsts), ids)[: len(examples)]
+  target = rows('answers', (e.targets[0] if e.targets else '' for e in both))
   decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[
     :, :-1
   ]

@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import pathlib
 import shlex
 import sys
 from concurrent import futures
@@ -18,6 +19,7 @@ from masklearn import (
   provenance,
   recall,
   settings,
+  supervise,
   tasks,
 )
 from masklearn.policies import sampling
@@ -25,6 +27,7 @@ from masklearn.tasks import squad
 from masklearn.tasks.splits import SPLITS
 
 VIEWED = 4  # passages of each split that the mask viewer shows
+AT_ONCE = 8_192  # passages
 DRAWS = 200  # of each policy, for the probabilities of the mask viewer
 
 
@@ -63,8 +66,8 @@ def write_results(study, results) -> None:
 
 def write_study(study, began: datetime.datetime) -> None:
   """Writes study.json: data, budget, command, machine, and the time of each stage."""
-  c, passages = study.config, study.passages[study.task_names[0]]
-  words = np.asarray(sampling.word_count(passages))
+  c = study.config
+  words, hidden = _sizes(study.passages[study.task_names[0]], c.policy.rate)
   ended = datetime.datetime.now(datetime.UTC)
   files.write_json(
     study.workdir / 'study.json',
@@ -79,13 +82,13 @@ def write_study(study, began: datetime.datetime) -> None:
       'tasks': {name: _task(study, name) for name in study.task_names},
       'corpus': {
         'name': c.corpus.name,
-        'passages': len(words),
-        'words': int(words.sum()),
+        'passages': len(study.ground.passages),
+        'words': words,
         'problems': study.ground.skipped,
       },
       'budget': {
         'rate': c.policy.rate,
-        'words_per_passage': float(sampling.budget(passages, c.policy.rate).mean()),
+        'words_per_passage': hidden / len(study.ground.passages),
       },
       'policies': _learned(study),
       'stages': _stages(study),
@@ -147,21 +150,44 @@ def write_masks(study) -> None:
 
 
 def write_recall(study) -> None:
-  """Writes recall.jsonl: answers that policies hide on the passages of a file.
+  """Writes recall.jsonl: answers that policies hide on the passages of some files.
 
   Of every policy that has scores, over the seeds for which it was trained. With several
-  tasks, a policy that knows its task is there once for each.
+  tasks, a policy that knows its task is there once for each. Of a file that supervised
+  policies learn from, the articles that were kept from them are measured.
   """
   options = dict(study.config.recall)
-  path = options.pop('path')
-  if not path:
-    return
-  tokenizer, longest = study.ground.tokenizer, study.config.corpus.longest
-  answered, _ = answers.split(
-    answers.of_examples(squad.read(path)[0]),
-    lambda piece: len(tokenizer.encode(piece).ids),
-    longest,
-  )
+  paths = settings.names(options.pop('path'))
+  learned_from = settings.names(study.config.supervised.pairs)
+  made = _scored(study) if paths else []
+  rows = []
+  for path in paths:
+    if path in learned_from:
+      answered = supervise.of_file(path, study.config.seed)['test']
+    else:
+      answered = answers.of_examples(squad.read(path)[0])
+    answered, _ = answers.split(
+      answered,
+      lambda piece: len(study.ground.tokenizer.encode(piece).ids),
+      study.config.corpus.longest,
+    )
+    found = recall.of_policies(
+      made,
+      answered,
+      answers.encode(answered, study.ground.tokenizer, study.config.corpus.longest),
+      study.ground.tokenizer,
+      study.seeds[0],
+      **options,
+    )
+    summary = recall.summary(found, ('random', 'salient'), study.seeds[0])
+    file = {'file': pathlib.Path(path).name, 'passages': len(answered)}
+    rows += [file | row for row in summary]
+  if rows:
+    files.write_jsonl(study.workdir / 'recall.jsonl', rows)
+
+
+def _scored(study):
+  """The policies that have scores on any passage, for `recall.of_policies`."""
   made = []
   for name in study.policy_names:
     taught = plan.teacher(name, study.config.policy.reference)
@@ -175,16 +201,7 @@ def write_recall(study) -> None:
         made.append(
           (label, study.policies[name], thetas, settings.top(study.config, name))
         )
-  found = recall.of_policies(
-    made,
-    answered,
-    answers.encode(answered, tokenizer, longest),
-    tokenizer,
-    study.seeds[0],
-    **options,
-  )
-  rows = recall.summary(found, ('random', 'salient'), study.seeds[0])
-  files.write_jsonl(study.workdir / 'recall.jsonl', rows)
+  return made
 
 
 def _task(study, name):
@@ -203,6 +220,16 @@ def _task(study, name):
     },
     'kinds': dict(collections.Counter(e.label for e in task.test)),
   }
+
+
+def _sizes(passages, rate):
+  """Words of all passages, and how many of them are hidden."""
+  words, hidden, count = 0, 0, len(passages.tokens)
+  for rows in np.array_split(np.arange(count), count // AT_ONCE + 1):
+    part = data.take(passages, rows)
+    words += int(sampling.word_count(part).sum())
+    hidden += int(sampling.budget(part, rate).sum())
+  return words, hidden
 
 
 def _learned(study):

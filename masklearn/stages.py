@@ -174,6 +174,7 @@ def finetune(
   weight_decay: float,
   validate_every: int,
   answer_length: int,
+  source_length: int = 256,
   saving: Mapping[str, int] = PLAIN,
 ) -> dict[str, Any]:
   """Fine-tunes on the task's training questions and answers the others.
@@ -196,6 +197,8 @@ def finetune(
     weight_decay: of AdamW.
     validate_every: steps between validations.
     answer_length: tokens of an answer at most, <s> and </s> included.
+    source_length: tokens of a question at most, and of an answer to learn from; what is
+      longer loses its end.
     saving: time and memory for the same training, see `PLAIN`.
 
   Returns:
@@ -208,7 +211,7 @@ def finetune(
     return files.read_json(directory / 'done.json')
   questions = {
     split: data.encode_examples(
-      getattr(task, split), ground.tokenizer, beside=task.examples
+      getattr(task, split), ground.tokenizer, source_length, task.examples
     )
     for split in ('train', 'validation', 'test')
   }

@@ -19,7 +19,7 @@ import jax
 from masklearn import (
   checkpoint,
   collocations,
-  data,
+  encoded,
   estimators,
   ground,
   learn,
@@ -142,24 +142,28 @@ class Study:
       progress.say(f'{self.ground.skipped} records of the corpus were skipped')
 
   def encode(self) -> None:
-    """What the model's stages need of the corpus, in memory."""
+    """What the model's stages need of the corpus, on disk."""
     c = self.config
     units = None
     if 'pmi_span' in self.policy_names:
       path = self.workdir / 'corpus' / 'collocations.json'
       units = collocations.kept(path, self.ground.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
-    self.passages = {
-      name: data.encode_passages(
+    asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
+    first = {labels: name for name, labels in reversed(asked.items())}
+    maps = {
+      labels: encoded.kept(
+        self.workdir / 'corpus' / 'encoded' / name,
         self.ground.passages,
         self.ground.tokenizer,
         c.corpus.annotator,
-        self.tasks[name, c.seed].asked,
+        labels,
         c.corpus.longest,
         units,
       )
-      for name in self.task_names
+      for labels, name in first.items()
     }
+    self.passages = {name: maps[asked[name]] for name in self.task_names}
     self.policies, self.specs = settings.make_policies(c, self.ground)
 
   def run(self, progress: Progress, until: str) -> None:
@@ -253,7 +257,7 @@ class Study:
       self.ground.passages,
       self.ground.tokenizer,
       c.corpus.longest,
-      seed,
+      c.seed,  # All seeds keep the same articles of a file for the test.
     )
     policy = self.policies['supervised']
     directory = self.workdir / 'policies' / f'supervised-{task}' / str(seed)

@@ -14,9 +14,9 @@ from masklearn.answers import Answered
 from masklearn.policies.supervised import make_loss
 from masklearn.progress import Progress
 from masklearn.tasks import splits, squad
-from masklearn.types import Answers, InputError, Passage, Policy, Task
+from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
-KEPT = 0.1  # share of a file's groups that validates
+SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
 
 
 def pairs(
@@ -31,13 +31,13 @@ def pairs(
 
   Args:
     sources: separated by commas: 'task' for the gold passages of the task's questions,
-      'match' for passages in which answers of their group stand, or files in SQuAD's
-      format, of which some groups validate.
+      or, of those without one, passages of their group in which an answer stands;
+      'match' for these alone; or files in SQuAD's format, see `of_file`.
     task: its training questions train, its validation questions validate.
-    passages: the corpus, for 'match'.
+    passages: the corpus, for what has no gold passage.
     tokenizer: text to tokens.
     longest: tokens of a passage; longer ones are cut.
-    seed: of the choice of groups.
+    seed: of the split of files.
 
   Raises:
     InputError: there is no answer in a passage to train on, or to validate with.
@@ -45,18 +45,12 @@ def pairs(
   found: tuple[list[Answered], list[Answered]] = [], []
   for source in (name.strip() for name in sources.split(',')):
     if source == 'task':
-      parts = [answers.of_examples(rows) for rows in (task.train, task.validation)]
+      parts = [_of_task(rows, passages) for rows in (task.train, task.validation)]
     elif source == 'match':
       parts = [answers.by_match(passages, r) for r in (task.train, task.validation)]
     else:
-      rows = answers.of_examples(squad.read(source)[0])
-      split_of = splits.split_groups(
-        [r.passage.group for r in rows], seed, 1 - KEPT, KEPT
-      )
-      parts = [
-        [row for row in rows if split_of[row.passage.group] == split]
-        for split in ('train', 'validation')
-      ]
+      of_split = of_file(source, seed)
+      parts = [of_split['train'], of_split['validation']]
     for rows, part in zip(found, parts, strict=True):
       rows += answers.split(part, lambda t: len(tokenizer.encode(t).ids), longest)[0]
   if not all(found):
@@ -66,6 +60,25 @@ def pairs(
       "'match' and files in SQuAD's format can be joined by commas."
     )
   return tuple(answers.encode(rows, tokenizer, longest) for rows in found)
+
+
+def of_file(path: str | os.PathLike, seed: int) -> dict[str, list[Answered]]:
+  """Returns the passages with answers of a file in SQuAD's format, in three splits.
+
+  By article, `SHARES` of them: 'train', 'validation', and 'test', from which no policy
+  of this seed has learned.
+  """
+  rows = answers.of_examples(squad.read(path)[0])
+  split_of = splits.split_groups([row.passage.group for row in rows], seed, *SHARES)
+  found: dict[str, list[Answered]] = {split: [] for split in splits.SPLITS}
+  for row in rows:
+    found[split_of[row.passage.group]].append(row)
+  return found
+
+
+def _of_task(examples: Sequence[Example], passages: Sequence[Passage]):
+  without = [example for example in examples if not example.context]
+  return answers.of_examples(examples) + answers.by_match(passages, without)
 
 
 def train_policy(

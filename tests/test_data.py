@@ -89,6 +89,21 @@ def test_questions_are_shifted_targets(tokenizer):
     assert tokenizer.decode(got.target[row][kept]) == example.targets[0]
 
 
+def test_long_questions_lose_their_end_and_are_counted(tokenizer, caplog):
+  """Both sides, with their marks; what only lends its width is not counted."""
+  long = Example('1', 'Where is Oslo and what is it?', ('in it is in it is in it',))
+  short = Example('2', 'In?', ('is',))
+  got = data.encode_examples([short, long], tokenizer, 6, beside=[long, long])
+  ids = tokenizer.specials
+  for side in (got.source[1], got.target[1]):
+    assert (side[0], side[-1], len(side)) == (ids.bos, ids.eos, 6)
+  said = [record.getMessage() for record in caplog.records]
+  assert said == [
+    f'1 of 2 {what} are longer than 6 tokens and lose their end.'
+    for what in ('questions', 'answers')
+  ]
+
+
 def test_questions_have_one_shape_in_every_seed(tokenizer):
   """As wide as the widest of a task, not of a split: one program serves all seeds."""
   shapes = set()

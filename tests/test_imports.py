@@ -25,6 +25,7 @@ ORDER = [
   'collocations',
   'stream',
   'data',
+  'encoded',
   'answers',
   'models',
   'policies',

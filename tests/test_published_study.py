@@ -76,6 +76,7 @@ def test_a_published_model_is_the_base_and_answers_teach_a_policy(
 ):
   """From answers in the corpus and in a file; the report shows what is hidden."""
   questions = squad(tmp_path / 'squad.json', people.passages(3, size=12, copies=1))
+  others = squad(tmp_path / 'others.json', people.passages(4, size=5, copies=1))
   workdir = tmp_path / 'run'
   code, said = run(
     capsys,
@@ -83,7 +84,7 @@ def test_a_published_model_is_the_base_and_answers_teach_a_policy(
     f'--config.model.checkpoint={published}',
     '--config.base.updates=0',
     f'--config.supervised.pairs=match,{questions}',
-    f'--config.recall.path={questions}',
+    f'--config.recall.path={questions},{others}',
     '--config.recall.draws=1',
   )
   assert code == 0, said.err
@@ -102,8 +103,12 @@ def test_a_published_model_is_the_base_and_answers_teach_a_policy(
   assert max(words) == min(words)
   hidden = files.read_jsonl(workdir / 'recall.jsonl')
   assert {row['policy'] for row in hidden} == {'random', 'random_span', 'supervised'}
-  assert {row['n'] for row in hidden} == {12}
-  assert len({(row['words'], row['spans']) for row in hidden}) == 1
+  # Of what it has learned from, the part that was kept; of what it has not, all.
+  assert {(row['file'], row['n']) for row in hidden} == {
+    ('squad.json', 2),
+    ('others.json', 5),
+  }
+  assert len({(row['file'], row['words'], row['spans']) for row in hidden}) == 2
   page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
   assert 'Answers hidden' in page
   assert re.search('the highest exact match is', page)
@@ -119,12 +124,13 @@ def test_what_cannot_be_supervised_or_left_untrained_is_said(
   code, said = run(capsys, f'--workdir={tmp_path / "a"}', '--config.base.updates=0')
   assert code == 2
   assert 'config.model.checkpoint' in said.err
+  single = squad(tmp_path / 'one.json', people.passages(3, size=1, copies=1))
   code, said = run(
     capsys,
     f'--workdir={tmp_path / "b"}',
     f'--config.model.checkpoint={published}',
     '--config.base.updates=0',
-    '--config.supervised.pairs=task',
+    f'--config.supervised.pairs={single}',
   )
   assert code == 2
-  assert "'task' has 0 to train on" in said.err
+  assert 'has 1 to train on and 0 to validate with' in said.err

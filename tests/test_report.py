@@ -206,18 +206,21 @@ def test_answers_hidden_are_shown_beside_their_references(tmp_path):
   """A row a policy; the reference itself has no difference; names are escaped."""
   share = {'mean': 0.268, 'low': 0.25, 'high': 0.29}
   rows = [
-    {'policy': HOSTILE, 'recall': share, 'above': {'random': share}, 'n': 1234,
-     'words': 15.5, 'spans': 5.25},
-    {'policy': 'random', 'recall': share, 'above': {}, 'n': 1234, 'words': 15.5,
-     'spans': 5.25},
-  ]  # fmt: skip
+    {'policy': HOSTILE, 'recall': share, 'above': {'random': share}},
+    {'policy': 'random', 'recall': share, 'above': {}},
+  ]
+  same = {'file': f'{HOSTILE}.json', 'passages': 77, 'n': 1234}
+  rows = [same | {'words': 15.5, 'spans': 5.25} | row for row in rows]
+  rows.append(rows[1] | {'file': 'other.json', 'words': 9.0})
   write(tmp_path, ROWS, recall=rows)
   page = Page(report.write(tmp_path))
   assert '0.268 0.250–0.290 +0.268 +0.250 to +0.290 15.50 5.25 1,234' in page.words
   assert 'random tokens 0.268 0.250–0.290 reference 15.50 5.25 1,234' in page.words
+  assert 'other.json, 77 passages' in page.words
+  assert 'random tokens 0.268 0.250–0.290 9.00' in page.words
   assert ' '.join(HOSTILE.split()) in page.words
   write(tmp_path, ROWS, recall=[{'policy': 'random'}])
-  with pytest.raises(InputError, match=r'recall.jsonl:1: missing recall'):
+  with pytest.raises(InputError, match=r'recall.jsonl:1: missing file'):
     report.write(tmp_path)
 
 

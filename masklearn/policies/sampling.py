@@ -348,8 +348,15 @@ def _among(top, scores, possible):
   """The `top` best of the possible spans [B, W, N], and their equals; 0 for all."""
   if not top:
     return possible
-  ranked = jnp.where(possible, scores, -jnp.inf).reshape(scores.shape[0], -1)
-  least = jax.lax.top_k(ranked, min(top, ranked.shape[1]))[0][:, -1]  # [B]
+  rows = jnp.arange(len(scores), dtype=jnp.int32)
+  ranked = jnp.where(possible, scores, -jnp.inf).reshape(len(scores), -1)
+
+  def without_best(_, ranked):
+    return ranked.at[rows, ranked.argmax(-1)].set(-jnp.inf)
+
+  # On CPUs, `top_k` takes as long as dozens of these.
+  count = min(top, ranked.shape[1]) - 1
+  least = jax.lax.fori_loop(0, count, without_best, ranked).max(-1)  # [B]
   return possible & (scores >= least[:, None, None])
 
 

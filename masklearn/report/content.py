@@ -231,13 +231,13 @@ def _transfer(run: Run) -> Markup | None:
 
 
 def _recall(run: Run) -> Markup | None:
-  table = hits.table(run.recall)
+  found = hits.by_file(run.recall)
   text = (
     'How many answers lie wholly within a hidden span, on passages whose questions no'
     ' policy is shown. All hide as many spans and as many words of a passage. The'
     ' intervals are of a bootstrap over passages.'
   )
-  return join(element('p', text), table) if table else None
+  return join(element('p', text), found) if found else None
 
 
 def _learning(run: Run) -> Markup | None:

@@ -6,13 +6,22 @@ from masklearn.report import finding, summary, tables
 from masklearn.report.markup import Markup, element
 
 
-def table(rows: Sequence[dict]) -> Markup | None:
-  """Returns answer-span recall by policy, best first; None where nothing was measured.
+def by_file(rows: Sequence[dict]) -> list[Markup]:
+  """Returns answer-span recall by policy, best first: heading and table of each file.
 
   rows: of recall.jsonl, see `masklearn.recall.summary`.
   """
-  if not rows:
-    return None
+  found: dict[tuple, list[dict]] = {}
+  for row in rows:
+    found.setdefault((row['file'], row['passages']), []).append(row)
+  parts = []
+  for (file, passages), own in found.items():
+    title = f'{file}, {passages:,} passages'
+    parts += [element('h3', title), _table(title, own)]
+  return parts
+
+
+def _table(title: str, rows: Sequence[dict]) -> Markup:
   references = list(dict.fromkeys(name for row in rows for name in row['above']))
   columns = (
     tables.Column('Policy', text=True),
@@ -41,7 +50,7 @@ def table(rows: Sequence[dict]) -> Markup | None:
     ]
     label = element('th', summary.policy_name(row['policy']), scope='row')
     lines.append(element('tr', label, *cells))
-  return tables.table('Answers hidden', columns, lines)
+  return tables.table(title, columns, lines)
 
 
 def _difference(found: dict | None) -> list[Markup]:

@@ -28,6 +28,16 @@ ROW_KEYS = (
   'config',
   'commit',
 )
+RECALL_KEYS = (
+  'file',
+  'passages',
+  'policy',
+  'recall',
+  'above',
+  'n',
+  'words',
+  'spans',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +91,7 @@ def recall(workdir: pathlib.Path) -> list[dict]:
   """Returns the rows of recall.jsonl, answers that policies hide."""
   path, found = workdir / 'recall.jsonl', []
   for number, row in _lines(path):
-    _require(path, number, row, ('policy', 'recall', 'above', 'n', 'words', 'spans'))
+    _require(path, number, row, RECALL_KEYS)
     found.append(row)
   return found
 
