@@ -22,16 +22,35 @@ class Answered(NamedTuple):
   answers: tuple[tuple[Span, ...], ...]
 
 
-def of_examples(examples: Iterable[Example]) -> list[Answered]:
+def of_examples(
+  examples: Iterable[Example], corpus_passages: Iterable[Passage] = ()
+) -> list[Answered]:
   """Returns the gold passages of questions, each once, with all of their answers.
 
   Questions without a gold passage, or whose answer does not stand in it, are left
   out. A passage's group is that of its questions.
+
+  Args:
+    examples: the questions.
+    corpus_passages: a gold passage that is part of one of these, of the same group,
+      gives way to it, so that a policy learns from texts like those that it will hide:
+      "Algeria. Capital: Algiers" for "Algiers". Of several it is one that ends with the
+      gold passage, and of these the shortest.
   """
+  examples = [e for e in examples if e.context and e.answer_spans]
+  wholes: dict[str, list[str]] = {e.group: [] for e in examples if e.group}
+  for passage in corpus_passages:
+    if passage.group in wholes:
+      wholes[passage.group].append(passage.text)
   found: dict[tuple[str, str], list[tuple[Span, ...]]] = collections.defaultdict(list)
   for example in examples:
-    if example.context and example.answer_spans:
-      found[example.group, example.context].append(_distinct(example.answer_spans))
+    part, spans = example.context, _distinct(example.answer_spans)
+    around = [whole for whole in wholes.get(example.group, ()) if part in whole]
+    if around:
+      whole = min(around, key=lambda whole: (not whole.endswith(part), len(whole)))
+      at = whole.rfind(part)
+      part, spans = whole, tuple(Span(at + a, at + b) for a, b, *_ in spans)
+    found[example.group, part].append(spans)
   return [
     Answered(Passage(f'{group or "context"}/{i}', context, group), tuple(spans))
     for i, ((group, context), spans) in enumerate(found.items())

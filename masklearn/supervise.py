@@ -31,10 +31,11 @@ def pairs(
 
   Args:
     sources: separated by commas: 'task' for the gold passages of the task's questions,
-      or, of those without one, passages of their group in which an answer stands;
+      as they stand in the corpus, or, of those without one, passages of their group in
+      which an answer stands;
       'match' for these alone; or files in SQuAD's format, see `of_file`.
     task: its training questions train, its validation questions validate.
-    passages: the corpus, for what has no gold passage.
+    passages: the corpus.
     tokenizer: text to tokens.
     longest: tokens of a passage; longer ones are cut.
     seed: of the split of files.
@@ -78,7 +79,7 @@ def of_file(path: str | os.PathLike, seed: int) -> dict[str, list[Answered]]:
 
 def _of_task(examples: Sequence[Example], passages: Sequence[Passage]):
   without = [example for example in examples if not example.context]
-  return answers.of_examples(examples) + answers.by_match(passages, without)
+  return answers.of_examples(examples, passages) + answers.by_match(passages, without)
 
 
 def train_policy(

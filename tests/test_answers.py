@@ -44,6 +44,37 @@ def test_questions_about_one_passage_share_it():
   assert len({a.passage.id for a in (first, second, third)}) == 3
 
 
+def test_a_gold_passage_gives_way_to_the_corpus_around_it():
+  """Of its group alone; to the shortest that ends with it, or else to the shortest."""
+  corpus = [
+    Passage('0', 'Monaco. Coast: 4 km', 'Monaco'),
+    Passage('1', 'Monaco. Capital, its name: Monaco', 'Monaco'),
+    Passage('2', 'Monaco. Capital: Monaco', 'Monaco'),
+    Passage('3', 'Peru. Monaco', 'Peru'),
+    Passage('4', 'Peru. Speech: Spanish, Quechua, and Aymara', 'Peru'),
+    Passage('5', 'Peru. In short: Spanish, Quechua, and more', 'Peru'),
+  ]
+  rows = [
+    Example('a', 'q', ('Monaco',), 'Monaco', '', 'Monaco', (Span(0, 6),)),
+    Example(
+      'b', 'q', ('x',), 'Peru', '', 'Spanish, Quechua', (Span(9, 16), Span(0, 7))
+    ),
+    Example('c', 'q', ('no',), 'Peru', '', 'no more', (Span(0, 2),)),
+    Example('d', 'q', ('m',), '', '', 'more', (Span(0, 1),)),
+  ]
+  found = answers.of_examples(rows, corpus)
+  assert [a.passage.text for a in found] == [
+    'Monaco. Capital: Monaco',
+    'Peru. Speech: Spanish, Quechua, and Aymara',
+    'no more',
+    'more',
+  ]
+  assert found[0].answers == ((Span(17, 23),),)
+  (languages,) = found[1].answers
+  texts = [found[1].passage.text[s.start : s.end] for s in languages]
+  assert texts == ['Quechua', 'Spanish']
+
+
 def test_matches_are_whole_words_of_the_same_group():
   """Every occurrence of every target, and nothing inside of words."""
   body = 'Oslo is Oslo; Osloer and Neu-Oslo are not. A lies by C.'

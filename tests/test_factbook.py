@@ -1,0 +1,87 @@
+"""The study of real facts, end to end on the source data, in seconds."""
+
+import re
+
+import pytest
+
+from configs import factbook
+from experiments import app, study
+from masklearn import files, supervise, tasks, text
+from masklearn.corpus import Store
+
+PAIRS = 'squad_like/new_wiki_40articles.json.gz'
+
+
+def flags(data):
+  """What the command line says of the data."""
+  facts = data / 'facts'
+  recall = f'{data / PAIRS},{data / "qed" / "qed-dev.first1000.jsonl.gz"}'
+  return {
+    'corpus.path': data / 'corpora' / 'factbook_profiles.jsonl.gz',
+    'task.options.kilt.train': facts / 'factbook_slots.jsonl.gz',
+    'task.options.web_questions.train': facts / 'webquestions_in_factbook.jsonl',
+    'supervised.pairs': f'task,{data / PAIRS}',
+    'recall.path': recall,
+    'recall.draws': 1,
+  }
+
+
+@pytest.fixture(scope='module')
+def workdir(shared_data, tmp_path_factory):
+  """A finished study of the smallest variant."""
+  made = tmp_path_factory.mktemp('factbook') / 'run'
+  argv = ['study', '--config=configs/factbook.py:smoke', f'--workdir={made}']
+  argv += [f'--config.{key}={value}' for key, value in flags(shared_data).items()]
+  with pytest.raises(SystemExit) as end:
+    app.run(study.main, argv)
+  assert end.value.code == 0
+  return made
+
+
+def test_every_policy_is_scored_on_both_tasks(workdir):
+  """With equal budgets; a policy with parameters belongs to its task."""
+  rows = files.read_jsonl(workdir / 'results.jsonl')
+  policies = factbook.get_config().policy.names.split(',')
+  own = {'supervised', 'same_sentences_random'}
+  assert {(r['task'], r['policy'], r['policy_task']) for r in rows} == {
+    (task, policy, task if policy in own else None)
+    for task in ('kilt', 'web_questions')
+    for policy in policies
+  }
+  assert len({r['masked_words'] for r in rows if r['policy'] != 'none'}) == 1
+  page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'new_wiki_40articles.json.gz' in page
+  assert 'qed-dev.first1000.jsonl.gz' in page
+
+
+def test_no_answer_of_a_test_country_teaches_a_policy(workdir, shared_data):
+  """Of both tasks, with gold passages and without; and of no article kept for tests."""
+  c = factbook.get_config('smoke')
+  with c.unlocked():
+    c.update_from_flattened_dict(
+      {key: str(value) for key, value in flags(shared_data).items() if 'task' in key}
+    )
+  passages = Store(workdir / 'corpus' / 'passages')
+  tokenizer = text.load_tokenizer(workdir / 'corpus' / 'tokenizer.json')
+  kept = supervise.of_file(shared_data / PAIRS, 0)['test']
+  for name in ('kilt', 'web_questions'):
+    task = tasks.for_study(name, 0, c.task)
+    training, validation = supervise.pairs(
+      f'task,{shared_data / PAIRS}', task, passages, tokenizer, 62, 0
+    )
+    hidden = {e.group for e in task.test}
+    assert len(hidden) > 20
+    for answered in (training, validation):
+      texts = [
+        tokenizer.decode(row[valid])
+        for row, valid in zip(
+          answered.passages.tokens, answered.passages.valid, strict=True
+        )
+      ]
+      assert len(texts) > 100
+      # Articles of other data can begin with a country's name, but not as fields do.
+      field = re.compile(r'(.+?)\. [A-Z][^.]*: ')
+      about = {found[1] for found in map(field.match, texts) if found}
+      assert len(about) > 10
+      assert not about & hidden
+      assert not {row.passage.text for row in kept} & set(texts)
