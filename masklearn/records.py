@@ -122,7 +122,8 @@ def write_masks(study) -> None:
     if name not in study.policies or theta is None:
       return None
     key = jax.random.key(seed)
-    return evaluate.hidden(study.policies[name], theta, key, shown, DRAWS).probability
+    policy, few = study.policies[name], len(rows)
+    return evaluate.hidden(policy, theta, key, shown, DRAWS, few).probability
 
   # Side by side, as nearly all of it is compiling.
   with futures.ThreadPoolExecutor(study.config.study.workers) as pool:

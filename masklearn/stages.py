@@ -203,8 +203,8 @@ def finetune(
 
   Returns:
     `validation` and `test` scores, `overlaps` (those of test questions by what they
-    share with training ones), `seconds`, the chosen `learning_rate`, and `trials`:
-    minus the lowest validation loss with each.
+    share with training ones), `seconds`, the chosen `learning_rate`, its `score`, which
+    is minus its lowest validation loss, and `trials`, the score of each.
   """
   directory = pathlib.Path(directory)
   if (directory / 'done.json').exists():
@@ -232,36 +232,29 @@ def finetune(
   def batch_at(i):
     return together(order[i], data.take(questions['train'], order[i]), {})
 
-  trials = []
-  for rate in learning_rates:
+  def start(rate):
     tx, step = training(
       ground.model, rate, updates, weight_decay, saving['chunk'], saving['pieces']
     )
-    result = train.run(
-      step,
-      steps.init_state(params, tx),
-      batch_at,
-      jax.random.key(seed),
-      directory / f'lr-{rate:g}',
-      steps=updates,
-      name=f'{title}, lr {rate:g}',
-      progress=progress,
-      save_every=save_every,
-      validate=validate,
-      validate_every=validate_every,
-    )
-    trials.append((result, rate))
-  chosen, rate = max(trials, key=lambda trial: trial[0].score)
-  done = {
-    'learning_rate': rate,
-    'trials': {f'{rate:g}': float(trial.score) for trial, rate in trials},
-    'seconds': sum(trial.seconds for trial, _ in trials),
-  }
+    return step, steps.init_state(params, tx), validate
+
+  state, done = train.best_of(
+    learning_rates,
+    start,
+    batch_at,
+    jax.random.key(seed),
+    directory,
+    name=title,
+    steps=updates,
+    progress=progress,
+    save_every=save_every,
+    validate_every=validate_every,
+  )
   for split in ('validation', 'test'):
     examples = getattr(task, split)
     answers = evaluate.answer(
       ground.model,
-      chosen.state.params,
+      state.params,
       questions[split],
       ground.tokenizer,
       answer_length,

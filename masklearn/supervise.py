@@ -129,11 +129,11 @@ def train_policy(
     return {'theta': checkpoint.restore(directory / 'theta', theta), **done}
   index = data.batches(np.arange(len(training.start)), batch_size, seed)
   rows = data.filled(len(validation.start), batch_size)
-  results = []
-  for rate in learning_rates:
+
+  def start(rate):
     tx, step, losses = _training(policy, rate, updates, weight_decay)
 
-    def validate(state, losses=losses):
+    def validate(state):
       # A last batch that is filled up counts its first passages twice.
       found = [losses(state.params, None, data.take(validation, i)) for i in rows]
       totals = np.array(
@@ -142,30 +142,23 @@ def train_policy(
       loss = float(totals[:, 0].sum() / totals[:, 1].sum())
       return {'score': -loss, 'loss': loss}
 
-    result = train.run(
-      step,
-      steps.init_state(theta, tx),
-      lambda i: data.take(training, index[i]),
-      jax.random.key(seed),
-      directory / f'lr-{rate:g}',
-      steps=updates,
-      name=f'{title}, lr {rate:g}',
-      progress=progress,
-      save_every=save_every,
-      validate=validate,
-      validate_every=validate_every,
-    )
-    results.append((result, rate))
-  chosen, rate = max(results, key=lambda pair: pair[0].score)
-  checkpoint.save(directory / 'theta', chosen.state.params)
-  done = {
-    'seconds': sum(result.seconds for result, _ in results),
-    'learning_rate': rate,
-    'updates': int(chosen.state.step),
-    'score': chosen.score,
-    'trials': {f'{rate:g}': result.score for result, rate in results},
-  }
-  return {'theta': chosen.state.params, **stages.finish(directory, done)}
+    return step, steps.init_state(theta, tx), validate
+
+  state, done = train.best_of(
+    learning_rates,
+    start,
+    lambda i: data.take(training, index[i]),
+    jax.random.key(seed),
+    directory,
+    name=title,
+    steps=updates,
+    progress=progress,
+    save_every=save_every,
+    validate_every=validate_every,
+  )
+  checkpoint.save(directory / 'theta', state.params)
+  done['updates'] = int(state.step)
+  return {'theta': state.params, **stages.finish(directory, done)}
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -136,6 +136,53 @@ def run(
     if not validate:
       return Result(state, math.nan, history.rows, seconds)
     return Result(best[0], float(best[1]), history.rows, seconds)
+
+
+def best_of(
+  learning_rates: Sequence[float],
+  start: Callable[[float], tuple[Callable, TrainState, Callable]],
+  batch_at: Callable[[int], Any],
+  key: jax.Array,
+  directory: str | os.PathLike,
+  *,
+  name: str,
+  **options,
+) -> tuple[TrainState, dict[str, Any]]:
+  """Trains once with each learning rate; the highest validation score chooses.
+
+  Args:
+    learning_rates: to try; of equal scores the first one's is taken.
+    start: `start(learning_rate)` returns step, state and validate, see `run`.
+    batch_at: see `run`, as for `key` and `options`.
+    key: the same for all.
+    directory: has a folder for each learning rate.
+    name: shown with the learning rate.
+    **options: of `run`.
+
+  Returns:
+    The best state of the chosen run, and what a stage notes down: the `learning_rate`,
+    its `score`, the score of each as `trials`, and the `seconds` of all.
+  """
+  found = {}
+  for rate in learning_rates:
+    step, state, validate = start(rate)
+    found[rate] = run(
+      step,
+      state,
+      batch_at,
+      key,
+      pathlib.Path(directory, f'lr-{rate:g}'),
+      name=f'{name}, lr {rate:g}',
+      validate=validate,
+      **options,
+    )
+  chosen = max(found, key=lambda rate: found[rate].score)
+  return found[chosen].state, {
+    'learning_rate': chosen,
+    'score': found[chosen].score,
+    'trials': {f'{rate:g}': result.score for rate, result in found.items()},
+    'seconds': sum(result.seconds for result in found.values()),
+  }
 
 
 def mean(history: list[dict[str, float]], name: str) -> float:

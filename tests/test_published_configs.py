@@ -1,0 +1,93 @@
+"""The configs for published models, each run from its first stage to its report."""
+
+import json
+
+import pytest
+
+from experiments import app, study
+from masklearn import files, pretrained
+from masklearn.tasks import people
+from tests.test_pretrained import write_hf
+from tests.test_published_study import squad
+
+# What makes a run of days one of seconds; all else is as configured.
+SHORT = {
+  'corpus.longest': 250,
+  'learn.updates': 2,
+  'learn.episodes': 2,
+  'learn.candidates': 4,
+  'learn.validate_every': 2,
+  'learn.warmup.updates': 2,
+  'learn.warmup.batch_size': 2,
+  'learn.warmup.validate_every': 2,
+  'policy.width': 16,
+  'supervised.updates': 2,
+  'supervised.batch_size': 2,
+  'supervised.validate_every': 2,
+  'pretrain.updates': 2,
+  'pretrain.batch_size': 8,
+  'finetune.updates': 2,
+  'finetune.batch_size': 8,
+  'finetune.learning_rates': '(1e-4,)',
+  'finetune.validate_every': 2,
+  'study.seeds': 1,
+  'study.learned_seeds': 1,
+  'study.target_seeds': '(1,)',
+}
+
+
+def write_data(folder):
+  """Articles as WikiExtractor writes them, and questions in each task's format."""
+  passages = people.passages(0, size=16, copies=1)
+  asked = [(p, s.label, p.text[s.start : s.end]) for p in passages for s in p.spans]
+  articles = [{'id': p.id, 'title': p.group, 'text': p.text} for p in passages]
+  slots = [
+    {
+      'id': f'{i}',
+      'input': f'{passage.group} [SEP] {label}',
+      'output': [{'answer': answer}],
+    }
+    for i, (passage, label, answer) in enumerate(asked)
+  ]
+  questions = [
+    {'question': f'what is the {label} of {passage.group}', 'answer': [answer]}
+    for passage, label, answer in asked
+  ]
+  for name, rows in (('wiki', articles), ('zsre', slots), ('nq_open', questions)):
+    lines = ''.join(json.dumps(row) + '\n' for row in rows)
+    (folder / f'{name}.jsonl').write_text(lines, encoding='utf-8')
+  squad(folder / 'squad.json', passages)
+
+
+@pytest.mark.parametrize(
+  ('config', 'family', 'task', 'learned'),
+  [
+    ('bart_base', 'bart', 'nq_open', 'supervised'),
+    ('t5_base', 't5', 'zsre', 'learned'),
+  ],
+)
+def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, learned):
+  """Every policy is scored, with as many trials, from the published parameters."""
+  write_hf(tmp_path / 'theirs', family)
+  pretrained.from_hf(tmp_path / 'theirs', tmp_path / 'ours')
+  write_data(tmp_path)
+  flags = SHORT | {
+    'model.checkpoint': tmp_path / 'ours',
+    'corpus.path': tmp_path / 'wiki.jsonl',
+    'task.train': tmp_path / '{task}.jsonl',
+    'supervised.pairs': tmp_path / 'squad.json',
+  }
+  argv = ['study', f'--config=configs/{config}.py:{task}']
+  argv += [f'--workdir={tmp_path / "run"}']
+  with pytest.raises(SystemExit) as end:
+    app.run(study.main, argv + [f'--config.{k}={v}' for k, v in flags.items()])
+  assert end.value.code == 0
+  rows = files.read_jsonl(tmp_path / 'run' / 'results.jsonl')
+  assert {row['policy'] for row in rows} == {
+    'none', 'random', 'random_span', 'salient', 'pmi_span', 'same_sentences_random',
+    learned,
+  }  # fmt: skip
+  assert {tuple(row['trials']) for row in rows} == {('0.0001',)}
+  words = [row['masked_words'] for row in rows if row['policy'] != 'none']
+  assert max(words) <= 1.02 * min(words)
+  assert (tmp_path / 'run' / 'report' / 'index.html').exists()
