@@ -72,6 +72,8 @@ def by_match(
       asked[example.group].append(example.targets)
   out = []
   for passage in passages:
+    if passage.group not in asked:
+      continue
     bounds = text.words(passage.text)
     starts, ends = {a for a, _ in bounds}, {b for _, b in bounds}
     found = []

@@ -100,18 +100,33 @@ def write_masks(study) -> None:
   """Writes masks.jsonl: passages of each split, and what every policy hides there.
 
   Those of the first seed and task; a token's probability is its frequency among
-  draws, as pre-training makes them.
+  draws, as pre-training makes them. One passage a group, if possible one in which an
+  answer stands.
   """
   task_name, seed = study.task_names[0], study.seeds[0]
   task, everything = study.tasks[task_name, seed], study.passages[task_name]
-  rows = []
+  marked = any(s.label in task.asked for p in study.ground.passages for s in p.spans)
+  rows, told = [], {}
   for split in SPLITS:
-    groups = {e.group for e in getattr(task, split)} - {''}
-    first = {}  # one passage a group
+    examples = getattr(task, split)
+    groups = {e.group for e in examples} - {''}
+    if not marked:  # The corpus does not say where answers are.
+      told |= {
+        a.passage.text: [list(span) for spans in a.answers for span in spans]
+        for a in supervise.of_task(examples, study.ground.passages)
+      }
+    first, answering = {}, collections.defaultdict(list)  # of each group
     for i, passage in enumerate(study.ground.passages):
       if passage.group in groups:
         first.setdefault(passage.group, (i, split))
-    rows += sorted(first.values())[:: max(1, len(first) // VIEWED)][:VIEWED]
+        if passage.text in told:
+          answering[passage.group].append((i, split))
+    chosen = sorted(
+      # Those of one group are about one thing each, and of all groups about all.
+      answering[group][n % len(answering[group])] if answering[group] else place
+      for n, (group, place) in enumerate(first.items())
+    )
+    rows += chosen[:: max(1, len(chosen) // VIEWED)][:VIEWED]
   if not rows:  # questions and passages that are not joined by groups
     count = len(study.ground.passages)
     rows = [(i, '') for i in range(0, count, max(1, count // VIEWED))][:VIEWED]
@@ -140,7 +155,8 @@ def write_masks(study) -> None:
         'split': split,
         'text': passage.text,
         'tokens': [list(pair) for pair in offsets],
-        'asked': [list(s) for s in passage.spans if s.label in task.asked],
+        'asked': [list(s) for s in passage.spans if s.label in task.asked]
+        or told.get(passage.text, []),
         'policies': {
           name: np.round(p[row, : len(offsets)].astype(float), 3).tolist()
           for name, p in hidden.items()

@@ -46,7 +46,7 @@ def pairs(
   found: tuple[list[Answered], list[Answered]] = [], []
   for source in (name.strip() for name in sources.split(',')):
     if source == 'task':
-      parts = [_of_task(rows, passages) for rows in (task.train, task.validation)]
+      parts = [of_task(rows, passages) for rows in (task.train, task.validation)]
     elif source == 'match':
       parts = [answers.by_match(passages, r) for r in (task.train, task.validation)]
     else:
@@ -77,7 +77,12 @@ def of_file(path: str | os.PathLike, seed: int) -> dict[str, list[Answered]]:
   return found
 
 
-def _of_task(examples: Sequence[Example], passages: Sequence[Passage]):
+def of_task(examples: Sequence[Example], passages: Sequence[Passage]) -> list[Answered]:
+  """Returns where the answers to a task's questions stand in its corpus.
+
+  In gold passages, see `answers.of_examples`; for questions without one, wherever they
+  stand literally.
+  """
   without = [example for example in examples if not example.context]
   return answers.of_examples(examples, passages) + answers.by_match(passages, without)
 

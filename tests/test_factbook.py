@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from configs import factbook
@@ -52,6 +53,16 @@ def test_every_policy_is_scored_on_both_tasks(workdir):
   page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
   assert 'new_wiki_40articles.json.gz' in page
   assert 'qed-dev.first1000.jsonl.gz' in page
+
+
+def test_masks_are_shown_where_answers_stand(workdir):
+  """Of each split, with the answer's place; where there is none, any passage."""
+  masks = files.read_jsonl(workdir / 'masks.jsonl')
+  assert {mask['split'] for mask in masks} == {'train', 'validation', 'test'}
+  assert np.mean([bool(mask['asked']) for mask in masks]) > 0.7
+  for mask in masks:
+    for start, end, _ in mask['asked']:
+      assert mask['text'][start:end].strip(), mask['id']
 
 
 def test_no_answer_of_a_test_country_teaches_a_policy(workdir, shared_data):
