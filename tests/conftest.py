@@ -30,6 +30,19 @@ def pytest_configure(config):
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
+@pytest.fixture(autouse=True, scope='module')
+def few_programs():
+  """Drops compiled programs, between files of tests, once there are thousands.
+
+  Each is mapped into memory several times, and Linux allows a process 65,530 maps;
+  beyond these the compiler crashes.
+  """
+  yield
+  maps = pathlib.Path('/proc/self/maps')
+  if maps.exists() and maps.read_bytes().count(b'\n') > 30_000:
+    jax.clear_caches()
+
+
 @pytest.fixture(scope='session')
 def shared_data():
   """The folder of source data beside the checkout, which a clone need not have."""
