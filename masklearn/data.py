@@ -39,7 +39,7 @@ def encode_passages(
     max_length: tokens that the model can read, without <s> and </s>.
     units: a passage's collocations and the words between them, in order, such as
       `Collocations.units`; None for none.
-    at_least: L; 0 is the `width` of the longest passage.
+    at_least: L, if the `width` of the longest passage is less.
 
   Raises:
     InputError: a passage is longer than `max_length` tokens.
@@ -91,7 +91,7 @@ def encode_examples(
 
   Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
   is fine-tuned; or `.. </s>` and `<pad>`, as T5 is. What is longer than `max_length`
-  loses its end; how many questions do is logged.
+  loses its end; how many do is logged.
 
   Args:
     examples: what to encode.

@@ -105,16 +105,15 @@ def write_masks(study) -> None:
   """
   task_name, seed = study.task_names[0], study.seeds[0]
   task, everything = study.tasks[task_name, seed], study.passages[task_name]
-  marked = any(s.label in task.asked for p in study.ground.passages for s in p.spans)
-  rows, told = [], {}
+  told = {}  # where answers stand, of corpora that do not say it themselves
+  if not any(s.label in task.asked for p in study.ground.passages for s in p.spans):
+    told = {
+      a.passage.text: [list(span) for spans in a.answers for span in spans]
+      for a in supervise.of_task(task.examples, study.ground.passages)
+    }
+  rows = []
   for split in SPLITS:
-    examples = getattr(task, split)
-    groups = {e.group for e in examples} - {''}
-    if not marked:  # The corpus does not say where answers are.
-      told |= {
-        a.passage.text: [list(span) for spans in a.answers for span in spans]
-        for a in supervise.of_task(examples, study.ground.passages)
-      }
+    groups = {e.group for e in getattr(task, split)} - {''}
     first, answering = {}, collections.defaultdict(list)  # of each group
     for i, passage in enumerate(study.ground.passages):
       if passage.group in groups:

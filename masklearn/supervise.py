@@ -32,8 +32,8 @@ def pairs(
   Args:
     sources: separated by commas: 'task' for the gold passages of the task's questions,
       as they stand in the corpus, or, of those without one, passages of their group in
-      which an answer stands;
-      'match' for these alone; or files in SQuAD's format, see `of_file`.
+      which an answer stands; 'match' for such passages alone; or files in SQuAD's
+      format, see `of_file`.
     task: its training questions train, its validation questions validate.
     passages: the corpus.
     tokenizer: text to tokens.
