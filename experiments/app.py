@@ -10,7 +10,7 @@ import sys
 from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
-from masklearn import memory
+from masklearn.io import memory
 from masklearn.types import InputError
 
 

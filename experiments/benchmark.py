@@ -18,7 +18,7 @@ import sys
 from experiments import app, suites
 from experiments.suites.case import SIDES, compare, peak_bytes
 from experiments.suites.shapes import SIZES
-from masklearn import provenance
+from masklearn.io import provenance
 from masklearn.types import InputError
 
 

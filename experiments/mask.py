@@ -22,8 +22,9 @@ An interrupted run goes on where it was when it is started again.
 """
 
 from experiments import app
-from masklearn import files, masking
-from masklearn.progress import Progress
+from masklearn import masking
+from masklearn.io import files
+from masklearn.io.progress import Progress
 from masklearn.report import masks
 from masklearn.types import InputError
 

@@ -19,7 +19,8 @@ import time
 
 from experiments import app
 from experiments.suites.case import status
-from masklearn import corpus, files, memory, provenance
+from masklearn import corpus
+from masklearn.io import files, memory, provenance
 from masklearn.tasks import people
 from masklearn.types import InputError
 

@@ -32,7 +32,8 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from masklearn import files, text
+from masklearn import text
+from masklearn.io import files
 from masklearn.types import InputError, Passage
 
 LONGEST = 5  # words

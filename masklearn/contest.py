@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import answers, files, policies, provenance, recall, supervise, text
+from masklearn import answers, policies, recall, supervise, text
 from masklearn.answers import Answered
+from masklearn.io import files, provenance
+from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import fixed
-from masklearn.progress import Progress
 from masklearn.tasks import splits, squad
 from masklearn.types import Answers, InputError, Policy
 

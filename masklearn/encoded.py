@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from masklearn import data, files, text
+from masklearn import data, text
+from masklearn.io import files
 from masklearn.types import Batch, Passage
 
 AT_ONCE = 4_096  # passages that are encoded in memory

@@ -16,7 +16,8 @@ from typing import Any
 
 import jax
 
-from masklearn import corpus, files, models, pretrained, text
+from masklearn import corpus, models, pretrained, text
+from masklearn.io import files
 from masklearn.types import InputError, Passage
 
 STORED = pathlib.Path('documents', 'store.json')

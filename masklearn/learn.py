@@ -16,21 +16,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import (
-  checkpoint,
-  data,
-  evaluate,
-  files,
-  inner,
-  policies,
-  score,
-  steps,
-  train,
-)
+from masklearn import data, evaluate, inner, policies, score, steps, train
 from masklearn.ascent import Setting, make_ascent, warn
 from masklearn.episodes import Episodes
 from masklearn.estimators import Estimator
-from masklearn.progress import Progress
+from masklearn.io import checkpoint, files
+from masklearn.io.progress import Progress
 from masklearn.stages import (
   Ground,
   finish,

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import checkpoint, files, models, text
+from masklearn import models, text
+from masklearn.io import checkpoint, files
 from masklearn.models import convert
 from masklearn.models.formats import FORMATS
 from masklearn.types import InputError

@@ -10,18 +10,8 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import (
-  answers,
-  data,
-  evaluate,
-  files,
-  plan,
-  provenance,
-  recall,
-  settings,
-  supervise,
-  tasks,
-)
+from masklearn import answers, data, evaluate, plan, recall, settings, supervise, tasks
+from masklearn.io import files, provenance
 from masklearn.policies import sampling
 from masklearn.tasks import squad
 from masklearn.tasks.splits import SPLITS

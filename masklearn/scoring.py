@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from masklearn import intervals, metrics, overlap
-from masklearn.tasks import closed_book, jsonl, reading, splits
+from masklearn.io import reading
+from masklearn.tasks import closed_book, jsonl, splits
 from masklearn.types import Example, InputError
 
 NAMES = ('em', 'f1', 'accuracy', 'rougeL')  # KILT's downstream metrics

@@ -16,21 +16,19 @@ import numpy as np
 import optax
 
 from masklearn import (
-  checkpoint,
   data,
   evaluate,
-  files,
   losses,
   models,
   objective,
   packing,
   policies,
-  provenance,
   steps,
   train,
 )
 from masklearn.ground import Ground
-from masklearn.progress import Progress
+from masklearn.io import checkpoint, files, provenance
+from masklearn.io.progress import Progress
 from masklearn.types import Batch, InputError, Policy, Specials, Task
 
 # What a stage may do to save time and memory. It changes nothing of what is learned but

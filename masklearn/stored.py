@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import checkpoint, files, policies, tasks, text
+from masklearn import policies, tasks, text
+from masklearn.io import checkpoint, files
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Policy
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from masklearn import corpus
-from masklearn.tasks import reading
+from masklearn.io import reading
 from masklearn.types import InputError, Passage
 
 # Text without empty lines is cut at the end of a line behind as many bytes.

@@ -17,7 +17,6 @@ from typing import Any
 import jax
 
 from masklearn import (
-  checkpoint,
   collocations,
   encoded,
   estimators,
@@ -25,7 +24,6 @@ from masklearn import (
   learn,
   plan,
   policies,
-  provenance,
   records,
   settings,
   stages,
@@ -33,8 +31,9 @@ from masklearn import (
   supervise,
   tasks,
 )
+from masklearn.io import checkpoint, provenance
+from masklearn.io.progress import Progress
 from masklearn.policies import originals
-from masklearn.progress import Progress
 from masklearn.types import InputError
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished

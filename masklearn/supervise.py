@@ -9,10 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import answers, checkpoint, data, files, stages, steps, text, train
+from masklearn import answers, data, stages, steps, text, train
 from masklearn.answers import Answered
+from masklearn.io import checkpoint, files
+from masklearn.io.progress import Progress
 from masklearn.policies.supervised import make_loss
-from masklearn.progress import Progress
 from masklearn.tasks import splits, squad
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import tensorboardX
 
-from masklearn import checkpoint, files, memory
-from masklearn.progress import Progress
+from masklearn.io import checkpoint, files, memory
+from masklearn.io.progress import Progress
 from masklearn.types import TrainState
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from masklearn import data, evaluate, losses, steps, train
-from masklearn.progress import Progress
+from masklearn.io.progress import Progress
 from masklearn.stages import Ground, corruption, optimizer, target_capacity, uniform
 from masklearn.types import Batch, Task
 

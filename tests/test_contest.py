@@ -4,7 +4,7 @@ import pytest
 
 from experiments import app
 from experiments import recall as experiment
-from masklearn import files
+from masklearn.io import files
 from masklearn.tasks import people
 from tests.test_published_study import squad
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from masklearn import corpus
-from masklearn.corpus import sources
+from masklearn.io import sources
 from masklearn.types import InputError, Passage
 from tests.documents import articles, lines
 

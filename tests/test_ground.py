@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import app, prepare_corpus
-from masklearn import corpus, data, files, ground, pretrained
+from masklearn import corpus, data, ground, pretrained
+from masklearn.io import files
 from masklearn.types import InputError
 from tests.documents import lines
 from tests.test_pretrained import write_hf

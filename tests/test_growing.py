@@ -2,7 +2,7 @@
 
 import pytest
 
-from masklearn import files
+from masklearn.io import files
 from masklearn.types import InputError
 
 ABOUT = {'rate': 0.1, 'seed': 0}

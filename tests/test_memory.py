@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from masklearn import memory
+from masklearn.io import memory
 
 PROGRAM = """
 import os, sys

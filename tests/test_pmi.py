@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import collocations, data, files, policies, text
+from masklearn import collocations, data, policies, text
+from masklearn.io import files
 from masklearn.types import InputError, Passage
 from tests.small import make_batch
 

@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from masklearn import corpus, files
+from masklearn import corpus
 from masklearn.corpus import duplicates, records, store
+from masklearn.io import files
 from masklearn.types import InputError, Passage, Span
 from tests.documents import lines
 

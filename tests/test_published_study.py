@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import app, study
-from masklearn import files, pretrained, stored
+from masklearn import pretrained, stored
+from masklearn.io import files
 from masklearn.tasks import people
 from tests.test_pretrained import write_hf
 

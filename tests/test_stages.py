@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, files, policies, stages, tasks
+from masklearn import data, policies, stages, tasks
 from masklearn.ground import prepare
+from masklearn.io import files
+from masklearn.io.progress import Progress
 from masklearn.policies import originals
-from masklearn.progress import Progress
 from masklearn.types import Batch, InputError, Specials
 
 

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, files, stored, text
+from masklearn import data, stored, text
+from masklearn.io import files
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Passage
 

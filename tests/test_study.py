@@ -14,7 +14,8 @@ import pytest
 
 from experiments import app, finetune, learn_policy, prepare_corpus, pretrain
 from experiments import study as experiment
-from masklearn import files, stored
+from masklearn import stored
+from masklearn.io import files
 from masklearn.report import curves
 from tests import small
 

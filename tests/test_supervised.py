@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from masklearn import policies, supervise
+from masklearn.io.progress import Progress
 from masklearn.policies import sampling
 from masklearn.policies.supervised import make_loss
-from masklearn.progress import Progress
 from masklearn.types import Answers, InputError, Policy
 from tests.small import make_batch
 

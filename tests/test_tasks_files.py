@@ -7,14 +7,8 @@ import re
 import pytest
 
 from masklearn import metrics, tasks
-from masklearn.tasks import (
-  closed_book,
-  kilt,
-  multiple_choice,
-  reading,
-  squad,
-  summarization,
-)
+from masklearn.io import reading
+from masklearn.tasks import closed_book, kilt, multiple_choice, squad, summarization
 from masklearn.types import InputError, Span
 
 KILT = kilt.parser()

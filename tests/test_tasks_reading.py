@@ -8,7 +8,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from masklearn.tasks import documents, reading
+from masklearn.io import documents, reading
 from masklearn.types import InputError
 
 

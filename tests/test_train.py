@@ -9,8 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from masklearn import checkpoint, files, steps, train
-from masklearn.progress import Progress
+from masklearn import steps, train
+from masklearn.io import checkpoint, files
+from masklearn.io.progress import Progress
 
 TX = optax.adamw(0.1)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from masklearn import memory
+from masklearn.io import memory
 from masklearn.types import InputError
 
 SIDES = ('ours', 'peer')

@@ -17,7 +17,8 @@ import pathlib
 import numpy as np
 
 from experiments import app
-from masklearn import files, text
+from masklearn import text
+from masklearn.io import files
 from masklearn.policies import originals
 
 LONGEST = 254  # tokens of a passage; what is longer is cut into several

@@ -9,9 +9,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from masklearn.corpus import records, sources, wiki
-from masklearn.corpus.sources import Source
-from masklearn.tasks import reading
+from masklearn.corpus import records, wiki
+from masklearn.io import reading, sources
+from masklearn.io.sources import Source
 from masklearn.types import Passage
 
 LONGEST = 1 << 20  # bytes of a paragraph; the line that goes beyond is its last

@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from masklearn import annotators, files, tasks
-from masklearn.corpus import cutting, duplicates, formats, records, sources, store
+from masklearn import annotators, tasks
+from masklearn.corpus import cutting, duplicates, formats, records, store
 from masklearn.corpus.store import Store
+from masklearn.io import files, sources
 from masklearn.types import InputError, Passage
 
 KEPT = 1_000  # problems whose text is kept; all are counted

@@ -11,8 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from masklearn import files
-from masklearn.tasks import reading
+from masklearn.io import files, reading
 from masklearn.types import InputError, Passage, Span
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)

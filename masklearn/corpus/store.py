@@ -17,8 +17,8 @@ from typing import Any
 
 from array_record.python import array_record_data_source, array_record_module
 
-from masklearn import files
 from masklearn.corpus import records
+from masklearn.io import files
 from masklearn.types import InputError, Passage
 
 SHARD = 8_192  # passages of a file, or as many more as a document has

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from masklearn.corpus import sources
-from masklearn.tasks import reading
+from masklearn.io import reading, sources
 from masklearn.types import Passage
 
 Article = tuple[int, str, str, str | ValueError]

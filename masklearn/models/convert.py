@@ -21,7 +21,7 @@ import safetensors.flax
 import safetensors.numpy
 from flax import traverse_util
 
-from masklearn import files
+from masklearn.io import files
 from masklearn.models import layers
 from masklearn.models.formats import BIAS, FORMATS, HEAD, TABLES, Format
 from masklearn.types import InputError

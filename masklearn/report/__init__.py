@@ -5,7 +5,7 @@ import pathlib
 
 import rich.table
 
-from masklearn import files
+from masklearn.io import files
 from masklearn.report import content, page, records, terminal
 from masklearn.types import InputError
 

@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from masklearn import files
+from masklearn.io import files
 from masklearn.types import InputError
 
 # Stage -> how many folders name one of its runs, above the seed.

@@ -14,7 +14,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypedDict
 
-from masklearn.tasks import reading, shapes, splits
+from masklearn.io import reading
+from masklearn.tasks import shapes, splits
 from masklearn.types import Example, InputError, Task
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from masklearn import metrics
-from masklearn.tasks import benchmark, reading, shapes
+from masklearn.io import reading
+from masklearn.tasks import benchmark, shapes
 from masklearn.types import Example, Task
 
 NQ_OPEN = benchmark.Official(

@@ -7,7 +7,8 @@ has KILT's shape, {"id", "input", "output": [{"answer"}, ...]}.
 import os
 from typing import Any
 
-from masklearn.tasks import reading, splits
+from masklearn.io import reading
+from masklearn.tasks import splits
 from masklearn.types import Example, InputError, Task
 
 

@@ -24,7 +24,8 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from masklearn import metrics
-from masklearn.tasks import benchmark, closed_book, reading, shapes
+from masklearn.io import reading
+from masklearn.tasks import benchmark, closed_book, shapes
 from masklearn.types import Example, InputError, Task
 
 

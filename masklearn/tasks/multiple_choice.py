@@ -13,7 +13,8 @@ References:
 import hashlib
 from typing import Any, Unpack
 
-from masklearn.tasks import benchmark, reading, shapes
+from masklearn.io import reading
+from masklearn.tasks import benchmark, shapes
 from masklearn.types import Example, Task
 
 SEPARATOR = r' \n '

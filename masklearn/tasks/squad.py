@@ -6,7 +6,8 @@ They supervise a policy that learns which spans of a passage somebody would ask 
 import os
 from typing import Any, Unpack
 
-from masklearn.tasks import benchmark, reading, shapes
+from masklearn.io import reading
+from masklearn.tasks import benchmark, shapes
 from masklearn.types import Example, Task
 
 SQUAD = benchmark.Official(

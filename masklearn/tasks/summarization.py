@@ -7,7 +7,8 @@ example has a context.
 
 from typing import Any, Unpack
 
-from masklearn.tasks import benchmark, reading, shapes
+from masklearn.io import reading
+from masklearn.tasks import benchmark, shapes
 from masklearn.types import Example, Task
 
 _THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}

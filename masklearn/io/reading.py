@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from masklearn.tasks import documents
+from masklearn.io import documents
 from masklearn.types import InputError
 
 T = TypeVar('T')

@@ -8,7 +8,7 @@ import platform
 import subprocess
 from typing import Any
 
-from masklearn import files
+from masklearn.io import files
 from masklearn.types import InputError
 
 

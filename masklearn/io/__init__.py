@@ -1,0 +1,1 @@
+"""Files, records, checkpoints, the terminal, and where results come from."""
