@@ -7,7 +7,8 @@ import grain.python as grain
 import jax
 import numpy as np
 
-from masklearn import annotators, text
+from masklearn import text
+from masklearn.text import annotators
 from masklearn.types import (
   Batch,
   Corrupted,

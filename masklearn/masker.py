@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import annotators, corpus, data, infill, policies, stored, text
-from masklearn.collocations import Collocations
+from masklearn import corpus, data, infill, policies, stored, text
 from masklearn.policies import originals, sampling
+from masklearn.text import annotators
+from masklearn.text.collocations import Collocations
 from masklearn.types import Batch, InputError, Passage, Policy, Specials
 
 LENGTHS = (48, 128, 320)  # of rows, in tokens; the longest row is as the caller wants

@@ -24,10 +24,11 @@ import jax
 import numpy as np
 
 import masklearn
-from masklearn import collocations, evaluate, infill, stream, text
+from masklearn import evaluate, infill, stream, text
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.masker import ROWS, Hidden, Masker, choose
+from masklearn.text import collocations
 from masklearn.types import InputError, Passage
 
 GROUP = 16 * ROWS  # passages that are written together, or a few more

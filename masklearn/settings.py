@@ -3,19 +3,11 @@
 import pathlib
 from typing import Any
 
-from masklearn import (
-  annotators,
-  estimators,
-  inner,
-  plan,
-  policies,
-  stored,
-  tasks,
-  unroll,
-)
+from masklearn import estimators, inner, plan, policies, stored, tasks, unroll
 from masklearn.corpus import CORPORA, FORMATS
 from masklearn.ground import Ground
 from masklearn.models import bert
+from masklearn.text import annotators
 from masklearn.types import InputError, Policy
 
 # Policies that need nothing but a rate.

@@ -17,7 +17,6 @@ from typing import Any
 import jax
 
 from masklearn import (
-  collocations,
   encoded,
   estimators,
   ground,
@@ -34,6 +33,7 @@ from masklearn import (
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.policies import originals
+from masklearn.text import collocations
 from masklearn.types import InputError
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished

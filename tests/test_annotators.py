@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from masklearn import annotators
+from masklearn.text import annotators
 from masklearn.types import InputError, Passage, Span
 
 TEXTS = [

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import collocations, data, policies, text
+from masklearn import data, policies, text
 from masklearn.io import files
+from masklearn.text import collocations
 from masklearn.types import InputError, Passage
 from tests.small import make_batch
 

@@ -18,10 +18,10 @@ import apache_beam as beam
 from apache_beam import runners
 from apache_beam.options import pipeline_options
 
-from masklearn import annotators
 from masklearn.corpus import cutting, duplicates, preparing, records, store
 from masklearn.io import files
 from masklearn.io.sources import Source
+from masklearn.text import annotators
 from masklearn.types import InputError
 
 BLOCK = 4_096  # documents of a file whose passages are stored together

@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from masklearn import annotators, tasks
+from masklearn import tasks
 from masklearn.corpus import cutting, duplicates, formats, records, store
 from masklearn.corpus.store import Store
 from masklearn.io import files, sources
+from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
 KEPT = 1_000  # problems whose text is kept; all are counted
