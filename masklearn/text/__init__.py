@@ -1,9 +1,9 @@
 """Text to tokens, words, sentences and salient spans; offsets count characters."""
 
+from masklearn.text.segmentation import sentences as sentences
+from masklearn.text.segmentation import words as words
 from masklearn.text.tokenizer import SPECIAL_TOKENS as SPECIAL_TOKENS
 from masklearn.text.tokenizer import Encoding as Encoding
 from masklearn.text.tokenizer import Tokenizer as Tokenizer
 from masklearn.text.tokenizer import load_tokenizer as load_tokenizer
-from masklearn.text.tokenizer import sentences as sentences
 from masklearn.text.tokenizer import train_tokenizer as train_tokenizer
-from masklearn.text.tokenizer import words as words

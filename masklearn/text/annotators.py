@@ -13,7 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from masklearn import text
+from masklearn.text import segmentation
 from masklearn.types import InputError, Passage, Span
 
 Annotator = Callable[[Iterable[Passage]], Iterator[tuple[Span, ...]]]
@@ -84,7 +84,7 @@ def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
   if the passage has it capitalised elsewhere.
   """
   body = passage.text
-  bounds = passage.sentences or text.sentences(body)
+  bounds = passage.sentences or segmentation.sentences(body)
   firsts = {start for start, _ in bounds}
   counts: dict[str, bool] = {}  # of first words
   spans = []
@@ -167,14 +167,14 @@ def _load(model: str):
 
 
 def _is_inner(word: str, body: str, firsts: set[int]) -> bool:
-  """Whether a word of `text.words` is this one, but at the start of no sentence."""
+  """Whether a word of `segmentation.words` is this one, but at the start of no sentence."""
   at = body.find(word)
   while at >= 0:
     if at not in firsts:
       # No word has a space in it, so those from one space to the next are enough.
       start, end = body.rfind(' ', 0, at) + 1, body.find(' ', at)
       near = body[start : end if end >= 0 else len(body)]
-      if (at - start, at - start + len(word)) in text.words(near):
+      if (at - start, at - start + len(word)) in segmentation.words(near):
         return True
     at = body.find(word, at + 1)
   return False

@@ -32,8 +32,8 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from masklearn import text
 from masklearn.io import files
+from masklearn.text import segmentation
 from masklearn.types import InputError, Passage
 
 LONGEST = 5  # words
@@ -210,12 +210,12 @@ def _best(counts, totals, minimum, coverage) -> Iterator[str]:
 def _runs(passage: Passage, marks: bool = False) -> Iterator[list[tuple[int, int]]]:
   """Words that stand together: no mark and no end of a sentence between them.
 
-  A sentence of `text.sentences` ends with a mark; only those that came with the passage
+  A sentence of `segmentation.sentences` ends with a mark; only those that came with the passage
   need to be looked at. With `marks`, each is a run of its own.
   """
   body, run = passage.text, []
   ends = {start for start, _ in passage.sentences}
-  for start, end in text.words(body):
+  for start, end in segmentation.words(body):
     mark = not (body[start].isalnum() or body[start] == '_')
     if (mark or start in ends) and run:
       yield run

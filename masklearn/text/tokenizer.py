@@ -1,14 +1,12 @@
 """Text in, tokens out, with the characters that every token came from.
 
-Also words and sentences: what a policy needs to know of a text and a tokenizer does
-not tell. Offsets are characters of the passage's own text.
+Offsets are characters of the text.
 """
 
 import difflib
 import itertools
 import os
 import pathlib
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -24,11 +22,6 @@ SPECIAL_TOKENS = {
 }
 # What begins a sequence, pads it, ends it and hides a span, in BART and in BERT.
 MARKS = ('<s>', '<pad>', '</s>', '<mask>'), ('[CLS]', '[PAD]', '[SEP]', '[MASK]')
-
-_WORD = re.compile(r"\d[\d,.]*\d|\w(?:[\w'’.\-]*\w)?|[^\w\s]")
-_SENTENCE_END = re.compile(r'[.!?](["”\')\]]*)\s+(?=["“\'(\[]?[A-Z0-9])')
-_ABBREVIATION = re.compile(r'\b(?:[A-Z]|St|Mt|Mr|Mrs|Ms|Dr|Gen|No|vs|ca|approx)\.$')
-_LONGEST = len('approx.')
 
 
 class Encoding(NamedTuple):
@@ -157,22 +150,3 @@ def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
   if not loaded.is_fast:
     raise InputError(f'Only fast tokenizers keep offsets; {path} is not one.')
   return Tokenizer(loaded.backend_tokenizer)
-
-
-def words(text: str) -> list[tuple[int, int]]:
-  """Characters of each word: letters and digits with inner ' . -, or one mark."""
-  return [m.span() for m in _WORD.finditer(text)]
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-  """Characters of each sentence, by rule: a full stop, a space and a capital."""
-  bounds, start = [], 0
-  for match in _SENTENCE_END.finditer(text):
-    stop, last = match.span(1)
-    if _ABBREVIATION.search(text, max(start, stop - _LONGEST), stop):
-      continue
-    bounds.append((start, last))
-    start = match.end()
-  if text[start:].strip():
-    bounds.append((start, len(text.rstrip())))
-  return bounds
