@@ -13,12 +13,12 @@ predictions, which score 0.
 import json
 
 from experiments import app
-from masklearn import scoring
+from masklearn.evaluation import kilt_files
 
 
 def main(predictions, gold, train='', compare=''):
   """Prints the scores."""
-  print(json.dumps(scoring.score(predictions, gold, train, compare)))
+  print(json.dumps(kilt_files.score(predictions, gold, train, compare)))
 
 
 if __name__ == '__main__':

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import answers, policies, recall, supervise, text
+from masklearn import answers, policies, supervise, text
 from masklearn.answers import Answered
+from masklearn.evaluation import recall
 from masklearn.io import files, provenance
 from masklearn.io.progress import Progress
 from masklearn.models import bert

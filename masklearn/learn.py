@@ -16,10 +16,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import data, evaluate, inner, policies, score, steps, train
+from masklearn import data, inner, policies, score, steps, train
 from masklearn.ascent import Setting, make_ascent, warn
 from masklearn.episodes import Episodes
 from masklearn.estimators import Estimator
+from masklearn.evaluation import answering
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.stages import (
@@ -198,7 +199,7 @@ def learn_policy(
 
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
-    seen = evaluate.hidden(policy, state.params, key_watch, watched, draws=8)
+    seen = answering.hidden(policy, state.params, key_watch, watched, draws=8)
     gains, outer = measure(state.params)
     found = {
       'score': float(gains.mean()),
@@ -234,7 +235,7 @@ def learn_policy(
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0
   before, after = (
-    evaluate.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
+    answering.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
   )
   checkpoint.save(directory / 'theta', theta)
   done = {

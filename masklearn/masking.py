@@ -24,7 +24,8 @@ import jax
 import numpy as np
 
 import masklearn
-from masklearn import evaluate, infill, stream, text
+from masklearn import infill, stream, text
+from masklearn.evaluation import answering
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.masker import ROWS, Hidden, Masker, choose
@@ -123,7 +124,7 @@ def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
   tokens = [masker.encode(row['text']).offsets for row in rows]
   width = -(-max(map(len, tokens)) // 8) * 8
   chosen = masker.chosen
-  shares = evaluate.hidden(
+  shares = answering.hidden(
     chosen.policy,
     chosen.theta,
     jax.random.key(order.seed),

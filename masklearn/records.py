@@ -10,7 +10,8 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import answers, data, evaluate, plan, recall, settings, supervise, tasks
+from masklearn import answers, data, plan, settings, supervise, tasks
+from masklearn.evaluation import recall
 from masklearn.io import files, provenance
 from masklearn.policies import sampling
 from masklearn.tasks import squad
@@ -127,7 +128,7 @@ def write_masks(study) -> None:
       return None
     key = jax.random.key(seed)
     policy, few = study.policies[name], len(rows)
-    return evaluate.hidden(policy, theta, key, shown, DRAWS, few).probability
+    return answering.hidden(policy, theta, key, shown, DRAWS, few).probability
 
   # Side by side, as nearly all of it is compiling.
   with futures.ThreadPoolExecutor(study.config.study.workers) as pool:

@@ -15,17 +15,8 @@ import jax
 import numpy as np
 import optax
 
-from masklearn import (
-  data,
-  evaluate,
-  losses,
-  models,
-  objective,
-  packing,
-  policies,
-  steps,
-  train,
-)
+from masklearn import data, losses, models, objective, packing, policies, steps, train
+from masklearn.evaluation import answering
 from masklearn.ground import Ground
 from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
@@ -215,7 +206,7 @@ def finetune(
   }
 
   def validate(state):
-    loss = evaluate.question_loss(ground.model, state.params, questions['validation'])
+    loss = answering.question_loss(ground.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
   order, together = packing.batches(
@@ -250,7 +241,7 @@ def finetune(
   )
   for split in ('validation', 'test'):
     examples = getattr(task, split)
-    answers = evaluate.answer(
+    answers = answering.answer(
       ground.model,
       state.params,
       questions[split],
@@ -258,10 +249,10 @@ def finetune(
       answer_length,
     )
     names = dict.fromkeys(('em', 'f1', task.metric))
-    done[split] = evaluate.score(examples, answers, list(names))
+    done[split] = answering.score(examples, answers, list(names))
     if split == 'test':
-      evaluate.write_predictions(directory / 'predictions.jsonl', examples, answers)
-      done['overlaps'] = evaluate.score_overlaps(examples, answers, task.train)
+      answering.write_predictions(directory / 'predictions.jsonl', examples, answers)
+      done['overlaps'] = answering.score_overlaps(examples, answers, task.train)
   return finish(directory, done)
 
 
@@ -318,7 +309,7 @@ def corruption(policy: Policy, ids: Specials, target: str, length: int):
 
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
-    words = evaluate.word_counts(passages, draw)[:, 0]
+    words = answering.word_counts(passages, draw)[:, 0]
     lost = objective.overflow(
       passages, draw, ids, length if target == 'spans' else None
     )

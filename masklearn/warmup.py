@@ -10,7 +10,8 @@ from typing import Any
 
 import jax
 
-from masklearn import data, evaluate, losses, steps, train
+from masklearn import data, losses, steps, train
+from masklearn.evaluation import answering
 from masklearn.io.progress import Progress
 from masklearn.stages import Ground, corruption, optimizer, target_capacity, uniform
 from masklearn.types import Batch, Task
@@ -60,7 +61,7 @@ def warm_up(
     return examples, asked[i]
 
   def validate(state):
-    loss = evaluate.question_loss(ground.model, state.params, validation)
+    loss = answering.question_loss(ground.model, state.params, validation)
     return {'score': -loss, 'loss': loss}
 
   return train.run(

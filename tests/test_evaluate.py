@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import data, evaluate, losses, models, text
+from masklearn import data, losses, models, text
+from masklearn.evaluation import answering
 from masklearn.policies import fixed
 from masklearn.types import Example, MaskDraw
 from tests.small import make_batch, make_policy
@@ -23,7 +24,7 @@ def counts(mask, start):
   policy = fixed.from_scores(lambda theta, batch: None, 0.5)._replace(
     draw=lambda theta, key, batch: draw._replace(log_prob=jnp.zeros(2))
   )
-  return evaluate.hidden(policy, {}, jax.random.key(0), BATCH, draws=2, batch_size=2)
+  return answering.hidden(policy, {}, jax.random.key(0), BATCH, draws=2, batch_size=2)
 
 
 def test_shares_of_asked_words_and_spans():
@@ -54,7 +55,7 @@ def test_shares_of_asked_words_and_spans():
 def test_probability_is_the_frequency_of_draws():
   """For one word of four, every word is hidden in a quarter of the draws."""
   policy, theta = make_policy('random', 0.25)
-  found = evaluate.hidden(policy, theta, jax.random.key(0), BATCH, draws=400)
+  found = answering.hidden(policy, theta, jax.random.key(0), BATCH, draws=400)
   np.testing.assert_allclose(found.probability[0, :5], 0.25, atol=0.08)
   assert (found.probability[0, 5:] == 0).all()
   assert (found.probability[0, 1] == found.probability[0, 2]).all()
@@ -64,10 +65,10 @@ def test_hidden_words_are_counted_once_whatever_fills_a_batch():
   """Three passages in batches of two: budgets are exact, so counts have no noise."""
   three = data.take(BATCH, np.array([0, 1, 0]))
   policy, theta = make_policy('random', 0.5)
-  found = evaluate.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
+  found = answering.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
   assert found.probability.shape == three.tokens.shape
   assert found.words == pytest.approx((2 + 2 + 2) / 3)
-  again = evaluate.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
+  again = answering.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
   np.testing.assert_array_equal(found.probability, again.probability)
   # The first passage and the last are drawn anew, and not copies.
   assert (found.probability[0] != found.probability[2]).any()
@@ -86,16 +87,16 @@ def test_answers_are_text_and_survive_a_last_batch(tmp_path):
     Example(str(i), texts[i % 3], (f'answer {i}',), label='kind') for i in range(5)
   ]
   questions = data.encode_examples(examples, tokenizer)
-  answers = evaluate.answer(model, params, questions, tokenizer, 6, batch_size=2)
-  alone = evaluate.answer(
+  answers = answering.answer(model, params, questions, tokenizer, 6, batch_size=2)
+  alone = answering.answer(
     model, params, data.take(questions, np.array([4])), tokenizer, 6, batch_size=2
   )
   assert len(answers) == 5
-  loss = evaluate.question_loss(model, params, questions, batch_size=2)
+  loss = answering.question_loss(model, params, questions, batch_size=2)
   total, weight = losses.make_row_sums(model)(params, None, questions)
   assert loss == pytest.approx(float((total / weight).mean()), rel=1e-5)
   assert answers[4] == alone[0] == answers[1]
-  evaluate.write_predictions(tmp_path / 'p.jsonl', examples, answers)
+  answering.write_predictions(tmp_path / 'p.jsonl', examples, answers)
   lines = [json.loads(x) for x in (tmp_path / 'p.jsonl').read_text().splitlines()]
   assert [x['output'][0]['answer'] for x in lines] == answers
   assert lines[0]['meta'] == {'targets': ['answer 0'], 'label': 'kind'}
@@ -107,5 +108,5 @@ def test_score_is_the_mean_over_questions():
     Example('1', '', ('the euro', 'euros')),
     Example('2', '', ('presidential republic',)),
   ]
-  found = evaluate.score(examples, ['Euros', 'republic'])
+  found = answering.score(examples, ['Euros', 'republic'])
   assert found == {'em': 0.5, 'f1': pytest.approx((1 + 2 / 3) / 2), 'n': 2}

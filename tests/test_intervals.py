@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from masklearn import intervals
+from masklearn.evaluation import intervals
 from masklearn.types import InputError
 
 

@@ -8,7 +8,7 @@ import pytest
 import rouge as rouge_package
 from rouge_score import rouge_scorer
 
-from masklearn import metrics, rouge
+from masklearn.evaluation import metrics, rouge
 from masklearn.tasks import kilt, summarization
 from masklearn.types import InputError
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from masklearn import overlap
+from masklearn.evaluation import overlap
 from masklearn.types import Example
 
 TRAIN = [

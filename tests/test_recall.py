@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import answers, data, policies, recall, text
+from masklearn import answers, data, policies, text
 from masklearn.answers import Answered
+from masklearn.evaluation import recall
 from masklearn.types import InputError, Passage, Span
 
 RNG = np.random.default_rng

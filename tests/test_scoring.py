@@ -8,7 +8,7 @@ import pytest
 
 from experiments import app
 from experiments import score as main
-from masklearn import evaluate, metrics, overlap, scoring
+from masklearn.evaluation import answering, kilt_files, metrics, overlap
 from masklearn.types import Example, InputError
 from tests.test_metrics import kilt_rouge, pairs
 
@@ -44,16 +44,16 @@ def test_scores_are_means_of_records_joined_by_id(write):
   predictions = write(
     'p.jsonl.gz', [answered('c ', 'a c'), answered('a', ' cat '), answered('7', 1984)]
   )
-  found = scoring.score(predictions, golds)
+  found = kilt_files.score(predictions, golds)
   assert found['em'] == pytest.approx(2 / 3)
   assert found['f1'] == pytest.approx((1 + 1 + 2 / 3) / 3)  # "a" is an article
   assert found['accuracy'] == pytest.approx(1 / 3)
   assert found['rougeL'] == pytest.approx((0 + 1 + 0.8) / 3, abs=1e-8)
   assert (found['n'], found['empty']) == (3, 0)
-  for name in scoring.NAMES:
+  for name in kilt_files.NAMES:
     low, high = found[f'{name}_interval']
     assert 0 <= low <= found[name] <= high <= 1
-  assert len(found) == 2 + 2 * len(scoring.NAMES)
+  assert len(found) == 2 + 2 * len(kilt_files.NAMES)
 
 
 def test_an_empty_prediction_scores_nothing_and_is_counted(write):
@@ -62,7 +62,7 @@ def test_an_empty_prediction_scores_nothing_and_is_counted(write):
     'g.jsonl', [{'id': str(i), 'output': [{'answer': 'The'}]} for i in range(3)]
   )
   answers = [answered('0', ''), answered('1', ' \n'), answered('2', 'the')]
-  found = scoring.score(write('p.jsonl', answers), golds)
+  found = kilt_files.score(write('p.jsonl', answers), golds)
   assert (found['n'], found['empty']) == (3, 2)
   assert found['em'] == pytest.approx(1 / 3)
   assert found['f1'] == found['accuracy'] == found['rougeL'] == 0
@@ -78,7 +78,7 @@ def test_generated_files_score_as_their_pairs(write):
   ]
   predictions = [answered(f'q{i}', p) for i, (p, _) in enumerate(generated)]
   order = np.random.default_rng(0).permutation(len(golds))
-  found = scoring.score(
+  found = kilt_files.score(
     write('p.jsonl', predictions), write('g.jsonl', [golds[i] for i in order])
   )
   assert found['n'] == len(generated) > 450
@@ -98,11 +98,11 @@ def test_golds_of_kilt_score_one_against_themselves(shared_data, write):
   for path in sorted((shared_data / 'kilt').glob('*.jsonl')):
     if 'without_answers' in path.name:
       with pytest.raises(InputError, match=r'jsonl:1: .output. must be a list'):
-        scoring.read_golds(path)
+        kilt_files.read_golds(path)
       continue
-    golds = scoring.read_golds(path)
+    golds = kilt_files.read_golds(path)
     answers = [answered(id, gold.answers[-1]) for id, gold in golds.items()]
-    found = scoring.score(write('p.jsonl', answers), path)
+    found = kilt_files.score(write('p.jsonl', answers), path)
     assert (found['em'], found['accuracy']) == (1, 1), path
     assert found['f1'] == pytest.approx(1), path
     assert found['rougeL'] == pytest.approx(1, abs=1e-8), path
@@ -145,7 +145,7 @@ def test_predictions_that_do_not_fit_are_an_error(write, predictions, message):
   """Nothing is scored unless all is there; the error counts, and names the first."""
   golds = write('g.jsonl', GOLDS)
   with pytest.raises(InputError, match=message):
-    scoring.score(write('p.jsonl', predictions), golds)
+    kilt_files.score(write('p.jsonl', predictions), golds)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_predictions_that_do_not_fit_are_an_error(write, predictions, message):
 def test_golds_that_cannot_score_are_an_error(write, golds, message):
   """A question without an answer has no score, in KILT's scorer neither."""
   with pytest.raises(InputError, match=message):
-    scoring.score(write('p.jsonl', [answered('a', 'x')]), write('g.jsonl', golds))
+    kilt_files.score(write('p.jsonl', [answered('a', 'x')]), write('g.jsonl', golds))
 
 
 def test_overlap_splits_add_up(write):
@@ -172,7 +172,7 @@ def test_overlap_splits_add_up(write):
     {'input': 'bad'},
   ])  # fmt: skip
   answers = [answered('a', 'cat'), answered('7', ''), answered('c', 'x')]
-  found = scoring.score(write('p.jsonl', answers), golds, train)
+  found = kilt_files.score(write('p.jsonl', answers), golds, train)
   assert found['train_skipped'] == 1
   assert list(found['overlap']) == list(overlap.SPLITS)
   rows = [found['overlap'][name] for name in overlap.SPLITS]
@@ -181,7 +181,7 @@ def test_overlap_splits_add_up(write):
   assert [row['empty'] for row in rows] == [0, 1, 0]
   assert rows[0]['em_interval'] is None  # one question
   few = write('few.jsonl', [GOLDS[0]])
-  found = scoring.score(write('p.jsonl', [answers[0]]), few, train)
+  found = kilt_files.score(write('p.jsonl', [answers[0]]), few, train)
   assert found['overlap']['no_overlap']['n'] == 0
   assert found['overlap']['no_overlap']['em'] is None
 
@@ -199,7 +199,7 @@ def test_overlap_splits_add_up(write):
 )
 def test_training_questions_come_in_any_form(write, record):
   """KILT's, ours, NQ-open's, both of WebQuestions, TriviaQA's: the answer is known."""
-  found = scoring.score(
+  found = kilt_files.score(
     write('p.jsonl', [answered('7', '')]),
     write('g.jsonl', [GOLDS[1]]),
     write('t.jsonl', [record]),
@@ -213,7 +213,7 @@ def test_overlap_needs_questions(write):
   golds = write('g.jsonl', [{'id': 'a', 'output': [{'answer': 'x'}]}])
   train = write('t.jsonl', [{'source': 'q', 'targets': ['x']}])
   with pytest.raises(InputError, match=r"g.jsonl:1: .* 'a' has no 'input'"):
-    scoring.score(write('p.jsonl', [answered('a', 'x')]), golds, train)
+    kilt_files.score(write('p.jsonl', [answered('a', 'x')]), golds, train)
 
 
 def test_evaluate_scores_each_overlap():
@@ -224,7 +224,7 @@ def test_evaluate_scores_each_overlap():
     Example('b', 'when', ('1984',)),
     Example('c', 'in what year', ('1985', '1984')),
   ]
-  found = evaluate.score_overlaps(
+  found = answering.score_overlaps(
     test, ['the cat', '1983', '1984'], train, ['accuracy']
   )
   assert found == {
@@ -244,7 +244,7 @@ def study(tmp_path):
       folder.mkdir(parents=True)
       paths.append(folder / 'predictions.jsonl')
       examples = [Example(f'q{i}', 'q', (t, 'yes')) for i, t in enumerate(targets)]
-      evaluate.write_predictions(paths[-1], examples, answers)
+      answering.write_predictions(paths[-1], examples, answers)
     return paths
 
   return call
@@ -254,13 +254,13 @@ def test_policies_are_compared_question_by_question(study):
   """From two variants' files, seed by seed; seeds may have questions of their own."""
   a = study('learned', [('abc', 'abx'), ('de', ['d', 'Yes'])])
   b = study('random', [('abc', 'axx'), ('de', ['', 'no'])])
-  found = scoring.compare(a, b)
+  found = kilt_files.compare(a, b)
   assert (found.n, found.seeds) == (3, 2)
   assert found.difference == pytest.approx((1 / 3 + 1) / 2)
   assert found.low <= found.difference <= found.high
   assert found.p_seeds == 0.5
-  assert scoring.compare(a, a).difference == 0
-  accuracy = scoring.compare(a, b, 'accuracy')
+  assert kilt_files.compare(a, a).difference == 0
+  accuracy = kilt_files.compare(a, b, 'accuracy')
   assert accuracy.difference == pytest.approx((1 / 3 + 1 / 2) / 2)
 
 
@@ -268,13 +268,13 @@ def test_policies_that_were_asked_other_things_are_not_compared(study, write):
   """Another seed, another number of seeds, or a file that no study wrote."""
   a = study('learned', [('abc', 'abx'), ('abd', 'abx')])
   with pytest.raises(InputError, match=r"1/.*:3: the gold answers of 'q2' .*0/.*:3;"):
-    scoring.compare(a[:1], a[1:])
+    kilt_files.compare(a[:1], a[1:])
   with pytest.raises(InputError, match='at least one, got 2 and 1'):
-    scoring.compare(a, a[1:])
+    kilt_files.compare(a, a[1:])
   with pytest.raises(InputError, match=r'1 are missing'):
-    scoring.compare(a[:1], study('none', [('ab', 'ab')]))
+    kilt_files.compare(a[:1], study('none', [('ab', 'ab')]))
   with pytest.raises(InputError, match=r"p.jsonl:1: no 'meta' with 'targets'"):
-    scoring.compare([write('p.jsonl', [answered('a', 'x')])], a[:1])
+    kilt_files.compare([write('p.jsonl', [answered('a', 'x')])], a[:1])
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from ml_collections import config_dict
 
 from configs import world
-from masklearn import data, metrics, records, study, tasks, text
+from masklearn import data, records, study, tasks, text
+from masklearn.evaluation import metrics
 from masklearn.io import files
 from masklearn.tasks import (
   benchmark,

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from masklearn import metrics, tasks
+from masklearn import tasks
+from masklearn.evaluation import metrics
 from masklearn.io import reading
 from masklearn.tasks import closed_book, kilt, multiple_choice, squad, summarization
 from masklearn.types import InputError, Span

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from masklearn import metrics, tasks
+from masklearn import tasks
+from masklearn.evaluation import metrics
 from masklearn.tasks import closed_book, kilt, multiple_choice, shapes, splits, squad
 from masklearn.types import InputError, Span
 

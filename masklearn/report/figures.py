@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from masklearn import intervals
+from masklearn.evaluation import intervals
 from masklearn.report import curves
 from masklearn.report.curves import Panel, Series
 from masklearn.report.markup import Markup

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from masklearn import intervals
+from masklearn.evaluation import intervals
 from masklearn.report import summary
 from masklearn.report.summary import Comparison, Result
 

@@ -9,7 +9,7 @@ from masklearn.report.markup import Markup, element
 def by_file(rows: Sequence[dict]) -> list[Markup]:
   """Returns answer-span recall by policy, best first: heading and table of each file.
 
-  rows: of recall.jsonl, see `masklearn.recall.summary`.
+  rows: of recall.jsonl, see `masklearn.evaluation.recall.summary`.
   """
   found: dict[tuple, list[dict]] = {}
   for row in rows:

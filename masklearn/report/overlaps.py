@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from masklearn.overlap import SPLITS
+from masklearn.evaluation.overlap import SPLITS
 from masklearn.report import summary, tables
 from masklearn.report.markup import Markup, element
 from masklearn.report.summary import Result

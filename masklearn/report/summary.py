@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
-from masklearn import intervals, metrics
+from masklearn.evaluation import intervals, metrics
 from masklearn.report.records import RUN_KEYS, Prediction
 
 UPPER_BOUND = 'oracle'

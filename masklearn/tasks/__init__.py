@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from masklearn import metrics
+from masklearn.evaluation import metrics
 from masklearn.tasks import (
   benchmark,
   closed_book,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from masklearn import metrics
+from masklearn.evaluation import metrics
 from masklearn.io import reading
 from masklearn.tasks import benchmark, shapes
 from masklearn.types import Example, Task

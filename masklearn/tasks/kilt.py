@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from masklearn import metrics
+from masklearn.evaluation import metrics
 from masklearn.io import reading
 from masklearn.tasks import benchmark, closed_book, shapes
 from masklearn.types import Example, InputError, Task

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from masklearn import rouge
+from masklearn.evaluation import rouge
 from masklearn.types import InputError
 
 _ARTICLES = re.compile(r'\b(a|an|the)\b')

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from masklearn import intervals, metrics, overlap
+from masklearn.evaluation import intervals, metrics, overlap
 from masklearn.io import reading
 from masklearn.tasks import closed_book, jsonl, splits
 from masklearn.types import Example, InputError

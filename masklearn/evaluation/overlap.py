@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterable, Sequence
 
-from masklearn import metrics
+from masklearn.evaluation import metrics
 from masklearn.types import Example
 
 QUESTION = 'question_overlap'

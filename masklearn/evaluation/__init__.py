@@ -1,0 +1,1 @@
+"""Answers of a model, their scores, intervals, and the answers that a policy hides."""
