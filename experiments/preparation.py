@@ -19,7 +19,7 @@ import time
 
 from experiments import app
 from experiments.suites.case import status
-from masklearn import corpus
+from masklearn import data
 from masklearn.io import files, memory, provenance
 from masklearn.tasks import people
 from masklearn.types import InputError
@@ -69,7 +69,7 @@ def prepare(folder: pathlib.Path, annotator: str, words: int) -> dict[str, float
   memory.release()
   pathlib.Path('/proc/self/clear_refs').write_text('5')
   before, wall, began = status('VmRSS'), time.monotonic(), time.process_time()
-  store = corpus.prepare(
+  store = data.prepare_corpus(
     folder / 'made',
     name='jsonl',
     path=folder / 'documents.jsonl',

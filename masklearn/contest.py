@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import answers, policies, supervise, text
-from masklearn.answers import Answered
+from masklearn import policies, supervise, text
+from masklearn.data import answer_spans
+from masklearn.data.answer_spans import Answered
 from masklearn.evaluation import recall
 from masklearn.io import files, provenance
 from masklearn.io.progress import Progress
@@ -123,8 +124,8 @@ def passages(
   if test_path:
     found['test'] = squad.read(test_path)[0]
   return {
-    split: answers.split(
-      answers.of_examples(rows), lambda piece: len(text.words(piece)), words
+    split: answer_spans.split(
+      answer_spans.of_examples(rows), lambda piece: len(text.words(piece)), words
     )[0]
     for split, rows in found.items()
   }
@@ -170,7 +171,8 @@ def make_network(
     for a in rows
   )
   encoded = {
-    split: answers.encode(rows, tokenizer, length) for split, rows in answered.items()
+    split: answer_spans.encode(rows, tokenizer, length)
+    for split, rows in answered.items()
   }
   policy = policies.POLICIES['supervised'](
     rate,

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from masklearn import corpus, models, pretrained, text
+from masklearn import data, models, pretrained, text
 from masklearn.io import files
 from masklearn.types import InputError, Passage
 
@@ -81,8 +81,8 @@ def prepare(
     made.save(own)
     return made
 
-  if name in corpus.FORMATS:
-    prepared = corpus.prepare(
+  if name in data.FORMATS:
+    prepared = data.prepare_corpus(
       directory / 'documents', name=name, say=say, stopped=stopped, **corpus_options
     )
     used, summary = tokens(prepared), prepared.summary
@@ -91,15 +91,15 @@ def prepare(
   else:
     made = directory / 'passages.jsonl'
     if made.exists():
-      passages = corpus.read(made)
+      passages = data.read_passages(made)
       problems = files.read_json(directory / 'problems.json')
       used = tokens(passages)
     else:
-      documents, problems = corpus.load(name, seed, **corpus_options)
+      documents, problems = data.load_documents(name, seed, **corpus_options)
       used = tokens(documents)
       passages = tuple(_fit(documents, used, longest))
       files.write_json(directory / 'problems.json', problems)
-      corpus.write(made, passages)  # last: its presence says that all is there
+      data.write_passages(made, passages)  # last: its presence says that all is there
     passages, skipped = tuple(passages), len(problems)
   if checkpoint:
     net, params = published
@@ -118,9 +118,9 @@ def summary(directory: str | os.PathLike) -> dict[str, Any]:
   """
   directory = pathlib.Path(directory)
   if (directory / STORED).exists():
-    return corpus.Store(directory / 'documents').summary
+    return data.Store(directory / 'documents').summary
   return {
-    'passages': len(corpus.read(directory / 'passages.jsonl')),
+    'passages': len(data.read_passages(directory / 'passages.jsonl')),
     'problems': len(files.read_json(directory / 'problems.json')),
   }
 
@@ -154,11 +154,13 @@ def _published(checkpoint, tokenizer, name, size, **changes):
   return net, loaded.params
 
 
-def _fitted(directory, prepared, tokens, longest) -> corpus.Store:
+def _fitted(directory, prepared, tokens, longest) -> data.Store:
   if (directory / 'store.json').exists():
-    return corpus.Store(directory)
-  return corpus.write_store(directory, _fit(prepared, tokens, longest))
+    return data.Store(directory)
+  return data.write_store(directory, _fit(prepared, tokens, longest))
 
 
 def _fit(passages, tokens, longest):
-  return corpus.fit(passages, lambda piece: len(tokens.encode(piece).ids), longest)
+  return data.fit_passages(
+    passages, lambda piece: len(tokens.encode(piece).ids), longest
+  )

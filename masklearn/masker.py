@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import corpus, data, infill, policies, stored, text
+from masklearn import data, infill, policies, stored, text
 from masklearn.policies import originals, sampling
 from masklearn.text import annotators
 from masklearn.text.collocations import Collocations
@@ -214,7 +214,9 @@ class Masker:
       return self.chosen.tokenizer.encode(body)
 
     good, problems = [], []
-    for piece in corpus.split([passage], lambda b: len(encode(b).ids), self._length):
+    for piece in data.split_passages(
+      [passage], lambda b: len(encode(b).ids), self._length
+    ):
       tokens = len(encode(piece.text).ids)
       if 0 < tokens <= self._length:
         good.append(piece)

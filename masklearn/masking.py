@@ -24,7 +24,8 @@ import jax
 import numpy as np
 
 import masklearn
-from masklearn import infill, stream, text
+from masklearn import infill, text
+from masklearn.data import stream
 from masklearn.evaluation import answering
 from masklearn.io import files
 from masklearn.io.progress import Progress

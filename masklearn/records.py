@@ -10,7 +10,8 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import answers, data, plan, settings, supervise, tasks
+from masklearn import data, plan, settings, supervise, tasks
+from masklearn.data import answer_spans
 from masklearn.evaluation import recall
 from masklearn.io import files, provenance
 from masklearn.policies import sampling
@@ -172,8 +173,8 @@ def write_recall(study) -> None:
     if path in learned_from:
       answered = supervise.of_file(path, study.config.seed)['test']
     else:
-      answered = answers.of_examples(squad.read(path)[0])
-    answered, _ = answers.split(
+      answered = answer_spans.of_examples(squad.read(path)[0])
+    answered, _ = answer_spans.split(
       answered,
       lambda piece: len(study.ground.tokenizer.encode(piece).ids),
       study.config.corpus.longest,
@@ -181,7 +182,9 @@ def write_recall(study) -> None:
     found = recall.of_policies(
       made,
       answered,
-      answers.encode(answered, study.ground.tokenizer, study.config.corpus.longest),
+      answer_spans.encode(
+        answered, study.ground.tokenizer, study.config.corpus.longest
+      ),
       study.ground.tokenizer,
       study.seeds[0],
       **options,

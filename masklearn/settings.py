@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from masklearn import estimators, inner, plan, policies, stored, tasks, unroll
-from masklearn.corpus import CORPORA, FORMATS
+from masklearn.data import CORPORA, FORMATS
 from masklearn.ground import Ground
 from masklearn.models import bert
 from masklearn.text import annotators

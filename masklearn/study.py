@@ -17,7 +17,6 @@ from typing import Any
 import jax
 
 from masklearn import (
-  encoded,
   estimators,
   ground,
   learn,
@@ -30,6 +29,7 @@ from masklearn import (
   supervise,
   tasks,
 )
+from masklearn.data import encoded
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.policies import originals

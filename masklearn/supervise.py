@@ -9,8 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import answers, data, stages, steps, text, train
-from masklearn.answers import Answered
+from masklearn import data, stages, steps, text, train
+from masklearn.data import answer_spans
+from masklearn.data.answer_spans import Answered
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.policies.supervised import make_loss
@@ -49,19 +50,23 @@ def pairs(
     if source == 'task':
       parts = [of_task(rows, passages) for rows in (task.train, task.validation)]
     elif source == 'match':
-      parts = [answers.by_match(passages, r) for r in (task.train, task.validation)]
+      parts = [
+        answer_spans.by_match(passages, r) for r in (task.train, task.validation)
+      ]
     else:
       of_split = of_file(source, seed)
       parts = [of_split['train'], of_split['validation']]
     for rows, part in zip(found, parts, strict=True):
-      rows += answers.split(part, lambda t: len(tokenizer.encode(t).ids), longest)[0]
+      rows += answer_spans.split(part, lambda t: len(tokenizer.encode(t).ids), longest)[
+        0
+      ]
   if not all(found):
     raise InputError(
       f'A supervised policy needs passages with answers, and {sources!r} has '
       f"{len(found[0])} to train on and {len(found[1])} to validate with; 'task', "
       "'match' and files in SQuAD's format can be joined by commas."
     )
-  return tuple(answers.encode(rows, tokenizer, longest) for rows in found)
+  return tuple(answer_spans.encode(rows, tokenizer, longest) for rows in found)
 
 
 def of_file(path: str | os.PathLike, seed: int) -> dict[str, list[Answered]]:
@@ -70,7 +75,7 @@ def of_file(path: str | os.PathLike, seed: int) -> dict[str, list[Answered]]:
   By article, `SHARES` of them: 'train', 'validation', and 'test', from which no policy
   of this seed has learned.
   """
-  rows = answers.of_examples(squad.read(path)[0])
+  rows = answer_spans.of_examples(squad.read(path)[0])
   split_of = splits.split_groups([row.passage.group for row in rows], seed, *SHARES)
   found: dict[str, list[Answered]] = {split: [] for split in splits.SPLITS}
   for row in rows:
@@ -85,7 +90,9 @@ def of_task(examples: Sequence[Example], passages: Sequence[Passage]) -> list[An
   stand literally.
   """
   without = [example for example in examples if not example.context]
-  return answers.of_examples(examples, passages) + answers.by_match(passages, without)
+  return answer_spans.of_examples(examples, passages) + answer_spans.by_match(
+    passages, without
+  )
 
 
 def train_policy(

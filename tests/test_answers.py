@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from masklearn import answers, text
-from masklearn.answers import Answered
+from masklearn import text
+from masklearn.data import answer_spans
+from masklearn.data.answer_spans import Answered
 from masklearn.types import Example, Passage, Span
 
 TEXT = 'Berlin, a city on the Spree, has 3,700,000 people. Paris lies on the Seine.'
@@ -36,7 +37,7 @@ def test_questions_about_one_passage_share_it():
     Example('3', 'q', ('Paris',), 'cities', '', other, (Span(0, 5),)),
     example(4, 'Berlin', group='others'),
   ]
-  first, second, third = answers.of_examples(rows)
+  first, second, third = answer_spans.of_examples(rows)
   assert first.passage.text == third.passage.text == TEXT
   assert first.answers == (spans_of('Spree', 'the Spree'), spans_of('Seine'))
   assert second == Answered(Passage('cities/1', other, 'cities'), ((Span(0, 5),),))
@@ -62,7 +63,7 @@ def test_a_gold_passage_gives_way_to_the_corpus_around_it():
     Example('c', 'q', ('no',), 'Peru', '', 'no more', (Span(0, 2),)),
     Example('d', 'q', ('m',), '', '', 'more', (Span(0, 1),)),
   ]
-  found = answers.of_examples(rows, corpus)
+  found = answer_spans.of_examples(rows, corpus)
   assert [a.passage.text for a in found] == [
     'Monaco. Capital: Monaco',
     'Peru. Speech: Spanish, Quechua, and Aymara',
@@ -85,7 +86,7 @@ def test_matches_are_whole_words_of_the_same_group():
     Example('c', 'q', ('absent',), 'no'),
     Example('d', 'q', ('Oslo',), ''),
   ]
-  (found,) = answers.by_match(passages, rows)
+  (found,) = answer_spans.by_match(passages, rows)
   assert found.passage is passages[0]
   assert [[body[s.start : s.end] for s in q] for q in found.answers] == [
     ['Oslo', 'Oslo'],
@@ -105,7 +106,7 @@ def test_a_long_passage_is_cut_and_its_answers_move_along():
     ),
   )
   short = Answered(Passage('s', 'So it is.', ''), ((Span(0, 2),),))
-  pieces, lost = answers.split([whole, short], lambda piece: len(piece.split()), 9)
+  pieces, lost = answer_spans.split([whole, short], lambda piece: len(piece.split()), 9)
   assert lost == 1
   assert pieces[-1] == short
   texts = [p.passage.text for p in pieces]
@@ -130,7 +131,7 @@ def test_answers_become_whole_words(tokenizer):
     ),
     Answered(Passage('1', 'Rome.'), ((Span(0, 4),),)),
   ]
-  encoded = answers.encode(found, tokenizer, 80)
+  encoded = answer_spans.encode(found, tokenizer, 80)
   words = [TEXT[a:b] for a, b in text.words(TEXT)]
   kept = encoded.weight > 0
   spans = {
@@ -151,8 +152,8 @@ def test_answers_become_whole_words(tokenizer):
 def test_words_have_the_characters_of_the_text(tokenizer):
   """Without the spaces between them, however many tokens a word has."""
   body = 'Zoë’s café:  3.5 km'
-  encoded = answers.encode(
+  encoded = answer_spans.encode(
     [Answered(Passage('0', body), ((Span(0, 3),),))], tokenizer, 80
   )
-  bounds = answers.word_bounds(body, tokenizer, encoded.passages, 0)
+  bounds = answer_spans.word_bounds(body, tokenizer, encoded.passages, 0)
   assert [body[a:b] for a, b in bounds] == [body[a:b] for a, b in text.words(body)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from masklearn import corpus
+from masklearn import data
 from masklearn.types import InputError
 from tests.documents import lines
 
@@ -13,15 +13,15 @@ COUNTS = ('documents', 'passages', 'duplicates', 'problems', 'examples', 'bytes'
 def pipeline():
   """The module, whose import may warn about clouds that nobody uses here."""
   pytest.importorskip('apache_beam', reason='needs the extra `beam`')
-  from masklearn.corpus import beam
+  from masklearn.data import beam
 
   return beam
 
 
 def both(tmp_path, **options):
   """The same corpus by both ways."""
-  one = corpus.prepare(tmp_path / 'one', **options)
-  other = corpus.prepare(tmp_path / 'beam', runner='DirectRunner', **options)
+  one = data.prepare_corpus(tmp_path / 'one', **options)
+  other = data.prepare_corpus(tmp_path / 'beam', runner='DirectRunner', **options)
   return one, other
 
 
@@ -51,7 +51,7 @@ def test_beam_gives_the_same_of_real_articles(tmp_path, pipeline, shared_data):
   options = {'name': 'elements', 'path': shared_data / 'corpora' / 'elements.jsonl'}
   one, other = both(tmp_path, **options)
   assert list(other) == list(one)
-  assert list(corpus.prepare(tmp_path / 'beam', **options)) == list(one)
+  assert list(data.prepare_corpus(tmp_path / 'beam', **options)) == list(one)
 
 
 def test_beam_says_what_is_wrong(tmp_path, pipeline):
@@ -59,13 +59,13 @@ def test_beam_says_what_is_wrong(tmp_path, pipeline):
   (tmp_path / 'a.gz').write_bytes(b'no gzip')
   options = {'name': 'text', 'path': tmp_path / 'a.gz', 'runner': 'DirectRunner'}
   with pytest.raises(InputError, match=r'a\.gz cannot be read: Not a gzipped file'):
-    corpus.prepare(tmp_path / 'out', **options)
+    data.prepare_corpus(tmp_path / 'out', **options)
   options['path'] = lines(tmp_path / 'b.txt', b'\xff')
   with pytest.raises(InputError, match=r'b\.txt has no usable record; 1 are bad'):
-    corpus.prepare(tmp_path / 'out', **options)
+    data.prepare_corpus(tmp_path / 'out', **options)
   options['runner'] = 'DirctRunner'
   with pytest.raises(InputError, match=r"one of Beam, .* got 'DirctRunner'"):
-    corpus.prepare(tmp_path / 'out', **options)
+    data.prepare_corpus(tmp_path / 'out', **options)
   assert not (tmp_path / 'out').exists()
 
 
@@ -73,7 +73,7 @@ def test_beam_that_is_not_there(tmp_path, monkeypatch):
   """The error names the extra."""
   path = lines(tmp_path / 'a.txt', 'One.')
   monkeypatch.setitem(__import__('sys').modules, 'apache_beam', None)
-  monkeypatch.delitem(__import__('sys').modules, 'masklearn.corpus.beam', False)
-  monkeypatch.delattr(corpus, 'beam', raising=False)
+  monkeypatch.delitem(__import__('sys').modules, 'masklearn.data.arrays.beam', False)
+  monkeypatch.delattr(data, 'beam', raising=False)
   with pytest.raises(InputError, match=r"pip install 'masklearn\[beam\]'"):
-    corpus.prepare(tmp_path / 'out', name='text', path=path, runner='DirectRunner')
+    data.prepare_corpus(tmp_path / 'out', name='text', path=path, runner='DirectRunner')

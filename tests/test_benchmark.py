@@ -18,7 +18,7 @@ from experiments.suites import (
   unrolled_torch,
 )
 from experiments.suites.case import SIDES, peak_bytes
-from masklearn import corpus, models
+from masklearn import data, models
 
 
 def run(capsys, *flags, main=benchmark.main):
@@ -61,7 +61,7 @@ def test_a_preparation_is_measured(tmp_path):
   assert found['passages'] > 200_000 / 1_000
   assert found['megabytes_per_second'] > 0
   assert found['peak_bytes'] > 0
-  assert corpus.Store(tmp_path / 'made').summary['duplicates'] == 0
+  assert data.Store(tmp_path / 'made').summary['duplicates'] == 0
 
 
 def test_matmuls_of_a_gradient_are_counted(monkeypatch):

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from masklearn import corpus, tasks
+from masklearn import data, tasks
 from masklearn.tasks import jsonl, splits
 from masklearn.types import Example, InputError, Passage, Span
 
@@ -36,7 +36,7 @@ def test_good_records(tmp_path):
     b'',
     {'id': 7, 'text': 'Grüße', 'group': None, 'spans': None},
   )
-  passages, problems = corpus.load('jsonl', seed=0, path=path)
+  passages, problems = data.load_documents('jsonl', seed=0, path=path)
   assert not problems
   assert passages == [
     Passage('a', 'Ada plays.', 'Ada', (Span(0, 3, 'who'),)),
@@ -81,29 +81,29 @@ def test_good_records(tmp_path):
 def test_bad_records(tmp_path, row, problem):
   """A bad record is named by file and line and skipped; the others are kept."""
   path = lines(tmp_path / 'docs.jsonl', GOOD, b'', row, {'id': 'z', 'text': 'Last.'})
-  passages, problems = corpus.read_jsonl(path)
+  passages, problems = data.read_jsonl_passages(path)
   assert [p.id for p in passages] == ['a', 'z']
   (found,) = problems
   assert found.startswith(f'{path}:3: ')
   assert re.search(problem, found)
   with pytest.raises(InputError, match=problem):
-    corpus.read(path)
+    data.read_passages(path)
 
 
 def test_gzip_and_byte_order_mark(tmp_path):
   """Compressed files and the mark that some editors write are read as well."""
   path = lines(tmp_path / 'docs.jsonl.gz', b'\xef\xbb\xbf{"text": "Hello."}')
-  assert corpus.read_jsonl(path) == ([Passage('docs-1', 'Hello.')], [])
+  assert data.read_jsonl_passages(path) == ([Passage('docs-1', 'Hello.')], [])
 
 
 def test_nothing_usable(tmp_path):
   """A corpus without one usable record is an error with the count."""
   path = lines(tmp_path / 'bad.jsonl', {'id': 1}, b'x', {'text': ''})
   with pytest.raises(InputError, match=r"bad.jsonl has .* 3 are bad, .*:1: no 'text'"):
-    corpus.read_jsonl(path)
+    data.read_jsonl_passages(path)
   (tmp_path / 'empty.jsonl').write_text('\n')
   with pytest.raises(InputError, match=r'empty.jsonl has no usable record; 0 are bad'):
-    corpus.read_jsonl(tmp_path / 'empty.jsonl')
+    data.read_jsonl_passages(tmp_path / 'empty.jsonl')
 
 
 def test_unreadable_files(tmp_path):
@@ -112,19 +112,19 @@ def test_unreadable_files(tmp_path):
   (tmp_path / 'plain.jsonl.gz').write_bytes(b'{"text": "a"}\n')
   for name in ('missing.jsonl', '', 'torn.jsonl.gz', 'plain.jsonl.gz'):
     with pytest.raises(InputError, match=f'{name} cannot be read: '):
-      corpus.read_jsonl(tmp_path / name)
+      data.read_jsonl_passages(tmp_path / name)
   with pytest.raises(InputError, match='needs path=FILE'):
-    corpus.load('jsonl', seed=0)
+    data.load_documents('jsonl', seed=0)
 
 
 @pytest.mark.parametrize('name', ['world', 'people'])
 def test_round_trip(tmp_path, name):
   """What is written is read back the same, and says nothing twice."""
-  passages, problems = corpus.load(name, seed=0, copies=1)
+  passages, problems = data.load_documents(name, seed=0, copies=1)
   assert not problems
   path = tmp_path / 'corpus' / 'passages.jsonl'
-  corpus.write(path, passages)
-  assert corpus.read(path) == passages
+  data.write_passages(path, passages)
+  assert data.read_passages(path) == passages
   assert [p.name for p in path.parent.iterdir()] == ['passages.jsonl']
   assert set(json.loads(path.read_text('utf-8').splitlines()[0])) == {
     'id',
@@ -137,14 +137,14 @@ def test_round_trip(tmp_path, name):
 
 def test_empty_fields_are_left_out(tmp_path):
   """A passage that is a text alone is written as one."""
-  corpus.write(tmp_path / 'p.jsonl', [Passage('a', 'Grüße')])
+  data.write_passages(tmp_path / 'p.jsonl', [Passage('a', 'Grüße')])
   assert (tmp_path / 'p.jsonl').read_text('utf-8') == '{"id": "a", "text": "Grüße"}\n'
 
 
 def test_an_unknown_corpus_names_the_nearest():
   """A wrong name is answered with right ones."""
   with pytest.raises(InputError, match=r"Unknown corpus 'word'; .* world "):
-    corpus.load('word', seed=0)
+    data.load_documents('word', seed=0)
 
 
 def count(text):
@@ -157,7 +157,7 @@ def test_split_cuts_between_sentences():
   text = 'One two. Three four five. Six. Seven eight.'
   spans = (Span(4, 7, 'a'), Span(5, 14, 'cut'), Span(26, 29, 'b'))
   passage = Passage('p', text, 'g', spans, ((0, 8), (9, 25), (26, 30), (31, 43)))
-  first, second, third = corpus.split([passage], count, longest=4)
+  first, second, third = data.split_passages([passage], count, longest=4)
   assert first == Passage('p/0', 'One two.', 'g', (Span(4, 7, 'a'),), ((0, 8),))
   assert second.text == 'Three four five. Six.'
   assert second.spans == (Span(17, 20, 'b'),)
@@ -169,7 +169,7 @@ def test_split_cuts_between_sentences():
 def test_split_leaves_what_fits():
   """A passage that fits stays itself; sentences are found where none are given."""
   short, long = Passage('s', 'One two three.'), Passage('l', 'One two. Three four.')
-  found = corpus.split([short, long], count, longest=3)
+  found = data.split_passages([short, long], count, longest=3)
   assert [p.id for p in found] == ['s', 'l/0', 'l/1']
   assert found[0] is short
   assert found[2].text == 'Three four.'
@@ -178,7 +178,7 @@ def test_split_leaves_what_fits():
 def test_split_cuts_a_long_sentence_between_words():
   """A sentence longer than a passage is cut between words, and nothing is lost."""
   passage = Passage('p', 'a b c d e f g.', sentences=((0, 14),))
-  found = corpus.split([passage], count, longest=3)
+  found = data.split_passages([passage], count, longest=3)
   assert [p.text for p in found] == ['a b c', 'd e f', 'g.']
   assert [p.sentences for p in found] == [((0, 5),), ((0, 5),), ((0, 2),)]
 
@@ -188,7 +188,7 @@ def test_split_keeps_text_between_sentences():
   passage = Passage(
     'p', 'One two. Lost words Three four.', sentences=((0, 8), (20, 31))
   )
-  found = corpus.split([passage], count, longest=4)
+  found = data.split_passages([passage], count, longest=4)
   assert [p.text for p in found] == ['One two. Lost words', 'Three four.']
   assert [p.sentences for p in found] == [((0, 8),), ((0, 11),)]
 

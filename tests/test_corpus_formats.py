@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from masklearn import corpus
+from masklearn import data
 from masklearn.io import sources
 from masklearn.types import InputError, Passage
 from tests.documents import articles, lines
@@ -14,7 +14,7 @@ from tests.documents import articles, lines
 
 def load(name, path):
   """Documents of a corpus without a problem."""
-  found, problems = corpus.load(name, seed=0, path=path)
+  found, problems = data.load_documents(name, seed=0, path=path)
   assert not problems
   return found
 
@@ -144,7 +144,7 @@ def test_bad_records_are_skipped(tmp_path, name, row, problem):
   """By file and line, between others that are kept."""
   last = dict(GOOD['wikipedia'], id='9') if name == 'wikipedia' else GOOD[name]
   path = lines(tmp_path / 'docs.any', GOOD[name], '', row, '', last)
-  found, problems = corpus.load(name, seed=0, path=path)
+  found, problems = data.load_documents(name, seed=0, path=path)
   assert len(found) == 2
   (said,) = problems
   assert said.startswith(f'{path}:3: ')
@@ -167,7 +167,7 @@ def test_bad_records_are_skipped(tmp_path, name, row, problem):
 def test_bad_documents_between_tags(tmp_path, rows, problems):
   """The line of the tag, or of what is wrong."""
   first = '<doc id="1" url="" title="A">', 'One.', '</doc>'
-  found, said = corpus.load(
+  found, said = data.load_documents(
     'wikipedia', seed=0, path=lines(tmp_path / 'wiki_00', *first, *rows)
   )
   assert found[0] == Passage('1', 'One.', 'A')
@@ -180,7 +180,7 @@ def test_bad_documents_between_tags(tmp_path, rows, problems):
 def test_bad_rows_between_tabs(tmp_path, row):
   """Three columns, none of them empty; a tab more belongs to the text."""
   path = lines(tmp_path / 'p.tsv', 'id\ttext\ttitle', '1\ta "b"\tT', row, '3\ta\tb\tU')
-  found, problems = corpus.load('wikipedia', seed=0, path=path)
+  found, problems = data.load_documents('wikipedia', seed=0, path=path)
   assert found == [Passage('1', 'a "b"', 'T'), Passage('3', 'a b', 'U')]
   (problem,) = problems
   assert problem.startswith(f'{path}:3: expected JSON, <doc ..> or id, text and title')
@@ -191,7 +191,7 @@ def test_wikitext_with_a_bad_article(tmp_path):
   path = lines(
     tmp_path / 'w.raw', 'before', ' = A = ', b'\xff', ' = B = ', ' = = b = = ', 'Two'
   )
-  found, problems = corpus.load('wikitext', seed=0, path=path)
+  found, problems = data.load_documents('wikitext', seed=0, path=path)
   assert found == [Passage('w-1', 'before'), Passage('w-4', 'Two', 'B')]
   assert problems == [f'{path}:3: not UTF-8 at byte 0.']
 
@@ -201,10 +201,10 @@ def test_a_damaged_copy_is_an_error_with_its_name(shared_data, tmp_path):
   whole = (shared_data / 'corpora' / 'wikitext2_raw_test.jsonl.gz').read_bytes()
   (tmp_path / 'cut.jsonl.gz').write_bytes(whole[:-200_000])
   with pytest.raises(InputError, match=r'cut\.jsonl\.gz cannot be read.*after line \d'):
-    corpus.load('wikitext', seed=0, path=tmp_path / 'cut.jsonl.gz')
+    data.load_documents('wikitext', seed=0, path=tmp_path / 'cut.jsonl.gz')
   (tmp_path / 'not.bz2').write_bytes(b'text')
   with pytest.raises(InputError, match=r'not\.bz2 cannot be read'):
-    corpus.load('text', seed=0, path=tmp_path / 'not.bz2')
+    data.load_documents('text', seed=0, path=tmp_path / 'not.bz2')
 
 
 def test_files_folders_and_patterns(tmp_path):
@@ -236,7 +236,7 @@ def test_there_is_no_such_corpus(tmp_path, path, message):
   lines(tmp_path / 'wiki_00', 'x')
   (tmp_path / 'empty').mkdir()
   with pytest.raises(InputError, match=message):
-    corpus.load('text', seed=0, path=tmp_path / path)
+    data.load_documents('text', seed=0, path=tmp_path / path)
 
 
 def test_lines_are_those_of_the_file(tmp_path):

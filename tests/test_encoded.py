@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from masklearn import data, encoded, text
+from masklearn import data, text
+from masklearn.data import encoded
 from masklearn.types import Batch, InputError, Passage, Span
 
 PASSAGES = [

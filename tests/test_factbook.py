@@ -8,7 +8,7 @@ import pytest
 from configs import factbook
 from experiments import app, study
 from masklearn import supervise, tasks, text
-from masklearn.corpus import Store
+from masklearn.data import Store
 from masklearn.io import files
 
 PAIRS = 'squad_like/new_wiki_40articles.json.gz'

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import app, prepare_corpus
-from masklearn import corpus, data, ground, pretrained
+from masklearn import data, ground, pretrained
 from masklearn.io import files
 from masklearn.types import InputError
 from tests.documents import lines
@@ -60,11 +60,11 @@ def test_files_become_passages_that_the_model_can_read(tmp_path):
 def test_generated_corpora_stay_in_memory(tmp_path):
   """As JSON lines, without salient spans, which are found when they are asked for."""
   made = prepare(tmp_path / 'out', name='people', size=9, copies=1)
-  whole, _ = corpus.load('people', seed=0, size=9, copies=1)
+  whole, _ = data.load_documents('people', seed=0, size=9, copies=1)
   assert isinstance(made.passages, tuple)
   assert all(p.salient is None for p in made.passages)
   assert len(made.passages) > len(whole)
-  assert corpus.read(tmp_path / 'out' / 'passages.jsonl') == list(made.passages)
+  assert data.read_passages(tmp_path / 'out' / 'passages.jsonl') == list(made.passages)
   assert prepare(tmp_path / 'out', name='people', size=9, copies=1).passages == (
     made.passages
   )
@@ -82,7 +82,7 @@ def test_an_interruption_before_the_last_cuts(tmp_path):
   done = files.read_json(tmp_path / 'out' / 'documents' / 'store.json')
   (tmp_path / 'out' / 'passages' / 'store.json').unlink()
   with pytest.raises(InputError, match=r'no store\.json'):
-    corpus.Store(tmp_path / 'out' / 'passages')
+    data.Store(tmp_path / 'out' / 'passages')
   again = prepare(tmp_path / 'out', **options)
   assert list(again.passages) == list(made.passages)
   assert done == files.read_json(tmp_path / 'out' / 'documents' / 'store.json')

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from masklearn import corpus
-from masklearn.corpus import duplicates, records, store
+from masklearn import data
+from masklearn.data import deduplication, passage_records, store
 from masklearn.io import files
 from masklearn.types import InputError, Passage, Span
 from tests.documents import lines
@@ -29,7 +29,7 @@ def counts(made):
 
 def prepared(directory, path, **options):
   """A corpus of our own records."""
-  return corpus.prepare(directory, **{'name': 'jsonl', 'path': path, **options})
+  return data.prepare_corpus(directory, **{'name': 'jsonl', 'path': path, **options})
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def prepared(directory, path, **options):
 )  # fmt: skip
 def test_the_shared_corpora(shared_data, tmp_path, name, file, expected, first):
   """Their numbers of passages, and the first."""
-  made = corpus.prepare(tmp_path, name=name, path=shared_data / 'corpora' / file)
+  made = data.prepare_corpus(tmp_path, name=name, path=shared_data / 'corpora' / file)
   assert counts(made) == expected
   assert len(made) == expected[1]
   assert (made[0].id, made[0].group) == first[:2]
@@ -164,7 +164,7 @@ def test_an_interruption_in_this_process(tmp_path, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     prepared(tmp_path / 'out', path, words=5)
   with pytest.raises(InputError, match=r'no store\.json'):
-    corpus.Store(tmp_path / 'out')
+    data.Store(tmp_path / 'out')
   first = (tmp_path / 'out' / '00000.passages').stat().st_mtime_ns
   with pytest.raises(KeyboardInterrupt):  # but not before one more is finished
     prepared(tmp_path / 'out', path, words=5, stopped=lambda: True)
@@ -230,7 +230,7 @@ def test_a_process_that_is_killed(tmp_path):
 
 def test_a_table_of_fingerprints():
   """It knows what it was given; 0 and collisions of places are like any others."""
-  seen, rng = duplicates.Seen(), random.Random(0)
+  seen, rng = deduplication.Seen(), random.Random(0)
   marks = [0, 1 << 63, *(256 * i for i in range(1, 300)),
            *(rng.getrandbits(64) for _ in range(30_000))]  # fmt: skip
   assert all(seen.add(mark) for mark in marks)
@@ -241,21 +241,21 @@ def test_a_table_of_fingerprints():
 
 def test_fingerprints_need_few_bytes():
   """At every size, also of the largest part while it grows."""
-  seen, rng = duplicates.Seen(), random.Random(1)
+  seen, rng = deduplication.Seen(), random.Random(1)
   worst = 0
   for count in range(1, 60_001):
     seen.add(rng.getrandbits(64))
     if count % 100 == 0 and count > 20_000:
-      grown = max(map(len, seen._shards)) * 8 * duplicates.GROWTH
+      grown = max(map(len, seen._shards)) * 8 * deduplication.GROWTH
       worst = max(worst, (seen.nbytes + grown) / count)
   assert worst < 16
 
 
 def test_fingerprints_are_those_of_the_words():
   """Case and white space do not matter, marks and order do."""
-  same = {duplicates.fingerprint(t) for t in ('A b', ' a\u00a0B\n', 'a  b')}
+  same = {deduplication.fingerprint(t) for t in ('A b', ' a\u00a0B\n', 'a  b')}
   assert len(same) == 1
-  others = {duplicates.fingerprint(t) for t in ('a b', 'ab', 'b a', 'a b.', 'a  c')}
+  others = {deduplication.fingerprint(t) for t in ('a b', 'ab', 'b a', 'a b.', 'a  c')}
   assert len(others) == 5
 
 
@@ -267,8 +267,8 @@ def test_a_store_is_a_sequence(tmp_path, monkeypatch):
     *(Passage(str(i), f'text {i}') for i in range(6)),
     Passage('z', 'Z', salient=(Span(0, 1, 'NAME'),)),
   ]
-  made = corpus.write_store(tmp_path / 'new', iter(passages), {'more': 1})
-  for found in (made, corpus.Store(tmp_path / 'new')):
+  made = data.write_store(tmp_path / 'new', iter(passages), {'more': 1})
+  for found in (made, data.Store(tmp_path / 'new')):
     assert len(found) == 8
     assert list(found) == passages
     assert [found[i] for i in range(-8, 8)] == passages * 2
@@ -282,16 +282,18 @@ def test_a_store_is_a_sequence(tmp_path, monkeypatch):
       with pytest.raises(IndexError, match='of 8'):
         found[beyond]
   with pytest.raises(InputError, match='no passages to store'):
-    corpus.write_store(tmp_path / 'none', [])
+    data.write_store(tmp_path / 'none', [])
 
 
 def test_records_keep_what_an_annotator_did_not_find(tmp_path):
   """No salient spans are not the same as none looked for."""
   passages = [Passage('a', 'A'), Passage('b', 'B', salient=())]
-  assert [records.decode(records.encode(p)) for p in passages] == passages
-  assert records.decode(records.encode(passages[0], ())).salient == ()
-  corpus.write(tmp_path / 'p.jsonl', passages)
-  assert corpus.read(tmp_path / 'p.jsonl') == passages
+  assert [
+    passage_records.decode(passage_records.encode(p)) for p in passages
+  ] == passages
+  assert passage_records.decode(passage_records.encode(passages[0], ())).salient == ()
+  data.write_passages(tmp_path / 'p.jsonl', passages)
+  assert data.read_passages(tmp_path / 'p.jsonl') == passages
   assert files.read_jsonl(tmp_path / 'p.jsonl')[1] == {
     'id': 'b',
     'text': 'B',

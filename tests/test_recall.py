@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import answers, data, policies, text
-from masklearn.answers import Answered
+from masklearn import data, policies, text
+from masklearn.data import answer_spans
+from masklearn.data.answer_spans import Answered
 from masklearn.evaluation import recall
 from masklearn.types import InputError, Passage, Span
 
@@ -68,7 +69,7 @@ def test_recall_counts_answers_that_are_wholly_hidden():
     (span('c', 'd'),),  # only half of it is hidden
   )
   found = [Answered(Passage('0', body), asked)] * 2
-  encoded = answers.encode(found, tokenizer, 30)
+  encoded = answer_spans.encode(found, tokenizer, 30)
 
   def scores(batch):
     table = np.full((*batch.tokens.shape, 3), -np.inf)
@@ -93,7 +94,7 @@ def test_policies_are_measured_by_their_scores():
   tokenizer = text.train_tokenizer([body], 270)
   at = body.index('Ada')
   found = [Answered(Passage('0', body), ((Span(at, at + 12),),))] * 3
-  encoded = answers.encode(found, tokenizer, 90)
+  encoded = answer_spans.encode(found, tokenizer, 90)
   passage = Passage('0', body, spans=(Span(at, at + 12, 'asked'),))
   marked = data.encode_passages([passage] * 3, tokenizer, asked=frozenset({'asked'}))
   encoded = encoded._replace(passages=marked)

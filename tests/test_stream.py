@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from masklearn import stream
+from masklearn.data import stream
 from masklearn.types import InputError
 
 TEXT = 'First line,\nand on.\n\n \nSecond: Zürich\r\nagain\r\n\n\nThird'

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from masklearn import answers, data, text
-from masklearn.answers import Answered
+from masklearn import data, text
+from masklearn.data import answer_spans
+from masklearn.data.answer_spans import Answered
 from masklearn.types import Answers, InputError, Policy
 
 EVERY, WORDS = 20, 3  # a span for every 20 words, of 3 words
@@ -72,7 +73,7 @@ def measure(
   )[:rows]
   shares, owners, hidden, chosen = [], [], 0, 0
   for row, (passage, questions) in enumerate(answered):
-    bounds = answers.word_bounds(passage.text, tokenizer, encoded.passages, row)
+    bounds = answer_spans.word_bounds(passage.text, tokenizer, encoded.passages, row)
     found = np.zeros((draws, len(questions)))
     count = max(1, round(len(bounds) / every))
     budget = min(len(bounds), count * words)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from masklearn import data, text
+from masklearn import text
+from masklearn.data import arrays
 from masklearn.io import files
 from masklearn.types import Batch, Passage
 
@@ -35,22 +36,24 @@ def kept(
       made anew.
     passages: what to encode.
     tokenizer: text to tokens.
-    annotator: see `data.encode_passages`, as for all others.
+    annotator: see `arrays.encode_passages`, as for all others.
     asked: labels of spans.
     max_length: tokens of a passage at most.
     units: a passage's collocations.
 
   Returns:
-    What `data.encode_passages` returns, as read-only maps of files: 21 bytes a token of
+    What `arrays.encode_passages` returns, as read-only maps of files: 21 bytes a token of
     disk (25 with collocations), padding included, and no memory but what the system
     has to spare.
   """
   directory = pathlib.Path(directory)
   if not (directory / 'encoded.json').exists():
     lengths = (len(tokenizer.encode(passage.text).ids) for passage in passages)
-    width = data.width(max(lengths), max_length)
+    width = arrays.width(max(lengths), max_length)
     parts = (
-      data.encode_passages(part, tokenizer, annotator, asked, max_length, units, width)
+      arrays.encode_passages(
+        part, tokenizer, annotator, asked, max_length, units, width
+      )
       for part in _parts(passages)
     )
     _write(directory, parts, len(passages))

@@ -17,7 +17,7 @@ from typing import Any
 
 from array_record.python import array_record_data_source, array_record_module
 
-from masklearn.corpus import records
+from masklearn.data import passage_records
 from masklearn.io import files
 from masklearn.types import InputError, Passage
 
@@ -58,7 +58,7 @@ class Store(Sequence[Passage]):
     place += len(self) if place < 0 else 0
     if not 0 <= place < len(self):
       raise IndexError(f'Passage {index} of {len(self)}.')
-    return records.decode(self._source[place])
+    return passage_records.decode(self._source[place])
 
   def __iter__(self) -> Iterator[Passage]:
     for path in self._paths:
@@ -68,7 +68,7 @@ class Store(Sequence[Passage]):
     return f'Store({str(self.directory)!r}), {len(self)} passages'
 
 
-def write(
+def write_store(
   directory: str | os.PathLike,
   passages: Iterable[Passage],
   summary: Mapping[str, Any] | None = None,
@@ -87,7 +87,7 @@ def write(
     if not part:
       break
     name = shard_name(number)
-    shards[name] = write_shard(directory / name, map(records.encode, part))
+    shards[name] = write_shard(directory / name, map(passage_records.encode, part))
   return finish(directory, shards, summary or {})
 
 
@@ -114,7 +114,7 @@ def read_shard(path: str | os.PathLike) -> Iterator[Passage]:
     count = reader.num_records()
     for start in range(0, count, AHEAD):
       for row in reader.read(start, min(start + AHEAD, count)):
-        yield records.decode(row)
+        yield passage_records.decode(row)
   finally:
     reader.close()
 

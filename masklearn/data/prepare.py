@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from masklearn import tasks
-from masklearn.corpus import cutting, duplicates, formats, records, store
-from masklearn.corpus.store import Store
+from masklearn.data import chunking, deduplication, formats, passage_records, store
+from masklearn.data.store import Store
 from masklearn.io import files, sources
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
@@ -31,10 +31,10 @@ EVERY = 10.0  # seconds between what is said
 class Counts(NamedTuple):
   """How far a preparation is."""
 
-  records: int = 0  # documents and problems
+  passage_records: int = 0  # documents and problems
   documents: int = 0
   passages: int = 0  # without the duplicates
-  duplicates: int = 0
+  deduplication: int = 0
   bytes: int = 0  # of the documents' texts in UTF-8
 
 
@@ -56,7 +56,7 @@ class Problems:
     return InputError(f'{path} has no usable record; {self.count} are bad{first}')
 
 
-def prepare(
+def prepare_corpus(
   directory: str | os.PathLike,
   *,
   name: str,
@@ -80,7 +80,7 @@ def prepare(
       files; one that is not is continued, or begun again if the files have changed.
     name: a key of `formats.FORMATS`.
     path: a file, a folder or a pattern; plain, .gz or .bz2.
-    words: of a passage at most; 0 for whole documents. See `cutting.cut`.
+    words: of a passage at most; 0 for whole documents. See `chunking.chunk`.
     annotator: of salient spans, see `annotators.make`.
     runner: of Apache Beam, which gives the same passages in the same order; '' needs
       none, and runs in this process.
@@ -137,7 +137,7 @@ def prepare(
 
 def _pipeline():
   try:
-    from masklearn.corpus import beam  # Slow to import, and an extra.
+    from masklearn.data import beam  # Slow to import, and an extra.
   except ImportError as error:
     raise InputError(
       "A corpus with a runner needs Apache Beam: pip install 'masklearn[beam]'."
@@ -168,10 +168,10 @@ def documents(
 
   A document with the id of one before is one.
   """
-  ids = duplicates.Seen()
+  ids = deduplication.Seen()
   for source in found:
     for line, document, problem in read(source):
-      if document and not ids.add(duplicates.digest(document.id)):
+      if document and not ids.add(deduplication.digest(document.id)):
         document, problem = None, repeated(document.id)
       if not document:
         problems.add(f'{source.path}:{line}: {problem}')
@@ -186,7 +186,7 @@ def repeated(name: str) -> str:
 def begin(directory: pathlib.Path, claim: Mapping[str, Any]) -> None:
   """Makes a directory that nothing but this preparation has files in.
 
-  What is there is what another has begun: `prepare` has made sure.
+  What is there is what another has begun: `prepare_corpus` has made sure.
   """
   shutil.rmtree(directory, ignore_errors=True)
   files.write_json(directory / 'source.json', claim)
@@ -220,7 +220,7 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
     The number of passages in each file, the counts, and the bytes of text that this
     call added.
   """
-  seen, shards, counts = duplicates.Seen(), {}, Counts()
+  seen, shards, counts = deduplication.Seen(), {}, Counts()
   path = directory / 'source.json'
   if path.exists() and files.read_json(path) == claim:
     shards, counts = _done(directory, seen)
@@ -237,7 +237,7 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
       begin(directory, claim)
     number, name = len(shards), store.shard_name(len(shards))
     annotated = zip(fresh, annotate(fresh), strict=True)
-    rows = (records.encode(p, salient) for p, salient in annotated)
+    rows = (passage_records.encode(p, salient) for p, salient in annotated)
     shards[name] = store.write_shard(directory / name, rows)
     files.write_json(_progress(directory, number), counts._asdict())
     if stopped():
@@ -251,7 +251,7 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
 
 
 def _next(
-  stream: Iterator[Passage | None], words: int, seen: duplicates.Seen, counts: Counts
+  stream: Iterator[Passage | None], words: int, seen: deduplication.Seen, counts: Counts
 ) -> tuple[Counts, list[Passage]]:
   """The counts after the next documents, and the passages of one file."""
   read, used, passages, repeats, size = counts
@@ -265,8 +265,8 @@ def _next(
     if document:
       used += 1
       size += len(document.text.encode())
-      for passage in cutting.cut(document, words):
-        if seen.add(duplicates.fingerprint(passage.text)):
+      for passage in chunking.chunk(document, words):
+        if seen.add(deduplication.fingerprint(passage.text)):
           fresh.append(passage)
         else:
           repeats += 1
@@ -283,7 +283,7 @@ def _done(directory, seen):
     name, counts = store.shard_name(number), Counts(**files.read_json(path))
     shards[name] = 0
     for passage in store.read_shard(directory / name):
-      seen.add(duplicates.fingerprint(passage.text))
+      seen.add(deduplication.fingerprint(passage.text))
       shards[name] += 1
 
 

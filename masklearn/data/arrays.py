@@ -32,7 +32,7 @@ def encode_passages(
   """All passages as one `Batch` of numpy arrays [P, L].
 
   Args:
-    passages: what to encode; `corpus.split` has made them short enough.
+    passages: what to encode; `chunking.split_passages` has made them short enough.
     tokenizer: text to tokens.
     annotator: who finds the salient spans of passages that have none stored, see
       `annotators.make`; '' for nobody, and stored ones are not used either.

@@ -18,7 +18,7 @@ import apache_beam as beam
 from apache_beam import runners
 from apache_beam.options import pipeline_options
 
-from masklearn.corpus import cutting, duplicates, preparing, records, store
+from masklearn.data import chunking, deduplication, passage_records, prepare, store
 from masklearn.io import files
 from masklearn.io.sources import Source
 from masklearn.text import annotators
@@ -38,9 +38,9 @@ def run(
   annotator: str,
   runner: str,
   options: str,
-  problems: preparing.Problems,
-) -> tuple[dict[str, int], preparing.Counts]:
-  """Stores the passages of a corpus, as `preparing.prepare` has it.
+  problems: prepare.Problems,
+) -> tuple[dict[str, int], prepare.Counts]:
+  """Stores the passages of a corpus, as `prepare.prepare_corpus` has it.
 
   Args:
     directory: gets the files of passages; every worker writes there.
@@ -88,7 +88,7 @@ def run(
       'shards': stored | beam.combiners.ToList(),
       'errors': read.errors | 'list errors' >> beam.combiners.ToList(),
       'bad': bad | 'count problems' >> beam.combiners.Count.Globally(),
-      'problems': bad | beam.combiners.Top.Smallest(preparing.KEPT),
+      'problems': bad | beam.combiners.Top.Smallest(prepare.KEPT),
     }
     named = [p | f'name {key}' >> beam.Map(_named, key) for key, p in found.items()]
     (
@@ -104,7 +104,7 @@ def run(
   problems.first = [problem for _, problem in result['problems']]
   shards = dict(sorted(result['shards']))
   passages, documents = sum(shards.values()), result['documents']
-  return shards, preparing.Counts(
+  return shards, prepare.Counts(
     documents + problems.count,
     documents,
     passages,
@@ -127,10 +127,10 @@ def _read(indexed: tuple[int, tuple[str, str]], name: str) -> Iterator:
   """Yields (id, (order, place, document)), and what is wrong beside it."""
   index, source = indexed[0], Source(*indexed[1])
   try:
-    for i, (line, document, problem) in enumerate(preparing.reader(name)(source)):
+    for i, (line, document, problem) in enumerate(prepare.reader(name)(source)):
       place = f'{source.path}:{line}'
       if document:
-        yield document.id, ((index, i), place, records.encode(document))
+        yield document.id, ((index, i), place, passage_records.encode(document))
       else:
         yield beam.TaggedOutput('problems', ((index, i), f'{place}: {problem}'))
   except InputError as error:
@@ -142,18 +142,18 @@ def _first(grouped: tuple[str, Iterable]) -> Iterator:
   """Yields (order, document, bytes of text) of the first document of an id."""
   name, found = grouped
   (order, _, data), *others = sorted(found)
-  yield order, data, len(records.decode(data).text.encode())
+  yield order, data, len(passage_records.decode(data).text.encode())
   for order, place, _ in others:
-    problem = f'{place}: {preparing.repeated(name)}'
+    problem = f'{place}: {prepare.repeated(name)}'
     yield beam.TaggedOutput('problems', (order, problem))
 
 
 def _cut(document: tuple[Order, bytes, int], words: int) -> Iterator:
   """Yields (fingerprint, (order, passage))."""
   order, data, _ = document
-  for i, passage in enumerate(cutting.cut(records.decode(data), words)):
-    mark = duplicates.fingerprint(passage.text).to_bytes(8)
-    yield mark, ((*order, i), records.encode(passage))
+  for i, passage in enumerate(chunking.cut(passage_records.decode(data), words)):
+    mark = deduplication.fingerprint(passage.text).to_bytes(8)
+    yield mark, ((*order, i), passage_records.encode(passage))
 
 
 def _block(passage: tuple[bytes, tuple[Order, bytes]]):
@@ -166,10 +166,10 @@ def _store(
 ) -> tuple[str, int]:
   """Writes one file; twice if a worker is tried again, with the same in it."""
   numbers, found = block
-  passages = [records.decode(data) for _, data in sorted(found)]
+  passages = [passage_records.decode(data) for _, data in sorted(found)]
   salient = _annotator(annotator)(passages)
   rows = [
-    records.encode(passage, spans)
+    passage_records.encode(passage, spans)
     for passage, spans in zip(passages, salient, strict=True)
   ]
   name = store.shard_name(*numbers)

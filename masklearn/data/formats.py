@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from masklearn.corpus import records, wiki
+from masklearn.data import passage_records, wiki
 from masklearn.io import reading, sources
 from masklearn.io.sources import Source
 from masklearn.types import Passage
@@ -38,7 +38,7 @@ def text(source: Source) -> Iterator[Record]:
 
 def json_lines(source: Source) -> Iterator[Record]:
   """Our own records, see `records`."""
-  return _json_lines(source, lambda *record: [records.passage(*record)])
+  return _json_lines(source, lambda *record: [passage_records.parse_passage(*record)])
 
 
 def wikipedia(source: Source) -> Iterator[Record]:

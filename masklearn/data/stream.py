@@ -1,6 +1,6 @@
 """Documents of a file, one after the other, and where in the file each of them ends.
 
-JSON lines, as `corpus.read_jsonl` reads them, or, if the name ends with `.txt`, plain
+JSON lines, as `passage_records.read_jsonl_passages` reads them, or, if the name ends with `.txt`, plain
 text, in which an empty line ends a document; both plain or `.gz`. Only a document is in
 memory at a time, so ids are not checked to be different.
 """
@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from masklearn import corpus
+from masklearn.data.passage_records import parse_passage
 from masklearn.io import reading
 from masklearn.types import InputError, Passage
 
@@ -116,7 +116,7 @@ class Documents:
       ) from error
 
   def _from_json(self, data: bytes, name: str) -> Passage:
-    return corpus.passage(reading.json_object(data), name)
+    return parse_passage(reading.json_object(data), name)
 
   def _from_text(self, data: bytes, name: str) -> Passage:
     try:

@@ -17,23 +17,23 @@ from masklearn.types import InputError, Passage, Span
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 
 
-def read_jsonl(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
+def read_jsonl_passages(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
   """Returns the passages of a user's file, plain or .gz, and its problems.
 
   Raises:
     InputError: the file cannot be read, or has no usable record.
   """
-  return reading.read_records(path, passage)
+  return reading.read_records(path, parse_passage)
 
 
-def write(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
-  """Writes passages as JSON lines that `read` gives back; empty fields are left out."""
+def write_passages(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
+  """Writes passages as JSON lines that `read_passages` gives back; empty fields are left out."""
   files.write_jsonl(path, map(record, passages))
 
 
-def read(path: str | os.PathLike) -> list[Passage]:
-  """Returns what `write` wrote; any problem is an `InputError`."""
-  passages, problems = read_jsonl(path)
+def read_passages(path: str | os.PathLike) -> list[Passage]:
+  """Returns what `write_passages` wrote; any problem is an `InputError`."""
+  passages, problems = read_jsonl_passages(path)
   if problems:
     raise InputError(problems[0])
   return passages
@@ -67,7 +67,7 @@ def record(passage: Passage) -> dict[str, Any]:
   return fields if passage.salient is None else fields | {'salient': passage.salient}
 
 
-def passage(record: dict[str, Any], default_id: str) -> Passage:
+def parse_passage(record: dict[str, Any], default_id: str) -> Passage:
   """The passage of a record, checked.
 
   Raises:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from masklearn import corpus, data, text
+from masklearn import text
+from masklearn.data import arrays, chunking
 from masklearn.types import Answers, Batch, Example, Passage, Span
 
 
@@ -91,7 +92,7 @@ def split(
 ) -> tuple[list[Answered], int]:
   """Returns pieces of at most `longest` tokens, and how many questions were lost.
 
-  See `corpus.split`. A question is lost if cuts go through all of its answers, and a
+  See `chunking.split_passages`. A question is lost if cuts go through all of its answers, and a
   piece without questions is left out.
   """
   out, lost = [], 0
@@ -100,7 +101,9 @@ def split(
     spans = tuple(
       s._replace(label=str(q)) for q, qs in enumerate(questions) for s in qs
     )
-    pieces = corpus.split([dataclasses.replace(passage, spans=spans)], length, longest)
+    pieces = chunking.split_passages(
+      [dataclasses.replace(passage, spans=spans)], length, longest
+    )
     lost += len(questions) - len({s.label for piece in pieces for s in piece.spans})
     for piece in pieces:
       each = collections.defaultdict(list)
@@ -123,7 +126,7 @@ def encode(
     max_length: of a passage, in tokens.
   """
   passages = [a.passage for a in answered]
-  batch = data.encode_passages(passages, tokenizer, max_length=max_length)
+  batch = arrays.encode_passages(passages, tokenizer, max_length=max_length)
   rows = []
   for row, (passage, questions) in enumerate(answered):
     bounds = word_bounds(passage.text, tokenizer, batch, row)

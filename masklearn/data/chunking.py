@@ -12,7 +12,7 @@ USUAL = 10  # characters of a word, or more
 _WORD = re.compile(r'\S+')
 
 
-def cut(document: Passage, words: int) -> Iterator[Passage]:
+def chunk(document: Passage, words: int) -> Iterator[Passage]:
   """Yields the passages of a document, of at most `words` words each.
 
   A passage has as many whole sentences as fit, of the document's own or, where it has
@@ -62,7 +62,7 @@ def cut(document: Passage, words: int) -> Iterator[Passage]:
   yield from _pieces(document, pieces) if len(pieces) > 1 else [document]
 
 
-def split(
+def split_passages(
   passages: Iterable[Passage], length: Callable[[str], int], longest: int
 ) -> list[Passage]:
   """Returns passages of at most `longest` tokens, cut between sentences.
@@ -75,10 +75,10 @@ def split(
     length: text -> number of its tokens.
     longest: tokens that the model reads at once.
   """
-  return list(fit(passages, length, longest))
+  return list(fit_passages(passages, length, longest))
 
 
-def fit(
+def fit_passages(
   passages: Iterable[Passage], length: Callable[[str], int], longest: int
 ) -> Iterator[Passage]:
   """Yields what `split` returns."""

@@ -1,25 +1,17 @@
-"""Documents -> passages with annotations, generated or from files, and on disk.
-
-`load` gives documents as they are, `prepare` the passages of a corpus that may be
-larger than memory: read, cut, freed of duplicates, annotated and stored.
-"""
+"""Corpora by name: documents as they are, generated or out of files."""
 
 import functools
 import os
 from collections.abc import Callable
 
 from masklearn import tasks
-from masklearn.corpus.cutting import cut, fit, split
-from masklearn.corpus.formats import FORMATS
-from masklearn.corpus.preparing import Problems, documents, find, prepare, reader
-from masklearn.corpus.records import passage, read, read_jsonl, write
-from masklearn.corpus.store import Store
-from masklearn.corpus.store import write as write_store
+from masklearn.data.formats import FORMATS
+from masklearn.data.prepare import Problems, documents, find, reader
 from masklearn.tasks import people, world
 from masklearn.types import Passage
 
 
-def load(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
+def load_documents(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
   """Returns the documents of a corpus of `CORPORA`, and its problems.
 
   A problem is a record that was skipped, as FILE:LINE: what; report and count them.
@@ -53,8 +45,3 @@ CORPORA: dict[str, Callable[..., tuple[list[Passage], list[str]]]] = {
   'people': _people,
   **{name: functools.partial(_from_files, name) for name in FORMATS},
 }
-
-__all__ = [
-  'CORPORA', 'FORMATS', 'Store', 'cut', 'fit', 'load', 'passage', 'prepare', 'read',
-  'read_jsonl', 'split', 'write', 'write_store',
-]  # fmt: skip
