@@ -73,7 +73,7 @@ def test_beam_that_is_not_there(tmp_path, monkeypatch):
   """The error names the extra."""
   path = lines(tmp_path / 'a.txt', 'One.')
   monkeypatch.setitem(__import__('sys').modules, 'apache_beam', None)
-  monkeypatch.delitem(__import__('sys').modules, 'masklearn.data.arrays.beam', False)
+  monkeypatch.delitem(__import__('sys').modules, 'masklearn.data.beam', False)
   monkeypatch.delattr(data, 'beam', raising=False)
   with pytest.raises(InputError, match=r"pip install 'masklearn\[beam\]'"):
     data.prepare_corpus(tmp_path / 'out', name='text', path=path, runner='DirectRunner')
