@@ -10,7 +10,7 @@ tokenizer are Hugging Face's, model.json and params are ours. BART and T5, of an
 import dataclasses
 
 from experiments import app
-from masklearn import pretrained
+from masklearn.models import pretrained
 
 
 def main(input, output):

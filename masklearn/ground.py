@@ -16,8 +16,9 @@ from typing import Any
 
 import jax
 
-from masklearn import data, models, pretrained, text
+from masklearn import data, models, text
 from masklearn.io import files
+from masklearn.models import pretrained
 from masklearn.types import InputError, Passage
 
 STORED = pathlib.Path('documents', 'store.json')

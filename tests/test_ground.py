@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import app, prepare_corpus
-from masklearn import data, ground, pretrained
+from masklearn import data, ground
 from masklearn.io import files
+from masklearn.models import pretrained
 from masklearn.types import InputError
 from tests.documents import lines
 from tests.test_pretrained import write_hf

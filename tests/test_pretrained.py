@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import app, convert
-from masklearn import models, pretrained, text
+from masklearn import models, text
 from masklearn.models import convert as tensors
+from masklearn.models import pretrained
 from masklearn.types import InputError
 
 TEXTS = ['Euros are not paid in Yamoussoukro.', 'On 6 August 1825 it had "km".']

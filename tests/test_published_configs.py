@@ -5,8 +5,8 @@ import json
 import pytest
 
 from experiments import app, study
-from masklearn import pretrained
 from masklearn.io import files
+from masklearn.models import pretrained
 from masklearn.tasks import people
 from tests.test_pretrained import write_hf
 from tests.test_published_study import squad

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import app, study
-from masklearn import pretrained, stored
+from masklearn import stored
 from masklearn.io import files
+from masklearn.models import pretrained
 from masklearn.tasks import people
 from tests.test_pretrained import write_hf
 
