@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from masklearn import inner, losses, meta, sharding
+from masklearn import inner, meta
 from masklearn.estimators import Estimator, make_estimator
+from masklearn.training import losses, mesh
 from masklearn.types import Policy, Specials
 
 
@@ -83,7 +84,7 @@ def make_ascent(
   bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, setting.updates, last / first)
-  _, probe, place = sharding.spread(
+  _, probe, place = mesh.spread(
     functools.partial(meta.probe, gradient), setting.episodes
   )
   ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from masklearn import objective
+from masklearn.training import corruption
 from masklearn.types import InputError
 
 SENTINELS = 100  # of T5; a span that comes after as many stays shown
@@ -31,7 +31,7 @@ def check(form: str, target: str) -> None:
   """Raises `InputError` unless there are such a format and such a target."""
   for name, value, known in (
     ('format', form, FORMATS),
-    ('target', target, objective.TARGETS),
+    ('target', target, corruption.TARGETS),
   ):
     if value not in known:
       raise InputError(f'{name} must be one of {", ".join(known)}, got {value!r}.')

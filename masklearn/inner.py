@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from masklearn import steps
+from masklearn.training import steps
 from masklearn.types import InputError, TrainState
 
 # Under the square roots: the derivative of one at zero is infinite.

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import data, inner, policies, score, steps, train
+from masklearn import data, inner, policies, score
 from masklearn.ascent import Setting, make_ascent, warn
 from masklearn.episodes import Episodes
 from masklearn.estimators import Estimator
@@ -28,6 +28,7 @@ from masklearn.stages import (
   finish,
   target_capacity,
 )
+from masklearn.training import loop, steps
 from masklearn.types import Batch, Policy, Task
 from masklearn.warmup import warm_up
 
@@ -213,7 +214,7 @@ def learn_policy(
       found['cosine'] = float(compare(state.params, start, stack, check_keys[0], cold))
     return found
 
-  result = train.run(
+  result = loop.run(
     step,
     steps.init_state(first_theta, tx),
     lambda i: (placed, training.stack(index[i])),

@@ -32,9 +32,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from masklearn import objective, unroll
+from masklearn import unroll
 from masklearn.policies import candidates as proposals
 from masklearn.policies import soft as shares
+from masklearn.training import corruption
 from masklearn.types import InputError, Policy, Specials
 
 
@@ -92,7 +93,7 @@ def mixture(
     return proposals.weights(policy, theta, spans)  # [P, M]
 
   def rows(weight, spans):
-    return weight.reshape(-1), objective.corrupt_spans(
+    return weight.reshape(-1), corruption.corrupt_spans(
       spans.passages, spans.start, spans.length, ids, target, target_length
     )
 
@@ -157,7 +158,7 @@ def soft(
     return shares.sample(policy, theta, passages, key, temperature, ids.mask, blot)
 
   def row_losses(params, decisions, noise, key):
-    examples = objective.corrupt_tokens(noise.passages, decisions, ids, target)
+    examples = corruption.corrupt_tokens(noise.passages, decisions, ids, target)
     total, weight = row_sums(params, key, examples)
     return total / jnp.maximum(weight, 1e-6)
 

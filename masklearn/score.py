@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from masklearn import meta, objective, unroll
+from masklearn import meta, unroll
 from masklearn.outer import make_outer
 from masklearn.policies import sampling
+from masklearn.training import corruption
 from masklearn.types import Batch, InputError, Policy, Specials
 
 BASELINE = 'baseline'  # of theta: the gain that the learned one expects, in units
@@ -85,7 +86,7 @@ def make_score_gradient(
 
   def value(params, decisions, batch, key):
     texts, draw = batch
-    examples = objective.corrupt(texts, draw, ids, target, target_length)
+    examples = corruption.corrupt(texts, draw, ids, target, target_length)
     total, weight = row_sums(params, key, examples)
     return (total / jnp.maximum(weight, 1e-6)).mean()
 

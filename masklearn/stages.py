@@ -15,11 +15,12 @@ import jax
 import numpy as np
 import optax
 
-from masklearn import data, losses, models, objective, packing, policies, steps, train
+from masklearn import data, models, policies
 from masklearn.evaluation import answering
 from masklearn.ground import Ground
 from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
+from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.types import Batch, InputError, Policy, Specials, Task
 
 # What a stage may do to save time and memory. It changes nothing of what is learned but
@@ -106,7 +107,7 @@ def denoise(
     done = files.read_json(directory / 'done.json')
     return {'params': checkpoint.restore(directory / 'params', params), **done}
   ids = ground.tokenizer.specials
-  tx, step = training(
+  tx, step = compiled_step(
     ground.model,
     learning_rate,
     updates,
@@ -115,7 +116,7 @@ def denoise(
     saving['pieces'],
   )
   key_draw, key_step = jax.random.split(jax.random.key(seed))
-  corrupted = corruption(policy, ids, target, int(capacity.max()))
+  corrupted = compiled_corruption(policy, ids, target, int(capacity.max()))
   one = jax.eval_shape(corrupted, theta, key_draw, data.take(passages, np.arange(1)))[0]
   # By how much a source can be longer than its passage.
   source = passages.valid.sum(1) + one.source.shape[1] - passages.tokens.shape[1]
@@ -128,7 +129,7 @@ def denoise(
     key, index = jax.random.fold_in(key_draw, i), order[i]
     return together(index, *corrupted(theta, key, data.take(passages, index)))
 
-  result = train.run(
+  result = loop.run(
     step,
     steps.init_state(params, tx),
     batch_at,
@@ -141,7 +142,7 @@ def denoise(
   )
   done = {
     'seconds': result.seconds,
-    'masked_words': train.mean(result.history, 'masked_words'),
+    'masked_words': loop.mean(result.history, 'masked_words'),
   }
   checkpoint.save(directory / 'params', result.state.params)
   return {'params': result.state.params, **finish(directory, done)}
@@ -222,12 +223,12 @@ def finetune(
     return together(order[i], data.take(questions['train'], order[i]), {})
 
   def start(rate):
-    tx, step = training(
+    tx, step = compiled_step(
       ground.model, rate, updates, weight_decay, saving['chunk'], saving['pieces']
     )
     return step, steps.init_state(params, tx), validate
 
-  state, done = train.best_of(
+  state, done = loop.best_of(
     learning_rates,
     start,
     batch_at,
@@ -280,7 +281,7 @@ def uniform(rate: float, longest: int) -> Policy:
 # Compiled programs belong to these functions: made once for equal arguments, they
 # serve every policy and seed of a study.
 @functools.cache
-def training(
+def compiled_step(
   model,
   learning_rate: float,
   updates: int,
@@ -304,17 +305,17 @@ def training(
 
 
 @functools.cache
-def corruption(policy: Policy, ids: Specials, target: str, length: int):
+def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int):
   """The compiled `(theta, key, passages) -> (Corrupted, {name: [B]})` of a policy."""
 
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
     words = answering.word_counts(passages, draw)[:, 0]
-    lost = objective.overflow(
+    lost = corruption.overflow(
       passages, draw, ids, length if target == 'spans' else None
     )
     logged = {'masked_words': words, 'lost_tokens': lost}
-    return objective.corrupt(passages, draw, ids, target, length), logged
+    return corruption.corrupt(passages, draw, ids, target, length), logged
 
   return jax.jit(corrupted)
 

@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import data, stages, steps, text, train
+from masklearn import data, stages, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.policies.supervised import make_loss
 from masklearn.tasks import splits, squad
+from masklearn.training import loop, steps
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
@@ -157,7 +158,7 @@ def train_policy(
 
     return step, steps.init_state(theta, tx), validate
 
-  state, done = train.best_of(
+  state, done = loop.best_of(
     learning_rates,
     start,
     lambda i: data.take(training, index[i]),

@@ -36,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from masklearn import steps
+from masklearn.training import steps
 from masklearn.types import TrainState
 
 

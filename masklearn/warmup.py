@@ -10,10 +10,17 @@ from typing import Any
 
 import jax
 
-from masklearn import data, losses, steps, train
+from masklearn import data
 from masklearn.evaluation import answering
 from masklearn.io.progress import Progress
-from masklearn.stages import Ground, corruption, optimizer, target_capacity, uniform
+from masklearn.stages import (
+  Ground,
+  compiled_corruption,
+  optimizer,
+  target_capacity,
+  uniform,
+)
+from masklearn.training import loop, losses, steps
 from masklearn.types import Batch, Task
 
 
@@ -36,7 +43,7 @@ def warm_up(
   batch_size: int,
   learning_rate: float,
   validate_every: int,
-) -> train.Result:
+) -> loop.Result:
   """Trains on denoising random spans and on the questions of `groups`, jointly.
 
   Arguments are those of `learn_policy` and of its `warmup`; the state of the lowest
@@ -50,7 +57,7 @@ def warm_up(
   )
   policy = uniform(rate, longest)
   capacity = int(target_capacity(passages, rate, ids).max())
-  corrupted = corruption(policy, ids, target, capacity)
+  corrupted = compiled_corruption(policy, ids, target, capacity)
   tx, step = _joint_training(ground.model, learning_rate, updates)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
   texts = data.batches(passages, batch_size, seed)
@@ -64,7 +71,7 @@ def warm_up(
     loss = answering.question_loss(ground.model, state.params, validation)
     return {'score': -loss, 'loss': loss}
 
-  return train.run(
+  return loop.run(
     step,
     steps.init_state(params, tx),
     batch_at,

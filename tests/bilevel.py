@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from masklearn import losses, meta, models, objective, policies, relaxations, steps
+from masklearn import meta, models, policies, relaxations
 from masklearn.outer import Episode
+from masklearn.training import corruption, losses, steps
 from tests.hf import jit
 from tests.small import IDS, T5_IDS, make_batch
 
@@ -86,7 +87,7 @@ def warm(tx, params):
 def questions(seed, ids):
   """Three questions in one array."""
   draw = policies.POLICIES['random'](0.5).draw({}, jax.random.key(seed), QUESTIONS)
-  return wide(objective.corrupt(QUESTIONS, draw, ids))
+  return wide(corruption.corrupt(QUESTIONS, draw, ids))
 
 
 def make_episode(passages, ids=IDS):

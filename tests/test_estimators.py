@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import ascent, estimators, losses, meta, relaxations, score, steps
+from masklearn import ascent, estimators, meta, relaxations, score
+from masklearn.training import losses, steps
 from masklearn.types import InputError
 from tests import bilevel
 from tests.bilevel import Problem, make_policy_and_theta

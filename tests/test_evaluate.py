@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import data, losses, models, text
+from masklearn import data, models, text
 from masklearn.evaluation import answering
 from masklearn.policies import fixed
+from masklearn.training import losses
 from masklearn.types import Example, MaskDraw
 from tests.small import make_batch, make_policy
 

@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from masklearn import data, infill, objective, text
+from masklearn import data, infill, text
+from masklearn.training import corruption
 from masklearn.types import InputError, MaskDraw, Passage
 
 BODY = 'Paris  is the capital of France.'
@@ -81,7 +82,7 @@ def test_the_source_is_that_of_the_objective(form):
     mask = chosen[batch.word] & batch.valid
     begins = np.diff(batch.word, axis=1, prepend=-1) > 0
     draw = MaskDraw(mask.astype(np.float32), (mask & begins).astype(np.float32), None)
-    made = objective.corrupt(batch, draw, tokenizer.specials, 'spans')
+    made = corruption.corrupt(batch, draw, tokenizer.specials, 'spans')
     offsets = tokenizer.encode(body).offsets
     hidden = infill.spans(body, offsets, mask[0], draw.start[0])
     pair = infill.pair(body, [s[:2] for s in hidden], form, 'spans')

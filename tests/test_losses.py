@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import losses
 from masklearn.models import convert
+from masklearn.training import losses
 from masklearn.types import Corrupted
 from tests.hf import golden, jit
 

@@ -10,9 +10,10 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from masklearn import losses, meta, relaxations, score, steps
+from masklearn import meta, relaxations, score
 from masklearn.outer import Episode
 from masklearn.policies import candidates, sampling
+from masklearn.training import losses, steps
 from masklearn.types import InputError
 from tests import bilevel
 from tests.bilevel import PASSAGES, Problem, make_policy_and_theta, of_steps

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import losses, objective
 from masklearn.models import bart
+from masklearn.training import corruption, losses
 from masklearn.types import InputError, MaskDraw
 from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy
 
@@ -26,7 +26,7 @@ BATCH = make_batch([[1, 2, 1, 1], [1, 1]])  # tokens 10..14 and 15, 16
 def test_spans_target_lists_each_span_behind_its_mask():
   """Spans at both ends and two adjacent ones become four masks, in order."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
-  got = objective.corrupt(BATCH, draw, IDS, 'spans', 9)
+  got = corruption.corrupt(BATCH, draw, IDS, 'spans', 9)
   np.testing.assert_array_equal(
     got.source,
     [[BOS, MASK, MASK, 13, MASK, EOS, PAD], [BOS, 15, MASK, EOS, PAD, PAD, PAD]],
@@ -48,7 +48,7 @@ def test_sentinels_number_the_spans():
   """T5's layouts of the same draw: no `<s>`, and a decoder that starts from `<pad>`."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
   batch = BATCH._replace(tokens=np.where(BATCH.valid, BATCH.tokens, 0))
-  got = objective.corrupt(batch, draw, T5_IDS, 'spans', 9)
+  got = corruption.corrupt(batch, draw, T5_IDS, 'spans', 9)
   np.testing.assert_array_equal(got.source, [[9, 8, 13, 7, 1, 0], [15, 9, 1, 0, 0, 0]])
   np.testing.assert_array_equal(
     got.target,
@@ -57,7 +57,7 @@ def test_sentinels_number_the_spans():
   np.testing.assert_array_equal(got.decoder_input[:, 0], [0, 0])
   np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
   np.testing.assert_array_equal(got.weight, got.target != 0)
-  whole = objective.corrupt(batch, draw, T5_IDS, 'full')
+  whole = corruption.corrupt(batch, draw, T5_IDS, 'full')
   np.testing.assert_array_equal(whole.source, got.source)
   np.testing.assert_array_equal(
     whole.target, [[10, 11, 12, 13, 14, 1], [15, 16, 1, 0, 0, 0]]
@@ -73,7 +73,7 @@ def test_sentences_move_and_extra_markers_hide_nothing():
   inserted[0, [0, 4, 6]] = True
   inserted[1, 1] = True
   draw = draw._replace(order=order, inserted=inserted, lost=jnp.array([0, 2]))
-  got = objective.corrupt(BATCH, draw, IDS, 'spans', 7)
+  got = corruption.corrupt(BATCH, draw, IDS, 'spans', 7)
   np.testing.assert_array_equal(
     got.source,
     [
@@ -84,14 +84,14 @@ def test_sentences_move_and_extra_markers_hide_nothing():
   np.testing.assert_array_equal(
     got.target, [[MASK, 14, 10, MASK, 11, EOS, PAD], [MASK, 15, EOS, *[PAD] * 4]]
   )
-  np.testing.assert_array_equal(objective.overflow(BATCH, draw, IDS, 7), [0, 2])
-  whole = objective.corrupt(BATCH, draw, IDS, 'full')
+  np.testing.assert_array_equal(corruption.overflow(BATCH, draw, IDS, 7), [0, 2])
+  whole = corruption.corrupt(BATCH, draw, IDS, 'full')
   np.testing.assert_array_equal(whole.source, got.source)
   np.testing.assert_array_equal(
     whole.target, [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]]
   )
   with pytest.raises(InputError, match='a single <mask>'):
-    objective.corrupt(BATCH, draw, T5_IDS)
+    corruption.corrupt(BATCH, draw, T5_IDS)
 
 
 def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
@@ -102,16 +102,16 @@ def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
   batch = batch._replace(tokens=tokens)
   draw = draw_of([[1, 0, 1, 0, 1, 1, 0, 1], [1, 0, 1, 0, 0, 0, 0, 0]])
   less = draw_of([[1, 0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0]])
-  got, expected = (objective.corrupt(batch, d, two) for d in (draw, less))
+  got, expected = (corruption.corrupt(batch, d, two) for d in (draw, less))
   jax.tree.map(np.testing.assert_array_equal, got, expected)
-  np.testing.assert_array_equal(objective.overflow(batch, draw, two, 17), [3, 0])
-  np.testing.assert_array_equal(objective.overflow(batch, draw, two, 4), [4, 1])
+  np.testing.assert_array_equal(corruption.overflow(batch, draw, two, 17), [3, 0])
+  np.testing.assert_array_equal(corruption.overflow(batch, draw, two, 4), [4, 1])
 
 
 def test_full_target_is_the_passage():
   """The full-sentence target does not depend on the draw."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 0, 0, 0, 0]])
-  got = objective.corrupt(BATCH, draw, IDS, 'full')
+  got = corruption.corrupt(BATCH, draw, IDS, 'full')
   np.testing.assert_array_equal(
     got.target,
     [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]],
@@ -122,7 +122,7 @@ def test_full_target_is_the_passage():
 def test_unknown_target_is_refused():
   """The error names what may be asked for."""
   with pytest.raises(InputError, match='spans, full'):
-    objective.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'sentence')
+    corruption.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'sentence')
 
 
 def restore(source, target, ids):
@@ -158,7 +158,7 @@ def test_restoring_gives_back_the_passage(name, ids):
   policy, theta = make_policy(name)
   for seed in range(5):
     draw = policy.draw(theta, jax.random.key(seed), batch)
-    got = objective.corrupt(batch, draw, ids)
+    got = corruption.corrupt(batch, draw, ids)
     for b in range(2):
       passage = batch.tokens[b][batch.valid[b]].tolist()
       assert restore(got.source[b].tolist(), got.target[b].tolist(), ids) == passage
@@ -167,12 +167,12 @@ def test_restoring_gives_back_the_passage(name, ids):
 def test_overflow_is_counted():
   """What a short target cuts off is the number of tokens that it lacks."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 0, 0, 0]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
-  whole = objective.corrupt(BATCH, draw, IDS)
+  whole = corruption.corrupt(BATCH, draw, IDS)
   length = (whole.target != PAD).sum(-1)
   for target_length in (3, 6, 8):
-    lost = objective.overflow(BATCH, draw, IDS, target_length)
+    lost = corruption.overflow(BATCH, draw, IDS, target_length)
     np.testing.assert_array_equal(lost, np.maximum(length - target_length, 0))
-    cut = objective.corrupt(BATCH, draw, IDS, 'spans', target_length)
+    cut = corruption.corrupt(BATCH, draw, IDS, 'spans', target_length)
     np.testing.assert_array_equal(cut.target, whole.target[:, :target_length])
 
 
@@ -185,7 +185,7 @@ def model():
     pad=PAD, bos=BOS, eos=EOS, mask=MASK, decoder_start=EOS,
   )  # fmt: skip
   net = bart.Bart(config)
-  example = objective.corrupt(BATCH, draw_of(np.ones((2, 5))), IDS)
+  example = corruption.corrupt(BATCH, draw_of(np.ones((2, 5))), IDS)
   params = net.init(
     jax.random.key(0), example.source, example.source_valid, example.decoder_input
   )['params']
@@ -193,15 +193,15 @@ def model():
   return params, jax.jit(lambda *args: jnp.divide(*sums(*args)))
 
 
-@pytest.mark.parametrize('target', objective.TARGETS)
+@pytest.mark.parametrize('target', corruption.TARGETS)
 def test_soft_tokens_with_hard_decisions_equal_the_uncompacted_layout(model, target):
   """0/1 decisions give the loss of one <mask> for each hidden token."""
   params, loss = model
   decisions = jnp.array([[1, 1, 0, 0, 1], [0, 1, 1, 1, 1]], jnp.float32)
-  soft = objective.corrupt_tokens(BATCH, decisions, IDS, target)
+  soft = corruption.corrupt_tokens(BATCH, decisions, IDS, target)
   hidden = np.zeros((2, 7), bool)
   hidden[:, 1:-1] = (decisions > 0) & BATCH.valid
-  whole = objective.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'full')
+  whole = corruption.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'full')
   weight = hidden if target == 'spans' else whole.weight > 0
   hard = whole._replace(
     source=jnp.where(hidden, MASK, whole.source), weight=jnp.float32(weight)
@@ -215,7 +215,7 @@ def test_soft_spans_with_one_hot_weights_equal_the_compacted_layout(model):
   """A mixture that is all one span has the loss of hiding that span."""
   params, loss = model
   start, length = jnp.array([[0, 1, 3], [1, 0, 0]]), jnp.array([[1, 2, 1], [1, 2, 1]])
-  candidates = objective.corrupt_spans(BATCH, start, length, IDS, 'spans', 7)
+  candidates = corruption.corrupt_spans(BATCH, start, length, IDS, 'spans', 7)
   by_span = loss(params, None, candidates).reshape(2, 3)
   draws = {
     0: [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]],
@@ -224,7 +224,7 @@ def test_soft_spans_with_one_hot_weights_equal_the_compacted_layout(model):
   }
   for m, mask in draws.items():
     weights = jax.nn.one_hot(jnp.array([m, m]), 3)
-    hard = objective.corrupt(BATCH, draw_of(mask), IDS, 'spans', 7)
+    hard = corruption.corrupt(BATCH, draw_of(mask), IDS, 'spans', 7)
     np.testing.assert_allclose(
       (weights * by_span).sum(-1), loss(params, None, hard), rtol=1e-5
     )
@@ -236,9 +236,9 @@ def test_padding_changes_nothing(model):
   longer = make_batch([[1, 2, 1, 1], [1, 1]], length=8)
   mask = np.zeros((2, 8))
   mask[:, :5] = [[1, 0, 0, 0, 1], [0, 1, 0, 0, 0]]
-  for target in objective.TARGETS:
-    short = objective.corrupt(BATCH, draw_of(mask[:, :5]), IDS, target)
-    long = objective.corrupt(longer, draw_of(mask), IDS, target)
+  for target in corruption.TARGETS:
+    short = corruption.corrupt(BATCH, draw_of(mask[:, :5]), IDS, target)
+    long = corruption.corrupt(longer, draw_of(mask), IDS, target)
     np.testing.assert_allclose(
       loss(params, None, short), loss(params, None, long), rtol=1e-5
     )

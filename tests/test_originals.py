@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from masklearn import objective
 from masklearn.policies import originals
+from masklearn.training import corruption
 from masklearn.types import InputError
 from tests.small import IDS, T5_IDS, make_batch
 
@@ -117,7 +117,7 @@ def test_t5_hides_by_length_alone():
   capacity = int(originals.target_capacity(batch, T5_IDS).max())
   assert capacity == 4 + 1 + 1
   tokens = np.where(batch.valid, batch.tokens, T5_IDS.pad)
-  made = objective.corrupt(
+  made = corruption.corrupt(
     batch._replace(tokens=tokens), draw, T5_IDS, 'spans', capacity
   )
   np.testing.assert_array_equal((made.target > 1).sum(1), [5, 4, 2, 0])
@@ -158,7 +158,7 @@ def test_bart_matches_its_reference(sizes):
   policy = originals.original(ids=IDS)
   draw = draws(policy, batch)
   assert not np.asarray(draw.lost).any()
-  made = jax.jit(lambda d: objective.corrupt(batch, d, IDS, 'full'))(draw)
+  made = jax.jit(lambda d: corruption.corrupt(batch, d, IDS, 'full'))(draw)
   np.testing.assert_array_equal(made.target[:, 1:-1], batch.tokens)
   ours = [tuple(row[1 : list(row).index(IDS.eos)]) for row in np.asarray(made.source)]
   ends = np.cumsum(sizes)
@@ -214,7 +214,7 @@ def test_markers_without_room_are_counted():
   lost = np.asarray(draw.lost)
   assert (lost > 0).any()
   assert ((lost == 0) | (extra == originals.ROOM)).all()
-  np.testing.assert_array_equal(objective.overflow(batch, draw, IDS, 3), lost)
+  np.testing.assert_array_equal(corruption.overflow(batch, draw, IDS, 3), lost)
 
 
 def test_settings_out_of_range_are_refused():

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import losses, packing
 from masklearn.models import layers
+from masklearn.training import losses, packing
 from masklearn.types import Corrupted, InputError
 from tests.hf import jit, shallow
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import objective, policies
+from masklearn import policies
 from masklearn.policies import originals, sampling
 from masklearn.policies.learned import BOUND
+from masklearn.training import corruption
 from masklearn.types import InputError
 from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy
 
@@ -278,7 +279,7 @@ def test_random_token_fits_its_target_and_its_sentinels():
   draw = policies.POLICIES['random_token'](0.35).draw({}, jax.random.key(0), BATCH)
   assert capacity.tolist() == [11, 5]
   for less, lost in ((0, [0, 0]), (1, [1, 0])):
-    found = objective.overflow(BATCH, draw, IDS, int(capacity.max()) - less)
+    found = corruption.overflow(BATCH, draw, IDS, int(capacity.max()) - less)
     assert found.tolist() == lost
   with pytest.raises(InputError, match='5 sentinels'):
     originals.token_capacity(batch, 0.5, T5_IDS)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import sharding
+from masklearn.training import mesh
 
 
 @pytest.mark.parametrize(('episodes', 'used'), [(8, 8), (6, 6), (9, 3), (7, 7), (1, 1)])
@@ -24,7 +24,7 @@ def test_episodes_are_spread_over_as_many_devices_as_divide_them(episodes, used)
   x = jax.random.normal(jax.random.key(0), (episodes, 3))
   keys = jax.random.split(jax.random.key(1), episodes)
   expected = jax.jit(probe)(theta, state, x, keys, 0.5)
-  _, run, place = sharding.spread(probe, episodes)
+  _, run, place = mesh.spread(probe, episodes)
   if used > 1:
     assert len(place(state).sharding.device_set) == used
   found = run(theta, place(state), x, keys, 0.5)

@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from masklearn import steps, train
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
+from masklearn.training import loop, steps
 
 TX = optax.adamw(0.1)
 
@@ -29,7 +29,7 @@ STEP = jax.jit(steps.make_step(noisy_loss, TX), donate_argnums=0)
 def run(directory, count, progress=None, **more):
   """Trains two weights for `count` steps."""
   state = steps.init_state({'w': jnp.array([0.5, -2.0])}, TX)
-  return train.run(
+  return loop.run(
     STEP,
     state,
     lambda i: jnp.array([i % 3, 1.0]),
@@ -110,7 +110,7 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
   )
   state = steps.init_state({'w': jnp.ones(2)}, optax.sgd(1.0))
   with pytest.raises(FloatingPointError, match='stage is nan at step 3'):
-    train.run(
+    loop.run(
       bad,
       state,
       lambda i: jnp.zeros(1),

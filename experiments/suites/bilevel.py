@@ -7,8 +7,9 @@ import numpy as np
 import optax
 
 from experiments.suites import shapes
-from masklearn import losses, meta, policies, relaxations
+from masklearn import meta, policies, relaxations
 from masklearn.outer import Episode
+from masklearn.training import losses
 from masklearn.types import Batch, Corrupted, Policy
 
 PASSAGES, LENGTH = 8, 128  # of each denoising step; with <s> and </s>

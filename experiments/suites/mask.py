@@ -6,8 +6,8 @@ import numpy as np
 
 from experiments.suites import shapes
 from experiments.suites.case import Case
-from masklearn import objective
 from masklearn.policies import originals
+from masklearn.training import corruption
 from masklearn.types import Batch
 
 SHAPES = {'tiny': (8, 64), 'small': (64, 256), 'base': (256, 512)}
@@ -57,7 +57,7 @@ def build(size: str, sides) -> Case:
 
     def draw_and_corrupt(key, batch):
       draw = policy.draw({}, key, batch)
-      return objective.corrupt(batch, draw, ids, 'spans', capacity)
+      return corruption.corrupt(batch, draw, ids, 'spans', capacity)
 
     compiled = jax.jit(draw_and_corrupt).lower(jax.random.key(0), batch).compile()
     temp_bytes = compiled.memory_analysis().temp_size_in_bytes

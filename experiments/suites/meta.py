@@ -14,8 +14,8 @@ import numpy as np
 
 from experiments.suites import bilevel, shapes, unrolled_torch
 from experiments.suites.case import Case
-from masklearn import steps
 from masklearn.policies import soft
+from masklearn.training import steps
 
 
 def build(count: int, memory: str, size: str, sides, peer: str) -> Case:

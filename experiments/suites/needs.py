@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import optax
 
 from experiments.suites import bilevel, shapes
-from masklearn import losses, meta, models, sharding
-from masklearn.steps import init_state, make_step
+from masklearn import meta, models
+from masklearn.training import losses, mesh
+from masklearn.training.steps import init_state, make_step
 from masklearn.types import Corrupted
 
 SOURCE = TARGET = 128
@@ -34,7 +35,7 @@ def training(size, rows, remat, chunk, devices=None) -> dict[str, float]:
   tokens = jnp.zeros((rows, SOURCE), jnp.int32)
   batch = Corrupted(tokens, tokens == 0, tokens, tokens, jnp.zeros((rows, TARGET)))
   arguments = _state(model, tx), _key(), batch
-  place = sharding.on(devices[0]) if devices else None
+  place = mesh.on(devices[0]) if devices else None
   arguments = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), arguments
   )
@@ -57,7 +58,7 @@ def policy_learning(
   policy = bilevel.make_policy(model)
   _, given = bilevel.make_gradient(model, policy, estimator, relaxation)
   episodes = len(devices) if devices else 1
-  probe = sharding.spread(functools.partial(meta.probe, given), episodes, devices)
+  probe = mesh.spread(functools.partial(meta.probe, given), episodes, devices)
   work = bilevel.make_work(model.config.vocab_size, steps)
   stack = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((episodes, *x.shape), x.dtype), work.episode

@@ -9,7 +9,8 @@ import optax
 
 from experiments.suites import lengths, matmuls, shapes
 from experiments.suites.case import Case
-from masklearn import data, losses, packing, steps
+from masklearn import data
+from masklearn.training import losses, packing, steps
 from masklearn.types import Corrupted
 
 BATCH = {'full': 8, 'questions': 32, 'passages': 8}  # rows of a step

@@ -13,7 +13,8 @@ import numpy as np
 
 from experiments.suites import bilevel, shapes
 from experiments.suites.case import Case
-from masklearn import policies, steps
+from masklearn import policies
+from masklearn.training import steps
 
 
 def build(memory: str, size: str, sides) -> Case:

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import data, losses, text
+from masklearn import data, text
 from masklearn.evaluation import metrics, overlap
 from masklearn.io import files
 from masklearn.models import generate
+from masklearn.training import losses
 from masklearn.types import Batch, Corrupted, Example, Policy
 
 

@@ -1,0 +1,1 @@
+"""Mask decisions to corrupted examples, to losses, to steps, to the training loop."""
