@@ -20,7 +20,7 @@ from masklearn.evaluation import recall
 from masklearn.io import files, provenance
 from masklearn.io.progress import Progress
 from masklearn.models import bert
-from masklearn.policies import fixed
+from masklearn.policies import heuristic
 from masklearn.tasks import splits, squad
 from masklearn.types import Answers, InputError, Policy
 
@@ -195,6 +195,6 @@ def _beside(c, name, policy, thetas) -> list[tuple[str, Policy, Sequence[Any], i
   return [
     *((other, policies.POLICIES[other](c.rate), seeds, 0) for other in REFERENCES),
     # As long as what is supervised, so that lengths are not the reason.
-    (f'random spans as of {name}', fixed.random_span(c.rate, policy), thetas, 0),
+    (f'random spans as of {name}', heuristic.random_span(c.rate, policy), thetas, 0),
     *((f'{name}, top {top}', policy, thetas, top) for top in c.tops),
   ]

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import data, infill, policies, stored, text
-from masklearn.policies import originals, sampling
+from masklearn import data, infill, policies, text
+from masklearn.policies import pretraining, sampling
 from masklearn.text import annotators
 from masklearn.text.collocations import Collocations
 from masklearn.types import Batch, InputError, Passage, Policy, Specials
@@ -116,8 +116,8 @@ def choose(
     )
   tokens = text.load_tokenizer(tokenizer) if tokenizer else Words()
   if policy == 'original':
-    new = originals.t5_spans if form == 't5' else originals.bart_infilling
-    own = originals.T5_RATE if form == 't5' else originals.BART_RATE
+    new = pretraining.t5_spans if form == 't5' else pretraining.bart_infilling
+    own = pretraining.T5_RATE if form == 't5' else pretraining.BART_RATE
     return Chosen(policy, new(rate or own), {}, tokens, rate or own, '')
   if not reference:
     rate = RATE if rate is None else rate
@@ -143,7 +143,7 @@ def _from_directory(policy, rate, tokenizer, annotator, reference):
       'A directory of a policy has its own tokenizer and needs no reference, got '
       f'tokenizer={tokenizer!r}, reference={reference!r}.'
     )
-  found = stored.load(policy, rate)
+  found = policies.load_policy(policy, rate)
   own = found.spec.get('annotator', 'rules')
   seen = (annotator or own) if found.spec['name'] == 'salient' else ''
   return Chosen(

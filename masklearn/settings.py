@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from masklearn import estimators, inner, plan, policies, stored, tasks, unroll
+from masklearn import estimators, inner, plan, policies, tasks, unroll
 from masklearn.data import CORPORA, FORMATS
 from masklearn.ground import Ground
 from masklearn.models import bert
@@ -95,7 +95,7 @@ def make_policies(
   if c.encoder == 'bert':
     shape, start = bert.load(pathlib.Path(c.checkpoint), ground.tokenizer.specials)
   specs = {
-    name: stored.describe(
+    name: policies.describe_policy(
       name,
       c.rate,
       config.corpus.annotator,
@@ -111,7 +111,7 @@ def make_policies(
     for name in plan.TRAINED
   }
   for name, spec in specs.items():
-    made[name] = stored.make(spec, start=start)
+    made[name] = policies.make_policy(spec, start=start)
   for name in plan.COMPARED:
     made[name] = policies.POLICIES[name](
       c.rate, reference=made[c.reference], top=top(config, c.reference)

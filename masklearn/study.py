@@ -25,14 +25,13 @@ from masklearn import (
   records,
   settings,
   stages,
-  stored,
   supervise,
   tasks,
 )
 from masklearn.data import encoded
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
-from masklearn.policies import originals
+from masklearn.policies import pretraining
 from masklearn.text import collocations
 from masklearn.types import InputError
 
@@ -243,7 +242,7 @@ class Study:
       estimator=estimators.Estimator(**numbers),
       **options,
     )
-    stored.complete(directory, self.specs['learned'], self.ground.tokenizer)
+    policies.complete_policy(directory, self.specs['learned'], self.ground.tokenizer)
     return {**done, 'kind': kind}
 
   def supervise(self, task: str, seed: int, base) -> dict[str, Any]:
@@ -274,7 +273,7 @@ class Study:
       seed=seed,
       **options,
     )
-    stored.complete(directory, self.specs['supervised'], self.ground.tokenizer)
+    policies.complete_policy(directory, self.specs['supervised'], self.ground.tokenizer)
     return done
 
   def pretrain(
@@ -286,9 +285,9 @@ class Study:
     ids = self.ground.tokenizer.specials
     # The original objective has a rate of its own.
     if policy == 'original':
-      capacity = originals.target_capacity(passages, ids)
+      capacity = pretraining.target_capacity(passages, ids)
     elif policy == 'random_token':
-      capacity = originals.token_capacity(passages, c.policy.rate, ids)
+      capacity = pretraining.token_capacity(passages, c.policy.rate, ids)
     else:
       capacity = stages.target_capacity(passages, c.policy.rate, ids)
     return stages.denoise(

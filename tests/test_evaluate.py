@@ -9,7 +9,7 @@ import pytest
 
 from masklearn import data, models, text
 from masklearn.evaluation import answering
-from masklearn.policies import fixed
+from masklearn.policies import heuristic
 from masklearn.training import losses
 from masklearn.types import Example, MaskDraw
 from tests.small import make_batch, make_policy
@@ -22,7 +22,7 @@ BATCH = make_batch(
 def counts(mask, start):
   """Shares under a policy that always draws the same."""
   draw = MaskDraw(jnp.array(mask, jnp.float32), jnp.array(start, jnp.float32), None)
-  policy = fixed.from_scores(lambda theta, batch: None, 0.5)._replace(
+  policy = heuristic.from_scores(lambda theta, batch: None, 0.5)._replace(
     draw=lambda theta, key, batch: draw._replace(log_prob=jnp.zeros(2))
   )
   return answering.hidden(policy, {}, jax.random.key(0), BATCH, draws=2, batch_size=2)

@@ -13,8 +13,8 @@ import jax
 import pytest
 
 from experiments import app, mask
-from masklearn import infill, masker, masking, policies, stored, text
-from masklearn.policies import originals
+from masklearn import infill, masker, masking, policies, text
+from masklearn.policies import pretraining
 from masklearn.types import InputError
 from tests import runs
 
@@ -155,7 +155,7 @@ def test_tokens_of_a_tokenizer_can_be_hidden(command, tmp_path):
   code, rows, _, _ = command('original', *flags, output='b.jsonl')
   check(rows)
   tokens = tokenizer.encode(rows[0]['text']).offsets
-  hidden, spans = originals.t5_sizes(90, 0.2, 3.0)[:, len(tokens)]
+  hidden, spans = pretraining.t5_sizes(90, 0.2, 3.0)[:, len(tokens)]
   touched = [t for t in tokens if any(a <= t[0] < b for a, b, _ in rows[0]['spans'])]
   assert (len(touched), len(rows[0]['spans'])) == (hidden, spans)
 
@@ -164,13 +164,13 @@ def test_tokens_of_a_tokenizer_can_be_hidden(command, tmp_path):
 def test_a_directory_masks_as_the_policy_that_it_holds(command, tmp_path, name):
   """With its own rate and tokenizer; or as the reference of a control."""
   tokenizer = text.train_tokenizer(TEXTS, 300)
-  spec = stored.describe(
+  spec = policies.describe_policy(
     'learned', 0.3, vocab_size=tokenizer.size, longest=3, width=8, embedding=6
   )
-  theta = stored.make(spec).init(jax.random.key(0))
+  theta = policies.make_policy(spec).init(jax.random.key(0))
   # Scores that are far apart.
   theta['span'] = jax.tree.map(lambda x: x + 8.0, theta['span'])
-  stored.save(tmp_path / 'policy', spec, theta, tokenizer)
+  policies.save_policy(tmp_path / 'policy', spec, theta, tokenizer)
   flags = (str(tmp_path / 'policy'),)
   if name == 'moved':
     flags = 'same_sentences_random', f'--reference={tmp_path / "policy"}'

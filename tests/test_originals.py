@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from masklearn.policies import originals
+from masklearn.policies import pretraining
 from masklearn.training import corruption
 from masklearn.types import InputError
 from tests.small import IDS, T5_IDS, make_batch
@@ -42,7 +42,7 @@ def same_distribution(ours, theirs):
 
 def test_t5_cuts_in_all_ways_alike():
   """Of 14 tokens 6 are hidden in 2 spans: 5 ways to cut them, 7 the others."""
-  policy = originals.t5_spans(0.4)
+  policy = pretraining.t5_spans(0.4)
   draw = draws(policy, repeated([1] * 14, length=16))
   masks = np.asarray(draw.mask).astype(int)
   assert (masks.sum(1) == 6).all()
@@ -87,7 +87,7 @@ def rounded_uniforms(length, rng):
 
 def test_t5_matches_its_reference():
   """Lengths of the first and last span and their places, for 120 of 128 tokens."""
-  draw = draws(originals.t5_spans(), repeated([1] * 120, length=128))
+  draw = draws(pretraining.t5_spans(), repeated([1] * 120, length=128))
   rng = np.random.default_rng(1)
 
   def outcomes(masks):
@@ -107,14 +107,14 @@ def test_t5_matches_its_reference():
 
 def test_t5_hides_by_length_alone():
   """Numbers of tokens and spans, of passages down to none, in one batch."""
-  sizes = originals.t5_sizes(30, 0.15, 3.0)
+  sizes = pretraining.t5_sizes(30, 0.15, 3.0)
   np.testing.assert_array_equal(sizes[:, [0, 1, 2, 10, 20, 30]], [
     [0, 0, 1, 2, 3, 4], [0, 0, 1, 1, 1, 1],
   ])  # fmt: skip
   batch = make_batch([[1] * 30, [1] * 20, [1, 1], [1]])
-  draw = jax.jit(originals.t5_spans().draw)({}, jax.random.key(3), batch)
+  draw = jax.jit(pretraining.t5_spans().draw)({}, jax.random.key(3), batch)
   np.testing.assert_array_equal(draw.mask.sum(1), [4, 3, 1, 0])
-  capacity = int(originals.target_capacity(batch, T5_IDS).max())
+  capacity = int(pretraining.target_capacity(batch, T5_IDS).max())
   assert capacity == 4 + 1 + 1
   tokens = np.where(batch.valid, batch.tokens, T5_IDS.pad)
   made = corruption.corrupt(
@@ -123,7 +123,7 @@ def test_t5_hides_by_length_alone():
   np.testing.assert_array_equal((made.target > 1).sum(1), [5, 4, 2, 0])
   long, few = make_batch([[1] * 100]), T5_IDS._replace(sentinels=(9, 8, 7, 6))
   with pytest.raises(InputError, match=r'hides 5 spans .* 100 tokens, .* has 4 sent'):
-    originals.target_capacity(long, few)
+    pretraining.target_capacity(long, few)
 
 
 def bart_reference(words, rng):
@@ -155,7 +155,7 @@ def bart_reference(words, rng):
 def test_bart_matches_its_reference(sizes):
   """Whole sources of six words; of sixteen, the length, and which are markers."""
   batch = repeated(sizes)
-  policy = originals.original(ids=IDS)
+  policy = pretraining.original(ids=IDS)
   draw = draws(policy, batch)
   assert not np.asarray(draw.lost).any()
   made = jax.jit(lambda d: corruption.corrupt(batch, d, IDS, 'full'))(draw)
@@ -178,7 +178,7 @@ def test_bart_matches_its_reference(sizes):
 def test_bart_puts_sentences_in_any_order():
   """All six orders of three sentences alike; each keeps its words, in their order."""
   batch = repeated([1, 2, 1, 1, 1, 1, 1], sentences=[2, 1, 4], length=10)
-  order = np.asarray(draws(originals.bart_infilling(), batch).order)
+  order = np.asarray(draws(pretraining.bart_infilling(), batch).order)
   np.testing.assert_array_equal(np.sort(order, axis=1), np.arange(10)[None] + 0 * order)
   np.testing.assert_array_equal(order[:, 8:], [[8, 9]] * ROWS)
   ways = collections.Counter(map(tuple, order[:, :8]))
@@ -193,7 +193,7 @@ def test_bart_hides_whole_words_within_its_rate():
   sizes = [1, 3, 2, 1, 1, 2, 1, 4, 1, 1]
   batch = make_batch([sizes, [2]], sentences=[[4, 6], [1]])
   batch = jax.tree.map(lambda x: jnp.repeat(jnp.asarray(x), 40, axis=0), batch)
-  mask = np.asarray(draws(originals.bart_infilling(), batch).mask) > 0
+  mask = np.asarray(draws(pretraining.bart_infilling(), batch).mask) > 0
   word = np.where(np.asarray(batch.valid), np.asarray(batch.word), -1)
   hidden = [set(word[b][mask[b]].tolist()) for b in range(80)]
   for b, chosen in enumerate(hidden):
@@ -202,26 +202,26 @@ def test_bart_hides_whole_words_within_its_rate():
   assert 3 in counts <= {1, 2, 3}
   assert all(h == {0} for h in hidden[40:])
   # The three longest words and their markers.
-  assert originals.target_capacity(make_batch([sizes]), IDS)[0] == 4 + 3 + 2 + 3 + 1
+  assert pretraining.target_capacity(make_batch([sizes]), IDS)[0] == 4 + 3 + 2 + 3 + 1
 
 
 def test_markers_without_room_are_counted():
   """A passage of one word has four places for markers that hide nothing."""
   batch = repeated([1])
-  draw = draws(originals.bart_infilling(mean_length=1.0), batch)
+  draw = draws(pretraining.bart_infilling(mean_length=1.0), batch)
   extra = np.asarray(draw.inserted).sum(1)
-  assert extra.max() == originals.ROOM
+  assert extra.max() == pretraining.ROOM
   lost = np.asarray(draw.lost)
   assert (lost > 0).any()
-  assert ((lost == 0) | (extra == originals.ROOM)).all()
+  assert ((lost == 0) | (extra == pretraining.ROOM)).all()
   np.testing.assert_array_equal(corruption.overflow(batch, draw, IDS, 3), lost)
 
 
 def test_settings_out_of_range_are_refused():
   """A share, and a mean length."""
   with pytest.raises(InputError, match=r'rate=1.0, mean_length=3.0'):
-    originals.t5_spans(1.0)
+    pretraining.t5_spans(1.0)
   with pytest.raises(InputError, match=r'mean_length=0.5'):
-    originals.bart_infilling(mean_length=0.5)
+    pretraining.bart_infilling(mean_length=0.5)
   with pytest.raises(InputError, match='has no scores'):
-    originals.t5_spans().scores({}, None)
+    pretraining.t5_spans().scores({}, None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import app, study
-from masklearn import stored
+from masklearn import policies
 from masklearn.io import files
 from masklearn.models import pretrained
 from masklearn.tasks import people
@@ -114,7 +114,7 @@ def test_a_published_model_is_the_base_and_answers_teach_a_policy(
   page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
   assert 'Answers hidden' in page
   assert re.search('the highest exact match is', page)
-  policy = stored.load(workdir / 'policies' / 'supervised-habits' / '0')
+  policy = policies.load_policy(workdir / 'policies' / 'supervised-habits' / '0')
   assert policy.spec['top'] == 5
   assert np.isfinite(policy.theta['span']['kernel']).all()
 

@@ -10,7 +10,7 @@ from masklearn import data, policies, stages, tasks
 from masklearn.ground import prepare
 from masklearn.io import files
 from masklearn.io.progress import Progress
-from masklearn.policies import originals
+from masklearn.policies import pretraining
 from masklearn.types import Batch, InputError, Specials
 
 
@@ -35,7 +35,7 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   base = stages.denoise(
     ground, passages, policy, {}, first, tmp_path / 'base',
     title='base', progress=Progress(), save_every=2, seed=0, target='spans',
-    capacity=originals.target_capacity(passages, ids), updates=2,
+    capacity=pretraining.target_capacity(passages, ids), updates=2,
     batch_size=4, learning_rate=1e-3, weight_decay=0.01,
     saving={'packing': 140, 'chunk': 5, 'pieces': 2},
   )  # fmt: skip

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, stored, text
+from masklearn import data, policies, text
 from masklearn.io import files
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Passage
@@ -16,16 +16,16 @@ BODY = 'Oslo is the capital of Norway. They pay in kroner.'
 TOKENIZER = text.train_tokenizer([BODY], 280)
 NETWORK = {'vocab_size': TOKENIZER.size, 'longest': 3, 'width': 8, 'embedding': 6}
 SPECS = {
-  'conv': stored.describe('learned', 0.2, **NETWORK, encoder='conv', reach=3),
-  'bilstm': stored.describe('learned', 0.2, **NETWORK, encoder='bilstm'),
-  'bert': stored.describe(
+  'conv': policies.describe_policy('learned', 0.2, **NETWORK, encoder='conv', reach=3),
+  'bilstm': policies.describe_policy('learned', 0.2, **NETWORK, encoder='bilstm'),
+  'bert': policies.describe_policy(
     'learned',
     0.3,
     **NETWORK,
     encoder='bert',
     bert=BertConfig(TOKENIZER.size, 8, 1, 2, 12, 64, bos=0, eos=2),
   ),
-  'salient': stored.describe('salient', 0.25, 'corpus', longest=5),
+  'salient': policies.describe_policy('salient', 0.25, 'corpus', longest=5),
 }
 
 
@@ -38,12 +38,12 @@ def passages():
 
 def write(directory, name):
   """Saves a policy with parameters that are not those of a fresh one."""
-  policy = stored.make(SPECS[name])
+  policy = policies.make_policy(SPECS[name])
   theta = policy.init(jax.random.key(1))
   theta = jax.tree.map(
     lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape, x.dtype), theta
   )
-  stored.save(directory, SPECS[name], theta, TOKENIZER)
+  policies.save_policy(directory, SPECS[name], theta, TOKENIZER)
   return policy, theta
 
 
@@ -52,7 +52,7 @@ def test_a_directory_gives_the_same_scores_to_the_bit(tmp_path, name):
   """Scores, parameters, tokens and what is said of them; moved, it is the same."""
   policy, theta = write(tmp_path / 'a', name)
   shutil.move(tmp_path / 'a', tmp_path / 'b')
-  found = stored.load(tmp_path / 'b')
+  found = policies.load_policy(tmp_path / 'b')
   jax.tree.map(np.testing.assert_array_equal, found.theta, theta)
   assert found.spec == SPECS[name] == json.loads(json.dumps(SPECS[name]))
   assert found.tokenizer.encode(BODY) == TOKENIZER.encode(BODY)
@@ -71,10 +71,10 @@ def test_a_directory_gives_the_same_scores_to_the_bit(tmp_path, name):
 def test_another_rate_can_be_asked_for(tmp_path):
   """It hides more of the same; the file stays."""
   write(tmp_path / 'a', 'conv')
-  found = stored.load(tmp_path / 'a', rate=0.5)
+  found = policies.load_policy(tmp_path / 'a', rate=0.5)
   draw = found.policy.draw(found.theta, jax.random.key(0), passages())
   words = [len(text.words(t)) for t in (BODY, 'They pay.')]
-  assert stored.load(tmp_path / 'a').spec['rate'] == 0.2
+  assert policies.load_policy(tmp_path / 'a').spec['rate'] == 0.2
   starts = np.asarray(passages().word)
   for row, count in enumerate(words):
     assert len(set(starts[row][draw.mask[row] > 0])) == round(0.5 * count)
@@ -86,11 +86,11 @@ def test_a_directory_that_has_theta_is_completed_once(tmp_path):
   for name in ('policy.json', 'tokenizer.json'):
     (tmp_path / 'a' / name).unlink()
   for _ in range(2):
-    stored.complete(tmp_path / 'a', SPECS['conv'], TOKENIZER)
+    policies.complete_policy(tmp_path / 'a', SPECS['conv'], TOKENIZER)
     before = (tmp_path / 'a' / 'policy.json').stat().st_mtime_ns
-  stored.complete(tmp_path / 'a', {}, TOKENIZER)
+  policies.complete_policy(tmp_path / 'a', {}, TOKENIZER)
   assert (tmp_path / 'a' / 'policy.json').stat().st_mtime_ns == before
-  found = stored.load(tmp_path / 'a')
+  found = policies.load_policy(tmp_path / 'a')
   np.testing.assert_array_equal(
     found.policy.scores(found.theta, passages()), policy.scores(theta, passages())
   )
@@ -112,16 +112,16 @@ def test_what_is_missing_is_named(tmp_path, missing):
   path = tmp_path / 'a' / missing
   shutil.rmtree(path) if path.is_dir() else path.unlink()
   with pytest.raises(InputError, match=missing):
-    stored.load(tmp_path / 'a')
+    policies.load_policy(tmp_path / 'a')
 
 
 def test_the_directory_above_points_to_the_one_below(tmp_path):
   """WORKDIR/policies holds policies, and is none."""
   write(tmp_path / 'policies' / 'learned-civics' / '0', 'conv')
   with pytest.raises(InputError, match='learned-civics/0'):
-    stored.load(tmp_path / 'policies')
+    policies.load_policy(tmp_path / 'policies')
   with pytest.raises(InputError, match='does not exist'):
-    stored.load(tmp_path / 'nowhere')
+    policies.load_policy(tmp_path / 'nowhere')
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_said(tmp_path, change, message):
   path = tmp_path / 'a' / 'policy.json'
   files.write_json(path, SPECS['conv'] | change)
   with pytest.raises(InputError, match=message):
-    stored.load(tmp_path / 'a')
+    policies.load_policy(tmp_path / 'a')
 
 
 @pytest.mark.parametrize('content', ['not json', '[]', '{"rate": 0.1}', '\xff'])
@@ -151,4 +151,4 @@ def test_a_damaged_policy_file_is_named(tmp_path, content):
   write(tmp_path / 'a', 'salient')
   (tmp_path / 'a' / 'policy.json').write_bytes(content.encode('latin-1'))
   with pytest.raises(InputError, match=r'policy\.json cannot be used'):
-    stored.load(tmp_path / 'a')
+    policies.load_policy(tmp_path / 'a')

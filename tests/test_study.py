@@ -14,7 +14,7 @@ import pytest
 
 from experiments import app, finetune, learn_policy, prepare_corpus, pretrain
 from experiments import study as experiment
-from masklearn import stored
+from masklearn import policies
 from masklearn.io import files
 from masklearn.report import curves
 from tests import small
@@ -92,7 +92,7 @@ def test_report_shows_the_study(finished):
 def test_a_learned_policy_can_be_taken_along(finished, tmp_path):
   """Its directory needs no other file of the study."""
   shutil.copytree(finished / 'policies' / 'learned-habits' / '0', tmp_path / 'policy')
-  found = stored.load(tmp_path / 'policy')
+  found = policies.load_policy(tmp_path / 'policy')
   assert found.spec['name'] == 'learned'
   draw = found.policy.draw(found.theta, jax.random.key(0), small.make_batch([[1] * 20]))
   assert draw.mask.sum() == round(found.spec['rate'] * 20)

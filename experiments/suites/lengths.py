@@ -19,7 +19,7 @@ import numpy as np
 from experiments import app
 from masklearn import text
 from masklearn.io import files
-from masklearn.policies import originals
+from masklearn.policies import pretraining
 
 LONGEST = 254  # tokens of a passage; what is longer is cut into several
 KEPT = 512
@@ -45,7 +45,7 @@ def main(questions, passages, output):
   pairs = {'questions': [(length(q) + 2, length(a) + 2) for q, a in asked]}
   whole = [length(string) for string in texts]
   cut = [min(LONGEST, n - i) for n in whole for i in range(0, n, LONGEST)]
-  hidden, spans = originals.t5_sizes(LONGEST, 0.15, 3.0)
+  hidden, spans = pretraining.t5_sizes(LONGEST, 0.15, 3.0)
   pairs['passages'] = [
     (n - int(hidden[n]) + int(spans[n]) + 2, int(hidden[n]) + int(spans[n]) + 1)
     for n in cut

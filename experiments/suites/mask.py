@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.suites import shapes
 from experiments.suites.case import Case
-from masklearn.policies import originals
+from masklearn.policies import pretraining
 from masklearn.training import corruption
 from masklearn.types import Batch
 
@@ -26,7 +26,7 @@ def build(size: str, sides) -> Case:
   ids = shapes.IDS['t5']
   rng = np.random.default_rng(0)
   tokens = rng.integers(110, 32_000, (rows, length)).astype(np.int32)
-  hidden, spans = originals.t5_sizes(length, RATE, MEAN)[:, -1]
+  hidden, spans = pretraining.t5_sizes(length, RATE, MEAN)[:, -1]
   capacity = int(hidden + spans) + 1
   calls = iter(range(1 << 30))
 
@@ -53,7 +53,7 @@ def build(size: str, sides) -> Case:
     none = np.zeros_like(tokens)
     valid = np.ones(tokens.shape, bool)
     batch = jax.tree.map(jnp.asarray, Batch(tokens, valid, word, none, none, none))
-    policy = originals.t5_spans(RATE, MEAN)
+    policy = pretraining.t5_spans(RATE, MEAN)
 
     def draw_and_corrupt(key, batch):
       draw = policy.draw({}, key, batch)
@@ -101,7 +101,7 @@ def _corrupt(tokens, rng, sentinels, eos):
 
 def noise_mask(length: int, rng) -> np.ndarray:
   """Which of `length` tokens are hidden, [length] bool, by T5's random segments."""
-  hidden, spans = originals.t5_sizes(length, RATE, MEAN)[:, -1]
+  hidden, spans = pretraining.t5_sizes(length, RATE, MEAN)[:, -1]
   hides, shows = (_segments(n, spans, rng) for n in (hidden, length - hidden))
   lengths = np.stack([shows, hides], axis=1).reshape(-1)
   return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)

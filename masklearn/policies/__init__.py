@@ -1,36 +1,11 @@
-"""What to hide: `POLICIES` is the one list of policies, by name.
+"""What to hide: policies by name, as pure functions, and on disk."""
 
-`random_span` and `same_sentences_random` take a `reference`, the policy that they
-are compared with; `learned` and `supervised` take the size of their vocabulary, and
-`original` the special tokens, which say whose objective is meant. It alone has a rate
-of its own; `random_token` has a budget of tokens, all others one of words.
-"""
-
+from masklearn.policies.checkpoint import complete_policy as complete_policy
+from masklearn.policies.checkpoint import describe_policy as describe_policy
+from masklearn.policies.checkpoint import load_policy as load_policy
+from masklearn.policies.checkpoint import make_policy as make_policy
+from masklearn.policies.checkpoint import save_policy as save_policy
 from masklearn.policies.encoders import ENCODERS as ENCODERS
-from masklearn.policies.fixed import (
-  oracle,
-  pmi_span,
-  random_span,
-  salient,
-  same_sentences_random,
-  whole_word,
-)
-from masklearn.policies.learned import learned
 from masklearn.policies.learned import with_encoder as with_encoder
 from masklearn.policies.learned import with_words as with_words
-from masklearn.policies.originals import original, random_token
-from masklearn.policies.supervised import supervised
-
-POLICIES = {
-  'random': whole_word,  # the name in results
-  'whole_word': whole_word,
-  'random_token': random_token,
-  'random_span': random_span,
-  'salient': salient,
-  'pmi_span': pmi_span,
-  'same_sentences_random': same_sentences_random,
-  'supervised': supervised,
-  'learned': learned,
-  'oracle': oracle,
-  'original': original,
-}
+from masklearn.policies.table import POLICIES as POLICIES

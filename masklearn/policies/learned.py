@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from masklearn.models.sizes import BertConfig
-from masklearn.policies import fixed, sampling
+from masklearn.policies import heuristic, sampling
 from masklearn.policies.encoders import ENCODERS, EncoderConfig
 from masklearn.types import InputError, Policy
 
@@ -115,7 +115,7 @@ def learned(
     found = scorer.apply({'params': theta}, batch.tokens, batch.valid, *ends)
     return jnp.where(sampling.fits(batch, longest), found, -jnp.inf)
 
-  return fixed.from_scores(scores, rate, init, top)
+  return heuristic.from_scores(scores, rate, init, top)
 
 
 def with_words(theta, table: jax.Array):

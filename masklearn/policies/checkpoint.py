@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import policies, tasks, text
+from masklearn import tasks, text
 from masklearn.io import checkpoint, files
 from masklearn.models.sizes import BertConfig
+from masklearn.policies.table import POLICIES
 from masklearn.types import InputError, Policy
 
 # The fields of policy.json that are no arguments of the policy.
@@ -34,11 +35,13 @@ class Stored(NamedTuple):
   spec: dict[str, Any]
 
 
-def describe(name: str, rate: float, annotator: str = 'rules', **options) -> dict:
+def describe_policy(
+  name: str, rate: float, annotator: str = 'rules', **options
+) -> dict:
   """What policy.json says of a policy: values that JSON has.
 
   Args:
-    name: of `policies.POLICIES`.
+    name: of `POLICIES`.
     rate: share of a passage's words to hide.
     annotator: who finds the salient spans of the passages that it is used on.
     **options: its other arguments, such as `vocab_size`, `longest`, `encoder`, `bert`
@@ -49,8 +52,8 @@ def describe(name: str, rate: float, annotator: str = 'rules', **options) -> dic
   return {'name': name, 'rate': rate, 'annotator': annotator, **options}
 
 
-def make(spec: Mapping[str, Any], **more) -> Policy:
-  """The policy that `describe` has described.
+def make_policy(spec: Mapping[str, Any], **more) -> Policy:
+  """The policy that `describe_policy` has described.
 
   Args:
     spec: what policy.json says.
@@ -59,7 +62,7 @@ def make(spec: Mapping[str, Any], **more) -> Policy:
   Raises:
     InputError: an unknown name, or arguments that the policy does not take.
   """
-  new = tasks.lookup(policies.POLICIES, spec['name'], 'policy')
+  new = tasks.lookup(POLICIES, spec['name'], 'policy')
   options = {key: value for key, value in spec.items() if key not in _ABOUT}
   if options.get('bert'):
     options['bert'] = BertConfig(**options['bert'])
@@ -69,7 +72,7 @@ def make(spec: Mapping[str, Any], **more) -> Policy:
     raise InputError(f'The policy {spec["name"]!r} cannot be made: {error}.') from error
 
 
-def save(
+def save_policy(
   directory: str | os.PathLike,
   spec: Mapping[str, Any],
   theta: Any,
@@ -83,10 +86,10 @@ def save(
   with files.new_directory(directory) as partial:
     if jax.tree.leaves(theta):
       checkpoint.save(partial / 'theta', theta)
-    complete(partial, spec, tokenizer)
+    complete_policy(partial, spec, tokenizer)
 
 
-def complete(
+def complete_policy(
   directory: str | os.PathLike, spec: Mapping[str, Any], tokenizer: text.Tokenizer
 ) -> None:
   """Writes what a directory that has `theta` lacks; nothing where it is complete."""
@@ -97,13 +100,15 @@ def complete(
     files.write_json(directory / 'policy.json', dict(spec))
 
 
-def load(directory: str | os.PathLike, rate: float | None = None, **more) -> Stored:
+def load_policy(
+  directory: str | os.PathLike, rate: float | None = None, **more
+) -> Stored:
   """Reads a directory; its policy has the scores of the one that was saved, to the bit.
 
   Args:
     directory: the directory.
     rate: in place of the stored one.
-    **more: as in `make`.
+    **more: as in `make_policy`.
 
   Raises:
     InputError: says what is missing, or what does not fit what.
@@ -114,7 +119,7 @@ def load(directory: str | os.PathLike, rate: float | None = None, **more) -> Sto
   try:
     spec = dict(files.read_json(path))
     spec = spec if rate is None else {**spec, 'rate': rate}
-    policy = make(spec, **more)
+    policy = make_policy(spec, **more)
   except (ValueError, KeyError, TypeError) as error:  # an InputError is a ValueError
     raise InputError(f'{path} cannot be used: {error}') from error
   tokenizer = text.load_tokenizer(directory / 'tokenizer.json')
