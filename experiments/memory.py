@@ -20,8 +20,8 @@ from jax.experimental import topologies
 
 from experiments import app, suites
 from experiments.suites import bilevel, needs, shapes
-from masklearn import relaxations
 from masklearn.io import provenance
+from masklearn.meta import relaxations
 from masklearn.types import InputError
 
 CHUNK = 256

@@ -16,13 +16,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import data, inner, policies, score
-from masklearn.ascent import Setting, make_ascent, warn
-from masklearn.episodes import Episodes
-from masklearn.estimators import Estimator
+from masklearn import data, policies
 from masklearn.evaluation import answering
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
+from masklearn.meta import inner, reinforce
+from masklearn.meta.episodes import Episodes
+from masklearn.meta.estimators import Estimator
+from masklearn.meta.policy_update import Setting, make_ascent, warn
 from masklearn.stages import (
   Ground,
   finish,
@@ -134,7 +135,7 @@ def learn_policy(
     **warmup,
   )
   ids = ground.tokenizer.specials
-  first_theta = score.with_baseline(like) if estimator.learns_baseline else like
+  first_theta = reinforce.with_baseline(like) if estimator.learns_baseline else like
   setting = Setting(
     target,
     _candidate_capacity(passages, longest),
@@ -231,7 +232,7 @@ def learn_policy(
   everywhere = data.take(passages, np.array(rows))
   theta, used = result.state.params, int(result.state.step)
   chosen, first = (measure(t)[0] for t in (theta, first_theta))
-  theta = score.without_baseline(theta)
+  theta = reinforce.without_baseline(theta)
   if not surpasses(chosen, first):
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0

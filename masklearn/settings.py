@@ -3,9 +3,10 @@
 import pathlib
 from typing import Any
 
-from masklearn import estimators, inner, plan, policies, tasks, unroll
+from masklearn import plan, policies, tasks
 from masklearn.data import CORPORA, FORMATS
 from masklearn.ground import Ground
+from masklearn.meta import estimators, inner, unroll
 from masklearn.models import bert
 from masklearn.text import annotators
 from masklearn.types import InputError, Policy

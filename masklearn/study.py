@@ -17,7 +17,6 @@ from typing import Any
 import jax
 
 from masklearn import (
-  estimators,
   ground,
   learn,
   plan,
@@ -31,6 +30,7 @@ from masklearn import (
 from masklearn.data import encoded
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
+from masklearn.meta import estimators
 from masklearn.policies import pretraining
 from masklearn.text import collocations
 from masklearn.types import InputError

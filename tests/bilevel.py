@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from masklearn import meta, models, policies, relaxations
-from masklearn.outer import Episode
+from masklearn import meta, models, policies
+from masklearn.meta import relaxations
+from masklearn.meta.outer import Episode
 from masklearn.training import corruption, losses, steps
 from tests.hf import jit
 from tests.small import IDS, T5_IDS, make_batch

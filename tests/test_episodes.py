@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, episodes, meta, text
+from masklearn import data, meta, text
+from masklearn.meta import episodes
 from masklearn.types import Example, InputError, Passage
 
 PASSAGES = [

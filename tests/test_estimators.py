@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import ascent, estimators, meta, relaxations, score
+from masklearn import meta
+from masklearn.meta import estimators, policy_update, reinforce, relaxations
 from masklearn.training import losses, steps
 from masklearn.types import InputError
 from tests import bilevel
@@ -101,7 +102,7 @@ def test_signal_to_noise_of_noise_is_one_and_grows_with_episodes():
 )
 def test_a_gradient_that_says_nothing_is_told_with_its_cause(influence, norm, message):
   """Exactly zero or not finite; anything else is no matter."""
-  warning = ascent.warn({'influence': influence, 'grad_norm': norm})
+  warning = policy_update.warn({'influence': influence, 'grad_norm': norm})
   assert message in warning
   assert bool(message) == bool(warning)
 
@@ -111,7 +112,7 @@ def test_a_learned_baseline_moves_towards_the_gain():
   _, theta = make_policy_and_theta()
   _, params, _ = bilevel.make_model()
   tx = bilevel.OPTIMIZERS['sgd']()
-  theta = score.with_baseline(theta)
+  theta = reinforce.with_baseline(theta)
   given = make(relaxation='score', samples=2, baseline='learned')
   episode = bilevel.make_episode(bilevel.of_steps(1))
   state, key = steps.init_state(params, tx), jax.random.key(2)
@@ -125,6 +126,6 @@ def test_a_learned_baseline_moves_towards_the_gain():
   unit = episode.unit
   gain = (before - outer) / unit
   np.testing.assert_allclose(influence[:, -1] / unit, -gain, rtol=1e-6)
-  expected = {**theta, score.BASELINE: theta[score.BASELINE] + gain[0]}
+  expected = {**theta, reinforce.BASELINE: theta[reinforce.BASELINE] + gain[0]}
   nearer = jit(probed)(expected)[1]
   np.testing.assert_allclose(nearer[0, -1], 0, atol=1e-12)

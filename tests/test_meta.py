@@ -10,9 +10,10 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from masklearn import meta, relaxations, score
-from masklearn.outer import Episode
-from masklearn.policies import candidates, sampling
+from masklearn import meta
+from masklearn.meta import mixture, reinforce, relaxations
+from masklearn.meta.outer import Episode
+from masklearn.policies import sampling
 from masklearn.training import losses, steps
 from masklearn.types import InputError
 from tests import bilevel
@@ -87,20 +88,20 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
   passages = of_steps(1)
 
   def sample(theta, passages, key, temperature):
-    spans = candidates.sample(
+    spans = mixture.sample(
       policy, theta, meta.flat(passages), key, IDS.mask, 0.4, 3, 0.0, 0.3
     )
     return meta.by_step(spans, passages)
 
   def decide(theta, draw):
-    return candidates.weights(policy, theta, meta.flat(draw))[None]
+    return mixture.weights(policy, theta, meta.flat(draw))[None]
 
   def influences(theta, inner, episode, draw, key):
     return outer, influence, before
 
   def aim(theta, draw):
     loss = (jnp.einsum('qkpm,kpm->q', influence, decide(theta, draw)) / size).mean()
-    return loss - 0.2 * candidates.entropy(policy, theta, meta.flat(draw.shown))
+    return loss - 0.2 * mixture.entropy(policy, theta, meta.flat(draw.shown))
 
   tx, key = optax.sgd(0.1), jax.random.key(7)
   given = meta.MetaGradient(sample, decide, None, influences, None)
@@ -173,12 +174,12 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
   one = jax.tree.map(lambda x: x[:1], PASSAGES)  # four words, of which two are hidden
   passages = of_steps(1, one)
   state, episode = steps.init_state(params, tx), bilevel.make_episode(passages)
-  given = score.make_score_gradient(
+  given = reinforce.make_score_gradient(
     policy, row_sums, tx, ids, 0.5, samples=8, baseline=baseline, fine_tune_steps=1
   )
-  plain = score.make_score_gradient(policy, row_sums, tx, ids, 0.5)
+  plain = reinforce.make_score_gradient(policy, row_sums, tx, ids, 0.5)
   if baseline == 'learned':
-    theta = {**score.with_baseline(theta), score.BASELINE: jnp.asarray(0.02)}
+    theta = {**reinforce.with_baseline(theta), reinforce.BASELINE: jnp.asarray(0.02)}
   key = jax.random.key(4, impl='rbg')
   # Two words one after the other, in either order, or a span of both at once.
   orders = [*itertools.permutations(range(4), 2), *((w, -1) for w in range(3))]
@@ -188,7 +189,7 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
   pad = ((0, 0), (0, slots - 2))
   spans = sampling.Spans(jnp.pad(start, pad), jnp.pad(length, pad), None)
   every = jax.tree.map(lambda x: x[:, None, None], spans)
-  every = score.Draws(every, passages, passages)
+  every = reinforce.Draws(every, passages, passages)
 
   def expected(theta):
     chances = jnp.exp(plain.decide(theta, every))
@@ -206,10 +207,10 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
   def estimate(seed):
     draws = given.sample(theta, passages, seed)
     slope = given.gradient(theta, state, episode, draws, key)[1]
-    return ravel_pytree(score.without_baseline(slope))[0]
+    return ravel_pytree(reinforce.without_baseline(slope))[0]
 
   samples = jit(jax.vmap(estimate))(jax.random.split(jax.random.key(9), 400))
-  target = ravel_pytree(score.without_baseline(target))[0]
+  target = ravel_pytree(reinforce.without_baseline(target))[0]
   along = samples @ target / (target @ target)
   error = along.std() / np.sqrt(len(along))
   np.testing.assert_allclose(along.mean(), 1.0, atol=4 * error)
@@ -221,9 +222,9 @@ def test_what_a_score_needs_is_checked():
   policy, _ = make_policy_and_theta()
   row_sums, tx, ids = None, optax.sgd(0.1), IDS
   with pytest.raises(InputError, match="'others' or 'learned', got 'mean'"):
-    score.make_score_gradient(policy, row_sums, tx, ids, 0.5, baseline='mean')
+    reinforce.make_score_gradient(policy, row_sums, tx, ids, 0.5, baseline='mean')
   with pytest.raises(InputError, match='at least 2 samples, got 1'):
-    score.make_score_gradient(policy, row_sums, tx, ids, 0.5, samples=1)
+    reinforce.make_score_gradient(policy, row_sums, tx, ids, 0.5, samples=1)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_blotted_passages_hide_tokens_from_the_policy_alone():
   policy, theta = make_policy_and_theta()
 
   def seen(key):
-    spans = candidates.sample(policy, theta, PASSAGES, key, IDS.mask, 0.4, 2, 0.5, 0.3)
+    spans = mixture.sample(policy, theta, PASSAGES, key, IDS.mask, 0.4, 2, 0.5, 0.3)
     return spans.shown.tokens
 
   shown = np.asarray(jit(jax.vmap(seen))(jax.random.split(jax.random.key(0), 60)))
@@ -264,7 +265,7 @@ def test_proposal_mixes_uniform_and_policy():
   log_pi = jnp.log(jnp.array([[[0.7, 0.2], [0.1, 0.0]]]))
   possible = log_pi > -jnp.inf
   shown = jax.tree.map(lambda x: x[1:], PASSAGES)
-  spans = candidates.propose(jax.random.key(0), log_pi, possible, shown, 6000, 0.5)
+  spans = mixture.propose(jax.random.key(0), log_pi, possible, shown, 6000, 0.5)
   expected = 0.5 / 3 + 0.5 * np.array([0.7, 0.2, 0.1])
   counts = np.bincount(np.asarray(spans.index[0]), minlength=4) / 6000
   np.testing.assert_allclose(counts, [*expected, 0], atol=0.02)
@@ -278,8 +279,6 @@ def test_entropy_of_a_fresh_policy_is_the_log_of_its_candidates():
   """It is uniform: 4 + 3 spans of up to two words in four words, 2 + 1 in two."""
   policy, _ = make_policy_and_theta()
   theta = policy.init(jax.random.key(0))
-  value, slope = jax.value_and_grad(candidates.entropy, argnums=1)(
-    policy, theta, PASSAGES
-  )
+  value, slope = jax.value_and_grad(mixture.entropy, argnums=1)(policy, theta, PASSAGES)
   np.testing.assert_allclose(value, (np.log(7) + np.log(3)) / 2, rtol=1e-6)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(slope))

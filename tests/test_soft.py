@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn.policies import sampling, soft
+from masklearn.meta import soft
+from masklearn.policies import sampling
 from masklearn.types import Policy
 from tests.small import IDS, make_batch
 

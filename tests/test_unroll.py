@@ -7,7 +7,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from masklearn import unroll
+from masklearn.meta import unroll
 from masklearn.training import steps
 from tests.bilevel import Problem, warm
 from tests.hf import jit

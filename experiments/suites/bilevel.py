@@ -7,8 +7,9 @@ import numpy as np
 import optax
 
 from experiments.suites import shapes
-from masklearn import meta, policies, relaxations
-from masklearn.outer import Episode
+from masklearn import meta, policies
+from masklearn.meta import relaxations
+from masklearn.meta.outer import Episode
 from masklearn.training import losses
 from masklearn.types import Batch, Corrupted, Policy
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.suites import bilevel, shapes, unrolled_torch
 from experiments.suites.case import Case
-from masklearn.policies import soft
+from masklearn.meta import soft
 from masklearn.training import steps
 
 

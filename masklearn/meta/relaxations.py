@@ -32,9 +32,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from masklearn import unroll
-from masklearn.policies import candidates as proposals
-from masklearn.policies import soft as shares
+from masklearn.meta import mixture as proposals
+from masklearn.meta import soft as shares
+from masklearn.meta import unroll
 from masklearn.training import corruption
 from masklearn.types import InputError, Policy, Specials
 

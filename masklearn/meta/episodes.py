@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from masklearn import data
-from masklearn.outer import Episode
+from masklearn.meta.outer import Episode
 from masklearn.text import Tokenizer
 from masklearn.types import Batch, Example, InputError, Passage
 

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from masklearn import inner, meta
-from masklearn.estimators import Estimator, make_estimator
+from masklearn.meta import gradient as gradients
+from masklearn.meta import inner
+from masklearn.meta.estimators import Estimator, make_estimator
 from masklearn.training import losses, mesh
 from masklearn.types import Policy, Specials
 
@@ -85,9 +86,9 @@ def make_ascent(
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, setting.updates, last / first)
   _, probe, place = mesh.spread(
-    functools.partial(meta.probe, gradient), setting.episodes
+    functools.partial(gradients.probe, gradient), setting.episodes
   )
-  ascend = jax.jit(meta.make_policy_step(policy, gradient.decide, tx, bonus))
+  ascend = jax.jit(gradients.make_policy_step(policy, gradient.decide, tx, bonus))
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):
@@ -99,7 +100,7 @@ def make_ascent(
     probed = probe(state.params, start, episodes, keys, warmth)
     return ascend(state, probed, episodes.unit)
 
-  compare = jax.jit(functools.partial(meta.cosine, gradient, exact))
+  compare = jax.jit(functools.partial(gradients.cosine, gradient, exact))
   return Ascent(tx, inner_tx, probe, place, step, compare)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from masklearn import unroll
+from masklearn.meta import unroll
 from masklearn.types import Batch, Corrupted
 
 

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from masklearn import meta, unroll
-from masklearn.outer import make_outer
+from masklearn.meta import unroll
+from masklearn.meta.gradient import MetaGradient, flat
+from masklearn.meta.outer import make_outer
 from masklearn.policies import sampling
 from masklearn.training import corruption
 from masklearn.types import Batch, InputError, Policy, Specials
@@ -47,7 +48,7 @@ def make_score_gradient(
   baseline: str = 'others',
   blot: float = 0.0,
   fine_tune_steps: int = 0,
-) -> meta.MetaGradient:
+) -> MetaGradient:
   """What hard draws cost goes to their log-probabilities.
 
   Unbiased for the expected outer loss under hard draws, through any steps, and of
@@ -95,7 +96,7 @@ def make_score_gradient(
   def sample(theta, passages, key, temperature=1.0):
     key_blot, key_draw = jax.random.split(key)
     shown = sampling.blotted(key_blot, passages, ids.mask, blot)
-    texts = meta.flat(shown)
+    texts = flat(shown)
     scores = policy.scores(theta, texts)
 
     def one(key):
@@ -107,11 +108,11 @@ def make_score_gradient(
     return Draws(spans, shown, passages)
 
   def decide(theta, draws):
-    texts = meta.flat(draws.shown)
+    texts = flat(draws.shown)
     scores = policy.scores(theta, texts)
 
     def one(spans):
-      return sampling.log_prob(scores, meta.flat(spans), texts, rate).sum()
+      return sampling.log_prob(scores, flat(spans), texts, rate).sum()
 
     chances = jax.lax.map(one, draws.spans)
     if baseline == 'others':
@@ -149,4 +150,4 @@ def make_score_gradient(
     _, pull = jax.vjp(lambda theta: decide(theta, draws), theta)
     return values, pull(influence.mean(0))[0], before
 
-  return meta.MetaGradient(sample, decide, outer_loss, influences, gradient)
+  return MetaGradient(sample, decide, outer_loss, influences, gradient)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import optax
 
-from masklearn import meta, relaxations, score
+from masklearn.meta import reinforce, relaxations
+from masklearn.meta.gradient import MetaGradient, make_meta_gradient
 from masklearn.types import InputError, Policy, Specials
 
 # What can be learned by, each with the numbers that it needs beside a policy.
@@ -54,7 +55,7 @@ def make_estimator(
   target: str = 'spans',
   span_length: int | None = None,
   draw_length: int | None = None,
-) -> meta.MetaGradient:
+) -> MetaGradient:
   """The meta-gradient of a policy by an estimator.
 
   Args:
@@ -81,7 +82,7 @@ def make_estimator(
   numbers = {key: getattr(estimator, key) for key in NUMBERS[name]}
   numbers['target'] = target
   if name == 'score':
-    return score.make_score_gradient(
+    return reinforce.make_score_gradient(
       policy,
       row_sums,
       tx,
@@ -93,7 +94,7 @@ def make_estimator(
     )
   if name == 'mixture':
     numbers['target_length'] = span_length
-  return meta.make_meta_gradient(
+  return make_meta_gradient(
     relaxations.RELAXATIONS[name](policy, row_sums, ids, rate, **numbers),
     row_sums,
     tx,

@@ -26,9 +26,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from masklearn import relaxations, unroll
-from masklearn.outer import make_outer
-from masklearn.policies import candidates as proposals
+from masklearn.meta import mixture as proposals
+from masklearn.meta import relaxations, unroll
+from masklearn.meta.outer import make_outer
 from masklearn.training import steps
 from masklearn.types import InputError, Policy, TrainState
 

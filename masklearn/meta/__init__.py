@@ -1,0 +1,11 @@
+"""The outer loss, differentiated through inner steps back to the policy."""
+
+from masklearn.meta.gradient import MetaGradient as MetaGradient
+from masklearn.meta.gradient import Probed as Probed
+from masklearn.meta.gradient import by_step as by_step
+from masklearn.meta.gradient import cosine as cosine
+from masklearn.meta.gradient import flat as flat
+from masklearn.meta.gradient import make_meta_gradient as make_meta_gradient
+from masklearn.meta.gradient import make_policy_step as make_policy_step
+from masklearn.meta.gradient import probe as probe
+from masklearn.meta.gradient import signal_to_noise as signal_to_noise
