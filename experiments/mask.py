@@ -22,9 +22,9 @@ An interrupted run goes on where it was when it is started again.
 """
 
 from experiments import app
-from masklearn import masking
 from masklearn.io import files
 from masklearn.io.progress import Progress
+from masklearn.masking import text_files
 from masklearn.report import masks
 from masklearn.types import InputError
 
@@ -34,7 +34,7 @@ def main(
   format='t5', target='spans', annotator='', reference='', collocations='',
 ):  # fmt: skip
   """Writes `output`, and the page if one is asked for."""
-  order = masking.Order(
+  order = text_files.Order(
     policy, input, output, tokenizer, _number('rate', rate, float) if rate else None,
     _number('seed', seed, int), format, target, annotator, reference, collocations,
     _number('length', length, int),
@@ -42,10 +42,10 @@ def main(
   if html:
     masks.check(html)
   with Progress() as progress:
-    counts = masking.run(order, progress)
+    counts = text_files.run(order, progress)
     print(f'{output}: {counts}')
     if html:
-      shown = masking.viewed(order, progress)
+      shown = text_files.viewed(order, progress)
       files.write_text(html, masks.masks_page(policy, str(counts), shown))
       print(html)
 

@@ -24,12 +24,13 @@ import jax
 import numpy as np
 
 import masklearn
-from masklearn import infill, text
+from masklearn import text
 from masklearn.data import stream
 from masklearn.evaluation import answering
 from masklearn.io import files
 from masklearn.io.progress import Progress
-from masklearn.masker import ROWS, Hidden, Masker, choose
+from masklearn.masking import infill
+from masklearn.masking.apply import ROWS, Hidden, Masker, choose
 from masklearn.text import collocations
 from masklearn.types import InputError, Passage
 

@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from masklearn import data, infill, text
+from masklearn import data, text
+from masklearn.masking import infill
 from masklearn.training import corruption
 from masklearn.types import InputError, MaskDraw, Passage
 

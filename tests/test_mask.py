@@ -13,7 +13,8 @@ import jax
 import pytest
 
 from experiments import app, mask
-from masklearn import infill, masker, masking, policies, text
+from masklearn import policies, text
+from masklearn.masking import apply, infill, text_files
 from masklearn.policies import pretraining
 from masklearn.types import InputError
 from tests import runs
@@ -309,15 +310,15 @@ def test_interruptions_do_not_change_the_output(command, tmp_path, monkeypatch):
   texts = [f'{TEXTS[i % 6]} It is number {i}.' for i in range(60)] + ['no <extra_id_1>']
   source = write(tmp_path / 'many.jsonl', texts)
   command('random_span', source=source, output='whole.jsonl')
-  monkeypatch.setattr(masking, 'GROUP', 16)
-  add, stops = masking.files.Growing.add, []
+  monkeypatch.setattr(text_files, 'GROUP', 16)
+  add, stops = text_files.files.Growing.add, []
 
   def add_and_stop(self, lines, state):
     add(self, lines, state)
     stops.append(state)
     os.kill(os.getpid(), signal.SIGTERM)
 
-  monkeypatch.setattr(masking.files.Growing, 'add', add_and_stop)
+  monkeypatch.setattr(text_files.files.Growing, 'add', add_and_stop)
   codes = []
   while not codes or codes[-1]:
     codes.append(command('random_span', source=source, output='parts.jsonl')[0])
@@ -332,9 +333,11 @@ def test_interruptions_do_not_change_the_output(command, tmp_path, monkeypatch):
 def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
   """`kill -9` of a process as a user starts it, after it has written some."""
   source = write(tmp_path / 'in.jsonl', [f'Line {i} of many.' for i in range(9000)])
-  order = masking.Order('random', str(source), str(tmp_path / 'whole.jsonl'), length=24)
-  with masking.Progress() as progress:
-    masking.run(order, progress)
+  order = text_files.Order(
+    'random', str(source), str(tmp_path / 'whole.jsonl'), length=24
+  )
+  with text_files.Progress() as progress:
+    text_files.run(order, progress)
   cache = jax.config.jax_compilation_cache_dir or tmp_path / 'cache'
   command = [
     *(sys.executable, '-m', 'experiments.mask', '--policy=random', '--length=24'),
@@ -379,7 +382,7 @@ def test_a_name_is_a_policy_or_says_what_it_needs(name):
   }
   if name in needs:
     with pytest.raises(InputError, match=needs[name]):
-      masker.choose(name)
+      apply.choose(name)
   else:
-    chosen = masker.choose(name)
-    assert (chosen.name, chosen.rate, chosen.theta) == (name, masker.RATE, {})
+    chosen = apply.choose(name)
+    assert (chosen.name, chosen.rate, chosen.theta) == (name, apply.RATE, {})

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn import data, infill, policies, text
+from masklearn import data, policies, text
+from masklearn.masking import infill
 from masklearn.policies import pretraining, sampling
 from masklearn.text import annotators
 from masklearn.text.collocations import Collocations

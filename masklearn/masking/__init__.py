@@ -1,0 +1,1 @@
+"""Any policy on any text, from file to file."""
