@@ -9,7 +9,7 @@ from masklearn import study
 
 def main(config, workdir):
   """Runs what is left of these stages in `workdir`."""
-  study.run(config, workdir, until='finetune')
+  study.run_study(config, workdir, until='finetune')
   print(f'{workdir}/results.jsonl')
 
 

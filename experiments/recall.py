@@ -7,7 +7,7 @@ python -m experiments.recall --config=configs/recall.py --workdir=runs/recall \
 from rich import console, table
 
 from experiments import app
-from masklearn import contest
+from masklearn.study import recall_study
 
 
 def main(config, workdir):
@@ -15,8 +15,8 @@ def main(config, workdir):
   shown = table.Table(
     'policy', 'answers hidden', '95%', 'above random', 'above salient'
   )
-  for row in contest.run(config, workdir):
-    above = (row['above'].get(name) for name in contest.REFERENCES)
+  for row in recall_study.run(config, workdir):
+    above = (row['above'].get(name) for name in recall_study.REFERENCES)
     shown.add_row(row['policy'], *_cells(row['recall']), *map(_difference, above))
   console.Console().print(shown)
 

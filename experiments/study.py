@@ -11,7 +11,7 @@ from masklearn import report, study
 
 def main(config, workdir):
   """Runs the study in `workdir`; prints its table and the path of its report."""
-  study.run(config, workdir)
+  study.run_study(config, workdir)
   page = report.write(workdir)
   console.Console().print(report.table(workdir))
   print(f'report: {page}')

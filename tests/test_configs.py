@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from masklearn import settings, tasks
+from masklearn import tasks
+from masklearn.study import settings
 
 ROOT = pathlib.Path(__file__).parents[1]
 ALL = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))

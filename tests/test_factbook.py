@@ -7,9 +7,10 @@ import pytest
 
 from configs import factbook
 from experiments import app, study
-from masklearn import supervise, tasks, text
+from masklearn import tasks, text
 from masklearn.data import Store
 from masklearn.io import files
+from masklearn.study import supervise
 
 PAIRS = 'squad_like/new_wiki_40articles.json.gz'
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from experiments import app, prepare_corpus
-from masklearn import data, ground
+from masklearn import data
 from masklearn.io import files
 from masklearn.models import pretrained
+from masklearn.study import setup
 from masklearn.types import InputError
 from tests.documents import lines
 from tests.test_pretrained import write_hf
@@ -19,7 +20,7 @@ CONFIG = '--config=configs/world.py:smoke'
 
 def prepare(directory, **options):
   """A small ground, whose passages have at most twelve tokens."""
-  return ground.prepare(
+  return setup.prepare(
     directory,
     seed=0,
     longest=12,
@@ -54,7 +55,7 @@ def test_files_become_passages_that_the_model_can_read(tmp_path):
   assert list(again.passages) == list(made.passages)
   assert again.tokenizer.encode('Ada') == made.tokenizer.encode('Ada')
   assert (again.problems, again.skipped) == (made.problems, made.skipped)
-  summary = ground.summary(tmp_path / 'out')
+  summary = setup.summary(tmp_path / 'out')
   assert (summary['documents'], summary['duplicates']) == (2, 1)
 
 
@@ -69,7 +70,7 @@ def test_generated_corpora_stay_in_memory(tmp_path):
   assert prepare(tmp_path / 'out', name='people', size=9, copies=1).passages == (
     made.passages
   )
-  assert ground.summary(tmp_path / 'out') == {
+  assert setup.summary(tmp_path / 'out') == {
     'passages': len(made.passages),
     'problems': 0,
   }
@@ -131,7 +132,7 @@ def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
   options = {'name': family, 'size': 'base', 'checkpoint': str(tmp_path / 'ours')}
 
   def made(tokenizer='', **changes):
-    return ground.prepare(
+    return setup.prepare(
       tmp_path / 'out', seed=0, name='people', size=9, copies=1, longest=200,
       tokenizer=tokenizer, vocabulary=0, model=options | changes,
     )  # fmt: skip

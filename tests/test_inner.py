@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from masklearn import stages
 from masklearn.meta import inner, unroll
+from masklearn.study import stages
 from masklearn.training import steps
 from masklearn.types import InputError
 

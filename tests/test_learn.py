@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from masklearn import learn
+from masklearn.study import learn
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from masklearn import plan
+from masklearn.study import plan
 
 
 def test_plan_has_every_seed_that_was_asked_for():

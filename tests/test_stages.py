@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, policies, stages, tasks
-from masklearn.ground import prepare
+from masklearn import data, policies, tasks
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies import pretraining
+from masklearn.study import stages
+from masklearn.study.setup import prepare
 from masklearn.types import Batch, InputError, Specials
 
 

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from masklearn import policies, supervise
+from masklearn import policies
 from masklearn.io.progress import Progress
 from masklearn.policies import sampling
 from masklearn.policies.supervised import make_loss
+from masklearn.study import supervise
 from masklearn.types import Answers, InputError, Policy
 from tests.small import make_batch
 

@@ -13,9 +13,10 @@ import pytest
 from ml_collections import config_dict
 
 from configs import world
-from masklearn import data, records, study, tasks, text
+from masklearn import data, study, tasks, text
 from masklearn.evaluation import metrics
 from masklearn.io import files
+from masklearn.study import results
 from masklearn.tasks import (
   benchmark,
   closed_book,
@@ -244,7 +245,7 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
     config=c,
     workdir=tmp_path,
   )
-  records.write_masks(made)
+  results.write_masks(made)
   shown = files.read_jsonl(tmp_path / 'masks.jsonl')
   assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 

@@ -1,0 +1,298 @@
+"""A file of texts -> a file of what a policy hides of each, in one pass.
+
+An output line is the JSON object {"id", "text", "spans": [[start, end, probability],
+...], "source", "target"}, in the order of the input; a document of more tokens than a
+passage may have is several lines, X/0, X/1 and so on. Offsets count characters of
+`text`. A span's probability is the one that a draw hides its tokens, their mean, see
+`sampling.inclusion`.
+
+Memory does not grow with the file: passages are read, masked and written in groups, and
+after each the file's state is saved, from which an interrupted run goes on. It then
+writes what it would have written anyway, to the byte.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import masklearn
+from masklearn import text
+from masklearn.data import stream
+from masklearn.evaluation import answering
+from masklearn.io import files
+from masklearn.io.progress import Progress
+from masklearn.masking import infill
+from masklearn.masking.apply import ROWS, Hidden, Masker, choose
+from masklearn.text import collocations
+from masklearn.types import InputError, Passage
+
+GROUP = 16 * ROWS  # passages that are written together, or a few more
+VIEWED = 24  # passages that are shown
+DRAWS = 200  # of each, for the probabilities that are shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """What is to be done; the fields are the flags of `experiments.mask`."""
+
+  policy: str  # name or directory
+  input: str  # JSON lines or, if it ends with .txt, plain text; plain or .gz
+  output: str
+  tokenizer: str = ''
+  rate: float | None = None
+  seed: int = 0
+  format: str = 't5'
+  target: str = 'spans'
+  annotator: str = ''
+  reference: str = ''
+  collocations: str = ''  # file; '' counts them on the input
+  length: int = 254  # tokens of a passage
+
+
+class Counts(NamedTuple):
+  """What was done so far, and where in the input it ended."""
+
+  offset: int = 0  # bytes, uncompressed
+  line: int = 0
+  records: int = 0
+  skipped: int = 0  # records, and words that are longer than a passage
+  passages: int = 0
+  spans: int = 0
+  lost_spans: int = 0  # for which T5 has no sentinel
+  words: int = 0
+  hidden_words: int = 0
+
+  def __str__(self):
+    lost = f'; {self.lost_spans} spans without a sentinel stay shown'
+    return (
+      f'{self.passages} passages of {self.records - self.skipped} records, '
+      f'{self.spans} spans, {self.hidden_words / max(self.words, 1):.1%} of the words'
+      f'; {self.skipped} records skipped{lost if self.lost_spans else ""}'
+    )
+
+
+def run(order: Order, progress: Progress) -> Counts:
+  """Masks a file, or what is left of it.
+
+  Args:
+    order: what is to be done.
+    progress: shows how far it is, and each record that cannot be used.
+
+  Raises:
+    InputError: what is asked for does not exist or does not fit; the input cannot be
+      read or has nothing usable; the output is there and something else made it.
+    KeyboardInterrupt: `progress.stop` was set; what is done is saved.
+  """
+  infill.check(order.format, order.target)
+  if pathlib.Path(order.output).resolve() == pathlib.Path(order.input).resolve():
+    raise InputError(f'Input and output are the same file, {order.input}.')
+  with stream.Documents(order.input):  # before anything is made
+    pass
+  masker, about = _masker(order, progress)
+  with files.Growing(order.output, about, Counts()._asdict()) as out:
+    counts = Counts(**out.state)
+    if out.done:
+      progress.say(f'{order.output} is finished: nothing to do')
+      return counts
+    counts = _mask_all(order, masker, out, counts, progress)
+    if not counts.passages:
+      out.discard()
+      raise InputError(f'{order.input} has no usable record; {counts.skipped} are bad.')
+    out.finish()
+  return counts
+
+
+def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
+  """The first passages of a finished output, for `report.viewer`.
+
+  Their tokens' probabilities are frequencies among `DRAWS` draws of the policy; beside
+  them stands the draw that the output has.
+  """
+  with open(order.output, encoding='utf-8') as lines:
+    rows = [json.loads(line) for line in itertools.islice(lines, VIEWED)]
+  masker, _ = _masker(order, progress)
+  # Out of the input once more, as they may have annotations there.
+  with stream.Documents(order.input) as documents:
+    pieces = itertools.chain.from_iterable(g.pieces for g in _groups(documents, masker))
+    passages = list(itertools.islice(pieces, len(rows)))
+  tokens = [masker.encode(row['text']).offsets for row in rows]
+  width = -(-max(map(len, tokens)) // 8) * 8
+  chosen = masker.chosen
+  shares = answering.hidden(
+    chosen.policy,
+    chosen.theta,
+    jax.random.key(order.seed),
+    masker.batch(passages, width, len(rows)),
+    DRAWS,
+    len(rows),
+  ).probability
+  return [
+    {
+      'id': row['id'],
+      'text': row['text'],
+      'tokens': [list(pair) for pair in offsets],
+      'policies': {
+        chosen.name: share[: len(offsets)].astype(float).tolist(),
+        'one draw': [_drawn(pair, row['spans']) for pair in offsets],
+      },
+    }
+    for row, offsets, share in zip(rows, tokens, shares, strict=True)
+  ]
+
+
+def _drawn(pair, spans) -> float:
+  return float(any(a < pair[1] and pair[0] < b for a, b, _ in spans))
+
+
+def _masker(order, progress) -> tuple[Masker, dict[str, Any]]:
+  """The policy, ready, and all that decides what it writes."""
+  chosen = choose(
+    order.policy,
+    form=order.format,
+    rate=order.rate,
+    tokenizer=order.tokenizer,
+    annotator=order.annotator,
+    reference=order.reference,
+  )
+  found, path = None, order.collocations
+  about = dataclasses.asdict(order)
+  del about['output']
+  size = os.stat(order.input)
+  about |= {'input size': size.st_size, 'input time': size.st_mtime_ns}
+  if chosen.joins and path:
+    found = collocations.read(path)
+  elif chosen.joins:
+    # A name that belongs to this input, as another's would be as good to read.
+    of_input = order.input, size.st_size, size.st_mtime_ns
+    path = f'{order.output}.{_digest(of_input)}.collocations'
+    found = collocations.kept(path, _passages(order.input, progress))
+  elif path:
+    raise InputError(f'The policy {chosen.name!r} has no use for collocations.')
+  masker = Masker(chosen, order.seed, order.length, order.format, found)
+  about |= {'rate': chosen.rate, 'annotator': chosen.annotator, 'collocations': path}
+  # What the name of a directory or of a tokenizer does not tell: what is in it.
+  parts = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(chosen.theta)]
+  if isinstance(chosen.tokenizer, text.Tokenizer):
+    parts.append(chosen.tokenizer.to_json())
+  about |= {'contents': _digest((found, parts)), 'version': masklearn.__version__}
+  return masker, about
+
+
+def _digest(value) -> str:
+  return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
+def _passages(path, progress) -> Iterator[Passage]:
+  with stream.Documents(path) as documents:
+    shown = _start(progress, 'counting collocations of', documents, 0)
+    for number, item in enumerate(documents):
+      if number % 1000 == 0:
+        shown.update(documents.position // 1000, note=f'{number} records')
+        if progress.stop.is_set():
+          raise KeyboardInterrupt
+      if item.passage:
+        yield item.passage
+    shown.update(documents.size // 1000 + 1)
+
+
+def _start(progress, what, documents, offset):
+  """The progress on a file, in kilobytes, as many as a bar has room for."""
+  total = documents.size // 1000 + 1
+  name = f'{what} {documents.path.name}'
+  return progress.start(name, total, min(offset // 1000, total), 'kB')
+
+
+def _mask_all(order, masker, out, counts, progress) -> Counts:
+  place = stream.Place(counts.offset, counts.line)
+  with stream.Documents(order.input, place) as documents:
+    shown = _start(progress, 'masking', documents, counts.offset)
+    waiting = None
+    for group in itertools.chain(_groups(documents, masker), [None]):
+      # The device draws for one group while the next is read.
+      begun = group and (group, group.start(masker), documents.position)
+      if waiting:
+        counts = _write(order, out, counts, *waiting[:2], progress)
+        shown.update(waiting[2] // 1000, note=f'{counts.passages} passages')
+        if progress.stop.is_set() and group:
+          raise KeyboardInterrupt
+      waiting = begun
+    shown.update(documents.size // 1000 + 1)
+  return counts
+
+
+class _Group(NamedTuple):
+  """Passages that are written together."""
+
+  pieces: list[Passage]
+  numbers: list[tuple[int, int]]  # line of the document, and part of it
+  problems: list[str]
+  records: int
+  skipped: int
+  behind: stream.Place
+
+  def start(self, masker: Masker):
+    numbers = np.array(self.numbers, np.int32).reshape(-1, 2)
+    return masker.start(self.pieces, numbers)
+
+
+def _groups(documents: stream.Documents, masker: Masker) -> Iterator[_Group]:
+  """Groups that depend on the place where the first begins, and on nothing else."""
+  pieces, numbers, problems, records, skipped, behind = [], [], [], 0, 0, None
+  for item in documents:
+    parts, wrong = [], [item.problem]
+    if item.passage:
+      parts, wrong = masker.cut(item.passage)
+      marker = infill.marker_in(item.passage.text, masker.form)
+      if marker:
+        parts, wrong = [], [f'the text has {marker}, which is a marker of the format.']
+      wrong = [f'{documents.path}:{item.line}: {w}' for w in wrong]
+    pieces += parts
+    numbers += [(item.line, k) for k in range(len(parts))]
+    problems += wrong
+    records, skipped = records + 1, skipped + (not parts)
+    behind = item.behind
+    if len(pieces) >= GROUP or records >= 8 * GROUP:
+      yield _Group(pieces, numbers, problems, records, skipped, behind)
+      pieces, numbers, problems, records, skipped, behind = [], [], [], 0, 0, None
+  if records:
+    yield _Group(pieces, numbers, problems, records, skipped, behind)
+
+
+def _write(order, out, counts, group, pending, progress) -> Counts:
+  found = pending.finish()
+  for problem in group.problems:
+    progress.say(f'skipped {problem}')
+  counts = Counts(
+    *group.behind,
+    counts.records + group.records,
+    counts.skipped + group.skipped,
+    counts.passages + len(found),
+    counts.spans + sum(len(h.spans) for h in found),
+    counts.lost_spans + sum(h.lost_spans for h in found),
+    counts.words + sum(h.words for h in found),
+    counts.hidden_words + sum(h.hidden_words for h in found),
+  )
+  out.add((_line(hidden, order) for hidden in found), counts._asdict())
+  return counts
+
+
+def _line(hidden: Hidden, order: Order) -> str:
+  body = hidden.passage.text
+  places = [(a, b) for a, b, _ in hidden.spans]
+  source, target = infill.pair(body, places, order.format, order.target)
+  line = {
+    'id': hidden.passage.id,
+    'text': body,
+    'spans': hidden.spans,
+    'source': source,
+    'target': target,
+  }
+  return json.dumps(line, ensure_ascii=False) + '\n'

@@ -3,11 +3,12 @@
 import pathlib
 from typing import Any
 
-from masklearn import plan, policies, tasks
+from masklearn import policies, tasks
 from masklearn.data import CORPORA, FORMATS
-from masklearn.ground import Ground
 from masklearn.meta import estimators, inner, unroll
 from masklearn.models import bert
+from masklearn.study import plan
+from masklearn.study.setup import Ground
 from masklearn.text import annotators
 from masklearn.types import InputError, Policy
 

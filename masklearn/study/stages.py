@@ -17,9 +17,9 @@ import optax
 
 from masklearn import data, models, policies
 from masklearn.evaluation import answering
-from masklearn.ground import Ground
 from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
+from masklearn.study.setup import Ground
 from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.types import Batch, InputError, Policy, Specials, Task
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import policies, supervise, text
+from masklearn import policies, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
 from masklearn.evaluation import recall
@@ -21,6 +21,7 @@ from masklearn.io import files, provenance
 from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import heuristic
+from masklearn.study import supervise
 from masklearn.tasks import splits, squad
 from masklearn.types import Answers, InputError, Policy
 

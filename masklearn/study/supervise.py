@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from masklearn import data, stages, text
+from masklearn import data, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.policies.supervised import make_loss
+from masklearn.study import stages
 from masklearn.tasks import splits, squad
 from masklearn.training import loop, steps
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task

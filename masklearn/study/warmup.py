@@ -13,7 +13,7 @@ import jax
 from masklearn import data
 from masklearn.evaluation import answering
 from masklearn.io.progress import Progress
-from masklearn.stages import (
+from masklearn.study.stages import (
   Ground,
   compiled_corruption,
   optimizer,

@@ -10,11 +10,12 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import data, plan, settings, supervise, tasks
+from masklearn import data, tasks
 from masklearn.data import answer_spans
 from masklearn.evaluation import recall
 from masklearn.io import files, provenance
 from masklearn.policies import sampling
+from masklearn.study import plan, settings, supervise
 from masklearn.tasks import squad
 from masklearn.tasks.splits import SPLITS
 

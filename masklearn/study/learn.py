@@ -24,14 +24,10 @@ from masklearn.meta import inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import Setting, make_ascent, warn
-from masklearn.stages import (
-  Ground,
-  finish,
-  target_capacity,
-)
+from masklearn.study.stages import Ground, finish, target_capacity
+from masklearn.study.warmup import warm_up
 from masklearn.training import loop, steps
 from masklearn.types import Batch, Policy, Task
-from masklearn.warmup import warm_up
 
 WATCHED = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop

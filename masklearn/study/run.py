@@ -16,22 +16,13 @@ from typing import Any
 
 import jax
 
-from masklearn import (
-  ground,
-  learn,
-  plan,
-  policies,
-  records,
-  settings,
-  stages,
-  supervise,
-  tasks,
-)
+from masklearn import policies, tasks
 from masklearn.data import encoded
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.meta import estimators
 from masklearn.policies import pretraining
+from masklearn.study import learn, plan, results, settings, setup, stages, supervise
 from masklearn.text import collocations
 from masklearn.types import InputError
 
@@ -39,7 +30,7 @@ DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as fini
 SHOWN = 5  # unusable records that are printed; all are in the work directory
 
 
-def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
+def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
   """Runs what is left of a study, up to a stage.
 
   Args:
@@ -71,9 +62,9 @@ def run(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> Non
     if not whole and study.finished() == before:
       progress.say(f'{workdir} holds everything up to {until}: nothing to do')
   if whole:
-    records.write_masks(study)
-    records.write_recall(study)
-    records.write_study(study, began)
+    results.write_masks(study)
+    results.write_recall(study)
+    results.write_study(study, began)
 
 
 class Study:
@@ -122,7 +113,7 @@ class Study:
   def prepare(self, progress: Progress) -> None:
     """Makes the corpus, or reads it."""
     c = self.config
-    self.ground = ground.prepare(
+    self.ground = setup.prepare(
       self.workdir / 'corpus',
       seed=c.seed,
       name=c.corpus.name,
@@ -181,7 +172,7 @@ class Study:
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        records.write_results(self, done)
+        results.write_results(self, done)
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
