@@ -14,7 +14,9 @@ setuptools.setup(
   'pre-training, in JAX',
   license='Apache-2.0',
   python_requires='>=3.11',
-  packages=setuptools.find_packages(include=['masklearn*', 'experiments*']),
+  packages=setuptools.find_packages(
+    include=['masklearn*', 'benchmarks*', 'experiments*']
+  ),
   package_data={'': ['*.css', '*.html', '*.js', '*.json', '*.jsonl']},
   install_requires=[
     'absl-py>=2.3',

@@ -15,23 +15,24 @@ import json
 import subprocess
 import sys
 
-from experiments import app, suites
-from experiments.suites.case import SIDES, compare, peak_bytes
-from experiments.suites.shapes import SIZES
+import benchmarks
+from benchmarks.case import SIDES, compare, peak_bytes
+from benchmarks.shapes import SIZES
+from experiments import app
 from masklearn.io import provenance
 from masklearn.types import InputError
 
 
 def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
   """Measures every case of a suite; `weigh` is for the processes that it starts."""
-  cases = suites.lookup(suites.SUITES, suite, 'suite')
-  suites.lookup(dict.fromkeys(SIZES), size, 'size')
-  peer = peer or suites.PEERS[suite][0]
-  suites.lookup(dict.fromkeys(suites.PEERS[suite]), peer, 'peer')
-  builds = {case: suites.lookup(cases, case, 'case')} if case else cases
+  cases = benchmarks.lookup(benchmarks.SUITES, suite, 'suite')
+  benchmarks.lookup(dict.fromkeys(SIZES), size, 'size')
+  peer = peer or benchmarks.PEERS[suite][0]
+  benchmarks.lookup(dict.fromkeys(benchmarks.PEERS[suite]), peer, 'peer')
+  builds = {case: benchmarks.lookup(cases, case, 'case')} if case else cases
   if not repeats.isdigit() or int(repeats) == 0:
     raise InputError(f'repeats must be a whole number above 0, got {repeats!r}.')
-  which = {'peer': peer} if len(suites.PEERS[suite]) > 1 else {}
+  which = {'peer': peer} if len(benchmarks.PEERS[suite]) > 1 else {}
   for name, build in builds.items():
     if weigh:
       print(peak_bytes(build(size, (weigh,), **which), weigh))

@@ -18,8 +18,9 @@ import json
 import jax
 from jax.experimental import topologies
 
-from experiments import app, suites
-from experiments.suites import bilevel, needs, shapes
+import benchmarks
+from benchmarks import bilevel, needs, shapes
+from experiments import app
 from masklearn.io import provenance
 from masklearn.meta import relaxations
 from masklearn.types import InputError
@@ -37,13 +38,13 @@ def main(
   topology='',
 ):
   """Compiles the work in every variant, and prints what it needs."""
-  find = suites.lookup(
+  find = benchmarks.lookup(
     {'train': needs.training, 'meta': needs.policy_learning}, work, 'work'
   )
-  suites.lookup(shapes.VOCABULARY, size, 'size')
-  suites.lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
+  benchmarks.lookup(shapes.VOCABULARY, size, 'size')
+  benchmarks.lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
   for name in estimators.split(','):
-    suites.lookup(bilevel.ESTIMATORS, name, 'estimators')
+    benchmarks.lookup(bilevel.ESTIMATORS, name, 'estimators')
   variants = {
     'train': [
       {'rows': _whole('rows', rows), 'remat': remat, 'chunk': chunk}

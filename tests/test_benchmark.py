@@ -7,17 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import app, benchmark, memory, preparation
-from experiments.suites import (
+from benchmarks import (
   lengths,
   matmuls,
   meta,
   needs,
+  preparation,
   shapes,
   units,
   unrolled_torch,
 )
-from experiments.suites.case import SIDES, peak_bytes
+from benchmarks.case import SIDES, peak_bytes
+from experiments import app, benchmark, memory
 from masklearn import data, models
 
 

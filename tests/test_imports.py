@@ -65,7 +65,7 @@ ORDER = [
   'study',
   'report',
 ]
-OURS = ('masklearn', 'experiments', 'configs', 'tests')
+OURS = ('masklearn', 'benchmarks', 'experiments', 'configs', 'tests')
 LONGEST = 400  # lines; a longer file holds two nouns
 
 # Name -> the one module that may import or mention it.

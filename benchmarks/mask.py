@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.suites import shapes
-from experiments.suites.case import Case
+from benchmarks import shapes
+from benchmarks.case import Case
 from masklearn.policies import pretraining
 from masklearn.training import corruption
 from masklearn.types import Batch

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.suites import shapes
-from experiments.suites.case import Case
+from benchmarks import shapes
+from benchmarks.case import Case
 from masklearn.models import generate
 
 BATCH, SOURCE, LENGTH = 16, 64, 32

@@ -5,7 +5,7 @@ Everything imports PyTorch late, as the extra `parity` may not be there.
 
 import numpy as np
 
-from experiments.suites import bilevel, shapes
+from benchmarks import bilevel, shapes
 
 
 def make_gradient(library: str, pair: shapes.Pair, work: bilevel.Work, dtype: str):

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.suites import bilevel, shapes, unrolled_torch
-from experiments.suites.case import Case
+from benchmarks import bilevel, shapes, unrolled_torch
+from benchmarks.case import Case
 from masklearn.meta import soft
 from masklearn.training import steps
 

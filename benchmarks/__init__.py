@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Mapping
 
-from experiments.suites import generate, mask, meta, train, units, unrolled_torch
-from experiments.suites.case import Case
+from benchmarks import generate, mask, meta, train, units, unrolled_torch
+from benchmarks.case import Case
 from masklearn.types import InputError
 
 # Suite -> case -> `build(size, sides) -> Case`, with `peer` where there are several.

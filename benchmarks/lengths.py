@@ -1,7 +1,7 @@
 """How long real questions and passages are, for the cases that train on them.
 
-python -m experiments.suites.lengths --questions=NQ-open.dev.jsonl \
-  --passages=wiki.jsonl.gz --output=experiments/suites/lengths.json
+python -m benchmarks.lengths --questions=NQ-open.dev.jsonl \
+  --passages=wiki.jsonl.gz --output=benchmarks/lengths.json
 
 lengths.json was made from the 3,610 questions of NQ-open's development set with their
 first answers, and from the paragraphs of WikiText-2's test set and the fields of 226

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.suites import lengths, matmuls, shapes
-from experiments.suites.case import Case
+from benchmarks import lengths, matmuls, shapes
+from benchmarks.case import Case
 from masklearn import data
 from masklearn.training import losses, packing, steps
 from masklearn.types import Corrupted

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 
-from experiments.suites import shapes
+from benchmarks import shapes
 from masklearn import meta, policies
 from masklearn.meta import relaxations
 from masklearn.meta.outer import Episode

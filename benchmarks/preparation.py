@@ -1,7 +1,7 @@
 """Measures the preparation of a corpus: time, and memory at several sizes.
 
-python -m experiments.preparation --megabytes=32,128
-python -m experiments.preparation --megabytes=1,2 --annotator=spacy:en_core_web_sm
+python -m benchmarks.preparation --megabytes=32,128
+python -m benchmarks.preparation --megabytes=1,2 --annotator=spacy:en_core_web_sm
 
 The text is about people who do not exist, in documents of twelve short paragraphs, none
 of them twice; most of it is names, dates and places. A line of JSON for each size goes
@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 
+from benchmarks.case import status
 from experiments import app
-from experiments.suites.case import status
 from masklearn import data
 from masklearn.io import files, memory, provenance
 from masklearn.tasks import people
@@ -42,7 +42,7 @@ def main(megabytes='32,128', annotator='rules', words='100', measure=''):
     with tempfile.TemporaryDirectory() as folder:
       write(pathlib.Path(folder, 'documents.jsonl'), size * 1_000_000)
       flags = f'--measure={folder}', f'--annotator={annotator}', f'--words={words}'
-      command = [sys.executable, '-m', 'experiments.preparation', *flags]
+      command = [sys.executable, '-m', 'benchmarks.preparation', *flags]
       found = json.loads(subprocess.check_output(command))
     line = {'work': 'corpus', 'annotator': annotator, 'megabytes': size, **found}
     if before:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.suites import bilevel, shapes
+from benchmarks import bilevel, shapes
 from masklearn import meta, models
 from masklearn.training import losses, mesh
 from masklearn.training.steps import init_state, make_step

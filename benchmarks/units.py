@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.suites import bilevel, shapes
-from experiments.suites.case import Case
+from benchmarks import bilevel, shapes
+from benchmarks.case import Case
 from masklearn import policies
 from masklearn.training import steps
 
