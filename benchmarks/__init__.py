@@ -1,11 +1,7 @@
 """What `experiments.benchmark` measures: the same work, here and in a peer's code."""
 
-import difflib
-from collections.abc import Mapping
-
 from benchmarks import generate, mask, meta, train, units, unrolled_torch
 from benchmarks.case import Case
-from masklearn.types import InputError
 
 # Suite -> case -> `build(size, sides) -> Case`, with `peer` where there are several.
 SUITES = {
@@ -25,14 +21,4 @@ PEERS = {
 }
 
 
-def lookup(table: Mapping, name: str, noun: str):
-  """`table[name]`, or an error with the nearest names."""
-  if name not in table:
-    near = difflib.get_close_matches(name, table, n=1, cutoff=0)[0]
-    raise InputError(
-      f'{noun} must be one of {", ".join(table)}, got {name!r}; did you mean {near!r}?'
-    )
-  return table[name]
-
-
-__all__ = ['PEERS', 'SUITES', 'Case', 'lookup']
+__all__ = ['PEERS', 'SUITES', 'Case']

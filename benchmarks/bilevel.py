@@ -80,15 +80,15 @@ def make_gradient(
 
   Options are the relaxation's; without `decide` among them it needs a policy.
   """
-  row_sums = losses.make_row_sums(model)
+  loss_sums = losses.make_loss_sums(model)
   chunk = CHUNK[estimator]
   if name == 'mixture':
     options |= {'candidates': CANDIDATES, 'target_length': TARGET_LENGTH}
     chunk *= 2  # as a candidate's target is short
   relaxation = relaxations.RELAXATIONS[name](
-    policy, row_sums, IDS, HIDDEN, chunk=chunk, **options
+    policy, loss_sums, IDS, HIDDEN, chunk=chunk, **options
   )
   given = meta.make_meta_gradient(
-    relaxation, row_sums, TX, fine_tune_steps=1, **ESTIMATORS[estimator]
+    relaxation, loss_sums, TX, fine_tune_steps=1, **ESTIMATORS[estimator]
   )
   return relaxation, given

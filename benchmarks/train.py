@@ -26,7 +26,7 @@ def build(
   size: str,
   sides,
   chunk: int | None = None,
-  pieces: int = 1,
+  gradient_accumulation: int = 1,
   remat: bool = False,
   dtype: str = 'float32',
   tolerance: float = 1e-5,
@@ -36,7 +36,7 @@ def build(
   On our side rows hold several examples, and the loss is computed where there are
   targets; on the peer's every batch is padded to its longest example. Both make as
   many steps. Agreement is that of the mean loss of all target tokens, without dropout.
-  `chunk`, `pieces`, `remat` and `dtype` are what our side does to save memory.
+  `chunk`, `gradient_accumulation`, `remat` and `dtype` are what our side does to save memory.
   """
   both = shapes.pair(family, size, dropout=0.1, remat=remat, dtype=dtype)
   plain = shapes.pair(family, size, dtype=dtype)
@@ -61,7 +61,9 @@ def build(
       else [b for kind in kinds for b in _packed(examples[kind], ROW[kind], ids.pad)]
     )
     tx = optax.adamw(RATE, weight_decay=0.01)
-    step = steps.make_step(losses.make_token_loss(both.model, chunk=chunk), tx, pieces)
+    step = steps.make_step(
+      losses.make_token_loss(both.model, chunk=chunk), tx, gradient_accumulation
+    )
     key = jax.random.key(0)
     holder = [steps.init_state(jax.tree.map(jnp.copy, both.params), tx)]
     jitted = jax.jit(step, donate_argnums=0)
@@ -183,7 +185,7 @@ CASES = {
   'bart_questions': functools.partial(_chunked, 'bart', _REAL[:1]),
   'bart_passages': functools.partial(_chunked, 'bart', _REAL[1:]),
   'bart_full_chunk': functools.partial(build, 'bart', _FULL, chunk=128),
-  'bart_full_pieces': functools.partial(build, 'bart', _FULL, pieces=4),
+  'bart_full_pieces': functools.partial(build, 'bart', _FULL, gradient_accumulation=4),
   'bart_full_remat': functools.partial(build, 'bart', _FULL, remat=True),
   'bart_full_bfloat16': functools.partial(
     build, 'bart', _FULL, dtype='bfloat16', tolerance=1e-3

@@ -76,7 +76,7 @@ def get_config(variant: str = 'nq_open'):
     source_length=SOURCES.get(task, 256),
     answer_length=ANSWERS.get(task, 16),
   )
-  c.saving.update(packing=256, chunk=2_048, pieces=8)
+  c.saving.update(packing=256, chunk=2_048, gradient_accumulation=8)
   c.study.update(
     seeds=3, learned_seeds=3, target_seeds=(3,), workers=1, save_every=1_000
   )

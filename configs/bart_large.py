@@ -21,5 +21,5 @@ def get_config(variant: str = 'nq_open'):
   c.learn.warmup.learning_rate = 1e-5
   c.pretrain.learning_rate = 5e-5
   c.finetune.learning_rates = (5e-6, 1e-5, 3e-5)
-  c.saving.pieces = 16
+  c.saving.gradient_accumulation = 16
   return c

@@ -43,7 +43,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     vocabulary=8_000,  # of a tokenizer that is trained; a BERT has its own
     longest=6,  # words of a span at most; longer answers are not learned from
     width=128,
-    reach=7,  # tokens that a convolution sees
+    kernel_size=7,  # tokens that a convolution sees
   )
   c.networks = new(scratch=network)
   if not variant:
@@ -59,7 +59,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   )
   c.recall = new(every=20, words=3, draws=8)  # one span for 20 words, of 3 on average
   if variant == 'smoke':
-    c.networks.scratch.update(vocabulary=300, longest=3, width=8, reach=3)
+    c.networks.scratch.update(vocabulary=300, longest=3, width=8, kernel_size=3)
     c.supervised.update(updates=2, batch_size=2, validate_every=2)
     c.data.update(train_groups=2, words=30)
     c.recall.draws = 2

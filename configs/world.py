@@ -55,7 +55,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     rate=0.05,  # share of a passage's words that every policy hides
     longest=4,  # words of a learned policy's spans
     width=64,  # of its network
-    reach=7,  # tokens that each of its convolutions sees
+    kernel_size=7,  # tokens that each of its convolutions sees
     encoder='conv',  # 'bilstm', or 'bert'
     checkpoint='',  # directory of Hugging Face's BERT; for 'bert'
     reference='learned',  # whose lengths and sentences random ones take; 'supervised'
@@ -78,11 +78,14 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     episodes=12,  # averaged in an update; one passage and its questions each
     questions=6,  # of an episode; each is one of the paper's, on the same passage
     candidates=12,  # spans sampled from a passage
-    explore=0.25,  # share of them that is uniform
-    blot=0.3,  # share of tokens hidden from the policy while it learns
+    uniform_share=0.25,  # share of them that is uniform
+    token_dropout=0.3,  # share of tokens hidden from the policy while it learns
     learning_rate=5e-3,  # of Adam
     inner_step=3e-4,  # of SGD: small, as the model knows the passage but for the facts
-    bonus=(0.07, 0.0),  # weight of the policy's entropy, at first and at last
+    entropy_coefficient=(
+      0.07,
+      0.0,
+    ),  # weight of the policy's entropy, at first and at last
     relaxation='mixture',  # or 'soft', 'straight_through', 'score': see estimators.py
     temperature=(1.0, 0.3),  # of soft draws, at first and at last
     samples=4,  # draws of a passage, in 'score'
@@ -131,7 +134,9 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     words=3,  # of a span, on average
     draws=8,
   )
-  c.saving = new(packing=0, chunk=0, pieces=1)  # of all stages, see stages.PLAIN
+  c.saving = new(
+    packing=0, chunk=0, gradient_accumulation=1
+  )  # of all stages, see stages.PLAIN
   c.study = new(
     targets='spans',  # output formats, the main one first
     target_seeds=(2,),  # seeds of each
@@ -139,7 +144,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     learned_seeds=1,  # of the learned policy and of what is compared with it
     transfer_seeds=0,
     others=new(),  # other ways to learn, for the report: by name, changes of `learn`
-    other_seeds=0,
+    ablation_seeds=0,
     trials=(),  # learning rates that their first seed tries, and the rest follows
     workers=2,  # stages at a time
     save_every=100,  # steps between checkpoints
@@ -149,13 +154,13 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.learn.update(updates=300, validate_every=60)
     c.study.update(
       targets='spans,full', target_seeds=(5, 2), seeds=5, learned_seeds=5,
-      transfer_seeds=2, other_seeds=2,
+      transfer_seeds=2, ablation_seeds=2,
     )  # fmt: skip
-    c.study.others = new(J1=new(fine_tune_steps=1), shuffled=new(shuffled=True))
+    c.study.ablations = new(J1=new(fine_tune_steps=1), shuffled=new(shuffled=True))
   if variant == 'estimators':
     c.policy.names = 'none,random,learned,oracle'
-    c.study.update(seeds=3, target_seeds=(1,), other_seeds=3, trials=(5e-3, 2e-3))
-    c.study.others = new(
+    c.study.update(seeds=3, target_seeds=(1,), ablation_seeds=3, trials=(5e-3, 2e-3))
+    c.study.ablations = new(
       mixture=new(),
       soft=new(relaxation='soft'),
       straight_through=new(relaxation='straight_through'),
@@ -170,7 +175,12 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.policy.names += ',supervised,original'
     c.base.update(updates=2, batch_size=2)
     c.learn.update(
-      updates=2, episodes=2, questions=2, candidates=2, explore=0.5, validate_every=2
+      updates=2,
+      episodes=2,
+      questions=2,
+      candidates=2,
+      uniform_share=0.5,
+      validate_every=2,
     )
     c.learn.warmup.update(updates=2, batch_size=2, validate_every=2)
     c.supervised.update(updates=2, batch_size=2, validate_every=2)

@@ -11,6 +11,7 @@ from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
 from masklearn.io import memory
+from masklearn.io.lookup import nearest
 from masklearn.types import InputError
 
 
@@ -67,8 +68,8 @@ def _parse(main, argv):
   for argument in rest[1:]:
     name = re.match(r'--?([a-zA-Z][^.=]*)', argument)
     if name and not ('config' in parameters and _override(argument)):
-      near = difflib.get_close_matches(name[1], parameters, n=1, cutoff=0)
-      raise InputError(f'--{name[1]}: no such flag; nearest: --{near[0]}')
+      near = nearest(name[1], parameters)
+      raise InputError(f'--{name[1]}: no such flag; nearest: --{near}')
   for name, parameter in parameters.items():
     if parameter.default is parameter.empty and not values[name].value:
       raise InputError(f'--{name}: required, and not given')
@@ -93,8 +94,7 @@ def _load(name):
   spec = importlib.util.spec_from_file_location('config', path)
   if not path.is_file() or spec is None:
     there = [str(p) for p in path.parent.glob('*.py')]
-    near = difflib.get_close_matches(name, there, n=1, cutoff=0)
-    hint = f'; nearest: {near[0]}' if near else ''
+    hint = f'; nearest: {nearest(name, there)}' if there else ''
     raise InputError(f'--config={name}: no such Python file{hint}')
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)

@@ -20,16 +20,17 @@ from benchmarks.case import SIDES, compare, peak_bytes
 from benchmarks.shapes import SIZES
 from experiments import app
 from masklearn.io import provenance
+from masklearn.io.lookup import lookup
 from masklearn.types import InputError
 
 
 def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
   """Measures every case of a suite; `weigh` is for the processes that it starts."""
-  cases = benchmarks.lookup(benchmarks.SUITES, suite, 'suite')
-  benchmarks.lookup(dict.fromkeys(SIZES), size, 'size')
+  cases = lookup(benchmarks.SUITES, suite, 'suite')
+  lookup(dict.fromkeys(SIZES), size, 'size')
   peer = peer or benchmarks.PEERS[suite][0]
-  benchmarks.lookup(dict.fromkeys(benchmarks.PEERS[suite]), peer, 'peer')
-  builds = {case: benchmarks.lookup(cases, case, 'case')} if case else cases
+  lookup(dict.fromkeys(benchmarks.PEERS[suite]), peer, 'peer')
+  builds = {case: lookup(cases, case, 'case')} if case else cases
   if not repeats.isdigit() or int(repeats) == 0:
     raise InputError(f'repeats must be a whole number above 0, got {repeats!r}.')
   which = {'peer': peer} if len(benchmarks.PEERS[suite]) > 1 else {}

@@ -18,10 +18,10 @@ import json
 import jax
 from jax.experimental import topologies
 
-import benchmarks
 from benchmarks import bilevel, needs, shapes
 from experiments import app
 from masklearn.io import provenance
+from masklearn.io.lookup import lookup
 from masklearn.meta import relaxations
 from masklearn.types import InputError
 
@@ -38,13 +38,11 @@ def main(
   topology='',
 ):
   """Compiles the work in every variant, and prints what it needs."""
-  find = benchmarks.lookup(
-    {'train': needs.training, 'meta': needs.policy_learning}, work, 'work'
-  )
-  benchmarks.lookup(shapes.VOCABULARY, size, 'size')
-  benchmarks.lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
+  find = lookup({'train': needs.training, 'meta': needs.policy_learning}, work, 'work')
+  lookup(shapes.VOCABULARY, size, 'size')
+  lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
   for name in estimators.split(','):
-    benchmarks.lookup(bilevel.ESTIMATORS, name, 'estimators')
+    lookup(bilevel.ESTIMATORS, name, 'estimators')
   variants = {
     'train': [
       {'rows': _whole('rows', rows), 'remat': remat, 'chunk': chunk}

@@ -8,12 +8,14 @@ Shape legend, used by every docstring and comment of the package:
   M candidate spans sampled from a passage
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import flax.struct
-import jax
+if TYPE_CHECKING:  # Tasks and texts need no accelerator, and no wait for one.
+  import jax
 
 
 class InputError(ValueError):
@@ -108,8 +110,8 @@ class Batch(NamedTuple):
   sentence: jax.Array  # [B, L] int32; index of the sentence
   salient: jax.Array  # [B, L] int32; 0 outside, 1 first token of a span, 2 inside
   asked: jax.Array  # [B, L] int32; the same for spans that answer the task
-  # The same for collocations and the words between them: each token is in a unit.
-  unit: Any = None  # [B, L] int32, or None where nobody has counted collocations
+  # The same for collocations and the words between them: each token is in one.
+  collocation: Any = None  # [B, L] int32, or None where nobody has counted collocations
 
 
 class Answers(NamedTuple):
@@ -164,12 +166,3 @@ class Corrupted(NamedTuple):
   weight: jax.Array  # [B, T] float32; how much each target token counts
   source_mask: Any = None  # [B, S] float32 share of the <mask> embedding, or None
   segments: Segments | None = None  # where rows hold several examples
-
-
-@flax.struct.dataclass
-class TrainState:
-  """What a step reads and writes."""
-
-  step: jax.Array  # [] int32
-  params: Any
-  opt: Any

@@ -56,7 +56,9 @@ def nudged(tree, size, seed):
 @functools.cache
 def make_policy_and_theta():
   """A learned policy, moved away from its uniform start."""
-  policy = policies.POLICIES['learned'](RATE, 40, longest=LONGEST, width=4, reach=3)
+  policy = policies.POLICIES['learned'](
+    RATE, 40, longest=LONGEST, width=4, kernel_size=3
+  )
   # The last layer starts at zero, where the layers below have no gradient.
   theta = jit(lambda key: wide(nudged(policy.init(key), 0.5, 2)))(jax.random.key(1))
   return policy, theta
@@ -112,14 +114,14 @@ class Problem:
     """`count` is K; options are those of the relaxation."""
     self.policy, self.theta = make_policy_and_theta()
     net, params, ids = make_model(family)
-    self.row_sums = losses.make_row_sums(net, train=dropout)
+    self.loss_sums = losses.make_loss_sums(net, train=dropout)
     self.tx = OPTIMIZERS[optimizer]()
     self.state = warm(self.tx, params)
     self.episode = make_episode(of_steps(count), ids)
     if relaxation == 'mixture':
-      options = {'candidates': 4, 'blot': 0.3, 'chunk': 2, **options}
+      options = {'candidates': 4, 'token_dropout': 0.3, 'chunk': 2, **options}
     self.relaxation = relaxations.RELAXATIONS[relaxation](
-      self.policy, self.row_sums, ids, RATE, **options
+      self.policy, self.loss_sums, ids, RATE, **options
     )
     # Compiling threefry takes longer than all the rest.
     self.key = jax.random.key(4, impl='rbg')
@@ -129,7 +131,7 @@ class Problem:
   def meta(self, tuned, **how):
     """A `MetaGradient` with so many fine-tuning steps."""
     return meta.make_meta_gradient(
-      self.relaxation, self.row_sums, self.tx, fine_tune_steps=tuned, **how
+      self.relaxation, self.loss_sums, self.tx, fine_tune_steps=tuned, **how
     )
 
   def arguments(self):

@@ -19,14 +19,14 @@ def make_batch(
 
   Token ids are all different and count up from 10. `salient` and `asked` list spans
   of words, `[[(first, words), ...], ...]`; `sentences` the words of each sentence, and
-  `units` those of each unit, by default one.
+  `units` those of each collocation, by default one.
   """
   length = length or max(sum(w) for w in words)
   shape = len(words), length
   tokens = np.full(shape, IDS.pad, np.int32)
   word, sentence = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
   marks = {'salient': np.zeros(shape, np.int32), 'asked': np.zeros(shape, np.int32)}
-  valid, unit = np.zeros(shape, bool), np.zeros(shape, np.int32)
+  valid, collocation = np.zeros(shape, bool), np.zeros(shape, np.int32)
   count = 10
   for b, sizes in enumerate(words):
     n = sum(sizes)
@@ -39,13 +39,15 @@ def make_batch(
       sentence[b, :n] = by_word[word[b, :n]]
     sizes = units[b] if units else [1] * len(sizes)
     number = np.repeat(np.arange(len(sizes)), sizes)[word[b, :n]]
-    unit[b, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
+    collocation[b, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
     for name, spans in (('salient', salient), ('asked', asked)):
       for first, size in spans[b] if spans else ():
         inside = (word[b] >= first) & (word[b] < first + size) & valid[b]
         marks[name][b, inside] = 2
         marks[name][b, np.argmax(inside)] = 1
-  return Batch(tokens, valid, word, sentence, marks['salient'], marks['asked'], unit)
+  return Batch(
+    tokens, valid, word, sentence, marks['salient'], marks['asked'], collocation
+  )
 
 
 def make_policy(name, rate=0.4):

@@ -22,7 +22,7 @@ def kept(directory, units=None, max_length=40):
 
 
 def words(passage):
-  """Every word a unit."""
+  """Every word a collocation."""
   return text.words(passage.text)
 
 

@@ -29,7 +29,7 @@ ALL = pytest.mark.parametrize('name', ENCODERS)
 @functools.cache
 def make(name, **options):
   """A policy, parameters that are no longer the first ones, and compiled scores."""
-  shape = {'longest': LONGEST, 'width': 8, 'reach': 3, 'embedding': 6}
+  shape = {'longest': LONGEST, 'width': 8, 'kernel_size': 3, 'embedding': 6}
   bert = BERT if name == 'bert' else None
   policy = policies.POLICIES['learned'](
     RATE, 40, **(shape | options), encoder=name, bert=bert
@@ -135,7 +135,7 @@ def test_how_far_a_network_sees(name, far):
 
 def test_a_span_is_scored_by_its_first_and_its_last_token():
   """Where a state is its own token's alone, others of a span have no influence."""
-  _, theta, scores = make('conv', reach=1)
+  _, theta, scores = make('conv', kernel_size=1)
   found = scores(theta, BATCH)
   tokens = np.arange(9)
   first = np.array([0, 1, 3, 4, 5])  # of the first passage's words, of 1 or 2 tokens

@@ -1,4 +1,4 @@
-"""Passages joined with questions, stacked, and the units of the questions."""
+"""Passages joined with questions, stacked, and the scales of the questions."""
 
 import jax
 import numpy as np
@@ -63,7 +63,7 @@ def test_a_stack_holds_passages_and_their_questions(held_out):
     np.testing.assert_array_equal(stack.query.target[e, :, 0], expected)
     e = 1 - e if held_out else e
     np.testing.assert_array_equal(stack.support.target[e, :, 0], expected)
-  assert stack.unit.shape == (2, 2)
+  assert stack.scale.shape == (2, 2)
 
 
 def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
@@ -74,16 +74,16 @@ def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
   def probe(stack, keys):
     seen.append(jax.random.key_data(keys))
     words = np.asarray(stack.passages.valid)[:, 0].sum(-1)  # [E, 1] tokens
-    size = np.where(words == lengths[2], 0.0, words) * np.ones(stack.unit.shape)
+    size = np.where(words == lengths[2], 0.0, words) * np.ones(stack.scale.shape)
     # Of three spans that raise the loss or lower it.
     influence = size[:, :, None, None, None] * np.array([[[[[2.0, -1.0, 0.0]]]]])
     return meta.Probed(None, None, influence, None)
 
   lengths = made.passages.valid.sum(-1)[made.rows]
   assert len(set(lengths)) == 3
-  made.measure_units(probe, 2, jax.random.key(0))
+  made.measure_scales(probe, 2, jax.random.key(0))
   assert len(np.unique(np.concatenate(seen), axis=0)) == 4
   # The first passage starts over in the last stack, and counts twice.
   mean = (2 * lengths[0] + lengths[1]) / 3
-  np.testing.assert_allclose(made.units, [mean, 1, mean, 1], rtol=1e-6)
-  np.testing.assert_array_equal(made.stack(np.array([1])).unit[0], made.units[[0, 2]])
+  np.testing.assert_allclose(made.scales, [mean, 1, mean, 1], rtol=1e-6)
+  np.testing.assert_array_equal(made.stack(np.array([1])).scale[0], made.scales[[0, 2]])

@@ -30,14 +30,14 @@ def make(**numbers):
   net, _, ids = bilevel.make_model()
   return estimators.make_estimator(
     estimators.Estimator(**numbers),
-    policy, losses.make_row_sums(net), bilevel.OPTIMIZERS['sgd'](), ids, bilevel.RATE,
+    policy, losses.make_loss_sums(net), bilevel.OPTIMIZERS['sgd'](), ids, bilevel.RATE,
   )  # fmt: skip
 
 
 @pytest.mark.parametrize('relaxation', estimators.NUMBERS)
 def test_every_relaxation_can_be_drawn_and_decided(relaxation):
   """Blotted passages are what the policy reads, and not what is learned from."""
-  given = make(relaxation=relaxation, candidates=4, blot=0.5, samples=2)
+  given = make(relaxation=relaxation, candidates=4, token_dropout=0.5, samples=2)
   _, theta = make_policy_and_theta()
   passages = bilevel.of_steps(2)
   draw = jit(given.sample)(theta, passages, jax.random.key(0))
@@ -123,9 +123,9 @@ def test_a_learned_baseline_moves_towards_the_gain():
 
   outer, influence, before = jit(probed)(theta)
   assert influence.shape == (2, 3)  # of two questions, by two draws and the baseline
-  unit = episode.unit
-  gain = (before - outer) / unit
-  np.testing.assert_allclose(influence[:, -1] / unit, -gain, rtol=1e-6)
+  scale = episode.scale
+  gain = (before - outer) / scale
+  np.testing.assert_allclose(influence[:, -1] / scale, -gain, rtol=1e-6)
   expected = {**theta, reinforce.BASELINE: theta[reinforce.BASELINE] + gain[0]}
   nearer = jit(probed)(expected)[1]
   np.testing.assert_allclose(nearer[0, -1], 0, atol=1e-12)

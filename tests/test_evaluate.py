@@ -35,22 +35,22 @@ def test_shares_of_asked_words_and_spans():
     [[0, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0]], [[0, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]]
   )
   assert found.words == 1.5
-  assert found.asked_share == pytest.approx(2 / 3)
-  assert found.exact_share == 0.5
+  assert found.answer_precision == pytest.approx(2 / 3)
+  assert found.span_precision == 0.5
   # Two asked spans that touch, told apart by where they begin.
   found = counts(
     [[0, 1, 1, 1, 1, 0], [1, 0, 0, 0, 0, 0]], [[0, 1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0]]
   )
-  assert found.exact_share == 1.0
+  assert found.span_precision == 1.0
   # The same words as one span, and half of an asked one.
   found = counts(
     [[0, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0]], [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]
   )
-  assert found.exact_share == 0.0
+  assert found.span_precision == 0.0
   found = counts(
     [[0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]], [[0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
   )
-  assert (found.exact_share, found.asked_share) == (0.0, 1.0)
+  assert (found.span_precision, found.answer_precision) == (0.0, 1.0)
 
 
 def test_probability_is_the_frequency_of_draws():
@@ -94,7 +94,7 @@ def test_answers_are_text_and_survive_a_last_batch(tmp_path):
   )
   assert len(answers) == 5
   loss = answering.question_loss(model, params, questions, batch_size=2)
-  total, weight = losses.make_row_sums(model)(params, None, questions)
+  total, weight = losses.make_loss_sums(model)(params, None, questions)
   assert loss == pytest.approx(float((total / weight).mean()), rel=1e-5)
   assert answers[4] == alone[0] == answers[1]
   answering.write_predictions(tmp_path / 'p.jsonl', examples, answers)

@@ -19,7 +19,7 @@ CONFIG = '--config=configs/world.py:smoke'
 
 
 def prepare(directory, **options):
-  """A small ground, whose passages have at most twelve tokens."""
+  """A small setup, whose passages have at most twelve tokens."""
   return setup.prepare(
     directory,
     seed=0,

@@ -16,29 +16,29 @@ def names(directory):
 def test_a_batch_is_there_or_not(tmp_path):
   """What was written behind the last state is gone, and written again."""
   path = tmp_path / 'a.jsonl'
-  with files.Growing(path, ABOUT, {'n': 0}) as out:
+  with files.ResumableFile(path, ABOUT, {'n': 0}) as out:
     assert out.state == {'n': 0}
     out.add(['one\n', 'zwölf\n'], {'n': 2})
     out._file.write(b'thr')  # killed in the middle of a line
   assert names(tmp_path) == ['a.jsonl.partial', 'a.jsonl.state']
-  with files.Growing(path, ABOUT, {'n': 0}) as out:
+  with files.ResumableFile(path, ABOUT, {'n': 0}) as out:
     assert (out.state, out.done) == ({'n': 2}, False)
     out.add(['three\n'], {'n': 3})
     out.finish()
   assert path.read_text(encoding='utf-8') == 'one\nzwölf\nthree\n'
   assert names(tmp_path) == ['a.jsonl', 'a.jsonl.state']
-  with files.Growing(path, ABOUT, {'n': 0}) as out:
+  with files.ResumableFile(path, ABOUT, {'n': 0}) as out:
     assert (out.state, out.done) == ({'n': 3}, True)
 
 
 def test_a_crash_between_the_last_state_and_the_name(tmp_path):
   """The file gets its name then."""
   path = tmp_path / 'a'
-  with files.Growing(path, ABOUT, {}) as out:
+  with files.ResumableFile(path, ABOUT, {}) as out:
     out.add(['x'], {})
     out.finish()
   path.rename(tmp_path / 'a.partial')
-  assert files.Growing(path, ABOUT, {}).done
+  assert files.ResumableFile(path, ABOUT, {}).done
   assert names(tmp_path) == ['a', 'a.state']
 
 
@@ -46,13 +46,13 @@ def test_a_crash_between_the_last_state_and_the_name(tmp_path):
 def test_another_order_is_refused_and_named(tmp_path, finished):
   """Half a file and a whole one stay as they are."""
   path = tmp_path / 'a'
-  with files.Growing(path, ABOUT, {}) as out:
+  with files.ResumableFile(path, ABOUT, {}) as out:
     out.add(['x'], {})
     if finished:
       out.finish()
   before = {p: p.read_bytes() for p in tmp_path.iterdir()}
   with pytest.raises(InputError, match=r'rate 0\.1, and not with 0\.2'):
-    files.Growing(path, ABOUT | {'rate': 0.2}, {})
+    files.ResumableFile(path, ABOUT | {'rate': 0.2}, {})
   assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
@@ -61,7 +61,7 @@ def test_a_stranger_s_file_is_not_touched(tmp_path, name):
   """Neither under the name nor under that of the part."""
   (tmp_path / name).write_text('thesis')
   with pytest.raises(InputError, match='there already'):
-    files.Growing(tmp_path / 'a', ABOUT, {})
+    files.ResumableFile(tmp_path / 'a', ABOUT, {})
   assert names(tmp_path) == [name]
   assert (tmp_path / name).read_text() == 'thesis'
 
@@ -69,27 +69,27 @@ def test_a_stranger_s_file_is_not_touched(tmp_path, name):
 def test_what_is_lost_or_damaged_is_said(tmp_path):
   """A part that is too short, a state that is none, an output that is gone."""
   path = tmp_path / 'a'
-  with files.Growing(path, ABOUT, {}) as out:
+  with files.ResumableFile(path, ABOUT, {}) as out:
     out.add(['long line'], {})
   (tmp_path / 'a.partial').write_text('long')
   with pytest.raises(InputError, match='shorter'):
-    files.Growing(path, ABOUT, {})
+    files.ResumableFile(path, ABOUT, {})
   for content in ('', '{}', '[]'):
     (tmp_path / 'a.state').write_text(content)
     with pytest.raises(InputError, match='damaged'):
-      files.Growing(path, ABOUT, {})
+      files.ResumableFile(path, ABOUT, {})
   (tmp_path / 'a.state').unlink()
   (tmp_path / 'a.partial').unlink()
-  with files.Growing(path, ABOUT, {}) as out:
+  with files.ResumableFile(path, ABOUT, {}) as out:
     out.finish()
   path.unlink()
   with pytest.raises(InputError, match='gone'):
-    files.Growing(path, ABOUT, {})
+    files.ResumableFile(path, ABOUT, {})
 
 
 def test_nothing_is_left_of_what_is_discarded(tmp_path):
   """So that the next command can begin."""
-  with files.Growing(tmp_path / 'a', ABOUT, {}) as out:
+  with files.ResumableFile(tmp_path / 'a', ABOUT, {}) as out:
     out.add(['x'], {})
     out.discard()
   assert names(tmp_path) == []

@@ -311,14 +311,14 @@ def test_interruptions_do_not_change_the_output(command, tmp_path, monkeypatch):
   source = write(tmp_path / 'many.jsonl', texts)
   command('random_span', source=source, output='whole.jsonl')
   monkeypatch.setattr(text_files, 'GROUP', 16)
-  add, stops = text_files.files.Growing.add, []
+  add, stops = text_files.files.ResumableFile.add, []
 
   def add_and_stop(self, lines, state):
     add(self, lines, state)
     stops.append(state)
     os.kill(os.getpid(), signal.SIGTERM)
 
-  monkeypatch.setattr(text_files.files.Growing, 'add', add_and_stop)
+  monkeypatch.setattr(text_files.files.ResumableFile, 'add', add_and_stop)
   codes = []
   while not codes or codes[-1]:
     codes.append(command('random_span', source=source, output='parts.jsonl')[0])

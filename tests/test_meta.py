@@ -48,15 +48,22 @@ def test_loss_before_is_the_outer_loss_without_a_denoising_step():
 def test_probing_estimates_the_influence_of_all_spans():
   """In each of two episodes, from many candidates of a fresh policy."""
   problem = Problem(
-    'mixture', 'bart', 1, 'sgd', dropout=False, candidates=400, explore=0.5, chunk=400
+    'mixture',
+    'bart',
+    1,
+    'sgd',
+    dropout=False,
+    candidates=400,
+    uniform_share=0.5,
+    chunk=400,
   )
   policy, _ = make_policy_and_theta()
   theta = bilevel.wide(policy.init(jax.random.key(1)))
   relaxation = relaxations.mixture(
-    policy, problem.row_sums, IDS, 0.1, candidates=400, chunk=400
+    policy, problem.loss_sums, IDS, 0.1, candidates=400, chunk=400
   )
   given = meta.make_meta_gradient(
-    relaxation, problem.row_sums, problem.tx, memory='fast'
+    relaxation, problem.loss_sums, problem.tx, memory='fast'
   )
   episodes = jax.tree.map(lambda x: jnp.stack([x, x]), problem.episode)
   keys = jax.random.split(jax.random.key(3), 2)
@@ -112,7 +119,7 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
   state, metrics = step(
     steps.init_state(theta, tx),
     meta.probe(given, theta, None, episodes, keys),
-    episodes.unit,
+    episodes.scale,
   )
   np.testing.assert_allclose(metrics['loss'], outer.mean())
   # The samples that it was given, one an episode.
@@ -139,16 +146,16 @@ def test_sampled_gradient_is_unbiased():
   policy, theta = make_policy_and_theta()
   net, params, ids = bilevel.make_model()
   tx = optax.sgd(1e-4)
-  row_sums = losses.make_row_sums(net)
+  loss_sums = losses.make_loss_sums(net)
   passages = of_steps(1, jax.tree.map(lambda x: x[:1], PASSAGES))
   arguments = steps.init_state(params, tx), bilevel.make_episode(passages)
   key = jax.random.key(0)
 
   def of(count):
     relaxation = relaxations.mixture(
-      policy, row_sums, ids, 0.2, candidates=count, chunk=16
+      policy, loss_sums, ids, 0.2, candidates=count, chunk=16
     )
-    return meta.make_meta_gradient(relaxation, row_sums, tx, memory='fast')
+    return meta.make_meta_gradient(relaxation, loss_sums, tx, memory='fast')
 
   def gradient(given, key):
     draw = given.sample(theta, passages, key)
@@ -170,14 +177,14 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
   policy, theta = make_policy_and_theta()
   net, params, ids = bilevel.make_model()
   tx = bilevel.OPTIMIZERS['sgd']()
-  row_sums = losses.make_row_sums(net)
+  loss_sums = losses.make_loss_sums(net)
   one = jax.tree.map(lambda x: x[:1], PASSAGES)  # four words, of which two are hidden
   passages = of_steps(1, one)
   state, episode = steps.init_state(params, tx), bilevel.make_episode(passages)
   given = reinforce.make_score_gradient(
-    policy, row_sums, tx, ids, 0.5, samples=8, baseline=baseline, fine_tune_steps=1
+    policy, loss_sums, tx, ids, 0.5, samples=8, baseline=baseline, fine_tune_steps=1
   )
-  plain = reinforce.make_score_gradient(policy, row_sums, tx, ids, 0.5)
+  plain = reinforce.make_score_gradient(policy, loss_sums, tx, ids, 0.5)
   if baseline == 'learned':
     theta = {**reinforce.with_baseline(theta), reinforce.BASELINE: jnp.asarray(0.02)}
   key = jax.random.key(4, impl='rbg')
@@ -220,11 +227,11 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
 def test_what_a_score_needs_is_checked():
   """A baseline that there is, and another sample where it is made of those."""
   policy, _ = make_policy_and_theta()
-  row_sums, tx, ids = None, optax.sgd(0.1), IDS
+  loss_sums, tx, ids = None, optax.sgd(0.1), IDS
   with pytest.raises(InputError, match="'others' or 'learned', got 'mean'"):
-    reinforce.make_score_gradient(policy, row_sums, tx, ids, 0.5, baseline='mean')
+    reinforce.make_score_gradient(policy, loss_sums, tx, ids, 0.5, baseline='mean')
   with pytest.raises(InputError, match='at least 2 samples, got 1'):
-    reinforce.make_score_gradient(policy, row_sums, tx, ids, 0.5, samples=1)
+    reinforce.make_score_gradient(policy, loss_sums, tx, ids, 0.5, samples=1)
 
 
 @pytest.mark.parametrize(
@@ -255,13 +262,13 @@ def test_blotted_passages_hide_tokens_from_the_policy_alone():
     return spans.shown.tokens
 
   shown = np.asarray(jit(jax.vmap(seen))(jax.random.split(jax.random.key(0), 60)))
-  blotted = (shown == IDS.mask)[:, PASSAGES.valid]
-  assert 0.2 < blotted.mean() < 0.4
+  drop_tokens = (shown == IDS.mask)[:, PASSAGES.valid]
+  assert 0.2 < drop_tokens.mean() < 0.4
   np.testing.assert_array_equal(shown == PASSAGES.tokens[None], shown != IDS.mask)
 
 
 def test_proposal_mixes_uniform_and_policy():
-  """Frequencies are explore * uniform + (1 - explore) * pi; log q says so."""
+  """Frequencies are uniform_share * uniform + (1 - uniform_share) * pi; log q says so."""
   log_pi = jnp.log(jnp.array([[[0.7, 0.2], [0.1, 0.0]]]))
   possible = log_pi > -jnp.inf
   shown = jax.tree.map(lambda x: x[1:], PASSAGES)

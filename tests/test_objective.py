@@ -189,7 +189,7 @@ def model():
   params = net.init(
     jax.random.key(0), example.source, example.source_valid, example.decoder_input
   )['params']
-  sums = losses.make_row_sums(net)
+  sums = losses.make_loss_sums(net)
   return params, jax.jit(lambda *args: jnp.divide(*sums(*args)))
 
 

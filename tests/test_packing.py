@@ -136,7 +136,9 @@ def test_a_plan_has_every_example_once_and_no_row_too_full():
 def test_packed_batches_hold_all_and_log_the_mean_of_what_they_hold():
   """Of two epochs; examples that only fill up places count for nothing."""
   lengths = np.array(LENGTHS * 4)
-  order, together = packing.batches(lengths, 11, PAD, batch_size=5, pieces=2, seed=0)
+  order, together = packing.batches(
+    lengths, 11, PAD, batch_size=5, gradient_accumulation=2, seed=0
+  )
   examples = make_examples(lengths)
   rows = len(packing.plan(lengths, 11, 0).rows)
   seen, tokens = [], 0
@@ -152,7 +154,9 @@ def test_packed_batches_hold_all_and_log_the_mean_of_what_they_hold():
     tokens += int(batch.weight.sum())
   np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(40) // 2)
   assert tokens == 2 * lengths[:, 1].sum()
-  again, _ = packing.batches(lengths, 11, PAD, batch_size=5, pieces=2, seed=0)
+  again, _ = packing.batches(
+    lengths, 11, PAD, batch_size=5, gradient_accumulation=2, seed=0
+  )
   np.testing.assert_array_equal(again[3], order[3])
 
 

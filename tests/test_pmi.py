@@ -121,7 +121,7 @@ def test_a_small_table_loses_no_more_than_it_says():
 
 
 def test_the_longest_collocation_from_the_left_is_a_unit():
-  """Each word is in one unit; case does not matter, marks stand alone."""
+  """Each word is in one collocation; case does not matter, marks stand alone."""
   found = collocations.Collocations(
     ('new york', 'new york city', 'city hall', 'york city hall in'), 9, 2, 0.5, 0
   )
@@ -147,20 +147,22 @@ def test_a_file_gives_back_what_was_written(tmp_path):
 
 
 def test_units_reach_the_policy_through_the_batch():
-  """All tokens of a unit are marked, one of each unit as its first."""
+  """All tokens of a collocation are marked, one of each collocation as its first."""
   body = 'Flights to New York and New Delhi.'
   tokenizer = text.train_tokenizer([body], 270)
   found = collocations.Collocations(('new york',), 7, 2, 0.5, 0)
   batch = data.encode_passages(passages(body), tokenizer, '', units=found.units)
   offsets = tokenizer.encode(body).offsets
-  unit = batch.unit[0]
-  assert (unit[len(offsets) :] == 0).all()
+  collocation = batch.collocation[0]
+  assert (collocation[len(offsets) :] == 0).all()
   firsts = [
-    body[a:].split()[0] for (a, _), u in zip(offsets, unit, strict=False) if u == 1
+    body[a:].split()[0]
+    for (a, _), u in zip(offsets, collocation, strict=False)
+    if u == 1
   ]
   assert firsts == ['Flights', 'to', 'New', 'and', 'New', 'Delhi.', '.']
   assert not batch.salient.any()
-  assert data.encode_passages(passages(body), tokenizer).unit is None
+  assert data.encode_passages(passages(body), tokenizer).collocation is None
 
 
 def test_units_are_hidden_whole_and_as_often_as_single_words():
@@ -189,6 +191,6 @@ def test_units_are_hidden_whole_and_as_often_as_single_words():
 
 def test_without_collocations_the_policy_says_what_is_missing():
   """An error of the batch, not of an array that is None."""
-  batch = make_batch([[1, 1]])._replace(unit=None)
+  batch = make_batch([[1, 1]])._replace(collocation=None)
   with pytest.raises(InputError, match='collocations'):
     policies.POLICIES['pmi_span'](0.5).draw({}, jax.random.key(0), batch)

@@ -228,8 +228,8 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
   """Means over the seeds, and every seed, of each kind of learned policy."""
   found = [
     {'policy': 'learned-civics', 'seed': seed, 'seconds': 60.0 * (1 + seed),
-     'updates': 30 * (1 + seed), 'asked_share_before': 0.06, 'exact_share': 0.5,
-     'asked_share': share, 'score': 0.31, 'snr': (3.0, 2.0)[seed],
+     'updates': 30 * (1 + seed), 'answer_precision_before': 0.06, 'span_precision': 0.5,
+     'answer_precision': share, 'score': 0.31, 'snr': (3.0, 2.0)[seed],
      'settings': {'relaxation': 'soft', 'J': 1}}
     for seed, share in enumerate((0.9, 0.6))
   ]  # fmt: skip

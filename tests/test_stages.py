@@ -17,7 +17,7 @@ from masklearn.types import Batch, InputError, Specials
 
 def test_stages_serve_t5_with_its_sentinels(tmp_path):
   """Corpus, denoising and fine-tuning with T5's tokenizer, layout and decoder start."""
-  ground = prepare(
+  setup = prepare(
     tmp_path / 'corpus',
     seed=0,
     name='people',
@@ -28,23 +28,23 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
     vocabulary=400,
     model={'name': 't5', 'size': 'tiny', 'encoder_layers': 1, 'decoder_layers': 1},
   )
-  ids = ground.tokenizer.specials
+  ids = setup.tokenizer.specials
   assert len(ids.sentinels) == 100
-  passages = data.encode_passages(ground.passages, ground.tokenizer)
-  first = stages.first_params(ground.model, 0)
+  passages = data.encode_passages(setup.passages, setup.tokenizer)
+  first = stages.first_params(setup.model, 0)
   policy = policies.POLICIES['original'](ids=ids)
   base = stages.denoise(
-    ground, passages, policy, {}, first, tmp_path / 'base',
+    setup, passages, policy, {}, first, tmp_path / 'base',
     title='base', progress=Progress(), save_every=2, seed=0, target='spans',
     capacity=pretraining.target_capacity(passages, ids), updates=2,
     batch_size=4, learning_rate=1e-3, weight_decay=0.01,
-    saving={'packing': 140, 'chunk': 5, 'pieces': 2},
+    saving={'packing': 140, 'chunk': 5, 'gradient_accumulation': 2},
   )  # fmt: skip
   changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
   assert all(jax.tree.leaves(changed))
   task = tasks.load('habits', 0, size=9, train_share=0.5, validation_share=0.2)
   done = stages.finetune(
-    ground, task, base['params'], tmp_path / 'finetune',
+    setup, task, base['params'], tmp_path / 'finetune',
     title='fine-tuning', progress=Progress(), save_every=2, seed=0, updates=2,
     batch_size=3, learning_rates=(1e-3,), weight_decay=0.01, validate_every=2,
     answer_length=5,

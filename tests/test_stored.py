@@ -16,7 +16,9 @@ BODY = 'Oslo is the capital of Norway. They pay in kroner.'
 TOKENIZER = text.train_tokenizer([BODY], 280)
 NETWORK = {'vocab_size': TOKENIZER.size, 'longest': 3, 'width': 8, 'embedding': 6}
 SPECS = {
-  'conv': policies.describe_policy('learned', 0.2, **NETWORK, encoder='conv', reach=3),
+  'conv': policies.describe_policy(
+    'learned', 0.2, **NETWORK, encoder='conv', kernel_size=3
+  ),
   'bilstm': policies.describe_policy('learned', 0.2, **NETWORK, encoder='bilstm'),
   'bert': policies.describe_policy(
     'learned',

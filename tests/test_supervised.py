@@ -28,7 +28,7 @@ ANSWERS = Answers(
 def make():
   """A small policy whose words are learned."""
   policy = policies.POLICIES['supervised'](
-    0.4, 40, longest=3, top=1, width=8, reach=3, embedding=6, learn_words=True
+    0.4, 40, longest=3, top=1, width=8, kernel_size=3, embedding=6, learn_words=True
   )
   return policy, policy.init(jax.random.key(0))
 

@@ -198,7 +198,7 @@ def config(**fields):
 
 
 def test_a_study_of_published_tasks(tmp_path):
-  """Fields of config.task reach a task; {task} is its name; options are its own."""
+  """Fields of config.task kernel_size a task; {task} is its name; options are its own."""
   for name in ('zsre', 'ropes'):
     snapshot(tmp_path / name, name)
   c = config(names='zsre,ropes', source=str(tmp_path / '{task}'), validation_share=0.3)
@@ -240,7 +240,7 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
     seeds=[0],
     tasks={('t', 0): Task('t', examples, examples, examples)},
     passages={'t': data.encode_passages(passages, tokenizer)},
-    ground=types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
+    setup=types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
     policy_names=(),
     config=c,
     workdir=tmp_path,

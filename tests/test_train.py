@@ -186,8 +186,8 @@ def test_a_step_in_pieces_is_the_step_of_the_whole():
   state = steps.init_state({'w': jnp.array([1.0, -2, 3])}, tx)
   key = jax.random.key(1)
   whole, expected = jax.jit(steps.make_step(loss, tx))(state, key, batch)
-  for pieces in (2, 3):
-    step = jax.jit(steps.make_step(loss, tx, pieces))
+  for parts in (2, 3):
+    step = jax.jit(steps.make_step(loss, tx, parts))
     found, metrics = step(state, key, batch)
     np.testing.assert_allclose(found.params['w'], whole.params['w'], rtol=1e-6)
     assert metrics.keys() == expected.keys()

@@ -57,7 +57,7 @@ def encode_passages(
   tokens = np.full(shape, tokenizer.specials.pad, np.int32)
   word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
   salients = _salient(passages, annotator)
-  unit = np.zeros(shape, np.int32) if units else None
+  collocation = np.zeros(shape, np.int32) if units else None
   rows = zip(passages, encodings, salients, strict=True)
   for row, (passage, encoding, found) in enumerate(rows):
     n = lengths[row]
@@ -71,9 +71,9 @@ def encode_passages(
     asks[row, :n] = _mark(encoding.offsets, spans)
     if units:
       number = _index(starts, [a for a, _ in units(passage)])
-      unit[row, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
+      collocation[row, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
   valid = np.arange(shape[1]) < np.array(lengths)[:, None]
-  return Batch(tokens, valid, word, sentence, salient, asks, unit)
+  return Batch(tokens, valid, word, sentence, salient, asks, collocation)
 
 
 def width(longest: int, max_length: int) -> int:

@@ -4,9 +4,9 @@ import functools
 import os
 from collections.abc import Callable
 
-from masklearn import tasks
 from masklearn.data.formats import FORMATS
 from masklearn.data.prepare import Problems, documents, find, reader
+from masklearn.io.lookup import lookup
 from masklearn.tasks import people, world
 from masklearn.types import Passage
 
@@ -16,7 +16,7 @@ def load_documents(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[
 
   A problem is a record that was skipped, as FILE:LINE: what; report and count them.
   """
-  return tasks.lookup(CORPORA, name, 'corpus')(seed=seed, **kwargs)
+  return lookup(CORPORA, name, 'corpus')(seed=seed, **kwargs)
 
 
 def _world(seed: int, **kwargs) -> tuple[list[Passage], list[str]]:

@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from masklearn import tasks
 from masklearn.data import chunking, deduplication, formats, passage_records, store
 from masklearn.data.store import Store
 from masklearn.io import files, sources
+from masklearn.io.lookup import lookup
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
@@ -147,7 +147,7 @@ def _pipeline():
 
 def reader(name: str) -> Callable[[sources.Source], Iterator[formats.Record]]:
   """The reader of a format; an `InputError` names the nearest."""
-  return tasks.lookup(formats.FORMATS, name, 'format of a corpus')
+  return lookup(formats.FORMATS, name, 'format of a corpus')
 
 
 def find(name: str, path: str | os.PathLike) -> list[sources.Source]:

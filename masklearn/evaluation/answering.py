@@ -118,9 +118,9 @@ class Hidden(NamedTuple):
   """What a policy hides, as expectations over its draws."""
 
   probability: np.ndarray  # [P, L] of each token being hidden
-  asked_share: float  # hidden words that belong to asked spans / hidden words
+  answer_precision: float  # hidden words that belong to asked spans / hidden words
   salient_share: float  # the same of salient spans that nobody asks about
-  exact_share: float  # hidden spans that are asked spans / hidden spans
+  span_precision: float  # hidden spans that are asked spans / hidden spans
   words: float  # hidden words a passage
 
 
@@ -199,7 +199,7 @@ def _span_counts(batch, draw):
 
 @functools.partial(jax.jit, static_argnames=('model',))
 def _row_losses(model, params, questions):
-  total, weight = losses.make_row_sums(model)(params, None, questions)
+  total, weight = losses.make_loss_sums(model)(params, None, questions)
   return total / jnp.maximum(weight, 1e-6)
 
 

@@ -6,45 +6,14 @@ nothing. (SQuAD's own script gives exact match 1 there.)
 """
 
 import collections
-import difflib
 import functools
-import re
-import string
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from masklearn.evaluation import rouge
-from masklearn.types import InputError
-
-_ARTICLES = re.compile(r'\b(a|an|the)\b')
-_PUNCTUATION = str.maketrans('', '', string.punctuation)
-_TRIVIA_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + '‘’´`', ' '))
-
-
-def normalize(text: str) -> str:
-  """Returns `text` in lower case without punctuation, articles and extra spaces.
-
-  Punctuation is ASCII's, as in the source: typographic quotes stay.
-
-  References:
-    The evaluation script of SQuAD v1.1, https://rajpurkar.github.io/SQuAD-explorer/;
-    KILT and the overlap splits of Lewis et al. use the same.
-  """
-  return _without_articles(text.lower().translate(_PUNCTUATION))
-
-
-def normalize_trivia(text: str) -> str:
-  """Returns `text` normalized as TriviaQA does it: punctuation parts words.
-
-  It becomes a space, and typographic single quotes and accents are punctuation, so
-  "U.S." is "u s" and "rock’n’roll" is "rock n roll". TriviaQA's `NormalizedAliases`
-  are of this form, and stay what they are.
-
-  References:
-    https://github.com/mandarjoshi90/triviaqa/blob/master/evaluation/triviaqa_evaluation.py
-  """
-  return _without_articles(text.lower().translate(_TRIVIA_PUNCTUATION))
+from masklearn.io.lookup import check_name
+from masklearn.text.normalization import normalize, normalize_trivia
 
 
 def exact_match(
@@ -131,20 +100,11 @@ def table(
     InputError: there is no metric of such a name.
   """
   for name in names:
-    if name not in METRICS:
-      near = difflib.get_close_matches(name, METRICS, n=2, cutoff=0)
-      raise InputError(
-        f'Unknown metric {name!r}; the nearest are {" and ".join(near)}, all are '
-        f'{", ".join(METRICS)}.'
-      )
+    check_name(METRICS, name, 'metric')
   pairs = list(zip(predictions, golds, strict=True))
   return {
     name: np.array([METRICS[name](*pair) for pair in pairs], float) for name in names
   }
-
-
-def _without_articles(text: str) -> str:
-  return ' '.join(_ARTICLES.sub(' ', text).split())
 
 
 def _f1(predicted: collections.Counter, wanted: Sequence[str]) -> float:

@@ -31,7 +31,7 @@ def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     shutil.rmtree(partial, ignore_errors=True)
 
 
-class Growing:
+class ResumableFile:
   """A file that grows in batches and gets its name when it is whole.
 
   Until then it is FILE.partial. FILE.state says what made it, and how far it is: where

@@ -1,7 +1,6 @@
 """The files of a corpus, in order, and their lines."""
 
 import bz2
-import difflib
 import glob
 import gzip
 import os
@@ -10,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from masklearn.io.lookup import nearest
 from masklearn.types import InputError
 
 OPEN = {'.gz': gzip.open, '.bz2': bz2.open}
@@ -98,5 +98,4 @@ def _stem(place: str) -> str:
 
 def _nearest(path: pathlib.Path) -> str:
   there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-  near = difflib.get_close_matches(path.name, there, n=1, cutoff=0)
-  return f'; the nearest is {path.parent / near[0]}' if near else ''
+  return f'; the nearest is {path.parent / nearest(path.name, there)}' if there else ''

@@ -5,7 +5,6 @@ compile, and each has a key of its own: what is hidden in a passage depends on t
 and on its number, and not on what it is computed with.
 """
 
-import difflib
 import functools
 import pathlib
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from masklearn import data, policies, text
+from masklearn.io.lookup import nearest
 from masklearn.masking import infill
 from masklearn.policies import pretraining, sampling
 from masklearn.text import annotators
@@ -134,10 +134,9 @@ def choose(
 
 def _from_directory(policy, rate, tokenizer, annotator, reference):
   if not pathlib.Path(policy).is_dir():
-    near = difflib.get_close_matches(policy, policies.POLICIES, n=1, cutoff=0)[0]
     raise InputError(
       f'A policy is a name or a directory, and {policy!r} is neither; the nearest name '
-      f'is {near}, all are {", ".join(policies.POLICIES)}.'
+      f'is {nearest(policy, policies.POLICIES)}, all are {", ".join(policies.POLICIES)}.'
     )
   if tokenizer or reference:
     raise InputError(

@@ -97,7 +97,7 @@ def run(order: Order, progress: Progress) -> Counts:
   with stream.Documents(order.input):  # before anything is made
     pass
   masker, about = _masker(order, progress)
-  with files.Growing(order.output, about, Counts()._asdict()) as out:
+  with files.ResumableFile(order.output, about, Counts()._asdict()) as out:
     counts = Counts(**out.state)
     if out.done:
       progress.say(f'{order.output} is finished: nothing to do')

@@ -60,7 +60,7 @@ class Episodes:
     seed: int,
     inner_steps: int = 1,
   ):
-    """Joins and encodes; the unit of every question is 1 until it is measured.
+    """Joins and encodes; the scale of every question is 1 until it is measured.
 
     Args:
       texts: the corpus.
@@ -95,11 +95,11 @@ class Episodes:
     support = others if self.held_out else query
     return Episode(texts, support, query, self.units[asked])
 
-  def measure_units(self, probe: Callable, count: int, key: jax.Array) -> None:
-    """Makes each question's unit the mean size of a span's influence on it.
+  def measure_scales(self, probe: Callable, count: int, key: jax.Array) -> None:
+    """Makes each question's scale the mean size of a span's influence on it.
 
     Some questions have a hundred times the influence of others, and the mean outer
-    loss is that of the few that move most: each counts alike in a unit of its own. It
+    loss is that of the few that move most: each counts alike in a scale of its own. It
     is measured once, before a policy learns: from the candidates of an update it would
     be a lottery, which the one span that answers a question wins or misses.
 
@@ -116,6 +116,6 @@ class Episodes:
       sizes = influence.mean(tuple(range(2, influence.ndim)))
       np.add.at(total, self.asked[index], sizes)
       np.add.at(times, self.asked[index], 1)
-    # In no episode, or moved by nothing: then any unit will do.
+    # In no episode, or moved by nothing: then any scale will do.
     mean = total / np.maximum(times, 1)
     self.units = np.where(mean > 0, mean, 1).astype(np.float32)

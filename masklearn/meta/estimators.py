@@ -1,21 +1,21 @@
 """How a policy's gradient is estimated: a relaxation, a mode, and their numbers."""
 
-import difflib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import optax
 
+from masklearn.io.lookup import lookup
 from masklearn.meta import reinforce, relaxations
 from masklearn.meta.gradient import MetaGradient, make_meta_gradient
-from masklearn.types import InputError, Policy, Specials
+from masklearn.types import Policy, Specials
 
 # What can be learned by, each with the numbers that it needs beside a policy.
 NUMBERS = {
-  'mixture': ('candidates', 'explore', 'blot'),
-  'soft': ('blot',),
-  'straight_through': ('blot',),
-  'score': ('samples', 'baseline', 'blot'),
+  'mixture': ('candidates', 'uniform_share', 'token_dropout'),
+  'soft': ('token_dropout',),
+  'straight_through': ('token_dropout',),
+  'score': ('samples', 'baseline', 'token_dropout'),
 }
 # The same of the modes.
 OPTIONS = {'truncated': ('window',), 'implicit': ('solver', 'terms', 'damping')}
@@ -28,9 +28,9 @@ class Estimator(NamedTuple):
   mode: str = 'mixed'  # of `unroll.MODES`; 'score' has no use for one
   memory: str = 'low'  # 'fast' keeps more, see `meta.make_meta_gradient`
   fine_tune_steps: int = 0  # J
-  blot: float = 0.0  # share of the tokens that the policy does not see
+  token_dropout: float = 0.0  # share of the tokens that the policy does not see
   candidates: int = 16  # M, of 'mixture': spans sampled from a passage
-  explore: float = 0.5  # share of them that is uniform
+  uniform_share: float = 0.5  # share of them that is uniform
   samples: int = 4  # S, of 'score': draws of a passage
   baseline: str = 'others'  # of 'score', or 'learned'
   window: int = 1  # of 'truncated': steps that are differentiated
@@ -47,7 +47,7 @@ class Estimator(NamedTuple):
 def make_estimator(
   estimator: Estimator,
   policy: Policy,
-  row_sums: Callable,
+  loss_sums: Callable,
   tx: optax.GradientTransformation,
   ids: Specials,
   rate: float,
@@ -61,7 +61,7 @@ def make_estimator(
   Args:
     estimator: which, and its numbers.
     policy: what learns.
-    row_sums: of the model, see `losses.make_row_sums`.
+    loss_sums: of the model, see `losses.make_loss_sums`.
     tx: the inner optimizer.
     ids: the special tokens.
     rate: the policy's budget.
@@ -73,18 +73,13 @@ def make_estimator(
     InputError: relaxation, mode, memory or a number is none that there is.
   """
   name = estimator.relaxation
-  if name not in NUMBERS:
-    near = difflib.get_close_matches(name, NUMBERS, n=1, cutoff=0)[0]
-    raise InputError(
-      f'relaxation must be one of {", ".join(NUMBERS)}, got {name!r}; did you mean '
-      f'{near!r}?'
-    )
-  numbers = {key: getattr(estimator, key) for key in NUMBERS[name]}
+  used = lookup(NUMBERS, name, 'relaxation')
+  numbers = {key: getattr(estimator, key) for key in used}
   numbers['target'] = target
   if name == 'score':
     return reinforce.make_score_gradient(
       policy,
-      row_sums,
+      loss_sums,
       tx,
       ids,
       rate,
@@ -95,8 +90,8 @@ def make_estimator(
   if name == 'mixture':
     numbers['target_length'] = span_length
   return make_meta_gradient(
-    relaxations.RELAXATIONS[name](policy, row_sums, ids, rate, **numbers),
-    row_sums,
+    relaxations.RELAXATIONS[name](policy, loss_sums, ids, rate, **numbers),
+    loss_sums,
     tx,
     fine_tune_steps=estimator.fine_tune_steps,
     mode=estimator.mode,

@@ -18,7 +18,6 @@ References:
   the same question.
 """
 
-import difflib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,11 +25,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from masklearn.io.lookup import check_name
 from masklearn.meta import mixture as proposals
 from masklearn.meta import relaxations, unroll
 from masklearn.meta.outer import make_outer
 from masklearn.training import steps
-from masklearn.types import InputError, Policy, TrainState
+from masklearn.training.steps import TrainState
+from masklearn.types import InputError, Policy
 
 
 class MetaGradient(NamedTuple):
@@ -48,7 +49,7 @@ class MetaGradient(NamedTuple):
 
 def make_meta_gradient(
   relaxation: relaxations.Relaxation,
-  row_sums: Callable,
+  loss_sums: Callable,
   tx: optax.GradientTransformation,
   *,
   fine_tune_steps: int = 0,
@@ -64,7 +65,7 @@ def make_meta_gradient(
 
   Args:
     relaxation: of the policy, one of `relaxations.RELAXATIONS`.
-    row_sums: of the model, see `losses.make_row_sums`.
+    loss_sums: of the model, see `losses.make_loss_sums`.
     tx: the inner optimizer, of both kinds of steps; any differentiable one. Adam
       needs `eps_root` > 0, or the gradient is NaN.
     fine_tune_steps: J.
@@ -79,18 +80,13 @@ def make_meta_gradient(
   """
   if memory not in ('low', 'fast'):
     raise InputError(f"memory must be 'low' or 'fast', got {memory!r}.")
-  if mode not in unroll.MODES:
-    near = difflib.get_close_matches(mode, unroll.MODES, n=1, cutoff=0)[0]
-    raise InputError(
-      f'mode must be one of {", ".join(unroll.MODES)}, got {mode!r}; did you mean '
-      f'{near!r}?'
-    )
+  check_name(unroll.MODES, mode, 'mode')
   if mode in ('mixed', 'truncated', 'first_order'):
     options['memory'] = memory
   tuning_mode = mode if mode in ('reverse', 'first_order') else 'mixed'
   tuning_options = {} if mode == 'reverse' else {'memory': memory}
   in_turn = _all_at_once if memory == 'fast' else jax.lax.map
-  outer = make_outer(row_sums, tx, fine_tune_steps)
+  outer = make_outer(loss_sums, tx, fine_tune_steps)
 
   def sample(theta, passages, key, temperature=1.0):
     return by_step(relaxation.sample(theta, flat(passages), key, temperature), passages)
@@ -181,12 +177,12 @@ def probe(
   return jax.lax.map(one, (episodes, keys))
 
 
-def make_policy_step(policy: Policy, decide: Callable, tx, bonus):
-  """Returns `step(state, probed, unit) -> (state, metrics)` on theta.
+def make_policy_step(policy: Policy, decide: Callable, tx, entropy_coefficient):
+  """Returns `step(state, probed, scale) -> (state, metrics)` on theta.
 
-  `probed` is of E episodes with the theta of `state`, and `unit` [E, Q] theirs. Theta
-  ascends the mean of `gain + bonus(step) * entropy`; a question's gain is what the
-  denoising step lowers its outer loss by, in its unit. Alone it is linear in the
+  `probed` is of E episodes with the theta of `state`, and `scale` [E, Q] theirs. Theta
+  ascends the mean of `gain + entropy_coefficient(step) * entropy`; a question's gain is what the
+  denoising step lowers its outer loss by, in its scale. Alone it is linear in the
   policy, and would end in the one most influential span of a passage, while a draw
   hides several.
 
@@ -194,13 +190,13 @@ def make_policy_step(policy: Policy, decide: Callable, tx, bonus):
     policy: what learns.
     decide: of the `MetaGradient` that has probed.
     tx: the optimizer of theta.
-    bonus: weight of the entropy, a function of the step such as optax's schedules.
+    entropy_coefficient: weight of the entropy, a function of the step such as optax's schedules.
   """
 
-  def step(state: TrainState, probed: Probed, unit: jax.Array):
-    weight = bonus(state.step)
-    # The mean over questions, each in its unit, goes back to theta at once.
-    sizes = unit.reshape(*unit.shape, *[1] * (probed.influence.ndim - unit.ndim))
+  def step(state: TrainState, probed: Probed, scale: jax.Array):
+    weight = entropy_coefficient(state.step)
+    # The mean over questions, each in its scale, goes back to theta at once.
+    sizes = scale.reshape(*scale.shape, *[1] * (probed.influence.ndim - scale.ndim))
     slopes = (probed.influence / sizes).mean(1)  # [E, K, P, ..]
 
     def one(item):
@@ -219,12 +215,12 @@ def make_policy_step(policy: Policy, decide: Callable, tx, bonus):
     metrics = {
       'loss': probed.outer.mean(),
       'loss_before': probed.before.mean(),
-      'gain': ((probed.before - probed.outer) / unit).mean(),
+      'gain': ((probed.before - probed.outer) / scale).mean(),
       'entropy': nats.mean(),
       'influence': optax.tree.norm(probed.influence),
       'grad_norm': optax.tree.norm(gradient),
     }
-    if len(unit) > 1:
+    if len(scale) > 1:
       metrics['snr'] = signal_to_noise(gradients, gradient)
     return steps.apply_gradients(tx, state, gradient), metrics
 

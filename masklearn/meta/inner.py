@@ -4,7 +4,6 @@ Real training has moments when it comes to an episode; with none, a fresh Adam's
 step would be nearly the sign of the gradient. So the moments are those of the warm-up.
 """
 
-import difflib
 import re
 from typing import Any, NamedTuple
 
@@ -12,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from masklearn.io.lookup import lookup
 from masklearn.training import steps
-from masklearn.types import InputError, TrainState
+from masklearn.training.steps import TrainState
+from masklearn.types import InputError
 
 # Under the square roots: the derivative of one at zero is infinite.
 EPSILON = 1e-8
@@ -65,13 +66,7 @@ def make_inner(
   Raises:
     InputError: no such optimizer.
   """
-  if name not in OPTIMIZERS:
-    near = difflib.get_close_matches(name, OPTIMIZERS, n=1, cutoff=0)[0]
-    raise InputError(
-      f'inner must be one of {", ".join(OPTIMIZERS)}, got {name!r}; did you mean '
-      f'{near!r}?'
-    )
-  tx = OPTIMIZERS[name](learning_rate)
+  tx = lookup(OPTIMIZERS, name, 'inner optimizer')(learning_rate)
   return only(tx, trainable) if trainable else tx
 
 

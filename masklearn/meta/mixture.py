@@ -40,8 +40,8 @@ def sample(
   mask: int,
   rate: float,
   count: int | None,
-  explore: float,
-  blot: float,
+  uniform_share: float,
+  token_dropout: float,
 ) -> Candidates:
   """Samples spans from passages of which the policy sees a part.
 
@@ -53,12 +53,12 @@ def sample(
     mask: id of the token that stands for what the policy does not see.
     rate: the policy's, for the spans that are drawn before a candidate.
     count: M; None for all spans, each once.
-    explore: see `propose`.
-    blot: share of the tokens that the policy does not see. What it cannot always
+    uniform_share: see `propose`.
+    token_dropout: share of the tokens that the policy does not see. What it cannot always
       see it cannot learn by heart.
   """
-  key_blot, key_draw, key_count, key_spans = jax.random.split(key, 4)
-  shown = sampling.blotted(key_blot, passages, mask, blot)
+  key_drop, key_draw, key_count, key_spans = jax.random.split(key, 4)
+  shown = sampling.drop_tokens(key_drop, passages, mask, token_dropout)
   scores = policy.scores(theta, shown)
   drawn = sampling.draw_spans(key_draw, scores, shown, rate)
   drawn_count = (drawn.length > 0).sum(-1, dtype=jnp.int32)  # [P]
@@ -69,7 +69,7 @@ def sample(
   if count is None:
     return every(possible, shown)._replace(passages=passages)
   log_pi = log_share(policy, theta, shown, possible)
-  spans = propose(key_spans, log_pi, possible, shown, count, explore)
+  spans = propose(key_spans, log_pi, possible, shown, count, uniform_share)
   return spans._replace(passages=passages)
 
 
@@ -84,7 +84,12 @@ def every(possible: jax.Array, shown: Batch) -> Candidates:
 
 
 def propose(
-  key, log_pi: jax.Array, possible: jax.Array, shown: Batch, count: int, explore: float
+  key,
+  log_pi: jax.Array,
+  possible: jax.Array,
+  shown: Batch,
+  count: int,
+  uniform_share: float,
 ) -> Candidates:
   """Samples `count` spans a passage, with replacement.
 
@@ -94,15 +99,17 @@ def propose(
     possible: [P, W, N] what may be drawn, kept with the candidates.
     shown: [P, L] what `log_pi` was computed on, kept as well.
     count: M.
-    explore: share of the sample that is uniform over all candidates, `explore * M`
+    uniform_share: share of the sample that is uniform over all candidates, `uniform_share * M`
       a whole number; the rest is from the policy's own pi. It bounds the weights
-      pi / q by 1 / (1 - explore).
+      pi / q by 1 / (1 - uniform_share).
   """
   longest = log_pi.shape[2]
   log_pi = log_pi.reshape(log_pi.shape[0], -1)
   some_share = log_pi > -jnp.inf
   uniform = jnp.where(some_share, -jnp.log(some_share.sum(-1, keepdims=True)), -jnp.inf)
-  log_proposal = jnp.logaddexp(jnp.log(explore) + uniform, jnp.log1p(-explore) + log_pi)
+  log_proposal = jnp.logaddexp(
+    jnp.log(uniform_share) + uniform, jnp.log1p(-uniform_share) + log_pi
+  )
 
   def some(key, logits, count):
     shape = (count, logits.shape[0])
@@ -111,10 +118,10 @@ def propose(
   # A fixed number from each part of the proposal varies less than a drawn one, and
   # the weights are those of the whole all the same.
   key_uniform, key_own = jax.random.split(key)
-  explored = round(explore * count)
+  uniform_count = round(uniform_share * count)
   parts = (
-    some(key_uniform, uniform, explored),
-    some(key_own, log_pi, count - explored),
+    some(key_uniform, uniform, uniform_count),
+    some(key_own, log_pi, count - uniform_count),
   )
   index = jnp.concatenate(parts, axis=1)
   log_q = jnp.take_along_axis(log_proposal, index, axis=1)

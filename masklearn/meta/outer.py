@@ -19,7 +19,7 @@ class Episode(NamedTuple):
   passages: Batch  # [K, P, L] of each denoising step; K = P = 1 in the paper
   support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
   query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
-  unit: jax.Array  # [Q] what gains are counted in, see `Episodes.measure_units`
+  scale: jax.Array  # [Q] what gains are counted in, see `Episodes.measure_scales`
 
 
 class Outer(NamedTuple):
@@ -32,17 +32,17 @@ class Outer(NamedTuple):
   run: Callable  # (state, episode, key_tune, key_outer) -> [Q], one after the other
 
 
-def make_outer(row_sums: Callable, tx, fine_tune_steps: int) -> Outer:
+def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
   """J fine-tuning steps on the same questions, and the outer loss.
 
   Args:
-    row_sums: of the model, see `losses.make_row_sums`.
+    loss_sums: of the model, see `losses.make_loss_sums`.
     tx: the inner optimizer.
     fine_tune_steps: J.
   """
 
   def loss(params, key, questions):
-    total, weight = row_sums(params, key, questions)
+    total, weight = loss_sums(params, key, questions)
     return (total / jnp.maximum(weight, 1e-6)).mean()
 
   tuning = unroll.make_loss(lambda params, _, support, key: loss(params, key, support))

@@ -28,7 +28,7 @@ class Setting(NamedTuple):
   trainable: str
   episodes: int
   temperature: tuple[float, float]
-  bonus: tuple[float, float]
+  entropy_coefficient: tuple[float, float]
   learning_rate: float
   updates: int
 
@@ -70,7 +70,7 @@ def make_ascent(
     return make_estimator(
       estimator,
       policy,
-      losses.make_row_sums(model),
+      losses.make_loss_sums(model),
       inner_tx,
       ids,
       rate,
@@ -82,13 +82,17 @@ def make_ascent(
   gradient = make(setting.estimator)
   exact = make(setting.estimator._replace(mode='mixed'))
   # Spread out at first, a policy has tried many spans before it settles on some.
-  bonus = optax.linear_schedule(*setting.bonus, round(0.8 * setting.updates))
+  entropy_coefficient = optax.linear_schedule(
+    *setting.entropy_coefficient, round(0.8 * setting.updates)
+  )
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, setting.updates, last / first)
   _, probe, place = mesh.spread(
     functools.partial(gradients.probe, gradient), setting.episodes
   )
-  ascend = jax.jit(gradients.make_policy_step(policy, gradient.decide, tx, bonus))
+  ascend = jax.jit(
+    gradients.make_policy_step(policy, gradient.decide, tx, entropy_coefficient)
+  )
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):
@@ -98,7 +102,7 @@ def make_ascent(
     # As strongly typed as numpy's, or it would be compiled for both.
     warmth = jnp.asarray(temperature(state.step), jnp.float32)
     probed = probe(state.params, start, episodes, keys, warmth)
-    return ascend(state, probed, episodes.unit)
+    return ascend(state, probed, episodes.scale)
 
   compare = jax.jit(functools.partial(gradients.cosine, gradient, exact))
   return Ascent(tx, inner_tx, probe, place, step, compare)

@@ -14,7 +14,7 @@ from masklearn.policies import sampling
 from masklearn.training import corruption
 from masklearn.types import Batch, InputError, Policy, Specials
 
-BASELINE = 'baseline'  # of theta: the gain that the learned one expects, in units
+BASELINE = 'baseline'  # of theta: the gain that the learned one expects, in scales
 
 
 class Draws(NamedTuple):
@@ -37,7 +37,7 @@ def without_baseline(theta):
 
 def make_score_gradient(
   policy: Policy,
-  row_sums: Callable,
+  loss_sums: Callable,
   tx: optax.GradientTransformation,
   ids: Specials,
   rate: float,
@@ -46,7 +46,7 @@ def make_score_gradient(
   target_length: int | None = None,
   samples: int = 4,
   baseline: str = 'others',
-  blot: float = 0.0,
+  token_dropout: float = 0.0,
   fine_tune_steps: int = 0,
 ) -> MetaGradient:
   """What hard draws cost goes to their log-probabilities.
@@ -56,12 +56,12 @@ def make_score_gradient(
   log-probabilities [S] of the draws, and an influence is what a draw has cost beyond
   its baseline, over S. The baseline is the mean of the other draws, or a learned one:
   the outer loss without the denoising steps, less the gain that `theta[BASELINE]`
-  expects, in the question's unit. That is then one decision more, and its influence
-  over the unit is the slope of half its squared error in units.
+  expects, in the question's scale. That is then one decision more, and its influence
+  over the scale is the slope of half its squared error in scales.
 
   Args:
     policy: that draws by scores.
-    row_sums: of the model, see `losses.make_row_sums`.
+    loss_sums: of the model, see `losses.make_loss_sums`.
     tx: the inner optimizer, of both kinds of steps; any.
     ids: the special tokens.
     rate: the policy's budget.
@@ -69,7 +69,7 @@ def make_score_gradient(
     target_length: T of the targets.
     samples: S, at least 2 with the baseline 'others'.
     baseline: 'others', or 'learned' for a theta of `with_baseline`.
-    blot: share of the tokens that the policy sees as `<mask>`, in all S alike.
+    token_dropout: share of the tokens that the policy sees as `<mask>`, in all S alike.
     fine_tune_steps: J.
 
   References:
@@ -83,19 +83,19 @@ def make_score_gradient(
     raise InputError(f"baseline must be 'others' or 'learned', got {baseline!r}.")
   if baseline == 'others' and samples < 2:
     raise InputError(f"The baseline 'others' needs at least 2 samples, got {samples}.")
-  outer = make_outer(row_sums, tx, fine_tune_steps)
+  outer = make_outer(loss_sums, tx, fine_tune_steps)
 
   def value(params, decisions, batch, key):
     texts, draw = batch
     examples = corruption.corrupt(texts, draw, ids, target, target_length)
-    total, weight = row_sums(params, key, examples)
+    total, weight = loss_sums(params, key, examples)
     return (total / jnp.maximum(weight, 1e-6)).mean()
 
   loss = unroll.make_loss(value)
 
   def sample(theta, passages, key, temperature=1.0):
-    key_blot, key_draw = jax.random.split(key)
-    shown = sampling.blotted(key_blot, passages, ids.mask, blot)
+    key_drop, key_draw = jax.random.split(key)
+    shown = sampling.drop_tokens(key_drop, passages, ids.mask, token_dropout)
     texts = flat(shown)
     scores = policy.scores(theta, texts)
 
@@ -140,7 +140,7 @@ def make_score_gradient(
     if baseline == 'others':
       expected = (values.sum(0)[None] - values) / (samples - 1)
       return values.mean(0), ((values - expected) / samples).T, before
-    expected = before - theta[BASELINE] * episode.unit
+    expected = before - theta[BASELINE] * episode.scale
     beyond = (values - expected[None]) / samples  # [S, Q]
     slope = beyond.sum(0, keepdims=True)
     return values.mean(0), jnp.concatenate([beyond, slope]).T, before

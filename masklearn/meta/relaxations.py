@@ -49,44 +49,52 @@ class Relaxation(NamedTuple):
 
 def mixture(
   policy: Policy,
-  row_sums: Callable,
+  loss_sums: Callable,
   ids: Specials,
   rate: float,
   *,
   target: str = 'spans',
   target_length: int | None = None,
   candidates: int | None = 16,
-  explore: float = 0.5,
-  blot: float = 0.0,
+  uniform_share: float = 0.5,
+  token_dropout: float = 0.0,
   chunk: int = 64,
 ) -> Relaxation:
   """The expected loss over spans, estimated from some of each passage.
 
   Args:
     policy: whose scores are differentiated.
-    row_sums: of the model, see `losses.make_row_sums`.
+    loss_sums: of the model, see `losses.make_loss_sums`.
     ids: the special tokens.
     rate: the policy's, for the spans that are drawn before a candidate.
     target: the objective's output format.
     target_length: T of the candidates' targets.
     candidates: M, spans sampled from each passage; None for all of them.
-    explore: share of uniform candidates, see `policies.candidates`.
-    blot: share of the tokens that the policy sees as `<mask>`, anew in every
+    uniform_share: share of uniform candidates, see `policies.candidates`.
+    token_dropout: share of the tokens that the policy sees as `<mask>`, anew in every
       sample: what it cannot always see it cannot learn by heart.
     chunk: candidate examples in memory at once.
 
   Raises:
-    InputError: if `explore * candidates` is no whole number.
+    InputError: if `uniform_share * candidates` is no whole number.
   """
-  if candidates is not None and explore * candidates % 1:
+  if candidates is not None and uniform_share * candidates % 1:
     raise InputError(
-      'explore * candidates, the spans sampled uniformly, must be a whole number, '
-      f'got {explore} * {candidates}.'
+      'uniform_share * candidates, the spans sampled uniformly, must be a whole number, '
+      f'got {uniform_share} * {candidates}.'
     )
 
   def sample(theta, passages, key, temperature):
     return proposals.sample(
-      policy, theta, passages, key, ids.mask, rate, candidates, explore, blot
+      policy,
+      theta,
+      passages,
+      key,
+      ids.mask,
+      rate,
+      candidates,
+      uniform_share,
+      token_dropout,
     )
 
   def decide(theta, spans):
@@ -98,7 +106,7 @@ def mixture(
     )
 
   def row_losses(params, weight, examples, key):
-    return weight * row_sums(params, key, examples)[0]
+    return weight * loss_sums(params, key, examples)[0]
 
   loss = _in_rows(row_losses, rows, chunk)
 
@@ -112,7 +120,7 @@ def mixture(
 
     def of_row(row):
       row = jax.tree.map(lambda x: x[None], row)
-      return jax.grad(lambda params: row_sums(params, key, row)[0].sum())(params)
+      return jax.grad(lambda params: loss_sums(params, key, row)[0].sum())(params)
 
     each = jax.lax.map(jax.vmap(of_row), examples)
     each = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), each)  # [P * M, ..]
@@ -131,12 +139,12 @@ def mixture(
 
 def soft(
   policy: Policy,
-  row_sums: Callable,
+  loss_sums: Callable,
   ids: Specials,
   rate: float,
   *,
   target: str = 'spans',
-  blot: float = 0.0,
+  token_dropout: float = 0.0,
   chunk: int = 4,
   decide: Callable = shares.shares,
 ) -> Relaxation:
@@ -144,22 +152,24 @@ def soft(
 
   Args:
     policy: whose scores are differentiated.
-    row_sums: of the model, see `losses.make_row_sums`.
+    loss_sums: of the model, see `losses.make_loss_sums`.
     ids: the special tokens.
     rate: the policy's budget.
     target: the objective's output format.
-    blot: share of the tokens that the policy sees as `<mask>`, as in `mixture`.
+    token_dropout: share of the tokens that the policy sees as `<mask>`, as in `mixture`.
     chunk: passages in memory at once, in every derivative of a step. A few cost less
       memory, and with 'low' hardly any time.
     decide: `policies.soft.shares`, or `policies.soft.straight`.
   """
 
   def sample(theta, passages, key, temperature):
-    return shares.sample(policy, theta, passages, key, temperature, ids.mask, blot)
+    return shares.sample(
+      policy, theta, passages, key, temperature, ids.mask, token_dropout
+    )
 
   def row_losses(params, decisions, noise, key):
     examples = corruption.corrupt_tokens(noise.passages, decisions, ids, target)
-    total, weight = row_sums(params, key, examples)
+    total, weight = loss_sums(params, key, examples)
     return total / jnp.maximum(weight, 1e-6)
 
   return Relaxation(

@@ -33,7 +33,13 @@ class Noise(NamedTuple):
 
 
 def sample(
-  policy: Policy, theta, passages: Batch, key, temperature, mask: int, blot: float
+  policy: Policy,
+  theta,
+  passages: Batch,
+  key,
+  temperature,
+  mask: int,
+  token_dropout: float,
 ) -> Noise:
   """The noise of one draw.
 
@@ -44,10 +50,10 @@ def sample(
     key: a random key.
     temperature: of the shares.
     mask: id of the token that stands for what the policy does not see.
-    blot: share of the tokens that it does not see.
+    token_dropout: share of the tokens that it does not see.
   """
-  key_blot, key_noise = jax.random.split(key)
-  shown = sampling.blotted(key_blot, passages, mask, blot)
+  key_drop, key_noise = jax.random.split(key)
+  shown = sampling.drop_tokens(key_drop, passages, mask, token_dropout)
   scores = policy.scores(theta, shown)
   gumbel = jax.random.gumbel(key_noise, scores.shape, scores.dtype)
   temperature = jnp.full(len(scores), temperature, scores.dtype)

@@ -37,7 +37,7 @@ import numpy as np
 import optax
 
 from masklearn.training import steps
-from masklearn.types import TrainState
+from masklearn.training.steps import TrainState
 
 
 class Loss(NamedTuple):

@@ -1,16 +1,16 @@
 """Encoder-decoder models: the families by name, and their parameters."""
 
 import dataclasses
-import difflib
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from masklearn.io.lookup import check_name, lookup
 from masklearn.models.bart import Bart
 from masklearn.models.sizes import BartConfig, T5Config, bart_config, t5_config
 from masklearn.models.t5 import T5
-from masklearn.types import InputError, Specials
+from masklearn.types import Specials
 
 # Family -> its module, its configuration, and that of a size by name.
 MODELS = {'bart': (Bart, BartConfig, bart_config), 't5': (T5, T5Config, t5_config)}
@@ -31,17 +31,10 @@ def make_model(
   Raises:
     InputError: a name or a field that does not exist, or a value that cannot be.
   """
-  if name not in MODELS:
-    near = difflib.get_close_matches(name, MODELS, n=1, cutoff=0)[0]
-    raise InputError(
-      f'The models are {", ".join(MODELS)}, got {name!r}; did you mean {near!r}?'
-    )
-  module, config, by_size = MODELS[name]
+  module, config, by_size = lookup(MODELS, name, 'model')
   fields = [field.name for field in dataclasses.fields(config)]
   for field in overrides:
-    if field not in fields:
-      near = difflib.get_close_matches(field, fields, n=1, cutoff=0)[0]
-      raise InputError(f'A {name} has no {field}; the nearest it has is {near}.')
+    check_name(fields, field, f'field of a {name}')
   return module(by_size(size, vocab_size, ids, **overrides))
 
 

@@ -6,7 +6,6 @@ names.
 """
 
 import dataclasses
-import difflib
 import json
 import os
 import pathlib
@@ -22,6 +21,7 @@ import safetensors.numpy
 from flax import traverse_util
 
 from masklearn.io import files
+from masklearn.io.lookup import lookup
 from masklearn.models import layers
 from masklearn.models.formats import BIAS, FORMATS, HEAD, TABLES, Format
 from masklearn.types import InputError
@@ -113,13 +113,7 @@ def config_from_hf(hf: Mapping, mask: int, tied: bool = True):
     InputError: names every key that is missing or asks for another model than ours.
   """
   family = hf.get('model_type')
-  if family not in FORMATS:
-    near = difflib.get_close_matches(str(family), FORMATS, n=1, cutoff=0)[0]
-    raise InputError(
-      f'model_type in config.json must be one of {", ".join(FORMATS)}, got {family!r}; '
-      f'the nearest is {near!r}.'
-    )
-  form = FORMATS[family]
+  form = lookup(FORMATS, str(family), 'model_type in config.json')
   known = known_fields(hf, form.title, form.config, form.fields, form.allowed)
   return form.config(mask=mask, tied=tied, **known, **form.read(hf))
 

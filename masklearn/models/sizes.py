@@ -1,9 +1,9 @@
 """The shapes of the models: their configurations, and those that have a name."""
 
 import dataclasses
-import difflib
 from typing import NamedTuple
 
+from masklearn.io.lookup import check_name, lookup
 from masklearn.types import InputError, Specials
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
@@ -130,12 +130,7 @@ def _check_rates(config, names):
 
 
 def _check_dtype(config):
-  if config.dtype not in DTYPES:
-    near = difflib.get_close_matches(config.dtype, DTYPES, n=1, cutoff=0)[0]
-    raise InputError(
-      f'dtype must be one of {", ".join(DTYPES)}, got {config.dtype!r}; '
-      f'did you mean {near!r}?'
-    )
+  check_name(DTYPES, config.dtype, 'dtype')
 
 
 class BartSize(NamedTuple):
@@ -243,9 +238,4 @@ def t5_config(size: str, vocab_size: int, ids: Specials, **overrides) -> T5Confi
 
 
 def _shape(family, sizes, name):
-  if name not in sizes:
-    near = difflib.get_close_matches(name, sizes, n=1, cutoff=0)[0]
-    raise InputError(
-      f'A {family} has size {", ".join(sizes)}, got {name!r}; did you mean {near!r}?'
-    )
-  return sizes[name]
+  return lookup(sizes, name, f'size of a {family}')

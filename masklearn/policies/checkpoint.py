@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import tasks, text
+from masklearn import text
 from masklearn.io import checkpoint, files
+from masklearn.io.lookup import lookup
 from masklearn.models.sizes import BertConfig
 from masklearn.policies.table import POLICIES
 from masklearn.types import InputError, Policy
@@ -62,7 +63,7 @@ def make_policy(spec: Mapping[str, Any], **more) -> Policy:
   Raises:
     InputError: an unknown name, or arguments that the policy does not take.
   """
-  new = tasks.lookup(POLICIES, spec['name'], 'policy')
+  new = lookup(POLICIES, spec['name'], 'policy')
   options = {key: value for key, value in spec.items() if key not in _ABOUT}
   if options.get('bert'):
     options['bert'] = BertConfig(**options['bert'])

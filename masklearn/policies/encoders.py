@@ -16,12 +16,12 @@ References:
 """
 
 import dataclasses
-import difflib
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from masklearn.io.lookup import check_name
 from masklearn.models.bert import Bert
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError
@@ -35,17 +35,12 @@ class EncoderConfig:
   embedding: int  # width of the table of words
   name: str = 'conv'
   width: int = 64  # of a convolution, and of an LSTM
-  reach: int = 7  # tokens seen by each of the two convolutions
+  kernel_size: int = 7  # tokens seen by each of the two convolutions
   bert: BertConfig | None = None  # of 'bert' alone
   learn_words: bool = False  # whether the table of words is learned, too
 
   def __post_init__(self):
-    if self.name not in ENCODERS:
-      near = difflib.get_close_matches(self.name, ENCODERS, n=1, cutoff=0)[0]
-      raise InputError(
-        f'The encoders of a policy are {", ".join(ENCODERS)}, got {self.name!r}; did '
-        f'you mean {near!r}?'
-      )
+    check_name(ENCODERS, self.name, 'encoder of a policy')
     if (self.name == 'bert') != (self.bert is not None):
       raise InputError(
         "The encoder 'bert', and no other, needs the configuration of a BERT, got "
@@ -65,7 +60,7 @@ def conv(tokens, valid, c: EncoderConfig):
   # for.
   for layer in range(2):
     x = jnp.where(valid[..., None], x, 0)
-    x = nn.gelu(nn.Conv(c.width, (c.reach,), name=f'conv_{layer}')(x))
+    x = nn.gelu(nn.Conv(c.width, (c.kernel_size,), name=f'conv_{layer}')(x))
   return x
 
 

@@ -48,19 +48,19 @@ def salient(rate: float, longest: int = 8) -> Policy:
 def pmi_span(rate: float, longest: int = 5) -> Policy:
   """Hides collocations, whole, and the words between them, all equally likely.
 
-  A batch needs its `unit`, see `data.encode_passages` and `Collocations.units`.
+  A batch needs its `collocation`, see `data.encode_passages` and `Collocations.units`.
 
   References:
     Levine et al., PMI-Masking (2021), section 3.
   """
 
   def scores(theta, batch):
-    if batch.unit is None:
+    if batch.collocation is None:
       raise InputError(
         "The policy 'pmi_span' needs the collocations of the corpus, and these "
         'passages were encoded without any; give `encode_passages` its `units`.'
       )
-    return annotation_scores(batch.unit, batch, longest)
+    return annotation_scores(batch.collocation, batch, longest)
 
   return from_scores(scores, rate)
 

@@ -66,7 +66,7 @@ def learned(
   vocab_size: int,
   longest: int = 4,
   width: int = 64,
-  reach: int = 7,
+  kernel_size: int = 7,
   embedding: int = 64,
   encoder: str = 'conv',
   bert: BertConfig | None = None,
@@ -85,7 +85,7 @@ def learned(
     vocab_size: V, of the tokenizer.
     longest: N.
     width: of the network, but for BERT.
-    reach: tokens that each of its two convolutions sees.
+    kernel_size: tokens that each of its two convolutions sees.
     embedding: width of the word embeddings.
     encoder: a name of `encoders.ENCODERS`.
     bert: the shape of the encoder 'bert'.
@@ -101,7 +101,7 @@ def learned(
     Ye et al., Studying Strategically: Learning to Mask for Closed-book QA (2020).
   """
   config = EncoderConfig(
-    vocab_size, embedding, encoder, width, reach, bert, learn_words
+    vocab_size, embedding, encoder, width, kernel_size, bert, learn_words
   )
   scorer = SpanScorer(config, longest, width)
 

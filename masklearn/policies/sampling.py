@@ -47,7 +47,7 @@ def token_of_word(batch: Batch, last: bool = False) -> jax.Array:
   return empty.at[rows, word].set(jnp.arange(width, dtype=jnp.int32), mode='drop')
 
 
-def blotted(key, batch: Batch, mask: int, share: float) -> Batch:
+def drop_tokens(key, batch: Batch, mask: int, share: float) -> Batch:
   """Passages with a share of their tokens, at random, replaced by `mask`."""
   out = jax.random.bernoulli(key, share, batch.tokens.shape)
   return batch._replace(tokens=jnp.where(out & batch.valid, mask, batch.tokens))

@@ -24,7 +24,7 @@ from masklearn.meta import inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import Setting, make_ascent, warn
-from masklearn.study.stages import Ground, finish, target_capacity
+from masklearn.study.stages import Setup, finish, target_capacity
 from masklearn.study.warmup import warm_up
 from masklearn.training import loop, steps
 from masklearn.types import Batch, Policy, Task
@@ -34,7 +34,7 @@ VALIDATION = 48  # episodes that decide when to stop
 
 
 def learn_policy(
-  ground: Ground,
+  setup: Setup,
   task: Task,
   passages: Batch,
   policy: Policy,
@@ -58,7 +58,7 @@ def learn_policy(
   inner_steps: int,
   trainable: str,
   temperature: tuple[float, float],
-  bonus: tuple[float, float],
+  entropy_coefficient: tuple[float, float],
   held_out: bool,
   cosine: bool,
   validate_every: int,
@@ -67,9 +67,9 @@ def learn_policy(
   """Learns the parameters of a policy on the task's training groups.
 
   Args:
-    ground: corpus, tokenizer and model.
+    setup: corpus, tokenizer and model.
     task: its training questions teach, its validation questions say when to stop.
-    passages: the encoded corpus, in the order of `ground.passages`.
+    passages: the encoded corpus, in the order of `setup.passages`.
     policy: what to learn.
     params: of the base model.
     directory: of the stage.
@@ -93,7 +93,7 @@ def learn_policy(
     trainable: a regular expression for the names of the parameters that inner steps
       change; '' for all.
     temperature: of soft draws, at the start and at the end; it falls geometrically.
-    bonus: weight of the policy's entropy at the start and at the end, see
+    entropy_coefficient: weight of the policy's entropy at the start and at the end, see
       `meta.make_policy_step`.
     held_out: whether fine-tuning steps use other groups' questions; False is the
       paper's way, the same questions as the outer loss.
@@ -104,7 +104,7 @@ def learn_policy(
 
   Returns:
     `theta`, `seconds`, `updates` used, and shares of what is hidden on groups that
-    were not learned from: `asked_share`, `exact_share`, `asked_share_before`. Where
+    were not learned from: `answer_precision`, `span_precision`, `answer_precision_before`. Where
     no theta gains more than the first beyond noise, the first one and 0 updates.
   """
   directory = pathlib.Path(directory)
@@ -115,7 +115,7 @@ def learn_policy(
     return {'theta': checkpoint.restore(directory / 'theta', like), **done}
   warm_groups, episode_groups = _halves(task, seed)
   warm = warm_up(
-    ground,
+    setup,
     task,
     warm_groups,
     passages,
@@ -130,7 +130,7 @@ def learn_policy(
     longest=longest,
     **warmup,
   )
-  ids = ground.tokenizer.specials
+  ids = setup.tokenizer.specials
   first_theta = reinforce.with_baseline(like) if estimator.learns_baseline else like
   setting = Setting(
     target,
@@ -142,12 +142,12 @@ def learn_policy(
     trainable,
     episodes,
     tuple(temperature),
-    tuple(bonus),
+    tuple(entropy_coefficient),
     learning_rate,
     updates,
   )
   tx, inner_tx, probe, place, step, compare = make_ascent(
-    ground.model, policy, ids, rate, setting
+    setup.model, policy, ids, rate, setting
   )
   start = inner.start(inner_tx, warm.state.params, warm.state.opt)
   placed = place(start)
@@ -156,17 +156,17 @@ def learn_policy(
 
   def episodes_of(examples):
     made = Episodes(
-      ground.passages,
+      setup.passages,
       passages,
       examples,
-      ground.tokenizer,
+      setup.tokenizer,
       beside=task.examples,
       questions=questions,
       held_out=held_out,
       seed=seed,
       inner_steps=inner_steps,
     )
-    made.measure_units(
+    made.measure_scales(
       lambda stack, keys: probe(first_theta, placed, stack, keys, hot),
       episodes,
       key_unit,
@@ -180,7 +180,7 @@ def learn_policy(
   checks = data.batches(np.arange(len(checked)), count, seed)[0].reshape(-1, episodes)
   check_keys = jax.random.split(key_check, count).reshape(-1, episodes)
   unseen = {e.group for e in task.validation + task.test}
-  rows = [i for i, p in enumerate(ground.passages) if p.group in unseen]
+  rows = [i for i, p in enumerate(setup.passages) if p.group in unseen]
   some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
   watched = data.take(passages, np.array(rows)[some])
 
@@ -191,7 +191,7 @@ def learn_policy(
       stack = checked.stack(index)
       probed = probe(theta, placed, stack, keys, cold)
       # Of a few questions it is many times that of others, and they alone would decide.
-      gains.append(np.arcsinh((probed.before - probed.outer) / stack.unit).mean(1))
+      gains.append(np.arcsinh((probed.before - probed.outer) / stack.scale).mean(1))
       outer.append(probed.outer)
     return np.concatenate(gains), float(np.mean(outer))
 
@@ -202,9 +202,9 @@ def learn_policy(
     found = {
       'score': float(gains.mean()),
       'outer_loss': outer,
-      'asked_share': seen.asked_share,
+      'answer_precision': seen.answer_precision,
       'salient_share': seen.salient_share,
-      'exact_share': seen.exact_share,
+      'span_precision': seen.span_precision,
     }
     if cosine:
       stack = checked.stack(checks[0])
@@ -240,9 +240,9 @@ def learn_policy(
     'seconds': warm.seconds + result.seconds,
     'updates': used,
     'score': result.score,
-    'asked_share_before': before.asked_share,
-    'asked_share': after.asked_share,
-    'exact_share': after.exact_share,
+    'answer_precision_before': before.answer_precision,
+    'answer_precision': after.answer_precision,
+    'span_precision': after.span_precision,
   }
   return {'theta': theta, **finish(directory, done)}
 

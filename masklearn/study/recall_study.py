@@ -140,7 +140,7 @@ def make_network(
   vocabulary: int,
   longest: int,
   width: int,
-  reach: int,
+  kernel_size: int,
 ) -> Network:
   """Returns a network for supervision, and the passages in its tokens.
 
@@ -153,7 +153,7 @@ def make_network(
     vocabulary: size of a trained tokenizer.
     longest: words of a span at most.
     width: of the network, but for BERT.
-    reach: tokens that a convolution sees.
+    kernel_size: tokens that a convolution sees.
   """
   if (encoder == 'bert') != bool(checkpoint):
     raise InputError(
@@ -180,7 +180,7 @@ def make_network(
     tokenizer.size,
     longest,
     width=width,
-    reach=reach,
+    kernel_size=kernel_size,
     embedding=width,
     encoder=encoder,
     bert=shape,

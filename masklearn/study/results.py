@@ -10,9 +10,9 @@ from concurrent import futures
 import jax
 import numpy as np
 
-from masklearn import data, tasks
+from masklearn import data
 from masklearn.data import answer_spans
-from masklearn.evaluation import recall
+from masklearn.evaluation import baselines, recall
 from masklearn.io import files, provenance
 from masklearn.policies import sampling
 from masklearn.study import plan, settings, supervise
@@ -75,13 +75,13 @@ def write_study(study, began: datetime.datetime) -> None:
       'tasks': {name: _task(study, name) for name in study.task_names},
       'corpus': {
         'name': c.corpus.name,
-        'passages': len(study.ground.passages),
+        'passages': len(study.setup.passages),
         'words': words,
-        'problems': study.ground.skipped,
+        'problems': study.setup.skipped,
       },
       'budget': {
         'rate': c.policy.rate,
-        'words_per_passage': hidden / len(study.ground.passages),
+        'words_per_passage': hidden / len(study.setup.passages),
       },
       'policies': _learned(study),
       'stages': _stages(study),
@@ -99,16 +99,16 @@ def write_masks(study) -> None:
   task_name, seed = study.task_names[0], study.seeds[0]
   task, everything = study.tasks[task_name, seed], study.passages[task_name]
   told = {}  # where answers stand, of corpora that do not say it themselves
-  if not any(s.label in task.asked for p in study.ground.passages for s in p.spans):
+  if not any(s.label in task.asked for p in study.setup.passages for s in p.spans):
     told = {
       a.passage.text: [list(span) for spans in a.answers for span in spans]
-      for a in supervise.of_task(task.examples, study.ground.passages)
+      for a in supervise.of_task(task.examples, study.setup.passages)
     }
   rows = []
   for split in SPLITS:
     groups = {e.group for e in getattr(task, split)} - {''}
     first, answering = {}, collections.defaultdict(list)  # of each group
-    for i, passage in enumerate(study.ground.passages):
+    for i, passage in enumerate(study.setup.passages):
       if passage.group in groups:
         first.setdefault(passage.group, (i, split))
         if passage.text in told:
@@ -120,7 +120,7 @@ def write_masks(study) -> None:
     )
     rows += chosen[:: max(1, len(chosen) // VIEWED)][:VIEWED]
   if not rows:  # questions and passages that are not joined by groups
-    count = len(study.ground.passages)
+    count = len(study.setup.passages)
     rows = [(i, '') for i in range(0, count, max(1, count // VIEWED))][:VIEWED]
   shown = data.take(everything, np.array([i for i, _ in rows]))
 
@@ -138,8 +138,8 @@ def write_masks(study) -> None:
   hidden = {name: values for name, values in found if values is not None}
   lines = []
   for row, (i, split) in enumerate(rows):
-    passage = study.ground.passages[i]
-    offsets = study.ground.tokenizer.encode(passage.text).offsets
+    passage = study.setup.passages[i]
+    offsets = study.setup.tokenizer.encode(passage.text).offsets
     lines.append(
       {
         'id': passage.id,
@@ -177,16 +177,14 @@ def write_recall(study) -> None:
       answered = answer_spans.of_examples(squad.read(path)[0])
     answered, _ = answer_spans.split(
       answered,
-      lambda piece: len(study.ground.tokenizer.encode(piece).ids),
+      lambda piece: len(study.setup.tokenizer.encode(piece).ids),
       study.config.corpus.longest,
     )
     found = recall.of_policies(
       made,
       answered,
-      answer_spans.encode(
-        answered, study.ground.tokenizer, study.config.corpus.longest
-      ),
-      study.ground.tokenizer,
+      answer_spans.encode(answered, study.setup.tokenizer, study.config.corpus.longest),
+      study.setup.tokenizer,
       study.seeds[0],
       **options,
     )
@@ -224,7 +222,10 @@ def _task(study, name):
     'majority_em': {
       split: float(
         np.mean(
-          [tasks.majority_baseline(study.tasks[name, s], split) for s in study.seeds]
+          [
+            baselines.majority_baseline(study.tasks[name, s], split)
+            for s in study.seeds
+          ]
         )
       )
       for split in ('validation', 'test')

@@ -92,8 +92,8 @@ class Study:
     )
     self.others = plan.others(
       self.task_names,
-      c.study.others,
-      self.seeds[: c.study.other_seeds],
+      c.study.ablations,
+      self.seeds[: c.study.ablation_seeds],
       c.study.trials,
     )
     self.tasks = {
@@ -113,7 +113,7 @@ class Study:
   def prepare(self, progress: Progress) -> None:
     """Makes the corpus, or reads it."""
     c = self.config
-    self.ground = setup.prepare(
+    self.setup = setup.prepare(
       self.workdir / 'corpus',
       seed=c.seed,
       name=c.corpus.name,
@@ -125,10 +125,10 @@ class Study:
       stopped=progress.stop.is_set,
       **settings.corpus(c),
     )
-    for problem in self.ground.problems[:SHOWN]:
+    for problem in self.setup.problems[:SHOWN]:
       progress.say(f'skipped {problem}')
-    if self.ground.skipped:
-      progress.say(f'{self.ground.skipped} records of the corpus were skipped')
+    if self.setup.skipped:
+      progress.say(f'{self.setup.skipped} records of the corpus were skipped')
 
   def encode(self) -> None:
     """What the model's stages need of the corpus, on disk."""
@@ -136,15 +136,15 @@ class Study:
     units = None
     if 'pmi_span' in self.policy_names:
       path = self.workdir / 'corpus' / 'collocations.json'
-      units = collocations.kept(path, self.ground.passages).units
+      units = collocations.kept(path, self.setup.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
     asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
     first = {labels: name for name, labels in reversed(asked.items())}
     maps = {
       labels: encoded.kept(
         self.workdir / 'corpus' / 'encoded' / name,
-        self.ground.passages,
-        self.ground.tokenizer,
+        self.setup.passages,
+        self.setup.tokenizer,
         c.corpus.annotator,
         labels,
         c.corpus.longest,
@@ -153,7 +153,7 @@ class Study:
       for labels, name in first.items()
     }
     self.passages = {name: maps[asked[name]] for name in self.task_names}
-    self.policies, self.specs = settings.make_policies(c, self.ground)
+    self.policies, self.specs = settings.make_policies(c, self.setup)
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
@@ -177,15 +177,15 @@ class Study:
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
     c, options = self.config, dict(self.config.base)
-    params = self.ground.params
+    params = self.setup.params
     if not options['updates']:  # A published model has had its training.
       return {'params': params, 'seconds': 0.0, 'masked_words': 0.0}
     if params is None:
-      params = stages.first_params(self.ground.model, seed)
+      params = stages.first_params(self.setup.model, seed)
     rate = options.pop('rate')
     passages = self.passages[self.task_names[0]]
     return stages.denoise(
-      self.ground,
+      self.setup,
       passages,
       stages.uniform(rate, c.policy.longest),
       {},
@@ -196,7 +196,7 @@ class Study:
       save_every=c.study.save_every,
       seed=seed,
       target='spans',
-      capacity=stages.target_capacity(passages, rate, self.ground.tokenizer.specials),
+      capacity=stages.target_capacity(passages, rate, self.setup.tokenizer.specials),
       saving=c.saving,
       **options,
     )
@@ -217,7 +217,7 @@ class Study:
     numbers = {name: options.pop(name) for name in estimators.Estimator._fields}
     directory = self.workdir / 'policies' / f'{kind}-{task}' / str(seed)
     done = learn.learn_policy(
-      self.ground,
+      self.setup,
       questions,
       self.passages[task],
       self.policies['learned'],
@@ -233,7 +233,7 @@ class Study:
       estimator=estimators.Estimator(**numbers),
       **options,
     )
-    policies.complete_policy(directory, self.specs['learned'], self.ground.tokenizer)
+    policies.complete_policy(directory, self.specs['learned'], self.setup.tokenizer)
     return {**done, 'kind': kind}
 
   def supervise(self, task: str, seed: int, base) -> dict[str, Any]:
@@ -243,8 +243,8 @@ class Study:
     training, validation = supervise.pairs(
       options.pop('pairs'),
       self.tasks[task, seed],
-      self.ground.passages,
-      self.ground.tokenizer,
+      self.setup.passages,
+      self.setup.tokenizer,
       c.corpus.longest,
       c.seed,  # All seeds keep the same articles of a file for the test.
     )
@@ -264,7 +264,7 @@ class Study:
       seed=seed,
       **options,
     )
-    policies.complete_policy(directory, self.specs['supervised'], self.ground.tokenizer)
+    policies.complete_policy(directory, self.specs['supervised'], self.setup.tokenizer)
     return done
 
   def pretrain(
@@ -273,7 +273,7 @@ class Study:
     """The base model, pre-trained further on what a policy hides."""
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
     passages = self.passages[policy_task or self.task_names[0]]
-    ids = self.ground.tokenizer.specials
+    ids = self.setup.tokenizer.specials
     # The original objective has a rate of its own.
     if policy == 'original':
       capacity = pretraining.target_capacity(passages, ids)
@@ -282,7 +282,7 @@ class Study:
     else:
       capacity = stages.target_capacity(passages, c.policy.rate, ids)
     return stages.denoise(
-      self.ground,
+      self.setup,
       passages,
       self.policies[policy],
       trained['theta'] if trained else {},
@@ -302,7 +302,7 @@ class Study:
     """Scores of a cell, and what its pre-training used up."""
     c = self.config
     done = stages.finetune(
-      self.ground,
+      self.setup,
       self.tasks[cell.task, cell.seed],
       start['params'],
       self.workdir / 'finetune' / cell.task / cell.variant / str(cell.seed),

@@ -3,12 +3,13 @@
 import pathlib
 from typing import Any
 
-from masklearn import policies, tasks
+from masklearn import policies
 from masklearn.data import CORPORA, FORMATS
+from masklearn.io.lookup import check_name
 from masklearn.meta import estimators, inner, unroll
 from masklearn.models import bert
 from masklearn.study import plan
-from masklearn.study.setup import Ground
+from masklearn.study.setup import Setup
 from masklearn.text import annotators
 from masklearn.types import InputError, Policy
 
@@ -36,16 +37,16 @@ def check(config) -> None:
   c = config.policy
   known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
   for name in names(c.names):
-    tasks.lookup(known, name, 'policy')
-  tasks.lookup(CORPORA, config.corpus.name, 'corpus')
+    check_name(known, name, 'policy')
+  check_name(CORPORA, config.corpus.name, 'corpus')
   annotators.check(config.corpus.annotator)
-  tasks.lookup(policies.ENCODERS, c.encoder, 'encoder of a policy')
+  check_name(policies.ENCODERS, c.encoder, 'encoder of a policy')
   if (c.encoder == 'bert') != bool(c.checkpoint):
     raise InputError(
       "config.policy.checkpoint is the directory of the encoder 'bert' and of no "
       f'other, got encoder {c.encoder!r} and checkpoint {c.checkpoint!r}.'
     )
-  tasks.lookup(dict.fromkeys(plan.TRAINED), c.reference, 'reference')
+  check_name(plan.TRAINED, c.reference, 'reference')
   if not config.base.updates and not config.model.checkpoint:
     raise InputError(
       'Only a published model, config.model.checkpoint, can do without training: '
@@ -56,12 +57,12 @@ def check(config) -> None:
     'mode': unroll.MODES,
     'inner_optimizer': inner.OPTIMIZERS,
   }
-  for kind in ('learned', *(f'learned_{name}' for name in config.study.others)):
+  for kind in ('learned', *(f'learned_{name}' for name in config.study.ablations)):
     options = learning(config, kind)
     for name in options:
-      tasks.lookup(config.learn, name, 'field of config.learn')
+      check_name(config.learn, name, 'field of config.learn')
     for name, table in tables.items():
-      tasks.lookup(table, options[name], name)
+      check_name(table, options[name], name)
 
 
 def corpus(config) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def learning(config, kind: str) -> dict[str, Any]:
   """The options of a kind: 'learned', 'learned_OTHER' or 'learned_OTHER@RATE'."""
   options = dict(config.learn) | {'warmup': dict(config.learn.warmup)}
   name, _, rate = kind.removeprefix('learned').removeprefix('_').partition('@')
-  options |= dict(config.study.others[name]) if name else {}
+  options |= dict(config.study.ablations[name]) if name else {}
   return options | ({'learning_rate': float(rate)} if rate else {})
 
 
@@ -84,7 +85,7 @@ def top(config, policy: str) -> int:
 
 
 def make_policies(
-  config, ground: Ground
+  config, setup: Setup
 ) -> tuple[dict[str, Policy], dict[str, dict[str, Any]]]:
   """Returns all policies, and of those that are trained what policy.json says.
 
@@ -92,20 +93,20 @@ def make_policies(
   """
   c = config.policy
   made = {name: policies.POLICIES[name](c.rate) for name in PLAIN}
-  made['original'] = policies.POLICIES['original'](ids=ground.tokenizer.specials)
+  made['original'] = policies.POLICIES['original'](ids=setup.tokenizer.specials)
   shape = start = None
   if c.encoder == 'bert':
-    shape, start = bert.load(pathlib.Path(c.checkpoint), ground.tokenizer.specials)
+    shape, start = bert.load(pathlib.Path(c.checkpoint), setup.tokenizer.specials)
   specs = {
     name: policies.describe_policy(
       name,
       c.rate,
       config.corpus.annotator,
-      vocab_size=ground.tokenizer.size,
+      vocab_size=setup.tokenizer.size,
       longest=c.longest,
       width=c.width,
-      reach=c.reach,
-      embedding=ground.model.config.width,
+      kernel_size=c.kernel_size,
+      embedding=setup.model.config.width,
       encoder=c.encoder,
       bert=shape,
       top=top(config, name),

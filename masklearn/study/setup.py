@@ -8,7 +8,6 @@ DIRECTORY/
 """
 
 import dataclasses
-import difflib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ import jax
 
 from masklearn import data, models, text
 from masklearn.io import files
+from masklearn.io.lookup import check_name
 from masklearn.models import pretrained
 from masklearn.types import InputError, Passage
 
@@ -25,7 +25,7 @@ STORED = pathlib.Path('documents', 'store.json')
 
 
 @dataclasses.dataclass(frozen=True)
-class Ground:
+class Setup:
   """The corpus, its tokens and the model's shape."""
 
   passages: Sequence[Passage]  # in memory, or a `corpus.Store`
@@ -48,7 +48,7 @@ def prepare(
   say: Callable[[str], None] = lambda line: None,
   stopped: Callable[[], bool] = lambda: False,
   **corpus_options,
-) -> Ground:
+) -> Setup:
   """Reads the corpus and its tokenizer, or makes them.
 
   Args:
@@ -109,7 +109,7 @@ def prepare(
       models.make_model(vocab_size=used.size, ids=used.specials, **options),
       None,
     )
-  return Ground(passages, tuple(problems), skipped, used, net, params)
+  return Setup(passages, tuple(problems), skipped, used, net, params)
 
 
 def summary(directory: str | os.PathLike) -> dict[str, Any]:
@@ -142,8 +142,7 @@ def _published(checkpoint, tokenizer, name, size, **changes):
     )
   fields = {field.name for field in dataclasses.fields(loaded.model.config)}
   for field in changes.keys() - fields:
-    near = difflib.get_close_matches(field, fields, n=1, cutoff=0)[0]
-    raise InputError(f'A {name} has no {field}; the nearest it has is {near}.')
+    check_name(fields, field, f'field of a {name}')
   net = type(loaded.model)(dataclasses.replace(loaded.model.config, **changes))
   like = jax.eval_shape(lambda: models.init_params(net, jax.random.key(0)))
   shapes = [jax.tree.map(lambda x: x.shape, tree) for tree in (like, loaded.params)]

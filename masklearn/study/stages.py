@@ -19,7 +19,7 @@ from masklearn import data, models, policies
 from masklearn.evaluation import answering
 from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
-from masklearn.study.setup import Ground
+from masklearn.study.setup import Setup
 from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.types import Batch, InputError, Policy, Specials, Task
 
@@ -28,7 +28,7 @@ from masklearn.types import Batch, InputError, Policy, Specials, Task
 PLAIN = {
   'packing': 0,  # source tokens of a row that several examples share; 0 for one each
   'chunk': 0,  # target tokens whose logits are in memory at a time; 0 for all
-  'pieces': 1,  # of a batch, whose gradients are made one after the other
+  'gradient_accumulation': 1,  # of a batch, whose gradients are made one after the other
 }
 
 
@@ -58,7 +58,7 @@ def target_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
 
 
 def denoise(
-  ground: Ground,
+  setup: Setup,
   passages: Batch,
   policy: Policy,
   theta: Any,
@@ -80,7 +80,7 @@ def denoise(
   """Trains a model to restore what a policy hides: the base, or in between.
 
   Args:
-    ground: corpus, tokenizer and model.
+    setup: corpus, tokenizer and model.
     passages: the encoded corpus [P, L].
     policy: what to hide.
     theta: the policy's parameters.
@@ -106,14 +106,14 @@ def denoise(
   if (directory / 'done.json').exists():
     done = files.read_json(directory / 'done.json')
     return {'params': checkpoint.restore(directory / 'params', params), **done}
-  ids = ground.tokenizer.specials
+  ids = setup.tokenizer.specials
   tx, step = compiled_step(
-    ground.model,
+    setup.model,
     learning_rate,
     updates,
     weight_decay,
     saving['chunk'],
-    saving['pieces'],
+    saving['gradient_accumulation'],
   )
   key_draw, key_step = jax.random.split(jax.random.key(seed))
   corrupted = compiled_corruption(policy, ids, target, int(capacity.max()))
@@ -122,7 +122,12 @@ def denoise(
   source = passages.valid.sum(1) + one.source.shape[1] - passages.tokens.shape[1]
   lengths = np.stack([source, capacity if target == 'spans' else source], 1)
   order, together = packing.batches(
-    lengths, saving['packing'], ids.pad, batch_size, saving['pieces'], seed
+    lengths,
+    saving['packing'],
+    ids.pad,
+    batch_size,
+    saving['gradient_accumulation'],
+    seed,
   )
 
   def batch_at(i):
@@ -149,7 +154,7 @@ def denoise(
 
 
 def finetune(
-  ground: Ground,
+  setup: Setup,
   task: Task,
   params: Any,
   directory: str | os.PathLike,
@@ -173,7 +178,7 @@ def finetune(
   test questions are answered once, by the model that this chose.
 
   Args:
-    ground: corpus, tokenizer and model.
+    setup: corpus, tokenizer and model.
     task: the questions.
     params: of the model, to start from.
     directory: of the stage; gets predictions.jsonl, of the test split.
@@ -201,21 +206,21 @@ def finetune(
     return files.read_json(directory / 'done.json')
   questions = {
     split: data.encode_examples(
-      getattr(task, split), ground.tokenizer, source_length, task.examples
+      getattr(task, split), setup.tokenizer, source_length, task.examples
     )
     for split in ('train', 'validation', 'test')
   }
 
   def validate(state):
-    loss = answering.question_loss(ground.model, state.params, questions['validation'])
+    loss = answering.question_loss(setup.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
   order, together = packing.batches(
     packing.lengths(questions['train']),
     saving['packing'],
-    ground.tokenizer.specials.pad,
+    setup.tokenizer.specials.pad,
     batch_size,
-    saving['pieces'],
+    saving['gradient_accumulation'],
     seed,
   )
 
@@ -224,7 +229,12 @@ def finetune(
 
   def start(rate):
     tx, step = compiled_step(
-      ground.model, rate, updates, weight_decay, saving['chunk'], saving['pieces']
+      setup.model,
+      rate,
+      updates,
+      weight_decay,
+      saving['chunk'],
+      saving['gradient_accumulation'],
     )
     return step, steps.init_state(params, tx), validate
 
@@ -243,10 +253,10 @@ def finetune(
   for split in ('validation', 'test'):
     examples = getattr(task, split)
     answers = answering.answer(
-      ground.model,
+      setup.model,
       state.params,
       questions[split],
-      ground.tokenizer,
+      setup.tokenizer,
       answer_length,
     )
     names = dict.fromkeys(('em', 'f1', task.metric))
@@ -287,7 +297,7 @@ def compiled_step(
   updates: int,
   weight_decay: float,
   chunk: int,
-  pieces: int,
+  gradient_accumulation: int,
 ):
   """The optimizer and the compiled step on batches `(Corrupted, {name: [B]})`.
 
@@ -301,7 +311,7 @@ def compiled_step(
     value, aux = token_loss(params, key, examples)
     return value, {**aux, **{name: rows.mean() for name, rows in logged.items()}}
 
-  return tx, jax.jit(steps.make_step(loss, tx, pieces), donate_argnums=0)
+  return tx, jax.jit(steps.make_step(loss, tx, gradient_accumulation), donate_argnums=0)
 
 
 @functools.cache

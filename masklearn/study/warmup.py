@@ -14,7 +14,7 @@ from masklearn import data
 from masklearn.evaluation import answering
 from masklearn.io.progress import Progress
 from masklearn.study.stages import (
-  Ground,
+  Setup,
   compiled_corruption,
   optimizer,
   target_capacity,
@@ -25,7 +25,7 @@ from masklearn.types import Batch, Task
 
 
 def warm_up(
-  ground: Ground,
+  setup: Setup,
   task: Task,
   groups: frozenset[str],
   passages: Batch,
@@ -49,16 +49,16 @@ def warm_up(
   Arguments are those of `learn_policy` and of its `warmup`; the state of the lowest
   loss of validation questions is kept.
   """
-  ids = ground.tokenizer.specials
+  ids = setup.tokenizer.specials
   examples = [e for e in task.train if e.group in groups]
   questions, validation = (
-    data.encode_examples(e, ground.tokenizer, beside=task.examples)
+    data.encode_examples(e, setup.tokenizer, beside=task.examples)
     for e in (examples, task.validation)
   )
   policy = uniform(rate, longest)
   capacity = int(target_capacity(passages, rate, ids).max())
   corrupted = compiled_corruption(policy, ids, target, capacity)
-  tx, step = _joint_training(ground.model, learning_rate, updates)
+  tx, step = _joint_training(setup.model, learning_rate, updates)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
   texts = data.batches(passages, batch_size, seed)
   asked = data.batches(questions, batch_size, seed)
@@ -68,7 +68,7 @@ def warm_up(
     return examples, asked[i]
 
   def validate(state):
-    loss = answering.question_loss(ground.model, state.params, validation)
+    loss = answering.question_loss(setup.model, state.params, validation)
     return {'score': -loss, 'loss': loss}
 
   return loop.run(

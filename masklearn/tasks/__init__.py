@@ -1,15 +1,13 @@
 """Raw records -> questions with their answers, in three splits that share no group."""
 
-import collections
 import dataclasses
-import difflib
 import functools
 import inspect
 import random
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from masklearn.evaluation import metrics
+from masklearn.io.lookup import check_name, lookup
 from masklearn.tasks import (
   benchmark,
   closed_book,
@@ -22,8 +20,6 @@ from masklearn.tasks import (
   world,
 )
 from masklearn.types import InputError, Task
-
-T = TypeVar('T')
 
 TASKS = {
   'civics': functools.partial(world.task, 'civics'),
@@ -52,7 +48,7 @@ def load(name: str, seed: int, **kwargs) -> Task:
   """Returns the task that `TASKS` has under `name`; `kwargs` are its own arguments."""
   make = lookup(TASKS, name, 'task')
   for key in kwargs:
-    lookup(dict.fromkeys(options(name)), key, f'option of task {name!r}')
+    check_name(options(name), key, f'option of task {name!r}')
   return make(seed=seed, **kwargs)
 
 
@@ -89,32 +85,6 @@ def options(name: str) -> tuple[str, ...]:
   own = [key for key, p in found.items() if p.kind is not p.VAR_KEYWORD]
   where = benchmark.Where.__annotations__ if len(own) < len(found) else ()
   return tuple(key for key in (*own, *where) if key != 'seed')
-
-
-def lookup(table: Mapping[str, T], name: str, noun: str) -> T:
-  """Returns `table[name]`, or raises an `InputError` with the nearest names."""
-  if name not in table:
-    near = difflib.get_close_matches(name, table, n=2, cutoff=0)
-    raise InputError(
-      f'Unknown {noun} {name!r}; the nearest are {" and ".join(near)}, all are '
-      f'{", ".join(table)}.'
-    )
-  return table[name]
-
-
-def majority_baseline(task: Task, split: str) -> float:
-  """Returns the exact match in [0, 1] of one answer for all questions of a label.
-
-  The answer is the most frequent one of the label's training questions; of equally
-  frequent ones, the first.
-  """
-  answers = collections.defaultdict(collections.Counter)
-  for example in task.train:
-    answers[example.label][example.targets[0]] += 1
-  guess = {label: count.most_common(1)[0][0] for label, count in answers.items()}
-  examples = getattr(task, split)
-  right = [metrics.exact_match(guess.get(e.label, ''), e.targets) for e in examples]
-  return sum(right) / len(right)
 
 
 def shuffled(task: Task, seed: int) -> Task:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from masklearn.evaluation import metrics
 from masklearn.io import reading
 from masklearn.tasks import benchmark, shapes
+from masklearn.text.normalization import normalize
 from masklearn.types import Example, Task
 
 NQ_OPEN = benchmark.Official(
@@ -120,7 +120,7 @@ def typical(aliases: Sequence[str]) -> str:
   'Helicopter' of Copter, Helicopter, Cargo helicopter. Of several, the spelling that
   stands in most aliases; of these the first.
   """
-  words = {alias: tuple(metrics.normalize(alias).split()) for alias in aliases}
+  words = {alias: tuple(normalize(alias).split()) for alias in aliases}
   # What differs in case or punctuation alone counts once.
   count = collections.Counter(word for own in set(words.values()) for word in set(own))
 

@@ -3,7 +3,6 @@
 Offsets are characters of the text.
 """
 
-import difflib
 import itertools
 import os
 import pathlib
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
+from masklearn.io.lookup import lookup
 from masklearn.types import InputError, Specials
 
 # Of a new tokenizer, by the family of models that it is for, in their order.
@@ -100,13 +100,7 @@ def train_tokenizer(texts: Iterable[str], size: int, family: str = 'bart') -> To
     size: of the vocabulary, special tokens included.
     family: whose special tokens it has, a key of `SPECIAL_TOKENS`.
   """
-  if family not in SPECIAL_TOKENS:
-    near = difflib.get_close_matches(family, SPECIAL_TOKENS, n=1, cutoff=0)[0]
-    raise InputError(
-      f'Tokenizers are for {", ".join(SPECIAL_TOKENS)}, got {family!r}; did you mean '
-      f'{near!r}?'
-    )
-  specials = SPECIAL_TOKENS[family]
+  specials = lookup(SPECIAL_TOKENS, family, 'family of tokenizers')
   if size < 256 + len(specials):
     raise InputError(
       'A byte-level vocabulary needs the 256 bytes and '

@@ -19,7 +19,7 @@ import tensorboardX
 
 from masklearn.io import checkpoint, files, memory
 from masklearn.io.progress import Progress
-from masklearn.types import TrainState
+from masklearn.training.steps import TrainState
 
 
 class Result(NamedTuple):

@@ -22,7 +22,7 @@ def negative_log_likelihood(logits: jax.Array, target: jax.Array) -> jax.Array:
   return jax.nn.logsumexp(logits, axis=-1) - chosen
 
 
-def make_row_sums(model, train: bool = False):
+def make_loss_sums(model, train: bool = False):
   """Returns `sums(params, key, batch: Corrupted) -> (total [B], weight [B])`.
 
   The summed loss of each row's target and how many tokens it counts, by weight.
@@ -60,7 +60,7 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
       computes the logits of all, padding included, and can be differentiated twice
       and forwards.
   """
-  row_sums = make_row_sums(model, train)
+  loss_sums = make_loss_sums(model, train)
 
   def in_chunks(params, key, batch):
     variables = {'params': params}
@@ -87,7 +87,7 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
     return total, weight.astype(total.dtype)
 
   def loss(params, key, batch: Corrupted):
-    total, weight = (in_chunks if chunk else row_sums)(params, key, batch)
+    total, weight = (in_chunks if chunk else loss_sums)(params, key, batch)
     tokens = weight.sum()
     return total.sum() / jnp.maximum(tokens, 1e-6), {'tokens': tokens}
 

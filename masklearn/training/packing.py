@@ -34,7 +34,12 @@ class Plan(NamedTuple):
 
 
 def batches(
-  lengths: np.ndarray, size: int, pad: int, batch_size: int, pieces: int, seed: int
+  lengths: np.ndarray,
+  size: int,
+  pad: int,
+  batch_size: int,
+  gradient_accumulation: int,
+  seed: int,
 ) -> tuple[grain.MapDataset, Callable]:
   """Batches without end, packed or not.
 
@@ -43,7 +48,7 @@ def batches(
     size: source tokens of a row; 0 for one example a row.
     pad: id of the padding.
     batch_size: examples of a batch; of a packed one on average.
-    pieces: what the number of packed rows has to be a multiple of.
+    gradient_accumulation: what the number of packed rows has to be a multiple of.
     seed: of the order.
 
   Returns:
@@ -56,7 +61,9 @@ def batches(
     return order, lambda index, examples, logged: (examples, logged)
   packed = plan(lengths, size, seed)
   each = len(lengths) / len(packed.rows)
-  rows = max(1, round(batch_size / each / pieces)) * pieces
+  rows = (
+    max(1, round(batch_size / each / gradient_accumulation)) * gradient_accumulation
+  )
   order = data.batches(packed.rows, rows, seed).map(np.ravel)
   shape = packed.rows.shape[1], packed.source, packed.target, pad
 

@@ -1,10 +1,20 @@
 """The one pure update, used by training and by the bilevel unroll."""
 
+from typing import Any
+
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
-from masklearn.types import TrainState
+
+@flax.struct.dataclass
+class TrainState:
+  """What a step reads and writes."""
+
+  step: jax.Array  # [] int32
+  params: Any
+  opt: Any
 
 
 def init_state(params, tx) -> TrainState:
@@ -19,7 +29,7 @@ def apply_gradients(tx, state: TrainState, grads) -> TrainState:
   return TrainState(state.step + 1, optax.apply_updates(state.params, updates), opt)
 
 
-def make_step(loss_fn, tx, pieces: int = 1):
+def make_step(loss_fn, tx, gradient_accumulation: int = 1):
   """Returns `step(state, key, batch) -> (state, metrics)`.
 
   The step is pure and left un-jitted: `train.run` jits it, `meta` differentiates
@@ -29,7 +39,7 @@ def make_step(loss_fn, tx, pieces: int = 1):
     loss_fn: `loss_fn(params, key, batch)` returns `(scalar, aux)`; with more than one
       piece a mean over `aux['tokens']` tokens.
     tx: the optimizer.
-    pieces: parts of a batch whose gradients are made one after the other, in the
+    gradient_accumulation: parts of a batch whose gradients are made one after the other, in the
       memory of one; the rows are a multiple of it. The step is that of the whole batch,
       but for dropout, which draws anew in each.
   """
@@ -42,11 +52,13 @@ def make_step(loss_fn, tx, pieces: int = 1):
       share = jax.tree.map(lambda x: aux['tokens'].astype(x.dtype) * x, (loss, grads))
       return jax.tree.map(jnp.add, total, share), aux
 
-    parts = jax.tree.map(lambda x: x.reshape(pieces, -1, *x.shape[1:]), batch)
+    parts = jax.tree.map(
+      lambda x: x.reshape(gradient_accumulation, -1, *x.shape[1:]), batch
+    )
     first = jax.tree.map(lambda x: x[0], parts)
     (loss, _), grads = jax.eval_shape(gradient, params, key, first)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, grads))
-    items = jnp.arange(pieces, dtype=jnp.int32), parts
+    items = jnp.arange(gradient_accumulation, dtype=jnp.int32), parts
     total, aux = jax.lax.scan(add, zeros, items)
     tokens = aux.pop('tokens').sum()
     loss, grads = jax.tree.map(
@@ -56,7 +68,7 @@ def make_step(loss_fn, tx, pieces: int = 1):
 
   def step(state, key, batch):
     key = jax.random.fold_in(key, state.step)
-    make = gradient if pieces == 1 else accumulated
+    make = gradient if gradient_accumulation == 1 else accumulated
     (loss, aux), grads = make(state.params, key, batch)
     metrics = {'loss': loss, 'grad_norm': optax.tree.norm(grads), **aux}
     return apply_gradients(tx, state, grads), metrics
