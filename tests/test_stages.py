@@ -10,6 +10,7 @@ from masklearn import data, policies, tasks
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies import pretraining
+from masklearn.policies.capacity import word_capacity
 from masklearn.study import stages
 from masklearn.study.setup import prepare
 from masklearn.types import Batch, InputError, Specials
@@ -36,7 +37,7 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   base = stages.denoise(
     setup, passages, policy, {}, first, tmp_path / 'base',
     title='base', progress=Progress(), save_every=2, seed=0, target='spans',
-    capacity=pretraining.target_capacity(passages, ids), updates=2,
+    capacity=pretraining.target_capacity(passages, 0.2, ids), updates=2,
     batch_size=4, learning_rate=1e-3, weight_decay=0.01,
     saving={'packing': 140, 'chunk': 5, 'gradient_accumulation': 2},
   )  # fmt: skip
@@ -67,6 +68,6 @@ def test_more_spans_than_sentinels_are_refused():
     asked=np.zeros((1, 40), np.int32),
   )
   ids = Specials(None, 0, 1, 9, (9, 8, 6))
-  assert stages.target_capacity(batch, 0.08, ids).tolist() == [7]
+  assert word_capacity(batch, 0.08, ids).tolist() == [7]
   with pytest.raises(InputError, match=r'up to 4 spans .* has 3 sentinels'):
-    stages.target_capacity(batch, 0.1, ids)
+    word_capacity(batch, 0.1, ids)

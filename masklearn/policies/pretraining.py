@@ -39,8 +39,10 @@ def target(ids: Specials) -> str:
   return 'spans' if ids.sentinels else 'full'
 
 
-def target_capacity(passages: Batch, ids: Specials) -> np.ndarray:
+def target_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
   """Length that the `spans` target of each passage never exceeds under `original`.
+
+  The rate is the objective's own, whatever the others have.
 
   Returns:
     [P] int32.
@@ -48,6 +50,7 @@ def target_capacity(passages: Batch, ids: Specials) -> np.ndarray:
   Raises:
     InputError: a draw may have more spans than T5 has sentinels.
   """
+  del rate
   lengths = np.zeros(len(passages.word), np.int32)
   t5 = t5_sizes(passages.tokens.shape[1], T5_RATE, MEAN_LENGTH)
   for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):

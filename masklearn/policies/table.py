@@ -1,11 +1,20 @@
-"""The one list of policies, by name.
+"""The one table of policies: what each needs, how it is made, and how it is called.
 
-`random_span` and `same_sentences_random` take a `reference`, the policy that they
-are compared with; `learned` and `supervised` take the size of their vocabulary, and
-`original` the special tokens, which say whose objective is meant. It alone has a rate
-of its own; `random_token` has a budget of tokens, all others one of words.
+Nothing else in the code knows a policy by name. A new one is a function and a line:
+
+  def long_words(rate):
+    return heuristic.from_scores(..., rate)
+
+  POLICIES['long_words'] = Entry(long_words, 'long words')
 """
 
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from masklearn.policies import pretraining
+from masklearn.policies.capacity import word_capacity
 from masklearn.policies.heuristic import (
   oracle,
   pmi_span,
@@ -15,19 +24,80 @@ from masklearn.policies.heuristic import (
   whole_word,
 )
 from masklearn.policies.learned import learned
-from masklearn.policies.pretraining import original, random_token
 from masklearn.policies.supervised import supervised
+from masklearn.types import Batch, InputError, Policy, Specials
 
-POLICIES = {
-  'random': whole_word,  # the name in results
-  'whole_word': whole_word,
-  'random_token': random_token,
-  'random_span': random_span,
-  'salient': salient,
-  'pmi_span': pmi_span,
-  'same_sentences_random': same_sentences_random,
-  'supervised': supervised,
-  'learned': learned,
-  'oracle': oracle,
-  'original': original,
+# What a policy can need beside a rate -> what that is.
+NEEDS = {
+  'reference': 'another policy, whose spans it moves',
+  'specials': 'the special tokens, which say whose objective is meant',
+  'annotations': 'salient spans of the passages',
+  'collocations': 'the collocations of the corpus',
+  'answers': "the places of the answers to a task's questions",
+}
+# What a policy is in a comparison.
+ROLES = (
+  'untrained', 'random', 'control', 'heuristic', 'supervised', 'learned', 'reference'
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """A policy of the table; calling it makes the policy.
+
+  >>> POLICIES['salient'].title
+  'salient spans'
+  """
+
+  # (rate, **arguments) -> Policy; None hides nothing: there is no intermediate stage.
+  make: Callable[..., Policy] | None
+  title: str  # in reports
+  role: str = 'heuristic'  # of `ROLES`; the best of role 'random' is what others beat
+  needs: tuple[str, ...] = ()  # of `NEEDS`
+  trained_by: str = ''  # the stage that trains it, 'learn' or 'supervise'; '' for none
+  has_scores: bool = True  # whether it scores spans, and can be compared by them
+  own_rate: float | None = None  # of a policy that does not share the common budget
+  # (passages, rate, specials) -> [P] longest 'spans' target of each passage.
+  capacity: Callable[[Batch, float, Specials], np.ndarray] = word_capacity
+
+  def __post_init__(self):
+    for need in self.needs:
+      if need not in NEEDS:
+        raise InputError(f'A policy needs some of {", ".join(NEEDS)}, got {need!r}.')
+    if self.role not in ROLES:
+      raise InputError(f'A role is one of {", ".join(ROLES)}, got {self.role!r}.')
+
+  def __call__(self, *args, **kwargs) -> Policy:
+    """The policy."""
+    if self.make is None:
+      raise InputError(f'{self.title} hides nothing: there is no policy to make.')
+    return self.make(*args, **kwargs)
+
+
+POLICIES: dict[str, Entry] = {
+  'none': Entry(None, 'no intermediate stage', 'untrained', has_scores=False),
+  'random': Entry(whole_word, 'random tokens', 'random'),
+  'whole_word': Entry(whole_word, 'whole words', 'random'),
+  'random_token': Entry(
+    pretraining.random_token,
+    'single tokens',
+    has_scores=False,
+    capacity=pretraining.token_capacity,
+  ),
+  'random_span': Entry(random_span, 'random spans', 'random', ('reference',)),
+  'salient': Entry(salient, 'salient spans', needs=('annotations',)),
+  'pmi_span': Entry(pmi_span, 'collocations', needs=('collocations',)),
+  'same_sentences_random': Entry(
+    same_sentences_random, 'same sentences, random', 'control', ('reference',)
+  ),
+  'supervised': Entry(supervised, 'supervised', 'supervised', trained_by='supervise'),
+  'learned': Entry(learned, 'learned', 'learned', trained_by='learn'),
+  'oracle': Entry(oracle, 'oracle', 'reference', ('answers',)),
+  'original': Entry(
+    pretraining.original,
+    'original',
+    needs=('specials',),
+    has_scores=False,
+    capacity=pretraining.target_capacity,
+  ),
 }

@@ -24,7 +24,8 @@ from masklearn.meta import inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import Setting, make_ascent, warn
-from masklearn.study.stages import Setup, finish, target_capacity
+from masklearn.policies.capacity import word_capacity
+from masklearn.study.stages import Setup, finish
 from masklearn.study.warmup import warm_up
 from masklearn.training import loop, steps
 from masklearn.types import Batch, Policy, Task
@@ -135,7 +136,7 @@ def learn_policy(
   setting = Setting(
     target,
     _candidate_capacity(passages, longest),
-    int(target_capacity(passages, rate, ids).max()),
+    int(word_capacity(passages, rate, ids).max()),
     estimator,
     inner_optimizer,
     inner_step,

@@ -22,6 +22,7 @@ from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.meta import estimators
 from masklearn.policies import pretraining
+from masklearn.policies.capacity import word_capacity
 from masklearn.study import learn, plan, results, settings, setup, stages, supervise
 from masklearn.text import collocations
 from masklearn.types import InputError
@@ -196,7 +197,7 @@ class Study:
       save_every=c.study.save_every,
       seed=seed,
       target='spans',
-      capacity=stages.target_capacity(passages, rate, self.setup.tokenizer.specials),
+      capacity=word_capacity(passages, rate, self.setup.tokenizer.specials),
       saving=c.saving,
       **options,
     )
@@ -276,11 +277,11 @@ class Study:
     ids = self.setup.tokenizer.specials
     # The original objective has a rate of its own.
     if policy == 'original':
-      capacity = pretraining.target_capacity(passages, ids)
+      capacity = pretraining.target_capacity(passages, c.policy.rate, ids)
     elif policy == 'random_token':
       capacity = pretraining.token_capacity(passages, c.policy.rate, ids)
     else:
-      capacity = stages.target_capacity(passages, c.policy.rate, ids)
+      capacity = word_capacity(passages, c.policy.rate, ids)
     return stages.denoise(
       self.setup,
       passages,

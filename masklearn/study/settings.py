@@ -35,7 +35,7 @@ def check(config) -> None:
     InputError: names the nearest ones that do.
   """
   c = config.policy
-  known = dict.fromkeys((plan.UNTRAINED, *policies.POLICIES))
+  known = policies.POLICIES
   for name in names(c.names):
     check_name(known, name, 'policy')
   check_name(CORPORA, config.corpus.name, 'corpus')

@@ -21,7 +21,7 @@ from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
 from masklearn.study.setup import Setup
 from masklearn.training import corruption, loop, losses, packing, steps
-from masklearn.types import Batch, InputError, Policy, Specials, Task
+from masklearn.types import Batch, Policy, Specials, Task
 
 # What a stage may do to save time and memory. It changes nothing of what is learned but
 # which examples meet in a batch (`packing`) and the draws of dropout.
@@ -30,31 +30,6 @@ PLAIN = {
   'chunk': 0,  # target tokens whose logits are in memory at a time; 0 for all
   'gradient_accumulation': 1,  # of a batch, whose gradients are made one after the other
 }
-
-
-def target_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
-  """Length that the `spans` target of each passage never exceeds at this rate.
-
-  The words with most tokens, each behind a marker of its own, and `</s>`.
-
-  Returns:
-    [P] int32.
-
-  Raises:
-    InputError: a draw may have more spans than T5 has sentinels.
-  """
-  lengths = np.zeros(len(passages.word), np.int32)
-  for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
-    sizes = np.sort(np.bincount(word[valid]))[::-1]
-    words = max(1, round(rate * len(sizes)))
-    if ids.sentinels and words > len(ids.sentinels):
-      raise InputError(
-        f'A draw hides up to {words} spans of a passage, but the tokenizer has '
-        f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
-        'lower the rate.'
-      )
-    lengths[row] = sizes[:words].sum() + words + 1
-  return lengths
 
 
 def denoise(
@@ -92,7 +67,7 @@ def denoise(
     seed: of batches, draws and dropout.
     target: 'spans' or 'full'.
     capacity: [P], length of the `spans` target of each passage at most, such as
-      `target_capacity`; what is beyond it is lost, and logged.
+      `Entry.capacity`; what is beyond it is lost, and logged.
     updates: steps.
     batch_size: passages a step; with packing, on average.
     learning_rate: its peak; a short warm-up, then a cosine.

@@ -13,11 +13,11 @@ import jax
 from masklearn import data
 from masklearn.evaluation import answering
 from masklearn.io.progress import Progress
+from masklearn.policies.capacity import word_capacity
 from masklearn.study.stages import (
   Setup,
   compiled_corruption,
   optimizer,
-  target_capacity,
   uniform,
 )
 from masklearn.training import loop, losses, steps
@@ -56,7 +56,7 @@ def warm_up(
     for e in (examples, task.validation)
   )
   policy = uniform(rate, longest)
-  capacity = int(target_capacity(passages, rate, ids).max())
+  capacity = int(word_capacity(passages, rate, ids).max())
   corrupted = compiled_corruption(policy, ids, target, capacity)
   tx, step = _joint_training(setup.model, learning_rate, updates)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
