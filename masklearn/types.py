@@ -71,6 +71,10 @@ class Task:
     """The questions of all splits."""
     return self.train + self.validation + self.test
 
+  def split(self, name: str) -> tuple[Example, ...]:
+    """The questions of a split: 'train', 'validation' or 'test'."""
+    return {'train': self.train, 'validation': self.validation, 'test': self.test}[name]
+
   @property
   def asked(self) -> frozenset[str]:
     """Labels of the spans that answer the task's questions."""

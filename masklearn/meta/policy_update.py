@@ -33,7 +33,7 @@ class Setting(NamedTuple):
   updates: int
 
 
-class Ascent(NamedTuple):
+class PolicyUpdate(NamedTuple):
   """All is compiled, and shared by what has equal settings."""
 
   tx: optax.GradientTransformation  # of the policy
@@ -45,9 +45,9 @@ class Ascent(NamedTuple):
 
 
 @functools.cache
-def make_ascent(
+def make_policy_update(
   model, policy: Policy, ids: Specials, rate: float, setting: Setting
-) -> Ascent:
+) -> PolicyUpdate:
   """The optimizers and steps of a policy that learns by an estimator.
 
   Args:
@@ -105,7 +105,7 @@ def make_ascent(
     return ascend(state, probed, episodes.scale)
 
   compare = jax.jit(functools.partial(gradients.cosine, gradient, exact))
-  return Ascent(tx, inner_tx, probe, place, step, compare)
+  return PolicyUpdate(tx, inner_tx, probe, place, step, compare)
 
 
 def warn(metrics: Mapping[str, float]) -> str:

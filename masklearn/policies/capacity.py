@@ -28,3 +28,16 @@ def word_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
       )
     lengths[row] = sizes[:words].sum() + words + 1
   return lengths
+
+
+def span_capacity(passages: Batch, longest: int) -> int:
+  """Length T that no target of a single span exceeds.
+
+  Its marker, up to `longest` words with most tokens, and `</s>`.
+  """
+  capacity = 0
+  for word, valid in zip(passages.word, passages.valid, strict=True):
+    sizes = np.pad(np.bincount(word[valid]), (0, longest))
+    runs = sum(sizes[n : len(sizes) - longest + n] for n in range(longest))
+    capacity = max(capacity, int(runs.max()) + 2)
+  return capacity
