@@ -28,6 +28,7 @@ from masklearn.policies.capacity import word_capacity
 from masklearn.study.stages import Setup, finish
 from masklearn.study.warmup import warm_up
 from masklearn.training import loop, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Batch, Policy, Task
 
 WATCHED = 32  # passages on which a policy is looked at while it learns, at most
@@ -217,11 +218,8 @@ def learn_policy(
     steps.init_state(first_theta, tx),
     lambda i: (placed, training.stack(index[i])),
     key_step,
-    directory,
+    StageContext(directory, title, progress, save_every, seed),
     steps=updates,
-    name=title,
-    progress=progress,
-    save_every=save_every,
     validate=validate,
     validate_every=validate_every,
     warn=warn,

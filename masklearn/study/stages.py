@@ -21,6 +21,7 @@ from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
 from masklearn.study.setup import Setup
 from masklearn.training import corruption, loop, losses, packing, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Batch, Policy, Specials, Task
 
 # What a stage may do to save time and memory. It changes nothing of what is learned but
@@ -114,11 +115,8 @@ def denoise(
     steps.init_state(params, tx),
     batch_at,
     key_step,
-    directory,
+    StageContext(directory, title, progress, save_every, seed),
     steps=updates,
-    name=title,
-    progress=progress,
-    save_every=save_every,
   )
   done = {
     'seconds': result.seconds,
@@ -218,11 +216,8 @@ def finetune(
     start,
     batch_at,
     jax.random.key(seed),
-    directory,
-    name=title,
+    StageContext(directory, title, progress, save_every, seed),
     steps=updates,
-    progress=progress,
-    save_every=save_every,
     validate_every=validate_every,
   )
   for split in ('validation', 'test'):

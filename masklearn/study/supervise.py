@@ -18,6 +18,7 @@ from masklearn.policies.supervised import make_loss
 from masklearn.study import stages
 from masklearn.tasks import splits, squad
 from masklearn.training import loop, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
@@ -164,11 +165,8 @@ def train_policy(
     start,
     lambda i: data.take(training, index[i]),
     jax.random.key(seed),
-    directory,
-    name=title,
+    StageContext(directory, title, progress, save_every, seed),
     steps=updates,
-    progress=progress,
-    save_every=save_every,
     validate_every=validate_every,
   )
   checkpoint.save(directory / 'theta', state.params)

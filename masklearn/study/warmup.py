@@ -21,6 +21,7 @@ from masklearn.study.stages import (
   uniform,
 )
 from masklearn.training import loop, losses, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Batch, Task
 
 
@@ -76,11 +77,8 @@ def warm_up(
     steps.init_state(params, tx),
     batch_at,
     key_step,
-    directory,
+    StageContext(directory, title, progress, save_every, seed),
     steps=updates,
-    name=title,
-    progress=progress,
-    save_every=save_every,
     validate=validate,
     validate_every=validate_every,
   )
