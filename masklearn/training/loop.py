@@ -5,8 +5,8 @@ event files and, until it is finished, its newest checkpoint.
 """
 
 import contextlib
+import dataclasses
 import math
-import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ import numpy as np
 import tensorboardX
 
 from masklearn.io import checkpoint, files, memory
-from masklearn.io.progress import Progress
+from masklearn.training.context import StageContext
 from masklearn.training.steps import TrainState
 
 
@@ -36,12 +36,9 @@ def run(
   state: TrainState,
   batch_at: Callable[[int], Any],
   key: jax.Array,
-  directory: str | os.PathLike,
+  context: StageContext,
   *,
   steps: int,
-  name: str,
-  progress: Progress,
-  save_every: int,
   validate: Callable[[TrainState], Mapping[str, float]] | None = None,
   validate_every: int = 0,
   log_every: int = 10,
@@ -55,50 +52,43 @@ def run(
     batch_at: the batch of step i; a function of i alone, so that a resumed run
       sees what an uninterrupted one sees.
     key: folded with the step number by `step`.
-    directory: of the stage.
+    context: of the stage.
     steps: how many.
-    name: shown beside the progress bar.
-    progress: where to show it.
-    save_every: steps between checkpoints.
     validate: `validate(state)` returns metrics to log; of the states with the
       highest `score`, the first is kept. It also sees the start and the end.
     validate_every: steps between validations.
     log_every: steps whose mean metrics make one line of history.
-    warn: what is wrong with such a line, '' if nothing; it is shown once.
+    warn: what is wrong with such a line, '' if nothing; each warning is shown once.
+
+  Raises:
+    FloatingPointError: the loss is not finite.
+    KeyboardInterrupt: somebody asked to stop; the last checkpoint is of this step.
   """
-  directory = pathlib.Path(directory)
   best = (state, jnp.float32(-jnp.inf)) if validate else None
   saved = {'state': state, 'best': best, 'seconds': jnp.float32(0)}
   with contextlib.ExitStack() as stack:
     stack.callback(memory.release)
-    checkpoints = stack.enter_context(checkpoint.Checkpoints(directory / 'checkpoints'))
+    checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
+    stack.enter_context(checkpoints)
     if checkpoints.latest is not None:
       saved = checkpoints.restore(saved)
     # Copies: a step may donate its state, and who called may still need theirs.
     state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
     first = int(state.step)
     began = time.monotonic() - float(saved['seconds'])
-    history = stack.enter_context(History(directory, first))
-    shown = progress.start(name, steps, first)
+    history = stack.enter_context(History(context.directory, first))
+    shown = context.progress.start(context.title, steps, first)
     window, warned = [], set()
 
-    def check(best):
-      found = dict(validate(state))
-      if found['score'] > float(best[1]):
-        best = (jax.tree.map(jnp.copy, state), jnp.float32(found['score']))
-      history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
-      return best
-
     def save():
-      seconds = jnp.float32(time.monotonic() - began)
       history.flush()
-      checkpoints.save(
-        int(state.step), {'state': state, 'best': best, 'seconds': seconds}
-      )
+      seconds = jnp.float32(time.monotonic() - began)
+      tree = {'state': state, 'best': best, 'seconds': seconds}
+      checkpoints.save(int(state.step), tree)
 
     # What compiling takes is given back before more is compiled, here or beside it.
     if validate and first == 0:
-      best = check(best)
+      best = _better(best, state, validate, history)
       memory.release()
     for i in range(first, steps):
       state, metrics = step(state, key, batch_at(i))
@@ -106,36 +96,26 @@ def run(
       if i == first:
         memory.release()
       done = i + 1
-      saves = done % save_every == 0 and done < steps
+      saves = done % context.save_every == 0 and done < steps
       # A checkpoint ends a window, so that a resumed run logs the same means.
       if done % log_every == 0 or saves or done == steps:
-        mean = {k: float(np.mean([m[k] for m in window])) for k in metrics}
+        means = {k: float(np.mean([m[k] for m in window])) for k in metrics}
         window = []
-        history.add(done, mean)
-        warning = warn(mean)
-        if warning and warning not in warned:
-          warned.add(warning)
-          progress.say(f'WARNING: {name}, step {done}: {warning}')
-        if not np.isfinite(mean['loss']):
-          raise FloatingPointError(
-            f'The loss of {name} is {mean["loss"]} at step {done}; the last checkpoint '
-            'is kept. A smaller learning rate is the usual cure; an inner Adam also '
-            'needs eps_root > 0.'
-          )
-        shown.update(done, mean['loss'])
+        history.add(done, means)
+        _warn(warn(means), warned, done, context)
+        _check_finite(means['loss'], done, context)
+        shown.update(done, means['loss'])
       if validate and (done % validate_every == 0 or done == steps):
-        best = check(best)
+        best = _better(best, state, validate, history)
       if saves:
         save()
-      if progress.stop.is_set() and not window:
+      if context.progress.stop.is_set() and not window:
         save()
         raise KeyboardInterrupt
     shown.update(steps)
     history.flush()
-    seconds = time.monotonic() - began
-    if not validate:
-      return Result(state, math.nan, history.rows, seconds)
-    return Result(best[0], float(best[1]), history.rows, seconds)
+    state, score = best if validate else (state, math.nan)
+    return Result(state, float(score), history.rows, time.monotonic() - began)
 
 
 def best_of(
@@ -143,9 +123,7 @@ def best_of(
   start: Callable[[float], tuple[Callable, TrainState, Callable]],
   batch_at: Callable[[int], Any],
   key: jax.Array,
-  directory: str | os.PathLike,
-  *,
-  name: str,
+  context: StageContext,
   **options,
 ) -> tuple[TrainState, dict[str, Any]]:
   """Trains once with each learning rate; the highest validation score chooses.
@@ -155,8 +133,7 @@ def best_of(
     start: `start(learning_rate)` returns step, state and validate, see `run`.
     batch_at: see `run`, as for `key` and `options`.
     key: the same for all.
-    directory: has a folder for each learning rate.
-    name: shown with the learning rate.
+    context: of the stage; each learning rate has a folder in its directory.
     **options: of `run`.
 
   Returns:
@@ -166,16 +143,12 @@ def best_of(
   found = {}
   for rate in learning_rates:
     step, state, validate = start(rate)
-    found[rate] = run(
-      step,
-      state,
-      batch_at,
-      key,
-      pathlib.Path(directory, f'lr-{rate:g}'),
-      name=f'{name}, lr {rate:g}',
-      validate=validate,
-      **options,
+    trial = dataclasses.replace(
+      context,
+      directory=context.directory / f'lr-{rate:g}',
+      title=f'{context.title}, lr {rate:g}',
     )
+    found[rate] = run(step, state, batch_at, key, trial, validate=validate, **options)
   chosen = max(found, key=lambda rate: found[rate].score)
   return found[chosen].state, {
     'learning_rate': chosen,
@@ -222,3 +195,27 @@ class History:
 
   def __exit__(self, *exception):
     self._writer.close()
+
+
+def _better(best, state, validate, history):
+  """The better of the best state so far and `state`, each with its score."""
+  found = dict(validate(state))
+  history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
+  if found['score'] > float(best[1]):
+    return jax.tree.map(jnp.copy, state), jnp.float32(found['score'])
+  return best
+
+
+def _warn(warning, warned, step, context):
+  if warning and warning not in warned:
+    warned.add(warning)
+    context.progress.say(f'WARNING: {context.title}, step {step}: {warning}')
+
+
+def _check_finite(loss, step, context):
+  if not math.isfinite(loss):
+    raise FloatingPointError(
+      f'The loss of {context.title} is {loss} at step {step}; the last checkpoint is '
+      'kept. A smaller learning rate is the usual cure; an inner Adam also needs '
+      'eps_root > 0.'
+    )
