@@ -22,7 +22,6 @@ from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import config as study_config
 from masklearn.study import plan, results, settings, setup, stage, supervise
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import learn_policy
@@ -49,7 +48,6 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   """
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
-  study_config.check(config)
   study = Study(config, pathlib.Path(workdir))
   with Progress() as progress:
     provenance.claim(study.workdir, config)
@@ -229,9 +227,7 @@ class Study:
       learning,
       context,
     )
-    policies.complete_policy(
-      context.directory, self.specs[name], self.setup.tokenizer
-    )
+    policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return {**done, 'kind': kind}
 
   def supervise(self, name: str, task: str, seed: int, base) -> dict[str, Any]:
@@ -255,9 +251,7 @@ class Study:
       supervise.Supervision(**options),
       context,
     )
-    policies.complete_policy(
-      context.directory, self.specs[name], self.setup.tokenizer
-    )
+    policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return done
 
   def pretrain(

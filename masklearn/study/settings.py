@@ -1,9 +1,8 @@
 """What a study's config asks for: names that exist, and the policies that they mean."""
 
 import pathlib
-from typing import Any
-
 from collections.abc import Iterable
+from typing import Any
 
 from masklearn import policies
 from masklearn.data import FORMATS
@@ -56,13 +55,17 @@ def learning_of(config, kind: str) -> tuple[Learning, bool]:
   """The same as numbers for `learn_policy`, and whether answers are shuffled."""
   options = learning(config, kind)
   shuffled = options.pop('shuffled')
-  numbers = {name: options.pop(name) for name in Estimator._fields}
+  estimator = Estimator(**{name: options.pop(name) for name in Estimator._fields})
   for name in ('temperature', 'entropy_coefficient'):
     options[name] = tuple(options[name])
-  options['warmup'] = Warmup(**options['warmup'])
-  own = {'rate': config.policy.rate, 'longest': config.policy.longest}
-  learning = Learning(target='spans', estimator=Estimator(**numbers), **own, **options)
-  return learning, shuffled
+  return Learning(
+    rate=config.policy.rate,
+    longest=config.policy.longest,
+    target='spans',
+    estimator=estimator,
+    warmup=Warmup(**options.pop('warmup')),
+    **options,
+  ), shuffled
 
 
 def top_k(config, policy: str) -> int:
@@ -97,8 +100,10 @@ def make_policies(
       reference = config.policy.reference
       given |= {'reference': made[reference], 'top_k': top_k(config, reference)}
     # One that has a rate of its own takes no other.
-    made[name] = entry(**given) if 'specials' in entry.needs else entry(
-      config.policy.rate, **given
+    made[name] = (
+      entry(**given)
+      if 'specials' in entry.needs
+      else entry(config.policy.rate, **given)
     )
   return made, specs
 
