@@ -44,17 +44,17 @@ def finetune(
   test questions are answered once, by the model that this chose.
 
   Args:
-    setup: corpus, tokenizer and model.
+    setup: tokenizer and model.
     task: the questions.
     params: of the model, to start from.
-    tuning: updates, learning rates and lengths.
+    tuning: how.
     context: where, and from which seed; gets predictions.jsonl, of the test split.
     saving: time and memory for the same training.
 
   Returns:
     `validation` and `test` scores, `overlaps` (those of test questions by what they
-    share with training ones), `seconds`, the chosen `learning_rate`, its `score`, which
-    is minus its lowest validation loss, and `trials`, the score of each.
+    share with training ones), `seconds`, the chosen `learning_rate`, its `score` (minus
+    the lowest validation loss) and `trials`, the score of each.
   """
   done = stage.finished(context.directory)
   if done:
@@ -100,11 +100,7 @@ def finetune(
   names = list(dict.fromkeys(('em', 'f1', task.metric)))
   for split in ('validation', 'test'):
     answers = answering.answer(
-      setup.model,
-      state.params,
-      questions[split],
-      setup.tokenizer,
-      tuning.answer_length,
+      setup.model, state.params, questions[split], setup.tokenizer, tuning.answer_length
     )
     done[split] = answering.score(task.split(split), answers, names)
   # The last answers are those of the test.

@@ -99,44 +99,19 @@ def learn_policy(
   if done:
     return done
   warm_groups, episode_groups = _halves(task, seed)
-  ids, rate = setup.tokenizer.specials, learning.rate
-  capacity = word_capacity(passages, rate, ids)
-  random_spans = stage.uniform(rate, learning.longest)
-  warm = warm_up(
-    setup,
-    task,
-    warm_groups,
-    passages,
-    Objective(random_spans, {}, learning.target, capacity),
-    params,
-    learning.warmup,
-    dataclasses.replace(
-      context, directory=context.directory / 'warmup', title=f'{context.title}: warm-up'
-    ),
-  )
-  update = _policy_update(setup, policy, passages, int(capacity.max()), learning)
-  first_theta = like
-  if learning.estimator.learns_baseline:
-    first_theta = reinforce.with_baseline(like)
+  warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
+  update = _policy_update(setup, policy, passages, learning)
+  learned = learning.estimator.learns_baseline
+  theta = reinforce.with_baseline(like) if learned else like
   start = inner.start(update.inner_tx, warm.state.params, warm.state.opt)
   placed = update.place(start)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
 
   def episodes_of(examples):
-    made = Episodes(
-      setup.passages,
-      passages,
-      examples,
-      setup.tokenizer,
-      beside=task.examples,
-      questions=learning.questions,
-      held_out=learning.held_out,
-      seed=seed,
-      inner_steps=learning.inner_steps,
-    )
+    made = _episodes(setup, task, passages, examples, learning, seed)
     hot = np.float32(learning.temperature[0])
     made.measure_scales(
-      lambda stack, keys: update.probe(first_theta, placed, stack, keys, hot),
+      lambda stack, keys: update.probe(theta, placed, stack, keys, hot),
       learning.episodes,
       key_scale,
     )
@@ -144,50 +119,68 @@ def learn_policy(
 
   training = episodes_of([e for e in task.train if e.group in episode_groups])
   index = data.batches(np.arange(len(training)), learning.episodes, seed)
-  checks = _Checks(
-    update, start, episodes_of(task.validation), learning, seed, key_check
+  validation = episodes_of(task.validation)
+  checks = _Checks(update, start, validation, learning, seed, key_check)
+  unseen = _Unseen(policy, setup, passages, task, key_watch)
+  result = loop.run(
+    update.step,
+    steps.init_state(theta, update.tx),
+    lambda i: (placed, training.stack(index[i])),
+    key_step,
+    context,
+    steps=learning.updates,
+    validate=lambda s: checks.metrics(s.params) | unseen.metrics(s.params),
+    validate_every=learning.validate_every,
+    warn=warn,
   )
-  unseen = _passages_of(setup, task.validation + task.test)
-  some = np.linspace(0, len(unseen) - 1, min(WATCHED, len(unseen))).astype(int)
-  watched = data.take(passages, unseen[some])
+  chosen, used = reinforce.without_baseline(result.state.params), int(result.state.step)
+  if not surpasses(checks.gains(result.state.params), checks.gains(theta)):
+    # The highest of several gains is one even where there is nothing but noise.
+    chosen, used = like, 0
+  done = {
+    'seconds': warm.seconds + result.seconds,
+    'updates': used,
+    'score': result.score,
+    **unseen.precisions(like, chosen),
+  }
+  return stage.finish(context.directory, done, 'theta', chosen)
 
-  def validate(state):
-    # The spans that tasks ask about are looked at here, and only reported.
-    seen = statistics.hidden(policy, state.params, key_watch, watched, draws=8)
-    return checks.metrics(state.params) | {
+
+class _Unseen:
+  """The passages of groups that a policy does not learn from.
+
+  The spans that tasks ask about are looked at here, and only reported.
+  """
+
+  def __init__(
+    self, policy: Policy, setup: Setup, passages: Batch, task: Task, key: jax.Array
+  ):
+    groups = {example.group for example in task.validation + task.test}
+    rows = np.array([i for i, p in enumerate(setup.passages) if p.group in groups])
+    some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
+    self._all, self._some = (data.take(passages, r) for r in (rows, rows[some]))
+    self._policy, self._key = policy, key
+
+  def metrics(self, theta) -> dict[str, float]:
+    """What validation logs of what the policy hides on some of them."""
+    seen = statistics.hidden(self._policy, theta, self._key, self._some, draws=8)
+    return {
       'answer_precision': seen.answer_precision,
       'salient_share': seen.salient_share,
       'span_precision': seen.span_precision,
     }
 
-  result = loop.run(
-    update.step,
-    steps.init_state(first_theta, update.tx),
-    lambda i: (placed, training.stack(index[i])),
-    key_step,
-    context,
-    steps=learning.updates,
-    validate=validate,
-    validate_every=learning.validate_every,
-    warn=warn,
-  )
-  theta, used = reinforce.without_baseline(result.state.params), int(result.state.step)
-  if not surpasses(checks.gains(result.state.params), checks.gains(first_theta)):
-    # The highest of several gains is one even where there is nothing but noise.
-    theta, used = like, 0
-  everywhere = data.take(passages, unseen)
-  before, after = (
-    statistics.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
-  )
-  done = {
-    'seconds': warm.seconds + result.seconds,
-    'updates': used,
-    'score': result.score,
-    'answer_precision_before': before.answer_precision,
-    'answer_precision': after.answer_precision,
-    'span_precision': after.span_precision,
-  }
-  return stage.finish(context.directory, done, 'theta', theta)
+  def precisions(self, first, last) -> dict[str, float]:
+    """Precisions of the first and of the last parameters, on all of them."""
+    before, after = (
+      statistics.hidden(self._policy, theta, self._key, self._all)
+      for theta in (first, last)
+    )
+    return {
+      'answer_precision_before': before.answer_precision,
+      'answer_precision': after.answer_precision,
+      'span_precision': after.span_precision,
+    }
 
 
 class _Checks:
@@ -250,14 +243,58 @@ def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
+def _warmed(
+  setup: Setup,
+  task: Task,
+  groups: frozenset[str],
+  passages: Batch,
+  params: Any,
+  learning: Learning,
+  context: StageContext,
+) -> loop.Result:
+  """The warmed-up model: random spans of the candidates' lengths are hidden."""
+  capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
+  random_spans = stage.uniform(learning.rate, learning.longest)
+  context = dataclasses.replace(
+    context, directory=context.directory / 'warmup', title=f'{context.title}: warm-up'
+  )
+  objective = Objective(random_spans, {}, learning.target, capacity)
+  return warm_up(
+    setup, task, groups, passages, objective, params, learning.warmup, context
+  )
+
+
+def _episodes(
+  setup: Setup,
+  task: Task,
+  passages: Batch,
+  examples: list[Example],
+  learning: Learning,
+  seed: int,
+) -> Episodes:
+  """Passages joined with these questions of the task."""
+  return Episodes(
+    setup.passages,
+    passages,
+    examples,
+    setup.tokenizer,
+    beside=task.examples,
+    questions=learning.questions,
+    held_out=learning.held_out,
+    seed=seed,
+    inner_steps=learning.inner_steps,
+  )
+
+
 def _policy_update(
-  setup: Setup, policy: Policy, passages: Batch, draw_length: int, learning: Learning
+  setup: Setup, policy: Policy, passages: Batch, learning: Learning
 ) -> PolicyUpdate:
   """The compiled steps; equal settings share them."""
+  ids = setup.tokenizer.specials
   setting = Setting(
     learning.target,
     span_capacity(passages, learning.longest),
-    draw_length,
+    int(word_capacity(passages, learning.rate, ids).max()),
     learning.estimator,
     learning.inner_optimizer,
     learning.inner_learning_rate,
@@ -268,14 +305,7 @@ def _policy_update(
     learning.learning_rate,
     learning.updates,
   )
-  ids = setup.tokenizer.specials
   return make_policy_update(setup.model, policy, ids, learning.rate, setting)
-
-
-def _passages_of(setup: Setup, examples: tuple[Example, ...]) -> np.ndarray:
-  """The numbers of the passages that questions are about, by their groups."""
-  groups = {example.group for example in examples}
-  return np.array([i for i, p in enumerate(setup.passages) if p.group in groups])
 
 
 def _halves(task, seed):
