@@ -81,7 +81,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     uniform_share=0.25,  # share of them that is uniform
     token_dropout=0.3,  # share of tokens hidden from the policy while it learns
     learning_rate=5e-3,  # of Adam
-    inner_step=3e-4,  # of SGD: small, as the model knows the passage but for the facts
+    inner_learning_rate=3e-4,  # of SGD: small, as the model knows the passage but for the facts
     entropy_coefficient=(
       0.07,
       0.0,
@@ -111,7 +111,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     # without these, 'match', where answers stand in the corpus; files in SQuAD's
     # format; or several, separated by commas.
     pairs='match',
-    top=5,  # each span is drawn from the so many best; 0 for all
+    top_k=5,  # each span is drawn from the so many best; 0 for all
     updates=200,
     batch_size=32,
     learning_rates=(2e-3,),  # each is tried; validation chooses
@@ -143,9 +143,9 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     seeds=2,
     learned_seeds=1,  # of the learned policy and of what is compared with it
     transfer_seeds=0,
-    others=new(),  # other ways to learn, for the report: by name, changes of `learn`
+    ablations=new(),  # other ways to learn, for the report: by name, changes of `learn`
     ablation_seeds=0,
-    trials=(),  # learning rates that their first seed tries, and the rest follows
+    ablation_learning_rates=(),  # learning rates that their first seed tries, and the rest follows
     workers=2,  # stages at a time
     save_every=100,  # steps between checkpoints
   )
@@ -159,7 +159,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.study.ablations = new(J1=new(fine_tune_steps=1), shuffled=new(shuffled=True))
   if variant == 'estimators':
     c.policy.names = 'none,random,learned,oracle'
-    c.study.update(seeds=3, target_seeds=(1,), ablation_seeds=3, trials=(5e-3, 2e-3))
+    c.study.update(seeds=3, target_seeds=(1,), ablation_seeds=3, ablation_learning_rates=(5e-3, 2e-3))
     c.study.ablations = new(
       mixture=new(),
       soft=new(relaxation='soft'),

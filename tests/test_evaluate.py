@@ -9,7 +9,7 @@ import pytest
 
 from masklearn import data, models, text
 from masklearn.evaluation import answering
-from masklearn.policies import heuristic
+from masklearn.policies import heuristic, statistics
 from masklearn.training import losses
 from masklearn.types import Example, MaskDraw
 from tests.small import make_batch, make_policy
@@ -25,7 +25,7 @@ def counts(mask, start):
   policy = heuristic.from_scores(lambda theta, batch: None, 0.5)._replace(
     draw=lambda theta, key, batch: draw._replace(log_prob=jnp.zeros(2))
   )
-  return answering.hidden(policy, {}, jax.random.key(0), BATCH, draws=2, batch_size=2)
+  return statistics.hidden(policy, {}, jax.random.key(0), BATCH, draws=2, batch_size=2)
 
 
 def test_shares_of_asked_words_and_spans():
@@ -56,7 +56,7 @@ def test_shares_of_asked_words_and_spans():
 def test_probability_is_the_frequency_of_draws():
   """For one word of four, every word is hidden in a quarter of the draws."""
   policy, theta = make_policy('random', 0.25)
-  found = answering.hidden(policy, theta, jax.random.key(0), BATCH, draws=400)
+  found = statistics.hidden(policy, theta, jax.random.key(0), BATCH, draws=400)
   np.testing.assert_allclose(found.probability[0, :5], 0.25, atol=0.08)
   assert (found.probability[0, 5:] == 0).all()
   assert (found.probability[0, 1] == found.probability[0, 2]).all()
@@ -66,10 +66,10 @@ def test_hidden_words_are_counted_once_whatever_fills_a_batch():
   """Three passages in batches of two: budgets are exact, so counts have no noise."""
   three = data.take(BATCH, np.array([0, 1, 0]))
   policy, theta = make_policy('random', 0.5)
-  found = answering.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
+  found = statistics.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
   assert found.probability.shape == three.tokens.shape
   assert found.words == pytest.approx((2 + 2 + 2) / 3)
-  again = answering.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
+  again = statistics.hidden(policy, theta, jax.random.key(0), three, 4, batch_size=2)
   np.testing.assert_array_equal(found.probability, again.probability)
   # The first passage and the last are drawn anew, and not copies.
   assert (found.probability[0] != found.probability[2]).any()

@@ -75,7 +75,7 @@ def random_token(rate: float) -> Policy:
 
   `round(rate * tokens)` of a passage, at least 1: exactly. The budget of other policies
   is `round(rate * words)` words. Where a word counts as hidden when its first token
-  is, as in `evaluate.word_counts`, the two are equal on average, up to the rounding,
+  is, as in `statistics.word_counts`, the two are equal on average, up to the rounding,
   but not in each passage; and words of many tokens are mostly hidden in part.
 
   Args:
