@@ -19,6 +19,8 @@ answers about training countries and about other articles, never of test countri
 numbers are ours.
 """
 
+from ml_collections import config_dict
+
 from configs import world
 
 VARIANTS = ('', 'smoke')
@@ -32,7 +34,7 @@ def get_config(variant: str = ''):
   c.name = f'factbook:{variant}' if variant else 'factbook'
   c.corpus.update(name='factbook', words=40, longest=62, vocabulary=3_000)
   c.task.names = 'kilt,web_questions'
-  c.task.options = world.config_dict.create(
+  c.task.options = config_dict.create(
     kilt={'train': ''},
     web_questions={'train': '', 'held_out': False},  # whose profile the corpus has
   )
@@ -42,12 +44,9 @@ def get_config(variant: str = ''):
     longest=6,
     reference='supervised',
   )
-  # Every field of a profile is a fact to be kept: after the same time, a model twice as
-  # wide as the demo's answered more of the validation questions.
-  c.model.unlock()
-  c.model.width = 128
-  c.model.init_std = 0.09  # 1 / sqrt(width)
-  c.model.lock()
+  # Every field of a profile is a fact to remember: after the same time, a model twice
+  # as wide as the demo's answered more of the validation questions.
+  c.model.update(width=128, init_std=0.09)  # 1 / sqrt(width)
   c.supervised.update(
     pairs='task', updates=400, batch_size=32, learning_rates=(2e-3, 5e-3),
     validate_every=50,

@@ -55,7 +55,7 @@ def learn_policy(
   estimator: Estimator,
   learning_rate: float,
   inner_optimizer: str,
-  inner_step: float,
+  inner_learning_rate: float,
   inner_steps: int,
   trainable: str,
   temperature: tuple[float, float],
@@ -88,8 +88,8 @@ def learn_policy(
     learning_rate: of the policy's Adam at the start; a cosine ends it.
     inner_optimizer: of the denoising and of the fine-tuning steps, see
       `inner.OPTIMIZERS`.
-    inner_step: its learning rate: with SGD so small that a step's effect is nearly
-      linear in it.
+    inner_learning_rate: of it: with SGD so small that a step's effect is nearly linear
+      in it.
     inner_steps: K.
     trainable: a regular expression for the names of the parameters that inner steps
       change; '' for all.
@@ -139,7 +139,7 @@ def learn_policy(
     int(word_capacity(passages, rate, ids).max()),
     estimator,
     inner_optimizer,
-    inner_step,
+    inner_learning_rate,
     trainable,
     episodes,
     tuple(temperature),

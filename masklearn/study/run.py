@@ -24,6 +24,7 @@ from masklearn.meta import estimators
 from masklearn.policies import pretraining
 from masklearn.policies.capacity import word_capacity
 from masklearn.study import learn, plan, results, settings, setup, stages, supervise
+from masklearn.study.config import check, new_name
 from masklearn.text import collocations
 from masklearn.types import InputError
 
@@ -35,14 +36,15 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   """Runs what is left of a study, up to a stage.
 
   Args:
-    config: see configs/world.py.
+    config: see `config.default_config`.
     workdir: where everything goes.
     until: one of plan.STAGES; the last also writes what the report reads.
 
   Raises:
-    InputError: unknown names, an unusable corpus or task, or a work directory that
-      another config made. Nothing is overwritten then.
+    InputError: a config that `config.check` refuses, an unusable corpus or task, or a
+      work directory that another config made. Nothing is overwritten then.
   """
+  check(config)
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
@@ -72,13 +74,12 @@ class Study:
   """The stages of a study, wired to each other by its config."""
 
   def __init__(self, config, workdir: pathlib.Path):
-    """Checks all names before anything is written."""
+    """Plans the cells, and reads the tasks; writes nothing."""
     self.config, self.workdir = config, workdir
     c = config
     self.seeds = range(c.seed, c.seed + c.study.seeds)
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
-    settings.check(c)
     targets = dict(
       zip(settings.names(c.study.targets), c.study.target_seeds, strict=True)
     )
@@ -95,7 +96,7 @@ class Study:
       self.task_names,
       c.study.ablations,
       self.seeds[: c.study.ablation_seeds],
-      c.study.trials,
+      c.study.ablation_learning_rates,
     )
     self.tasks = {
       (name, seed): tasks.for_study(name, seed, c.task)
@@ -105,7 +106,7 @@ class Study:
 
   def claim(self) -> None:
     """Makes the work directory this config's, or checks that it is."""
-    provenance.claim(self.workdir, self.config)
+    provenance.claim(self.workdir, self.config, new_name)
 
   def finished(self) -> set[pathlib.Path]:
     """The files that mark what is finished."""
@@ -121,7 +122,7 @@ class Study:
       longest=c.corpus.longest,
       tokenizer=c.corpus.tokenizer,
       vocabulary=c.corpus.vocabulary,
-      model=dict(c.model),
+      model=settings.model(c),
       say=progress.say,
       stopped=progress.stop.is_set,
       **settings.corpus(c),
@@ -240,7 +241,7 @@ class Study:
   def supervise(self, task: str, seed: int, base) -> dict[str, Any]:
     """A policy that is trained to find the answers of a task, or of other questions."""
     c, options = self.config, dict(self.config.supervised)
-    del options['top']
+    del options['top_k']
     training, validation = supervise.pairs(
       options.pop('pairs'),
       self.tasks[task, seed],

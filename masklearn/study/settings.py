@@ -4,14 +4,11 @@ import pathlib
 from typing import Any
 
 from masklearn import policies
-from masklearn.data import CORPORA, FORMATS
-from masklearn.io.lookup import check_name
-from masklearn.meta import estimators, inner, unroll
+from masklearn.data import FORMATS
 from masklearn.models import bert
 from masklearn.study import plan
 from masklearn.study.setup import Setup
-from masklearn.text import annotators
-from masklearn.types import InputError, Policy
+from masklearn.types import Policy
 
 # Policies that need nothing but a rate.
 PLAIN = 'random', 'whole_word', 'random_token', 'salient', 'pmi_span', 'oracle'
@@ -28,41 +25,9 @@ def names(text: str) -> tuple[str, ...]:
   return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
 
 
-def check(config) -> None:
-  """Refuses names that do not exist, before anything is written or trained.
-
-  Raises:
-    InputError: names the nearest ones that do.
-  """
-  c = config.policy
-  known = policies.POLICIES
-  for name in names(c.names):
-    check_name(known, name, 'policy')
-  check_name(CORPORA, config.corpus.name, 'corpus')
-  annotators.check(config.corpus.annotator)
-  check_name(policies.ENCODERS, c.encoder, 'encoder of a policy')
-  if (c.encoder == 'bert') != bool(c.checkpoint):
-    raise InputError(
-      "config.policy.checkpoint is the directory of the encoder 'bert' and of no "
-      f'other, got encoder {c.encoder!r} and checkpoint {c.checkpoint!r}.'
-    )
-  check_name(plan.TRAINED, c.reference, 'reference')
-  if not config.base.updates and not config.model.checkpoint:
-    raise InputError(
-      'Only a published model, config.model.checkpoint, can do without training: '
-      'config.base.updates must be at least 1, got 0.'
-    )
-  tables = {
-    'relaxation': estimators.NUMBERS,
-    'mode': unroll.MODES,
-    'inner_optimizer': inner.OPTIMIZERS,
-  }
-  for kind in ('learned', *(f'learned_{name}' for name in config.study.ablations)):
-    options = learning(config, kind)
-    for name in options:
-      check_name(config.learn, name, 'field of config.learn')
-    for name, table in tables.items():
-      check_name(table, options[name], name)
+def model(config) -> dict[str, Any]:
+  """The arguments of the model, but for those that are left to its size."""
+  return {key: value for key, value in config.model.items() if value is not None}
 
 
 def corpus(config) -> dict[str, Any]:
@@ -81,7 +46,7 @@ def learning(config, kind: str) -> dict[str, Any]:
 
 def top(config, policy: str) -> int:
   """From how many spans a policy draws each; 0 for all."""
-  return config.supervised.top if policy == 'supervised' else 0
+  return config.supervised.top_k if policy == 'supervised' else 0
 
 
 def make_policies(
