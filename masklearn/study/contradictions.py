@@ -13,10 +13,10 @@ def check(config) -> None:
   Raises:
     InputError: names one of them, the rule, and its value.
   """
+  _check_model(config)
   _check_corpus(config)
   _check_shares(config.task)
   _check_policies(config)
-  _check_model(config)
   _check_batches(config)
   check_budget(config.recall)
   _check_learning(dict(config.learn), 'learn.')
