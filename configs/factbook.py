@@ -11,12 +11,12 @@ data/qed/qed-dev.first1000.jsonl.gz,data/squad_like/xquad.en.json.gz
   configs/factbook.py          a small model from scratch, three seeds, two cores
   configs/factbook.py:smoke    seconds, for tests
 
-The corpus is the fields of the country profiles of the CIA World Factbook. One task
-asks about thirteen of them, in the form of zero-shot relation extraction; the other is
-those of WebQuestions whose answer stands in a profile. Test countries are others than
-those trained on, and no passage is given with a question. The supervised policy sees
-answers about training countries and about other articles, never of test countries. All
-numbers are ours.
+The corpus consists of the fields of the country profiles of the CIA World Factbook. One
+task asks for thirteen of these fields in the form of zero-shot relation extraction; the
+other has those of WebQuestions whose answer stands in a profile. No test country is
+trained on, and no passage is given with a question. The supervised policy sees
+answers about training countries and about other articles, never about test countries.
+All numbers are ours.
 """
 
 from ml_collections import config_dict

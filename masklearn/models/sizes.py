@@ -34,7 +34,7 @@ class BartConfig:
   tied: bool = True  # the output matrix is the embedding
   init_std: float = 0.02
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
-  remat: bool = False  # layers run again for the gradient; only their inputs are kept
+  remat: bool = False  # recompute the layers for the gradient: only their inputs stay
 
   def __post_init__(self):
     for side in ('encoder', 'decoder'):
@@ -74,7 +74,7 @@ class T5Config:
   dropout: float = 0.1  # of embeddings, branches, attention weights, inner layers
   init_std: float | None = None  # of a matrix of D inputs; T5's own is D ** -0.5
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
-  remat: bool = False  # layers run again for the gradient; only their inputs are kept
+  remat: bool = False  # recompute the layers for the gradient: only their inputs stay
 
   def __post_init__(self):
     # Half of the buckets are one direction's, half of those hold one distance each.

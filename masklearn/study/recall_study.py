@@ -157,11 +157,6 @@ def make_network(
     width: of the network, but for BERT.
     kernel_size: tokens that a convolution sees.
   """
-  if (encoder == 'bert') != bool(checkpoint):
-    raise InputError(
-      "A checkpoint is the directory of the encoder 'bert' and of no other, got "
-      f'encoder {encoder!r} and checkpoint {checkpoint!r}.'
-    )
   texts = [a.passage.text for a in answered['train']]
   if checkpoint:
     tokenizer = text.load_tokenizer(checkpoint)
