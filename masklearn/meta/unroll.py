@@ -239,7 +239,15 @@ def truncated(loss, tx, state, items, *, window: int, memory='low', to_start=Tru
 
 
 def implicit(
-  loss, tx, state, items, *, solver: str, terms: int, damping: float, to_start=False
+  loss,
+  tx,
+  state,
+  items,
+  *,
+  solver: str,
+  solver_iterations: int,
+  damping: float,
+  to_start=False,
 ):
   """As if the steps had ended where the mean gradient of their losses is zero.
 
@@ -253,7 +261,7 @@ def implicit(
     items: of K steps.
     solver: 'cg', or 'neumann', whose series (I - H - damping) ^ i needs a Hessian
       below 2.
-    terms: iterations of either.
+    solver_iterations: of either.
     damping: added to the Hessian.
     to_start: has no meaning, as an end where all is flat depends on no start.
   """
@@ -277,24 +285,24 @@ def implicit(
     return jax.tree.map(lambda h, x: h / count + damping * x, turned, v)
 
   def pull(cotangent):
-    v = SOLVERS[solver](times, cotangent.params, terms)
+    v = SOLVERS[solver](times, cotangent.params, solver_iterations)
     slopes = jax.lax.map(lambda item: by_step(v)(item)[1], items)
     return None, jax.tree.map(lambda x: -x / count, slopes)
 
   return state, pull
 
 
-def _conjugate(times, b, terms):
-  return jax.scipy.sparse.linalg.cg(times, b, maxiter=terms)[0]
+def _conjugate(times, b, iterations):
+  return jax.scipy.sparse.linalg.cg(times, b, maxiter=iterations)[0]
 
 
-def _neumann(times, b, terms):
+def _neumann(times, b, iterations):
   def add(_, item):
     total, power = item
     power = jax.tree.map(jnp.subtract, power, times(power))
     return jax.tree.map(jnp.add, total, power), power
 
-  return jax.lax.fori_loop(0, terms, add, (b, b))[0]
+  return jax.lax.fori_loop(0, iterations, add, (b, b))[0]
 
 
 SOLVERS = {'cg': _conjugate, 'neumann': _neumann}

@@ -23,6 +23,7 @@ from masklearn.models import bert
 from masklearn.policies import heuristic
 from masklearn.policies.supervised import supervised
 from masklearn.study import supervise
+from masklearn.study.config import check_recall, new_name
 from masklearn.tasks import splits, squad
 from masklearn.training.context import StageContext
 from masklearn.types import Answers, InputError, Policy
@@ -44,16 +45,17 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """Trains the supervised policies and returns the rows of recall.jsonl.
 
   Args:
-    config: see configs/recall.py.
+    config: see `config.default_recall`.
     workdir: where everything goes; what was interrupted goes on from there.
 
   Raises:
     InputError: unusable files, or a work directory that another config made.
   """
+  check_recall(config)
   workdir, c = pathlib.Path(workdir), config
   path = workdir / 'recall.jsonl'
   answered = passages(c.seed, **c.data)
-  provenance.claim(workdir, c)
+  provenance.claim(workdir, c, new_name)
   if path.exists():
     return files.read_jsonl(path)
   found: dict[str, recall.Recall] = {}
@@ -159,11 +161,6 @@ def make_network(
     width: of the network, but for BERT.
     kernel_size: tokens that a convolution sees.
   """
-  if (encoder == 'bert') != bool(checkpoint):
-    raise InputError(
-      "A checkpoint is the directory of the encoder 'bert' and of no other, got "
-      f'encoder {encoder!r} and checkpoint {checkpoint!r}.'
-    )
   texts = [a.passage.text for a in answered['train']]
   if checkpoint:
     tokenizer = text.load_tokenizer(checkpoint)
@@ -201,5 +198,5 @@ def _beside(c, name, policy, thetas) -> list[tuple[str, Policy, Sequence[Any], i
     *((other, make(c.rate), seeds, 0) for other, make in REFERENCES.items()),
     # As long as what is supervised, so that lengths are not the reason.
     (f'random spans as of {name}', heuristic.random_span(c.rate, policy), thetas, 0),
-    *((f'{name}, top {top}', policy, thetas, top) for top in c.tops),
+    *((f'{name}, top {top}', policy, thetas, top) for top in c.top_k),
   ]

@@ -23,6 +23,7 @@ from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
 from masklearn.study import plan, results, settings, setup, stage, supervise
+from masklearn.study.config import check, new_name
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
@@ -38,19 +39,20 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   """Runs what is left of a study, up to a stage.
 
   Args:
-    config: see `study.config`.
+    config: see `config.default_config`.
     workdir: where everything goes.
     until: one of plan.STAGES; the last also writes what the report reads.
 
   Raises:
-    InputError: a value that cannot be, an unusable corpus or task, or a work directory
-      that another config made. Nothing is overwritten then.
+    InputError: a config that `config.check` refuses, an unusable corpus or task, or a
+      work directory that another config made. Nothing is overwritten then.
   """
+  check(config)
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
   with Progress() as progress:
-    provenance.claim(study.workdir, config)
+    provenance.claim(study.workdir, config, new_name)
     if (study.workdir / 'study.json').exists():
       progress.say(f'{workdir} holds this study, finished: nothing to do')
       return
@@ -120,7 +122,7 @@ class Study:
       longest=c.corpus.longest,
       tokenizer=c.corpus.tokenizer,
       vocabulary=c.corpus.vocabulary,
-      model=dict(c.model),
+      model=settings.model(c),
       say=progress.say,
       stopped=progress.stop.is_set,
       **settings.corpus(c),

@@ -27,6 +27,11 @@ def names(text: str) -> tuple[str, ...]:
   return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
 
 
+def model(config) -> dict[str, Any]:
+  """The arguments of the model, but for those that are left to its size."""
+  return {key: value for key, value in config.model.items() if value is not None}
+
+
 def corpus(config) -> dict[str, Any]:
   """The arguments of the corpus."""
   c = config.corpus
