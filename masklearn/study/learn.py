@@ -17,13 +17,13 @@ import jax
 import numpy as np
 
 from masklearn import data, policies
-from masklearn.evaluation import answering
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.meta import inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import Setting, make_ascent, warn
+from masklearn.policies import statistics
 from masklearn.policies.capacity import word_capacity
 from masklearn.study.stages import Setup, finish
 from masklearn.study.warmup import warm_up
@@ -199,7 +199,7 @@ def learn_policy(
 
   def validate(state):
     # The spans that tasks ask about are looked at here, and only reported.
-    seen = answering.hidden(policy, state.params, key_watch, watched, draws=8)
+    seen = statistics.hidden(policy, state.params, key_watch, watched, draws=8)
     gains, outer = measure(state.params)
     found = {
       'score': float(gains.mean()),
@@ -232,7 +232,7 @@ def learn_policy(
     # The highest of several gains is one even where there is nothing but noise.
     theta, used = like, 0
   before, after = (
-    answering.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
+    statistics.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
   )
   checkpoint.save(directory / 'theta', theta)
   done = {

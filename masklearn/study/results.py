@@ -14,7 +14,7 @@ from masklearn import data
 from masklearn.data import answer_spans
 from masklearn.evaluation import baselines, recall
 from masklearn.io import files, provenance
-from masklearn.policies import sampling
+from masklearn.policies import sampling, statistics
 from masklearn.study import plan, settings, supervise
 from masklearn.tasks import squad
 from masklearn.tasks.splits import SPLITS
@@ -130,7 +130,7 @@ def write_masks(study) -> None:
       return None
     key = jax.random.key(seed)
     policy, few = study.policies[name], len(rows)
-    return answering.hidden(policy, theta, key, shown, DRAWS, few).probability
+    return statistics.hidden(policy, theta, key, shown, DRAWS, few).probability
 
   # Side by side, as nearly all of it is compiling.
   with futures.ThreadPoolExecutor(study.config.study.workers) as pool:

@@ -21,8 +21,7 @@ from masklearn.data import encoded
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.meta import estimators
-from masklearn.policies import pretraining
-from masklearn.policies.capacity import word_capacity
+from masklearn.policies.capacity import original_capacity, token_capacity, word_capacity
 from masklearn.study import learn, plan, results, settings, setup, stages, supervise
 from masklearn.text import collocations
 from masklearn.types import InputError
@@ -277,9 +276,9 @@ class Study:
     ids = self.setup.tokenizer.specials
     # The original objective has a rate of its own.
     if policy == 'original':
-      capacity = pretraining.target_capacity(passages, c.policy.rate, ids)
+      capacity = original_capacity(passages, c.policy.rate, ids)
     elif policy == 'random_token':
-      capacity = pretraining.token_capacity(passages, c.policy.rate, ids)
+      capacity = token_capacity(passages, c.policy.rate, ids)
     else:
       capacity = word_capacity(passages, c.policy.rate, ids)
     return stages.denoise(

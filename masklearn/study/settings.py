@@ -109,7 +109,7 @@ def make_policies(
       embedding=setup.model.config.width,
       encoder=c.encoder,
       bert=shape,
-      top=top(config, name),
+      top_k=top(config, name),
     )
     for name in plan.TRAINED
   }
@@ -117,6 +117,6 @@ def make_policies(
     made[name] = policies.make_policy(spec, start=start)
   for name in plan.COMPARED:
     made[name] = policies.POLICIES[name](
-      c.rate, reference=made[c.reference], top=top(config, c.reference)
+      c.rate, reference=made[c.reference], top_k=top(config, c.reference)
     )
   return made, specs

@@ -19,6 +19,7 @@ from masklearn import data, models, policies
 from masklearn.evaluation import answering
 from masklearn.io import checkpoint, files, provenance
 from masklearn.io.progress import Progress
+from masklearn.policies import statistics
 from masklearn.study.setup import Setup
 from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.training.context import StageContext
@@ -290,7 +291,7 @@ def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int)
 
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
-    words = answering.word_counts(passages, draw)[:, 0]
+    words = statistics.word_counts(passages, draw)[:, 0]
     lost = corruption.overflow(
       passages, draw, ids, length if target == 'spans' else None
     )

@@ -14,7 +14,7 @@ from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
-from masklearn.policies.supervised import make_loss
+from masklearn.policies.learned import make_answer_loss
 from masklearn.study import stages
 from masklearn.tasks import splits, squad
 from masklearn.training import loop, steps
@@ -178,5 +178,5 @@ def train_policy(
 def _training(policy, learning_rate, updates, weight_decay):
   """The optimizer, the compiled step, and the compiled loss alone."""
   tx = stages.optimizer(learning_rate, updates, weight_decay)
-  loss = make_loss(policy)
+  loss = make_answer_loss(policy)
   return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0), jax.jit(loss)
