@@ -1,4 +1,4 @@
-"""Answers of a model to questions, their loss, and their scores."""
+"""Answers of a model to questions, and their scores."""
 
 import functools
 import os

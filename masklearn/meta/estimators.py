@@ -81,14 +81,13 @@ def make_estimator(
   numbers['target'] = target
   if name == 'score':
     return reinforce.make_score_gradient(
-      policy,
+      reinforce.hard_draws(
+        policy, loss_sums, ids, rate, target_length=draw_length, **numbers
+      ),
       loss_sums,
       tx,
-      ids,
-      rate,
-      target_length=draw_length,
+      baseline=estimator.baseline,
       fine_tune_steps=estimator.fine_tune_steps,
-      **numbers,
     )
   if name == 'mixture':
     numbers['target_length'] = span_length

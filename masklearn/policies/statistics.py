@@ -1,4 +1,4 @@
-"""Statistics of a policy: how often it hides each token, and how much of it answers."""
+"""What a policy hides: how often each token, and how much of it is asked about."""
 
 import functools
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from masklearn import data
-from masklearn.types import Batch, Policy
+from masklearn.types import Batch, MaskDraw, Policy
 
 
 class Hidden(NamedTuple):
@@ -21,8 +21,11 @@ class Hidden(NamedTuple):
   words: float  # hidden words a passage
 
 
-def word_counts(batch, draw):
-  """Hidden words of each passage, those asked about, other salient ones: [B, 3]."""
+def word_counts(batch: Batch, draw: MaskDraw) -> jax.Array:
+  """Hidden words of each passage, those asked about, other salient ones: [B, 3] int32.
+
+  A word counts as hidden if its first token is.
+  """
   first = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
   hidden = (draw.mask > 0) & (batch.word != first)
   asked = hidden & (batch.asked > 0)
@@ -33,12 +36,12 @@ def word_counts(batch, draw):
 def hidden(
   policy: Policy,
   theta: Any,
-  key,
+  key: jax.Array,
   passages: Batch,
   draws: int = 32,
   batch_size: int = 64,
 ) -> Hidden:
-  """Draws `draws` times from the distribution that pre-training samples from.
+  """The frequencies of what `draws` draws hide, as pre-training would draw them.
 
   Args:
     policy: whose distribution.

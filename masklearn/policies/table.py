@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from masklearn.policies import pretraining
-from masklearn.policies.capacity import word_capacity
+from masklearn.policies.capacity import original_capacity, token_capacity, word_capacity
 from masklearn.policies.heuristic import (
   oracle,
   pmi_span,
@@ -23,8 +23,7 @@ from masklearn.policies.heuristic import (
   same_sentences_random,
   whole_word,
 )
-from masklearn.policies.learned import learned
-from masklearn.policies.supervised import supervised
+from masklearn.policies.learned import learned, supervised
 from masklearn.types import Batch, InputError, Policy, Specials
 
 # What a policy can need beside a rate -> what that is.
@@ -83,7 +82,7 @@ POLICIES: dict[str, Entry] = {
     'single tokens',
     needs=('tokens',),
     has_scores=False,
-    capacity=pretraining.token_capacity,
+    capacity=token_capacity,
   ),
   'random_span': Entry(random_span, 'random spans', 'random', ('reference',)),
   'salient': Entry(salient, 'salient spans', needs=('annotations',)),
@@ -99,6 +98,6 @@ POLICIES: dict[str, Entry] = {
     'original',
     needs=('specials',),
     has_scores=False,
-    capacity=pretraining.target_capacity,
+    capacity=original_capacity,
   ),
 }

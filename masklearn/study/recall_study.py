@@ -21,7 +21,7 @@ from masklearn.io import files, provenance
 from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import heuristic
-from masklearn.policies.supervised import supervised
+from masklearn.policies.learned import supervised
 from masklearn.study import supervise
 from masklearn.study.config import check_recall, new_name
 from masklearn.tasks import splits, squad

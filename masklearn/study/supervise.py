@@ -11,7 +11,7 @@ import numpy as np
 from masklearn import data, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
-from masklearn.policies.supervised import make_loss
+from masklearn.policies.learned import make_answer_loss
 from masklearn.study import stage
 from masklearn.tasks import splits, squad
 from masklearn.training import loop, steps
@@ -167,5 +167,5 @@ def train_policy(
 def _compiled(policy, learning_rate, updates, weight_decay):
   """The optimizer, the compiled step, and the compiled loss alone."""
   tx = stage.optimizer(learning_rate, updates, weight_decay)
-  loss = make_loss(policy)
+  loss = make_answer_loss(policy)
   return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0), jax.jit(loss)

@@ -53,7 +53,7 @@ def run(
       sees what an uninterrupted one sees.
     key: folded with the step number by `step`.
     context: of the stage.
-    steps: how many.
+    steps: how many in all, with those before an interruption.
     validate: `validate(state)` returns metrics to log; of the states with the
       highest `score`, the first is kept. It also sees the start and the end.
     validate_every: steps between validations.
@@ -62,14 +62,13 @@ def run(
 
   Raises:
     FloatingPointError: the loss is not finite.
-    KeyboardInterrupt: somebody asked to stop; the last checkpoint is of this step.
+    KeyboardInterrupt: the run was asked to stop, and saved what it had.
   """
-  best = (state, jnp.float32(-jnp.inf)) if validate else None
-  saved = {'state': state, 'best': best, 'seconds': jnp.float32(0)}
+  saved = _saved(state, (state, jnp.float32(-jnp.inf)) if validate else None, 0)
   with contextlib.ExitStack() as stack:
     stack.callback(memory.release)
-    checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
-    stack.enter_context(checkpoints)
+    folder = context.directory / 'checkpoints'
+    checkpoints = stack.enter_context(checkpoint.Checkpoints(folder))
     if checkpoints.latest is not None:
       saved = checkpoints.restore(saved)
     # Copies: a step may donate its state, and who called may still need theirs.
@@ -82,28 +81,24 @@ def run(
 
     def save():
       history.flush()
-      seconds = jnp.float32(time.monotonic() - began)
-      tree = {'state': state, 'best': best, 'seconds': seconds}
-      checkpoints.save(int(state.step), tree)
+      seconds = time.monotonic() - began
+      checkpoints.save(int(state.step), _saved(state, best, seconds))
 
     # What compiling takes is given back before more is compiled, here or beside it.
     if validate and first == 0:
       best = _better(best, state, validate, history)
       memory.release()
-    for i in range(first, steps):
-      state, metrics = step(state, key, batch_at(i))
+    for done in range(first + 1, steps + 1):
+      state, metrics = step(state, key, batch_at(done - 1))
       window.append(metrics)
-      if i == first:
+      if done == first + 1:
         memory.release()
-      done = i + 1
       saves = done % context.save_every == 0 and done < steps
       # A checkpoint ends a window, so that a resumed run logs the same means.
       if done % log_every == 0 or saves or done == steps:
-        means = {k: float(np.mean([m[k] for m in window])) for k in metrics}
+        means = history.add_mean(done, window)
         window = []
-        history.add(done, means)
-        _warn(warn(means), warned, done, context)
-        _check_finite(means['loss'], done, context)
+        _check(means['loss'], warn(means), warned, done, context)
         shown.update(done, means['loss'])
       if validate and (done % validate_every == 0 or done == steps):
         best = _better(best, state, validate, history)
@@ -114,8 +109,8 @@ def run(
         raise KeyboardInterrupt
     shown.update(steps)
     history.flush()
-    state, score = best if validate else (state, math.nan)
-    return Result(state, float(score), history.rows, time.monotonic() - began)
+    best = best or (state, math.nan)
+    return Result(best[0], float(best[1]), history.rows, time.monotonic() - began)
 
 
 def best_of(
@@ -185,6 +180,14 @@ class History:
     else:
       self.rows.append({'step': step, **metrics})
 
+  def add_mean(
+    self, step: int, window: Sequence[Mapping[str, jax.Array]]
+  ) -> dict[str, float]:
+    """Adds the mean of each metric over some steps, which it returns."""
+    means = {k: float(np.mean([m[k] for m in window])) for k in window[-1]}
+    self.add(step, means)
+    return means
+
   def flush(self) -> None:
     """Writes everything to disk."""
     self._writer.flush()
@@ -197,6 +200,10 @@ class History:
     self._writer.close()
 
 
+def _saved(state, best, seconds):
+  return {'state': state, 'best': best, 'seconds': jnp.float32(seconds)}
+
+
 def _better(best, state, validate, history):
   """The better of the best state so far and `state`, each with its score."""
   found = dict(validate(state))
@@ -206,13 +213,10 @@ def _better(best, state, validate, history):
   return best
 
 
-def _warn(warning, warned, step, context):
+def _check(loss, warning, warned, step, context):
   if warning and warning not in warned:
     warned.add(warning)
     context.progress.say(f'WARNING: {context.title}, step {step}: {warning}')
-
-
-def _check_finite(loss, step, context):
   if not math.isfinite(loss):
     raise FloatingPointError(
       f'The loss of {context.title} is {loss} at step {step}; the last checkpoint is '
