@@ -23,7 +23,16 @@ from masklearn.io.progress import Progress
 from masklearn.meta import estimators
 from masklearn.policies import pretraining
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import learn, plan, results, settings, setup, stages, supervise
+from masklearn.study import (
+  learn,
+  mask_rows,
+  plan,
+  results,
+  settings,
+  setup,
+  stages,
+  supervise,
+)
 from masklearn.text import collocations
 from masklearn.types import InputError
 
@@ -63,9 +72,47 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
     if not whole and study.finished() == before:
       progress.say(f'{workdir} holds everything up to {until}: nothing to do')
   if whole:
-    results.write_masks(study)
-    results.write_recall(study)
-    results.write_study(study, began)
+    _write_files(study, began)
+
+
+def _write_files(study, began: datetime.datetime) -> None:
+  """Writes what the report reads beside the results."""
+  c, first = study.config, study.task_names[0]
+  chosen = {
+    name: study.policies[name] for name in study.policy_names if name in study.policies
+  }
+  thetas = {name: study.theta(name, first, study.seeds[0]) for name in chosen}
+  mask_rows.write_masks(
+    study.workdir / 'masks.jsonl',
+    study.tasks[first, study.seeds[0]],
+    study.setup,
+    study.passages[first],
+    {n: (chosen[n], theta) for n, theta in thetas.items() if theta is not None},
+    study.seeds[0],
+    c.study.workers,
+  )
+  options = dict(c.recall)
+  if paths := settings.names(options.pop('path')):
+    mask_rows.write_recall(
+      study.workdir / 'recall.jsonl',
+      mask_rows.scored(
+        chosen, study.task_names, study.seeds, study.theta, c.supervised.top
+      ),
+      paths,
+      settings.names(c.supervised.pairs),
+      study.setup,
+      c.corpus.longest,
+      c.seed,
+      **options,
+    )
+  results.write_study(
+    study.workdir,
+    c,
+    {n: [study.tasks[n, seed] for seed in study.seeds] for n in study.task_names},
+    study.setup,
+    study.passages[first],
+    began,
+  )
 
 
 class Study:
@@ -173,7 +220,13 @@ class Study:
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        results.write_results(self, done)
+        results.write_results(
+          self.workdir / 'results.jsonl',
+          done,
+          config=self.config.name,
+          base=f'{self.config.model.name}-{self.config.model.size}',
+          updates=self.config.pretrain.updates,
+        )
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
