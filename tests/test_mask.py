@@ -301,7 +301,7 @@ def test_the_page_shows_probabilities_and_no_text_as_markup(command, tmp_path):
   by_word = dict(zip(words, shares, strict=True))
   assert by_word['Norway'] > 0.3
   assert by_word['capital'] == 0
-  hidden = {p for p, d in zip(pieces, drawn, strict=True) if d}
+  hidden = {p for p, d in zip(words, drawn, strict=True) if d}
   assert hidden == {rows[1]['text'][a:b] for a, b, _ in rows[1]['spans']}
 
 

@@ -18,8 +18,8 @@ STAGES = {
 # What a policy should find by itself, on passages that it does not learn from.
 AIMS = ('validation_answer_precision', 'validation_span_precision')
 METRICS = {
-  'validation_answer_precision': 'answer precision, other passages',
-  'validation_span_precision': 'span precision, other passages',
+  'validation_answer_precision': 'answer precision on unseen passages',
+  'validation_span_precision': 'span precision on unseen passages',
   'validation_salient_share': 'share of masked words in other salient spans',
   'validation_outer_loss': 'outer loss, validation',
   'validation_cosine': 'cosine to the exact gradient',
