@@ -22,7 +22,7 @@ from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import plan, results, settings, setup, stage, supervise
+from masklearn.study import mask_rows, plan, results, settings, setup, stage, supervise
 from masklearn.study.config import check, new_name
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import learn_policy
@@ -68,9 +68,7 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
     if not whole and study.finished() == before:
       progress.say(f'{workdir} holds everything up to {until}: nothing to do')
   if whole:
-    results.write_masks(study)
-    results.write_recall(study)
-    results.write_study(study, began)
+    study.write_files(began)
 
 
 class Study:
@@ -183,7 +181,49 @@ class Study:
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        results.write_results(self, done)
+        results.write_results(
+          self.workdir / 'results.jsonl',
+          done,
+          config=self.config.name,
+          base=f'{self.config.model.name}-{self.config.model.size}',
+          updates=self.config.pretrain.updates,
+        )
+
+  def write_files(self, began: datetime.datetime) -> None:
+    """Writes what the report reads beside the results."""
+    c, first, seed = self.config, self.task_names[0], self.seeds[0]
+    used = {n: self.policies[n] for n in self.policy_names if n in self.policies}
+    thetas = {name: self.theta(name, first, seed) for name in used}
+    mask_rows.write_masks(
+      self.workdir / 'masks.jsonl',
+      self.tasks[first, seed],
+      self.setup,
+      self.passages[first],
+      {n: (used[n], theta) for n, theta in thetas.items() if theta is not None},
+      seed,
+      c.study.workers,
+    )
+    options = dict(c.recall)
+    if paths := settings.names(options.pop('path')):
+      top_k = c.supervised.top_k
+      mask_rows.write_recall(
+        self.workdir / 'recall.jsonl',
+        mask_rows.scored(used, self.task_names, self.seeds, self.theta, top_k),
+        paths,
+        settings.names(c.supervised.pairs),
+        self.setup,
+        c.corpus.longest,
+        c.seed,
+        **options,
+      )
+    results.write_study(
+      self.workdir,
+      c,
+      {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names},
+      self.setup,
+      self.passages[first],
+      began,
+    )
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
