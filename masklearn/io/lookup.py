@@ -32,7 +32,7 @@ def check_name(names: Iterable[str], name: str, noun: str) -> None:
 
   >>> check_name(['bart', 't5'], 'bort', 'model')
   Traceback (most recent call last):
-  masklearn.types.InputError: Unknown model 'bort'; did you mean 'bart'? All are bart, t5.
+  masklearn.types.InputError: Unknown model 'bort'; did you mean 'bart'? All are ..
   """
   names = list(names)
   if name not in names:

@@ -39,9 +39,9 @@ def make_step(loss_fn, tx, gradient_accumulation: int = 1):
     loss_fn: `loss_fn(params, key, batch)` returns `(scalar, aux)`; with more than one
       piece a mean over `aux['tokens']` tokens.
     tx: the optimizer.
-    gradient_accumulation: parts of a batch whose gradients are made one after the other, in the
-      memory of one; the rows are a multiple of it. The step is that of the whole batch,
-      but for dropout, which draws anew in each.
+    gradient_accumulation: parts of a batch whose gradients are computed one after the
+      other, in the memory of one; the rows are a multiple of it. The step is that of
+      the whole batch, but for dropout, which differs between the parts.
   """
   gradient = jax.value_and_grad(loss_fn, has_aux=True)
 
