@@ -143,7 +143,7 @@ def test_empty_fields_are_left_out(tmp_path):
 
 def test_an_unknown_corpus_names_the_nearest():
   """A wrong name is answered with right ones."""
-  with pytest.raises(InputError, match=r"Unknown corpus 'word'; .* world "):
+  with pytest.raises(InputError, match=r"Unknown corpus 'word'; did you mean 'world'"):
     data.load_documents('word', seed=0)
 
 

@@ -172,7 +172,7 @@ def test_the_manifest_agrees():
 
 def test_unknown_names_are_refused():
   """A wrong task and a wrong option name the nearest right ones."""
-  with pytest.raises(InputError, match='nearest are nq_open'):
+  with pytest.raises(InputError, match="did you mean 'nq_open'"):
     tasks.load('nqopen', seed=0)
   with pytest.raises(InputError, match="option of task 'wow' 'windw'; the nearest are"):
     tasks.load('wow', seed=0, windw=3)

@@ -6,7 +6,7 @@ import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import metrics
-from masklearn.tasks import closed_book, kilt, multiple_choice, shapes, splits, squad
+from masklearn.tasks import closed_book, kilt, multiple_choice, splits, squad
 from masklearn.types import InputError, Span
 
 KILT = kilt.parser()
@@ -148,7 +148,7 @@ def test_the_metric_of_a_kilt_file(shared_data, tmp_path):
   assert found == ['accuracy', 'em', 'f1']
   with pytest.raises(InputError, match="Unknown metric 'acuracy'"):
     tasks.load('kilt', seed=0, train=other, metric='acuracy')
-  assert set(kilt.METRICS.values()) <= set(metrics.METRICS)
+  assert set(kilt.METRICS.values()) <= set(splits.METRICS) == set(metrics.METRICS)
 
 
 def test_trivia_of_kilt_is_joined(tmp_path, shared_data):
@@ -330,22 +330,6 @@ def test_articles_are_in_one_split(shared_data, tmp_path):
   other = shared_data / 'squad_like' / 'xquad.en.json.gz'
   task = tasks.load('squad', seed=0, train=path, test=other)
   assert len(task.test) == 1190
-
-
-@pytest.mark.parametrize(
-  ('context', 'texts', 'expected'),
-  [
-    ('More and more, moreover.', ('more',), [(9, 13)]),
-    ('Group B is not Group BB.', ('Group B',), [(0, 7)]),
-    ('It is 3.5 (or less).', ('3.5', '(or less)'), [(6, 9), (10, 19)]),
-    ('a big cat', ('big', 'big cat'), [(2, 5), (2, 9)]),
-    ('nothing', ('more',), []),
-  ],
-)
-def test_occurrences(context, texts, expected):
-  """Answers are found as whole words, in their case, every time, overlapping too."""
-  found = shapes.occurrences(context, texts)
-  assert found == tuple(Span(*span) for span in expected)
 
 
 def test_a_choice_that_is_not_there():

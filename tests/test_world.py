@@ -263,7 +263,9 @@ def test_majority_baseline():
 
 def test_an_unknown_task_names_the_nearest():
   """A wrong name is answered with right ones."""
-  with pytest.raises(InputError, match=r"Unknown task 'geografy'.* geography "):
+  with pytest.raises(
+    InputError, match=r"Unknown task 'geografy'; did you mean 'geography'"
+  ):
     tasks.load('geografy', seed=0)
 
 

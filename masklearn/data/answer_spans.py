@@ -6,6 +6,7 @@ each at a place of its own; the places may overlap.
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -75,11 +76,11 @@ def by_match(
   for passage in passages:
     if passage.group not in asked:
       continue
-    bounds = text.words(passage.text)
-    starts, ends = {a for a, _ in bounds}, {b for _, b in bounds}
+    questions = asked[passage.group]
+    places = text.occurrences(passage.text, itertools.chain(*questions))
     found = []
-    for targets in asked[passage.group]:
-      spans = [s for t in targets for s in _occurrences(passage.text, t, starts, ends)]
+    for targets in questions:
+      spans = [span for target in targets for span in places[target]]
       if spans:
         found.append(_distinct(spans))
     if found:
@@ -90,10 +91,10 @@ def by_match(
 def split(
   answered: Iterable[Answered], length: Callable[[str], int], longest: int
 ) -> tuple[list[Answered], int]:
-  """Returns pieces of at most `longest` tokens, and how many questions were lost.
+  """Pieces of at most `longest` tokens, and how many questions were lost.
 
-  See `chunking.split_passages`. A question is lost if cuts go through all of its answers, and a
-  piece without questions is left out.
+  See `chunking.split_passages`. A question is lost if cuts go through all of its
+  answers, and a piece without questions is left out.
   """
   out, lost = [], 0
   for passage, questions in answered:
@@ -175,15 +176,6 @@ def _words_of(span, bounds):
   if not inside:  # White space alone, or what the tokenizer leaves out.
     return int(np.searchsorted([b for _, b in bounds], span.start)), 1
   return inside[0], len(inside)
-
-
-def _occurrences(passage, target, starts, ends):
-  """Where `target` stands as whole words."""
-  at = passage.find(target)
-  while at >= 0:
-    if at in starts and at + len(target) in ends:
-      yield Span(at, at + len(target))
-    at = passage.find(target, at + 1)
 
 
 def _distinct(spans):

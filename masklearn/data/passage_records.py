@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from masklearn.io import files, reading
+from masklearn.io import files, record_files
+from masklearn.io.records import text_field
 from masklearn.types import InputError, Passage, Span
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
@@ -23,11 +24,11 @@ def read_jsonl_passages(path: str | os.PathLike) -> tuple[list[Passage], list[st
   Raises:
     InputError: the file cannot be read, or has no usable record.
   """
-  return reading.read_records(path, parse_passage)
+  return record_files.read_records(path, parse_passage)
 
 
 def write_passages(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
-  """Writes passages as JSON lines that `read_passages` gives back; empty fields are left out."""
+  """Writes JSON lines that `read_passages` gives back; empty fields are left out."""
   files.write_jsonl(path, map(record, passages))
 
 
@@ -73,12 +74,12 @@ def parse_passage(record: dict[str, Any], default_id: str) -> Passage:
   Raises:
     ValueError: a field is not what it has to be.
   """
-  body = reading.text_field(record, 'text')
+  body = text_field(record, 'text')
   annotated = record.get('salient') is not None
   return Passage(
-    id=reading.text_field(record, 'id', default_id),
+    id=text_field(record, 'id', default_id),
     text=body,
-    group=reading.text_field(record, 'group', ''),
+    group=text_field(record, 'group', ''),
     spans=_spans(record, 'spans', len(body)),
     sentences=tuple(_offsets(record, 'sentences', len(body), (2,))),
     salient=_spans(record, 'salient', len(body)) if annotated else None,

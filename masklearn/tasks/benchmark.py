@@ -14,8 +14,9 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypedDict
 
-from masklearn.io import reading
-from masklearn.tasks import shapes, splits
+from masklearn.io import record_files
+from masklearn.io.records import Record, collect
+from masklearn.tasks import fields, splits
 from masklearn.types import Example, InputError, Task
 
 
@@ -45,7 +46,7 @@ def task(
   name: str,
   seed: int,
   official: Official | None,
-  parse: shapes.Parser,
+  parse: fields.Parser,
   *,
   metric: str = 'em',
   key: Callable[[Example], str] = lambda e: e.group or e.source,
@@ -65,7 +66,7 @@ def task(
     name: of the task.
     seed: of what is cut off training.
     official: where it is published; None if it is not.
-    parse: makes an example of a record, see `shapes.by_shape`; None leaves it out.
+    parse: makes an example of a record, see `fields.by_kind`; None leaves it out.
     metric: its name, see `types.Task`.
     key: of a training question; what has the same stays together when others are cut
       off.
@@ -96,7 +97,7 @@ def task(
   examples: dict[str, list[Example]] = {split: [] for split in splits.SPLITS}
   for split, (what, records) in found.items():
     answered = parse if split == 'test' else _answered(parse)
-    examples[split], problems = reading.collect(records, answered, what)
+    examples[split], problems = collect(records, answered, what)
     splits.report(problems, what)
   if disjoint:
     splits.check_disjoint(examples)
@@ -105,7 +106,7 @@ def task(
   return splits.make_task(name, examples, metric)
 
 
-def _answered(parse: shapes.Parser) -> shapes.Parser:
+def _answered(parse: fields.Parser) -> fields.Parser:
   def answered(record, default_id):
     example = parse(record, default_id)
     if example and not example.targets:
@@ -116,7 +117,7 @@ def _answered(parse: shapes.Parser) -> shapes.Parser:
 
 
 # split -> (what it is read from, its records)
-Records = dict[str, tuple[str, Iterator[reading.Found]]]
+Records = dict[str, tuple[str, Iterator[Record]]]
 
 
 def _given(name: str, paths: Mapping[str, str]) -> Records:
@@ -158,7 +159,7 @@ def _hub(name: str, official: Official) -> Records:
   }
 
 
-def _rows(name: str, official: Official, split: str) -> Iterator[reading.Found]:
+def _rows(name: str, official: Official, split: str) -> Iterator[Record]:
   import datasets  # here, as it takes its time and most tasks do without
 
   if official.pattern:
@@ -179,7 +180,7 @@ def _rows(name: str, official: Official, split: str) -> Iterator[reading.Found]:
     ) from error
   for number, record in enumerate(rows, start=1):
     place = f'{official.hub_id}: {split} {number}'
-    yield reading.Found(place, f'{split}-{number}', record)
+    yield Record(place, f'{split}-{number}', record)
 
 
 def _advice(official: Official) -> str:
@@ -214,5 +215,5 @@ def _first(root: pathlib.Path, patterns: Iterable[str]) -> list[pathlib.Path]:
   return []
 
 
-def _chain(paths: Iterable[str | os.PathLike]) -> Iterator[reading.Found]:
-  return itertools.chain.from_iterable(map(reading.read, paths))
+def _chain(paths: Iterable[str | os.PathLike]) -> Iterator[Record]:
+  return itertools.chain.from_iterable(map(record_files.read, paths))

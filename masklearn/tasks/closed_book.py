@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, shapes
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, fields
 from masklearn.text.normalization import normalize
 from masklearn.types import Example, Task
 
@@ -133,14 +133,14 @@ def typical(aliases: Sequence[str]) -> str:
 
 def _nq_open(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'question'),
-    targets=shapes.answers(record, 'answer'),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'question'),
+    targets=fields.answers(record, 'answer'),
   )
 
 
 def _freebase(record: dict[str, Any], default_id: str) -> Example:
-  value = reading.text_field(record, 'targetValue').strip()
+  value = text_field(record, 'targetValue').strip()
   inner = re.fullmatch(r'\(list(.*)\)', value, re.DOTALL)
   # Whatever is no description is left over.
   if not inner or _DESCRIPTION.sub('', inner[1]).strip():
@@ -153,35 +153,35 @@ def _freebase(record: dict[str, Any], default_id: str) -> Example:
     for match in _DESCRIPTION.finditer(inner[1])
   ]
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'utterance'),
-    targets=shapes.answers({'targetValue': found}, 'targetValue'),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'utterance'),
+    targets=fields.answers({'targetValue': found}, 'targetValue'),
   )
 
 
 def _yoda_qa(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field({'id': record.get('qId')}, 'id', default_id),
-    source=reading.text_field(record, 'qText'),
-    targets=shapes.answers(record, 'answers'),
-    group=reading.text_field(record, 'country', ''),
+    id=text_field({'id': record.get('qId')}, 'id', default_id),
+    source=text_field(record, 'qText'),
+    targets=fields.answers(record, 'answers'),
+    group=text_field(record, 'country', ''),
   )
 
 
 def _hub_web(record: dict[str, Any], default_id: str) -> Example:
   return Example(
     id=default_id,
-    source=reading.text_field(record, 'question'),
-    targets=shapes.answers(record, 'answers'),
+    source=text_field(record, 'question'),
+    targets=fields.answers(record, 'answers'),
   )
 
 
 def _trivia(record: dict[str, Any], default_id: str) -> Example:
-  ident = reading.text_field({'id': record.get('QuestionId')}, 'id', default_id)
+  ident = text_field({'id': record.get('QuestionId')}, 'id', default_id)
   targets = ()
   if 'Answer' in record:
     targets = _original_first(record['Answer'], 'Value', 'Aliases', 'HumanAnswers')
-  return Example(ident, reading.text_field(record, 'Question'), targets)
+  return Example(ident, text_field(record, 'Question'), targets)
 
 
 def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
@@ -189,15 +189,15 @@ def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
   # How the hub writes that the test has no answers.
   unknown = isinstance(answer, dict) and answer.get('value') == '<unk>'
   targets = () if unknown else _original_first(answer, 'value', 'aliases')
-  ident = reading.text_field({'id': record.get('question_id')}, 'id', default_id)
-  return Example(ident, reading.text_field(record, 'question'), targets)
+  ident = text_field({'id': record.get('question_id')}, 'id', default_id)
+  return Example(ident, text_field(record, 'question'), targets)
 
 
 def _original_first(answer: Any, value: str, *aliases: str) -> tuple[str, ...]:
   if not isinstance(answer, dict):
     raise ValueError(f'an answer must be an object, got {answer!r:.40}.')
-  original = reading.text_field(answer, value)
-  given = [shapes.strings(answer, key) for key in aliases if answer.get(key)]
+  original = text_field(answer, value)
+  given = [fields.strings(answer, key) for key in aliases if answer.get(key)]
   return tuple(dict.fromkeys([original, *itertools.chain(*given)]))
 
 
@@ -208,15 +208,15 @@ def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
   return Example(example.id, example.source, targets)
 
 
-parse_nq = shapes.by_shape({'an NQ-open record': _nq_open})
-parse_web = shapes.by_shape(
+parse_nq = fields.by_kind({'an NQ-open record': _nq_open})
+parse_web = fields.by_kind(
   {
     'a WebQuestions record': _freebase,
     'a WebQuestions record of YodaQA': _yoda_qa,
     'a WebQuestions record of the hub': _hub_web,
   }
 )
-parse_trivia = shapes.by_shape(
+parse_trivia = fields.by_kind(
   {
     'a TriviaQA record': _trivia,
     'a TriviaQA record of the hub': _hub_trivia,

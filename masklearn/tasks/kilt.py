@@ -23,8 +23,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, closed_book, shapes
+from masklearn.io import record_files
+from masklearn.io.lookup import check_name
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, closed_book, fields, splits
 from masklearn.types import Example, InputError, Task
 
 
@@ -175,10 +177,12 @@ def kilt(
       has ids alone, and takes the questions from there. The first target then is
       TriviaQA's original answer.
     templates: asks the first of `template_questions` where there are some.
-    metric: its name; '' takes KILT's for the official name of the training file, and
-      'em' for any other.
+    metric: of `splits.METRICS`; '' takes KILT's for the official name of the training
+      file, and 'em' for any other.
     **where: see `benchmark.Where`; `train` is needed.
   """
+  if metric:
+    check_name(splits.METRICS, metric, 'metric')
   read = parser(read_questions(questions) if questions else {}, templates)
   task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
   metric = metric or METRICS.get(task, 'em')
@@ -195,14 +199,14 @@ def read_questions(path: str | os.PathLike) -> dict[str, Example]:
     raise InputError(f'{path} holds no JSON of TriviaQA, such as qa/web-train.json.')
   found = {}
   for file in paths:
-    for example in reading.read_records(file, closed_book.parse_trivia)[0]:
+    for example in record_files.read_records(file, closed_book.parse_trivia)[0]:
       found.setdefault(example.id, example)
   return found
 
 
 def parser(
   questions: Mapping[str, Example] | None = None, templates: bool = False
-) -> shapes.Parser:
+) -> fields.Parser:
   """Returns what makes examples of KILT records, of a file or of the hub.
 
   Args:
@@ -212,7 +216,7 @@ def parser(
   questions = questions or {}
 
   def parse(record: dict[str, Any], default_id: str) -> Example:
-    ident = reading.text_field(record, 'id', default_id)
+    ident = text_field(record, 'id', default_id)
     other = questions.get(ident)
     source = _source(record, other)
     subject, _, relation = source.partition(' [SEP] ')
@@ -221,7 +225,7 @@ def parser(
     targets, places, title = _outputs(record)
     if targets and other and other.targets:
       targets = dict.fromkeys([other.targets[0], *targets])
-    context = reading.text_field(record, 'context', '')
+    context = text_field(record, 'context', '')
     return Example(
       id=ident,
       source=source,
@@ -229,10 +233,10 @@ def parser(
       group=subject if relation else title,
       label=relation,
       context=context,
-      answer_spans=shapes.spans(context, places),
+      answer_spans=fields.spans(context, places),
     )
 
-  return shapes.by_shape(dict.fromkeys(shapes.KILT, parse))
+  return fields.by_kind(dict.fromkeys(fields.KILT, parse))
 
 
 def around_mention(text: str, window: int) -> str:
@@ -274,7 +278,7 @@ def last_turns(text: str, window: int) -> str:
 
 def _source(record: dict[str, Any], other: Example | None) -> str:
   if record.get('input') not in (None, ''):  # the hub writes '' for none
-    return reading.text_field(record, 'input')
+    return text_field(record, 'input')
   if other is None:
     raise ValueError(
       "no 'input', and no question of this id from questions=FILE: one of TriviaQA's "
@@ -288,13 +292,13 @@ def _templates(record: dict[str, Any]) -> tuple[str, ...]:
   if not isinstance(meta, dict):
     raise ValueError(f"'meta' must be an object, got {meta!r:.40}.")
   key = 'template_questions'
-  return shapes.strings(meta, key) if meta.get(key) else ()
+  return fields.strings(meta, key) if meta.get(key) else ()
 
 
 def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
   """The different answers, where they begin in the context, and a title."""
   targets, places, title = {}, [], ''
-  outputs = shapes.objects(record, 'output') if record.get('output') else []
+  outputs = fields.objects(record, 'output') if record.get('output') else []
   for output in outputs:
     title = title or _title(output)
     answer = output.get('answer') or ''
@@ -310,6 +314,6 @@ def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
 
 
 def _title(output: dict[str, Any]) -> str:
-  rows = shapes.objects(output, 'provenance') if output.get('provenance') else []
+  rows = fields.objects(output, 'provenance') if output.get('provenance') else []
   titles = (row.get('title') for row in rows)
   return next((title for title in titles if isinstance(title, str) and title), '')

@@ -7,8 +7,8 @@ example has a context.
 
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, shapes
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, fields
 from masklearn.types import Example, Task
 
 _THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}
@@ -102,9 +102,9 @@ def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 def _cnn(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'article'),
-    targets=(reading.text_field(record, 'highlights'),),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'article'),
+    targets=(text_field(record, 'highlights'),),
   )
 
 
@@ -131,23 +131,23 @@ def _sentences(record: dict[str, Any], key: str) -> list[str]:
 
 def _xsum(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'document'),
-    targets=(reading.text_field(record, 'summary'),),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'document'),
+    targets=(text_field(record, 'summary'),),
   )
 
 
 def _scitldr(record: dict[str, Any], default_id: str) -> Example:
   del default_id  # every paper has its own
   return Example(
-    id=reading.text_field({'id': record['paper_id']}, 'id'),
-    source=' '.join(shapes.answers(record, 'source')),
-    targets=shapes.answers(record, 'target'),
+    id=text_field({'id': record['paper_id']}, 'id'),
+    source=' '.join(fields.answers(record, 'source')),
+    targets=fields.answers(record, 'target'),
   )
 
 
-parse_cnn = shapes.by_shape(
+parse_cnn = fields.by_kind(
   {'a CNN/DailyMail record': _cnn, 'a PreSumm record': _presumm}
 )
-parse_xsum = shapes.by_shape({'an XSum record': _xsum})
-parse_scitldr = shapes.by_shape({'a SciTLDR record': _scitldr})
+parse_xsum = fields.by_kind({'an XSum record': _xsum})
+parse_scitldr = fields.by_kind({'a SciTLDR record': _scitldr})

@@ -8,7 +8,7 @@ import functools
 import importlib.resources
 import json
 
-from masklearn.tasks import facts
+from masklearn.tasks import profiles
 from masklearn.types import Passage, Task
 
 # Kinds whose values are names; salient span masking is expected to find these.
@@ -159,7 +159,7 @@ def passages(seed: int, copies: int = 4) -> list[Passage]:
 
   `Passage.group` is the country, `Passage.spans` are the values labelled by kind.
   """
-  return facts.passages(_subjects(), TEMPLATES, seed, copies, _article)
+  return profiles.passages(_subjects(), TEMPLATES, seed, copies, _article)
 
 
 def task(
@@ -174,15 +174,17 @@ def task(
     validation_share: of the countries, for every choice; the rest is the test.
   """
   questions = QUESTIONS[name]
-  return facts.task(name, _subjects(), questions, seed, train_share, validation_share)
+  return profiles.task(
+    name, _subjects(), questions, seed, train_share, validation_share
+  )
 
 
 @functools.cache
-def _subjects() -> tuple[facts.Subject, ...]:
+def _subjects() -> tuple[profiles.Subject, ...]:
   table = importlib.resources.files(__package__) / 'world.jsonl'
   rows = [json.loads(line) for line in table.read_text('utf-8').splitlines()]
   return tuple(
-    facts.Subject(
+    profiles.Subject(
       group=row['country'],
       prose=_article(row['country']) + row['country'],
       facts={kind: tuple(answers) for kind, answers in row['facts'].items()},
