@@ -64,7 +64,11 @@ class Task:
   train: tuple[Example, ...]
   validation: tuple[Example, ...]
   test: tuple[Example, ...]
-  metric: str = 'em'  # what the task is scored by, of `metrics.METRICS`
+  metric: str = 'em'  # what the task is scored by, of `evaluation.metrics.METRICS`
+
+  def split(self, name: str) -> tuple[Example, ...]:
+    """The questions of 'train', 'validation' or 'test'."""
+    return {'train': self.train, 'validation': self.validation, 'test': self.test}[name]
 
   @property
   def examples(self) -> tuple[Example, ...]:

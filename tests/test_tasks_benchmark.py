@@ -42,7 +42,7 @@ def offline(tmp_path, monkeypatch):
 
 def sizes(task):
   """The number of questions in each split."""
-  return [len(getattr(task, split)) for split in splits.SPLITS]
+  return [len(task.split(split)) for split in splits.SPLITS]
 
 
 @pytest.mark.parametrize('name', HUB)
@@ -137,7 +137,7 @@ def test_equal_questions_stay_together(tmp_path):
   path.write_text('\n'.join(map(json.dumps, rows)))
   shares = {'train_share': 0.5, 'validation_share': 0.2}
   task = tasks.load('nq_open', seed=0, train=path, **shares)
-  asked = [{e.source for e in getattr(task, split)} for split in splits.SPLITS]
+  asked = [{e.source for e in task.split(split)} for split in splits.SPLITS]
   assert [len(questions) for questions in asked] == [5, 2, 3]
   assert not asked[0] & asked[1] | asked[0] & asked[2] | asked[1] & asked[2]
   other = tasks.load('nq_open', seed=1, train=path, **shares)
@@ -198,7 +198,7 @@ def config(**fields):
 
 
 def test_a_study_of_published_tasks(tmp_path):
-  """Fields of config.task kernel_size a task; {task} is its name; options are its own."""
+  """Fields of config.task reach a task; {task} is its name; options are its own."""
   for name in ('zsre', 'ropes'):
     snapshot(tmp_path / name, name)
   c = config(names='zsre,ropes', source=str(tmp_path / '{task}'), validation_share=0.3)

@@ -50,7 +50,7 @@ def test_questions_about_countries(shared_data):
   path = shared_data / 'facts' / 'webquestions_in_factbook.jsonl'
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('web_questions', seed=0, train=path, **shares)
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert [len(group) for group in groups] == [48, 16, 16]
   assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
   kept = tasks.load('web_questions', seed=0, train=path, held_out=False, **shares)
@@ -258,7 +258,7 @@ def test_relations_stay_together(tmp_path):
   path = lines(tmp_path / 'z.jsonl', *rows)
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('zsre', seed=0, train=path, **shares)
-  relations = [{e.label for e in getattr(task, split)} for split in splits.SPLITS]
+  relations = [{e.label for e in task.split(split)} for split in splits.SPLITS]
   assert [len(found) for found in relations] == [3, 1, 1]
   assert task.train[0].group == task.train[0].source.split(' [SEP] ')[0]
 
@@ -270,7 +270,7 @@ def test_questions_in_words(shared_data):
   first = next(e for e in task.examples if e.id == 'fb-africa-ag-capital')
   assert first.source == 'What is the capital of Algeria?'
   assert (first.group, first.label) == ('Algeria', 'capital')
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
   plain = {'id': 'a', 'input': 'Ada [SEP] job', 'meta': {'template_questions': []}}
   assert kilt.parser(templates=True)(plain, 'k').source == 'Ada [SEP] job'
@@ -322,7 +322,7 @@ def test_articles_are_in_one_split(shared_data, tmp_path):
   """SQuAD is split by article; two files about the same one are refused."""
   path = shared_data / 'squad_like' / 'new_wiki_40articles.json.gz'
   task = tasks.load('squad', seed=0, train=path)
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert [len(group) for group in groups] == [32, 4, 4]
   assert len(set.union(*groups)) == 40
   with pytest.raises(InputError, match='Splits share no group, but '):
@@ -353,7 +353,7 @@ def test_contexts_of_choices(shared_data):
   path = shared_data / 'ropes' / 'dev-v1.0.first_backgrounds.json.gz'
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('ropes', seed=0, train=path, **shares)
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
   for example in task.examples:
     assert bool(example.context) == bool(example.answer_spans)

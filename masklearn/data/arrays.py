@@ -28,6 +28,7 @@ def encode_passages(
   max_length: int = 254,
   units: Callable[[Passage], list[tuple[int, int]]] | None = None,
   at_least: int = 0,
+  encodings: Sequence[text.Encoding] | None = None,
 ) -> Batch:
   """All passages as one `Batch` of numpy arrays [P, L].
 
@@ -41,11 +42,12 @@ def encode_passages(
     units: a passage's collocations and the words between them, in order, such as
       `Collocations.units`; None for none.
     at_least: L, if the `width` of the longest passage is less.
+    encodings: the tokens of each passage, where they are known.
 
   Raises:
     InputError: a passage is longer than `max_length` tokens.
   """
-  encodings = [tokenizer.encode(p.text) for p in passages]
+  encodings = encodings or [tokenizer.encode(p.text) for p in passages]
   lengths = [len(e.ids) for e in encodings]
   worst = int(np.argmax(lengths))
   if lengths[worst] > max_length:
@@ -55,7 +57,7 @@ def encode_passages(
     )
   shape = len(passages), max(width(lengths[worst], max_length), at_least)
   tokens = np.full(shape, tokenizer.specials.pad, np.int32)
-  word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
+  word, sentence, salient = (np.zeros(shape, np.int32) for _ in range(3))
   salients = _salient(passages, annotator)
   collocation = np.zeros(shape, np.int32) if units else None
   rows = zip(passages, encodings, salients, strict=True)
@@ -67,13 +69,33 @@ def encode_passages(
     bounds = passage.sentences or text.sentences(passage.text)
     sentence[row, :n] = _index(starts, [a for a, _ in bounds])
     salient[row, :n] = _mark(encoding.offsets, found)
-    spans = [s for s in passage.spans if s.label in asked]
-    asks[row, :n] = _mark(encoding.offsets, spans)
     if units:
       number = _index(starts, [a for a, _ in units(passage)])
       collocation[row, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
   valid = np.arange(shape[1]) < np.array(lengths)[:, None]
+  asks = asked_tokens(passages, encodings, asked, shape[1])
   return Batch(tokens, valid, word, sentence, salient, asks, collocation)
+
+
+def asked_tokens(
+  passages: Sequence[Passage],
+  encodings: Sequence[text.Encoding],
+  asked: frozenset[str],
+  length: int,
+) -> np.ndarray:
+  """Marks of the tokens that answer a task's questions, [P, L] int32, as in `Batch`.
+
+  Args:
+    passages: with their spans.
+    encodings: the tokens of each.
+    asked: labels of the spans that answer the task's questions.
+    length: L.
+  """
+  asks = np.zeros((len(passages), length), np.int32)
+  for row, passage, encoding in zip(asks, passages, encodings, strict=True):
+    spans = [span for span in passage.spans if span.label in asked]
+    row[: len(encoding.ids)] = _mark(encoding.offsets, spans)
+  return asks
 
 
 def width(longest: int, max_length: int) -> int:

@@ -174,7 +174,7 @@ def _masker(order, progress) -> tuple[Masker, dict[str, Any]]:
     # A name that belongs to this input, as another's would be as good to read.
     of_input = order.input, size.st_size, size.st_mtime_ns
     path = f'{order.output}.{_digest(of_input)}.collocations'
-    found = collocations.kept(path, _passages(order.input, progress))
+    found = collocations.load_or_count(path, _passages(order.input, progress))
   elif path:
     raise InputError(f'The policy {chosen.name!r} has no use for collocations.')
   masker = Masker(chosen, order.seed, order.length, order.format, found)

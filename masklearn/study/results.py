@@ -106,7 +106,7 @@ def write_masks(study) -> None:
     }
   rows = []
   for split in SPLITS:
-    groups = {e.group for e in getattr(task, split)} - {''}
+    groups = {e.group for e in task.split(split)} - {''}
     first, answering = {}, collections.defaultdict(list)  # of each group
     for i, passage in enumerate(study.setup.passages):
       if passage.group in groups:
@@ -215,7 +215,7 @@ def _scored(study):
 
 def _task(study, name):
   task = study.tasks[name, study.seeds[0]]
-  splits = {split: getattr(task, split) for split in SPLITS}
+  splits = {split: task.split(split) for split in SPLITS}
   return {
     'questions': {split: len(examples) for split, examples in splits.items()},
     'groups': {split: len({e.group for e in es}) for split, es in splits.items()},

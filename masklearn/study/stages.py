@@ -181,7 +181,7 @@ def finetune(
     return files.read_json(directory / 'done.json')
   questions = {
     split: data.encode_examples(
-      getattr(task, split), setup.tokenizer, source_length, task.examples
+      task.split(split), setup.tokenizer, source_length, task.examples
     )
     for split in ('train', 'validation', 'test')
   }
@@ -226,7 +226,7 @@ def finetune(
     validate_every=validate_every,
   )
   for split in ('validation', 'test'):
-    examples = getattr(task, split)
+    examples = task.split(split)
     answers = answering.answer(
       setup.model,
       state.params,

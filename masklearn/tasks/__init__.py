@@ -94,7 +94,7 @@ def shuffled(task: Task, seed: int) -> Task:
   """
   mixed = {}
   for split in ('train', 'validation'):
-    examples = list(getattr(task, split))
+    examples = list(task.split(split))
     order = random.Random(f'answers/{seed}').sample(examples, len(examples))
     mixed[split] = tuple(
       dataclasses.replace(example, targets=other.targets)

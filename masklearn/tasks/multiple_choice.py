@@ -11,6 +11,7 @@ References:
 """
 
 import hashlib
+import itertools
 from typing import Any, Unpack
 
 from masklearn.io.records import text_field
@@ -164,9 +165,8 @@ def _ropes(record: dict[str, Any], default_id: str) -> Example:
   situation = text_field(record, 'situation', '').strip()
   found = fields.objects(record, 'answers') if record.get('answers') else []
   targets = tuple(dict.fromkeys(text_field(row, 'text') for row in found))
-  places = sorted(
-    {s for spans in occurrences(situation, targets).values() for s in spans}
-  )
+  found = occurrences(situation, targets).values()
+  places = sorted(set(itertools.chain(*found)))
   return Example(
     id=text_field(record, 'id', default_id),
     source=source(question, {}, f'{background} {situation}'.strip()),

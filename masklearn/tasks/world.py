@@ -5,9 +5,9 @@ third_party/world/build.py; the wording of prose and questions is the project's 
 """
 
 import functools
-import importlib.resources
-import json
+import pathlib
 
+from masklearn.io import files
 from masklearn.tasks import profiles
 from masklearn.types import Passage, Task
 
@@ -173,16 +173,13 @@ def task(
     train_share: of the countries; only their questions are ever trained on.
     validation_share: of the countries, for every choice; the rest is the test.
   """
-  questions = QUESTIONS[name]
-  return profiles.task(
-    name, _subjects(), questions, seed, train_share, validation_share
-  )
+  subjects, questions = _subjects(), QUESTIONS[name]
+  return profiles.task(name, subjects, questions, seed, train_share, validation_share)
 
 
 @functools.cache
 def _subjects() -> tuple[profiles.Subject, ...]:
-  table = importlib.resources.files(__package__) / 'world.jsonl'
-  rows = [json.loads(line) for line in table.read_text('utf-8').splitlines()]
+  rows = files.read_jsonl(pathlib.Path(__file__).with_name('world.jsonl'))
   return tuple(
     profiles.Subject(
       group=row['country'],

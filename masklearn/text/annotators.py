@@ -167,7 +167,7 @@ def _load(model: str):
 
 
 def _is_inner(word: str, body: str, firsts: set[int]) -> bool:
-  """Whether a word of `segmentation.words` is this one, but at the start of no sentence."""
+  """Whether a word of a text is this one, but at the start of no sentence."""
   at = body.find(word)
   while at >= 0:
     if at not in firsts:

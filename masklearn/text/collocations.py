@@ -121,7 +121,7 @@ def count(
   return Collocations(tuple(ngrams), totals[1], minimum, coverage, undercount)
 
 
-def kept(path: str | os.PathLike, passages: Iterable[Passage]) -> Collocations:
+def load_or_count(path: str | os.PathLike, passages: Iterable[Passage]) -> Collocations:
   """Reads the collocations of a corpus from a file, or counts them and writes it."""
   if not pathlib.Path(path).exists():
     write(path, count(passages))
@@ -210,8 +210,8 @@ def _best(counts, totals, minimum, coverage) -> Iterator[str]:
 def _runs(passage: Passage, marks: bool = False) -> Iterator[list[tuple[int, int]]]:
   """Words that stand together: no mark and no end of a sentence between them.
 
-  A sentence of `segmentation.sentences` ends with a mark; only those that came with the passage
-  need to be looked at. With `marks`, each is a run of its own.
+  A sentence of `segmentation.sentences` ends with a mark; only those that came with
+  the passage need to be looked at. With `marks`, each mark is a run of its own.
   """
   body, run = passage.text, []
   ends = {start for start, _ in passage.sentences}
