@@ -110,13 +110,13 @@ def test_a_passage_is_tokenized_once(tmp_path, monkeypatch, stored):
   monkeypatch.setattr(text.Tokenizer, 'encode', counted)
   directory = tmp_path / 'corpus'
   made = setup.prepare(
-    directory, seed=0, longest=40, tokenizer='', vocabulary=270,
+    directory, seed=0, longest=24, tokenizer='', vocabulary=270,
     model={'name': 'bart', 'size': 'tiny'}, **(source if stored else generated),
   )  # fmt: skip
   assert (directory / setup.TOKENS).exists()
   array_files.load_or_encode(
     directory / 'encoded', directory / setup.TOKENS, made.passages, made.tokenizer,
-    'rules', ASKED, 40,
+    'rules', ASKED, 24,
   )  # fmt: skip
   assert not (directory / setup.TOKENS).exists()
   assert len(made.passages) > 4
