@@ -152,7 +152,7 @@ def _published(checkpoint, tokenizer, name, size, **changes):
     )
   fields = {field.name for field in dataclasses.fields(loaded.model.config)}
   for field in changes.keys() - fields:
-    check_name(fields, field, f'field of a {name}')
+    check_name(sorted(fields), field, f'field of a {name}')
   net = type(loaded.model)(dataclasses.replace(loaded.model.config, **changes))
   like = jax.eval_shape(lambda: models.init_params(net, jax.random.key(0)))
   shapes = [jax.tree.map(lambda x: x.shape, tree) for tree in (like, loaded.params)]
