@@ -21,11 +21,12 @@ stamp = $(VENV)/.installed-$(subst $(comma),-,$(1))
 test_tools := $(call stamp,$(EXTRAS))
 demo_tools := $(call stamp,demo)
 
-.PHONY: help demo test lint
+.PHONY: help demo test test-slow lint
 
 help:
 	@echo 'make demo   runs the embedded study; its report goes to runs/demo/report/'
-	@echo 'make test   runs the test suite         (ARGS=... goes to pytest)'
+	@echo 'make test   runs the tests of each kind  (ARGS=... goes to pytest)'
+	@echo 'make test-slow   runs the others: further examples, kills, whole studies'
 	@echo 'make lint   checks style and formatting'
 
 # As `memory.huge_pages` would have it, which starts Python a second time.
@@ -34,6 +35,9 @@ demo: $(demo_tools)
 
 test: $(test_tools)
 	$(python) -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
+
+test-slow: $(test_tools)
+	$(python) -m pytest --numprocesses=$(JOBS) --dist=loadfile -m slow $(ARGS)
 
 lint: $(test_tools)
 	$(python) -m ruff check .

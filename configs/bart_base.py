@@ -10,12 +10,12 @@ python -m experiments.study --config=configs/bart_base.py:trivia_qa --workdir=ru
 Stages can be run one at a time: `learn_policy`, `pretrain` and `finetune` take the same
 flags, and go on where they were.
 
-What is the paper's is marked; all else is ours. Nothing here has been run at this size
-yet, so no number is promised. The encoded corpus lies on disk, 21 bytes a token of its
-longest passage; with collocations 25.
+The paper's values are marked; all others are ours. Nothing here has been run at this
+size yet, so no number is promised. The encoded corpus lies on disk, 21 bytes a token of
+its longest passage; with collocations 25.
 """
 
-from configs import world
+from masklearn.study import config
 
 # Tokens of an answer at most, where 16 are not enough.
 ANSWERS = {'wow': 64, 'cnn_dailymail': 142, 'xsum': 62, 'scitldr': 62, 'ropes': 24}
@@ -27,7 +27,7 @@ UNGROUPED = ('nq_open', 'web_questions', 'trivia_qa')
 
 def get_config(variant: str = 'nq_open'):
   """Returns the config of a task."""
-  c = world.get_config()
+  c = config.default_config()
   task = variant or 'nq_open'
   c.name = f'bart_base:{task}'
   c.corpus.update(
@@ -44,10 +44,7 @@ def get_config(variant: str = 'nq_open'):
     width=256,
     reference=learned,
   )
-  c.model.unlock()
-  c.model = world.config_dict.create(
-    name='bart', size='base', checkpoint='', dtype='float32', remat=True
-  )
+  c.model.update(size='base', remat=True)
   c.base.updates = 0  # the checkpoint is the base
   c.learn.update(
     updates=2_000,
@@ -58,7 +55,7 @@ def get_config(variant: str = 'nq_open'):
     held_out=False,  # the paper's: the outer loss is that of the same query
     relaxation='mixture',
     memory='low',
-    inner_step=1e-3,
+    inner_learning_rate=1e-3,
     learning_rate=1e-3,
     validate_every=200,
   )

@@ -5,8 +5,9 @@ python -m experiments.study --config=configs/bart_large.py:wow --workdir=runs/wo
 
   configs/bart_large.py:TASK  a task of masklearn.tasks.TASKS; without one, nq_open
 
-An update of the policy needs 6.6 GiB a chip with soft masks, K = J = 1 and the way back
-`low` (docs/meta_gradients.md). All other numbers are ours, and none has been run.
+An update of the policy needs 6.6 GiB a chip with soft masks, K = J = 1 and
+`memory=low` (docs/meta_gradients.md). All other numbers are ours, and none has been
+run.
 """
 
 from configs import bart_base

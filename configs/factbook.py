@@ -11,13 +11,15 @@ data/qed/qed-dev.first1000.jsonl.gz,data/squad_like/xquad.en.json.gz
   configs/factbook.py          a small model from scratch, three seeds, two cores
   configs/factbook.py:smoke    seconds, for tests
 
-The corpus is the fields of the country profiles of the CIA World Factbook. One task
-asks about thirteen of them, in the form of zero-shot relation extraction; the other is
-those of WebQuestions whose answer stands in a profile. Test countries are others than
-those trained on, and no passage is given with a question. The supervised policy sees
-answers about training countries and about other articles, never of test countries. All
-numbers are ours.
+The corpus consists of the fields of the country profiles of the CIA World Factbook. One
+task asks for thirteen of these fields in the form of zero-shot relation extraction; the
+other has those of WebQuestions whose answer stands in a profile. No test country is
+trained on, and no passage is given with a question. The supervised policy sees
+answers about training countries and about other articles, never about test countries.
+All numbers are ours.
 """
+
+from ml_collections import config_dict
 
 from configs import world
 
@@ -32,7 +34,7 @@ def get_config(variant: str = ''):
   c.name = f'factbook:{variant}' if variant else 'factbook'
   c.corpus.update(name='factbook', words=40, longest=62, vocabulary=3_000)
   c.task.names = 'kilt,web_questions'
-  c.task.options = world.config_dict.create(
+  c.task.options = config_dict.create(
     kilt={'train': ''},
     web_questions={'train': '', 'held_out': False},  # whose profile the corpus has
   )
@@ -42,12 +44,9 @@ def get_config(variant: str = ''):
     longest=6,
     reference='supervised',
   )
-  # Every field of a profile is a fact to be kept: after the same time, a model twice as
-  # wide as the demo's answered more of the validation questions.
-  c.model.unlock()
-  c.model.width = 128
-  c.model.init_std = 0.09  # 1 / sqrt(width)
-  c.model.lock()
+  # Every field of a profile is a fact to remember: after the same time, a model twice
+  # as wide as the demo's answered more of the validation questions.
+  c.model.update(width=128, init_std=0.09)  # 1 / sqrt(width)
   c.supervised.update(
     pairs='task', updates=400, batch_size=32, learning_rates=(2e-3, 5e-3),
     validate_every=50,

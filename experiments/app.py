@@ -110,40 +110,39 @@ def _load(name):
 
 def _apply(argv, config):
   """Returns `config` with the overrides in `argv` applied, and what is left of argv."""
-  leaves = dict(_leaves(config))
+  leaves = list(_leaves(config))
   for key in filter(None, map(_override, argv)):
     if key not in leaves:
-      raise InputError(
-        f'--config.{key}: no such key; nearest: {", ".join(_nearest(key, leaves))}'
-      )
+      raise InputError(f'--config.{key}: {_advice(key, leaves)}')
   values = flags.FlagValues()
   values.set_gnu_getopt(True)
   config_flags.DEFINE_config_dict('config', config, '', values, sys_argv=argv)
   rest = values(argv)
-  config = values.config
-  for key, new in _leaves(config):
-    kinds = {type(item) for item in leaves[key]} if isinstance(new, tuple) else set()
-    if kinds and not {type(item) for item in new} <= kinds:
-      raise InputError(
-        f'--config.{key}={new}: expected items like those of {leaves[key]}'
-      )
-  return config, rest
+  return values.config, rest
 
 
 def _leaves(config, prefix=''):
-  """Yields every dotted key of `config` that holds a value, with the value."""
+  """Yields every dotted key of `config` that holds a value."""
   for name, value in config.items():
     if isinstance(value, config_dict.ConfigDict):
       yield from _leaves(value, f'{prefix}{name}.')
     else:
-      yield prefix + name, value
+      yield prefix + name
 
 
-def _nearest(key, keys):
-  """Returns the three of `keys` most like `key`, by the whole and by the last part."""
+def _advice(key, keys):
+  """Returns the new name of a key, or the three of `keys` that are most like it.
+
+  By the whole and by the last part.
+  """
+  from masklearn.study.config import new_name  # which takes seconds, as jax does
+
+  if new_name(key):
+    return f'renamed; use --config.{new_name(key)}'
 
   def likeness(other):
     pairs = (key, other), (key.split('.')[-1], other.split('.')[-1])
     return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
-  return sorted(keys, key=likeness, reverse=True)[:3]
+  near = sorted(keys, key=likeness, reverse=True)[:3]
+  return f'no such key; nearest: {", ".join(near)}'

@@ -25,7 +25,8 @@ from experiments import app
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.masking import text_files
-from masklearn.report import masks
+from masklearn.policies import POLICIES
+from masklearn.report import viewer
 from masklearn.types import InputError
 
 
@@ -40,13 +41,13 @@ def main(
     _number('length', length, int),
   )  # fmt: skip
   if html:
-    masks.check(html)
+    viewer.check(html)
   with Progress() as progress:
     counts = text_files.run(order, progress)
     print(f'{output}: {counts}')
     if html:
       shown = text_files.viewed(order, progress)
-      files.write_text(html, masks.masks_page(policy, str(counts), shown))
+      files.write_text(html, viewer.masks_page(policy, str(counts), shown, POLICIES))
       print(html)
 
 

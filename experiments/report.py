@@ -7,12 +7,13 @@ import rich
 
 from experiments import app
 from masklearn import report
+from masklearn.policies import POLICIES
 
 
 def main(workdir):
   """Writes WORKDIR/report/ from the files that the study has made so far."""
-  path = report.write(workdir)
-  rich.print(report.table(workdir))
+  path = report.write_report(workdir, POLICIES)
+  rich.print(report.table(workdir, POLICIES))
   print(path)
 
 

@@ -12,7 +12,7 @@ from masklearn import report, study
 def main(config, workdir):
   """Runs the study in `workdir`; prints its table and the path of its report."""
   study.run_study(config, workdir)
-  page = report.write(workdir)
+  page = report.write_report(workdir)
   console.Console().print(report.table(workdir))
   print(f'report: {page}')
 

@@ -64,16 +64,16 @@ class Task:
   train: tuple[Example, ...]
   validation: tuple[Example, ...]
   test: tuple[Example, ...]
-  metric: str = 'em'  # what the task is scored by, of `evaluation.metrics.METRICS`
-
-  def split(self, name: str) -> tuple[Example, ...]:
-    """The questions of 'train', 'validation' or 'test'."""
-    return {'train': self.train, 'validation': self.validation, 'test': self.test}[name]
+  metric: str = 'em'  # what it is scored by, of `evaluation.metrics.METRICS`
 
   @property
   def examples(self) -> tuple[Example, ...]:
     """The questions of all splits."""
     return self.train + self.validation + self.test
+
+  def split(self, name: str) -> tuple[Example, ...]:
+    """The questions of a split: 'train', 'validation' or 'test'."""
+    return {'train': self.train, 'validation': self.validation, 'test': self.test}[name]
 
   @property
   def asked(self) -> frozenset[str]:

@@ -3,7 +3,21 @@
 import html.parser
 import json
 
+from masklearn.evaluation.results import ResultRow
+from masklearn.policies import POLICIES
+from masklearn.report import summary
+
 VOID = {'meta', 'input', 'br'}
+HOSTILE = '<script>alert(1)</script> & "quotes" \'\u2028 $x$ ${y} 🇵🇪 </textarea>'
+PASSAGE = {
+  'id': 'p<1>',
+  'group': HOSTILE,
+  'split': 'test',
+  'text': f'🇵🇪 Peru pays in {HOSTILE}.',
+  'tokens': [[0, 2], [3, 7], [8, 12], [12, 12], [16, 24]],
+  'asked': [[16, 24, '"kind">']],
+  'policies': {'learned': [0, 0.25, 0, 0, 0.75], '<b>mine</b>': [0.2] * 5},
+}
 
 
 def row(policy, em, seed=0, task='civics', **changes):
@@ -40,6 +54,16 @@ ROWS = [
   row('learned', 0.8, seed=1),
   row('none', 0.1),
 ]
+
+
+def result_rows(rows):
+  """The rows as they are read."""
+  return [ResultRow.from_json(found, 'results.jsonl') for found in rows]
+
+
+def gather(rows, split='test'):
+  """The results of a split, with the roles that our policies have."""
+  return summary.gather(result_rows(rows), split, POLICIES)
 
 
 def write(workdir, rows=(), **files):

@@ -8,7 +8,7 @@ from masklearn.types import Batch, Specials
 
 IDS = Specials(bos=0, pad=1, eos=2, mask=4)  # BART's
 # Policies that hide whole words within a budget: all but BART's, T5's and BERT's own.
-BUDGETED = sorted(policies.POLICIES.keys() - {'original', 'random_token'})
+BUDGETED = sorted(name for name, e in policies.POLICIES.items() if e.has_scores)
 T5_IDS = Specials(bos=None, pad=0, eos=1, mask=9, sentinels=(9, 8, 7, 6, 5))
 
 

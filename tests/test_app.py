@@ -3,6 +3,7 @@
 import pytest
 
 from experiments import app
+from masklearn.study.config import RENAMED
 from masklearn.types import InputError
 
 CONFIG = """
@@ -100,7 +101,6 @@ def test_overrides_keep_the_types_of_the_file(stage):
     ('--config.finetune.updates=1.5', '--config.finetune.updates=1.5: invalid'),
     ('--config.finetune.updates', 'Missing value for flag --config.finetune.updates'),
     ('--config.pretrain.resume=maybe', '--config.pretrain.resume=maybe: '),
-    ('--config.seeds=many', "seeds=('many',): expected items like those of (0, 1)"),
     ('--confg.seeds=1', '--confg: no such flag; nearest: --config'),
     ('--wrokdir=d', '--wrokdir: no such flag; nearest: --workdir'),
     ('leftover', "'leftover': not a flag"),
@@ -117,6 +117,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(stage, argument, expected):
   assert message.startswith('error: ')
   assert message.count('\n') == 1
   assert expected in message
+
+
+@pytest.mark.parametrize(('old', 'new'), RENAMED.items())
+def test_a_renamed_key_is_refused_with_its_new_name(stage, old, new):
+  """Whatever the config has that is spelled alike."""
+  got, code, message = stage('--config=world.py', '--workdir=d', f'--config.{old}=3')
+  assert (got, code) == ({}, 2)
+  assert message == f'error: --config.{old}: renamed; use --config.{new}\n'
 
 
 def test_required_flags_must_be_given(stage):

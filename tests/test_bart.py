@@ -63,7 +63,7 @@ def test_wrong_settings_are_refused_with_the_nearest_right_one():
   ids = Specials(0, 1, 2, 3)
   with pytest.raises(InputError, match="'brat'; did you mean 'bart'"):
     models.make_model('brat', 'tiny', 9, ids)
-  with pytest.raises(InputError, match="got 'bass'; did you mean 'base'"):
+  with pytest.raises(InputError, match="'bass'; did you mean 'base'"):
     models.bart_config('bass', 9, ids)
   with pytest.raises(InputError, match='multiple of decoder_heads, got 64 and 3'):
     models.bart_config('tiny', 9, ids, decoder_heads=3)
@@ -71,7 +71,7 @@ def test_wrong_settings_are_refused_with_the_nearest_right_one():
     models.bart_config('tiny', 3, ids)
   with pytest.raises(InputError, match=r'activation_dropout .* \[0, 1\), got 1'):
     models.bart_config('tiny', 9, ids, activation_dropout=1)
-  with pytest.raises(InputError, match="got 'bf16'; did you mean 'bfloat16'"):
+  with pytest.raises(InputError, match="'bf16'; did you mean 'bfloat16'"):
     models.bart_config('tiny', 9, ids, dtype='bf16')
 
 

@@ -1,22 +1,265 @@
-"""Every config file: its variants, and whether what it names exists."""
+"""The fields of a config and what they may be; every config file and its variants."""
 
 import importlib
+import json
 import pathlib
 
 import pytest
+from ml_collections import config_dict
 
+from experiments import app, prepare_corpus
 from masklearn import tasks
-from masklearn.study import settings
+from masklearn.io import provenance
+from masklearn.policies import POLICIES
+from masklearn.study import config, settings
+from masklearn.types import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
 ALL = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
 STUDIES = [name for name in ALL if name != 'recall']
 PUBLISHED = ('bart_base', 'bart_large', 't5_base')
+VARIANT = {'world': (), 'recall': ('scratch',)}
+NAN, INF = float('nan'), float('inf')
+# Where 0 has a meaning: none, all, or as it is.
+ZERO = {
+  'seed', 'corpus.words', 'task.validation_share', 'learn.uniform_share',
+  'learn.token_dropout', 'learn.entropy_coefficient', 'learn.damping',
+  'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
+  'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
+  'saving.packing', 'saving.chunk', 'study.learned_seeds', 'study.transfer_seeds',
+  'study.ablation_seeds', 'top_k', 'networks.scratch.vocabulary',
+}  # fmt: skip
 
 
-def config(name, *variant):
+def from_file(name, *variant):
   """The config of a file in configs/."""
   return importlib.import_module(f'configs.{name}').get_config(*variant).lock()
+
+
+def leaves(group, prefix=''):
+  """Every dotted key of a config that holds a value, with the value."""
+  for key, value in group.items():
+    if isinstance(value, config_dict.ConfigDict):
+      yield from leaves(value, f'{prefix}{key}.')
+    else:
+      yield prefix + key, value
+
+
+def changed(key, value, kind='world'):
+  """The config of a file with one other value, of any type."""
+  c = from_file(kind, *VARIANT[kind])
+  *groups, last = key.split('.')
+  group = c
+  for part in groups:
+    group = group[part]
+  with c.ignore_type():
+    group[last] = value
+  return c
+
+
+def bad(value, zero):
+  """What a field with such a value must refuse."""
+  if isinstance(value, str):
+    return [NAN, -1, 0, None]
+  if isinstance(value, bool):
+    return [NAN, -1, 0, 'x', None]
+  numbers = [NAN, INF, -1, 'x', *([] if zero else [0])]
+  if isinstance(value, tuple):
+    count = max(1, len(value))
+    return [NAN, 'x', None, *((item,) * count for item in [*numbers, True])]
+  if isinstance(value, float):  # a ConfigDict makes one of a whole number
+    return [float(x) if isinstance(x, int) else x for x in [*numbers, ()]]
+  return [*numbers, True, ()]
+
+
+@pytest.mark.parametrize(
+  ('kind', 'key', 'value'),
+  [
+    (kind, key, value)
+    for kind in ('world', 'recall')
+    for key, value in leaves(from_file(kind, *VARIANT[kind]))
+  ],
+)
+def test_every_field_refuses_what_it_cannot_be(kind, key, value):
+  """Not a number, below zero, zero, text: each in one line with key, rule and value."""
+  check = config.check_recall if kind == 'recall' else config.check
+  for wrong in bad(value, key in ZERO):
+    with pytest.raises(InputError) as error:
+      check(changed(key, wrong, kind))
+    said = str(error.value)
+    assert said.startswith(f'config.{key}: ')
+    assert repr(wrong) in said
+    assert '\n' not in said
+  if key in ZERO:
+    check(changed(key, (0,) * len(value) if isinstance(value, tuple) else 0, kind))
+
+
+@pytest.mark.parametrize(
+  ('key', 'value', 'message'),
+  [
+    ('base.batch_size', 15, None),
+    ('base.updates', 0, 'at least 1 unless config.model.checkpoint'),
+    ('corpus.annotator', 'spacy', 'rules, corpus, none or spacy:MODEL'),
+    ('corpus.name', 'wikipedia', "config.corpus.path: corpus 'wikipedia' needs path"),
+    ('corpus.name', 'wrold', "did you mean 'world'"),
+    ('corpus.vocabulary', 260, 'must be at least 261'),
+    ('finetune.learning_rates', (), 'a tuple of at least 1 numbers'),
+    ('learn.baseline', 'other', "did you mean 'others'"),
+    ('learn.candidates', 10, 'uniform_share: must make a whole number .* 10, got 0.25'),
+    ('learn.inner_optimizer', 'adamw', "did you mean 'adam'"),
+    ('learn.memory', 'lov', "did you mean 'low'"),
+    ('learn.mode', 'reversed', "did you mean 'reverse'"),
+    ('learn.relaxation', 'mixtur', "did you mean 'mixture'"),
+    ('learn.solver', 'gc', "did you mean 'cg'"),
+    ('learn.temperature', (1.0, 0.5, 0.3), 'a tuple of 2 numbers'),
+    ('learn.trainable', '(', 'a regular expression'),
+    ('model.dtype', 'bf16', "did you mean 'bfloat16'"),
+    ('model.encoder_heads', 3, 'width must be a multiple of encoder_heads'),
+    ('model.name', 't6', "did you mean 't5'"),
+    ('model.size', 'tinny', "did you mean 'tiny'"),
+    ('policy.checkpoint', 'bert', "'' for any other, such as 'conv', got 'bert'"),
+    ('policy.encoder', 'bert', "config.policy.checkpoint: .*, got ''"),
+    ('policy.names', 'none,learnd', "did you mean 'learned'"),
+    ('policy.names', ' , ', 'must name at least one policy'),
+    ('policy.rate', 1.5, r'a number in \(0, 1\), got 1.5'),
+    ('policy.reference', 'random', 'that is trained, one of supervised, learned'),
+    ('recall.words', 20, 'below recall.every, 20'),
+    ('saving.gradient_accumulation', 3, 'base.batch_size: .*accumulation, 3, got 16'),
+    ('study.seeds', 1.0, 'a whole number'),
+    ('study.target_seeds', (1, 1), r'as many as study.targets, 1, got \(1, 1\)'),
+    ('study.targets', 'spans,evil', "Unknown target 'evil'"),
+    ('task.names', 'civic', "did you mean 'civics'"),
+    ('task.train_share', 0.9, r'at most 1 - task.train_share, 1 - 0.9, got 0.2'),
+  ],
+)
+def test_fields_that_contradict_each_other_are_refused(key, value, message):
+  """And names that do not exist, with the nearest that does."""
+  if message is None:  # any size of batch is right until it is taken apart
+    config.check(changed(key, value))
+    return
+  with pytest.raises(InputError, match=message):
+    config.check(changed(key, value))
+
+
+def test_a_batch_that_is_packed_need_not_be_divisible():
+  """Packing rounds the rows of a batch itself."""
+  c = from_file('world')
+  c.saving.update(gradient_accumulation=3, packing=256)
+  config.check(c)
+
+
+def test_only_a_published_model_does_without_training_and_vocabulary():
+  """It brings both; what its size says does not matter then."""
+  c = from_file('world')
+  c.base.updates = c.corpus.vocabulary = 0
+  c.model.checkpoint = 'somewhere'
+  config.check(c)
+  c.corpus.tokenizer = 'mine'
+  with pytest.raises(InputError, match=r'corpus\.tokenizer: must be empty'):
+    config.check(c)
+
+
+def test_a_study_of_nothing_is_refused():
+  """Where every policy is learned, and no seed learns one."""
+  c = from_file('world')
+  c.study.learned_seeds = 0
+  config.check(c)
+  c.policy.names = 'learned,random_span'
+  with pytest.raises(InputError, match='learned_seeds: must be at least 1 where all'):
+    config.check(c)
+  c.policy.reference = 'supervised'
+  config.check(c)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'updats': 3}, 'no such field; nearest: config.study.ablations.mine.updates'),
+    ({'updates': 0}, 'ablations.mine.updates: must be a whole number'),
+    ({'candidates': 5}, 'ablations.mine.uniform_share: must make a whole number'),
+    ({'relaxation': 'score', 'samples': 1}, 'ablations.mine.samples: must be at least'),
+    ({'warmup': 3}, 'ablations.mine.warmup: must be a group of fields, got 3'),
+  ],
+)
+def test_ablations_are_checked_as_what_they_change(changes, message):
+  """Each with all that it leaves as it is."""
+  c = from_file('world')
+  c.study.ablations = config_dict.create(mine=config_dict.create(**changes))
+  with pytest.raises(InputError, match=message):
+    config.check(c)
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'civic': {}}, "Unknown task in config.task.options 'civic'"),
+    ({'civics': 3}, 'task.options.civics: must be a group of fields'),
+    ({'civics': {'train_share': NAN}}, 'civics.train_share: must be a number'),
+  ],
+)
+def test_options_of_single_tasks_are_checked(options, message):
+  """As the fields of all tasks are."""
+  c = from_file('world')
+  c.task.options = config_dict.ConfigDict(options)
+  with pytest.raises(InputError, match=message):
+    config.check(c)
+
+
+def test_a_config_of_ones_own_is_checked_for_its_keys():
+  """A wrong key names the nearest one, or the new one; none may be missing."""
+  c = config.default_config()
+  c.learn.terms = 3
+  with pytest.raises(InputError, match=r'learn\.terms: renamed; use .*iterations'):
+    config.check(c)
+  del c.learn.terms
+  c.learn.updats = 3
+  with pytest.raises(InputError, match=r'learn\.updats: no such field; nearest: con'):
+    config.check(c)
+  del c.learn.updats
+  del c.learn.updates
+  with pytest.raises(InputError, match=r'config\.learn\.updates: missing'):
+    config.check(c)
+
+
+def test_a_policy_added_to_the_table_can_be_named(monkeypatch):
+  """The check looks at the table as it is then."""
+  monkeypatch.setitem(POLICIES, 'mine', POLICIES['random'])
+  config.check(changed('policy.names', 'none,mine'))
+
+
+@pytest.mark.parametrize(
+  'flag',
+  [
+    'policy.rate=nan', 'learn.learning_rate=inf', 'seed=-1', 'study.seeds=0',
+    'study.target_seeds=(0,)', 'policy.names=', 'policy.reference=random',
+    'base.updates=0', 'learn.candidates=5', 'finetune.learning_rates=many',
+  ],
+)  # fmt: skip
+def test_a_command_with_such_a_value_leaves_nothing(tmp_path, capsys, flag):
+  """One line, exit code 2, and no work directory."""
+  workdir = tmp_path / 'run'
+  argv = ['stage', '--config=configs/world.py:smoke', f'--workdir={workdir}']
+  with pytest.raises(SystemExit) as end:
+    app.run(prepare_corpus.main, [*argv, f'--config.{flag}'])
+  said = capsys.readouterr()
+  assert end.value.code == 2
+  assert said.err.startswith('error: config.')
+  assert said.err.count('\n') == 1
+  assert not said.out
+  assert not workdir.exists()
+
+
+@pytest.mark.parametrize(('old', 'new'), config.RENAMED.items())
+def test_a_renamed_key_of_a_work_directory_is_named(tmp_path, old, new):
+  """What an older version has made is not mixed with what this one makes."""
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps({old: 3}))
+  with pytest.raises(InputError, match=f'has {old}, which is now {new}'):
+    provenance.claim(tmp_path, from_file('world'), config.new_name)
+  kind = 'world' if '.' in old and not old.startswith('networks') else 'recall'
+  group = from_file(kind)
+  for part in new.split('.'):
+    group = group[part]
 
 
 @pytest.mark.parametrize('name', STUDIES)
@@ -24,25 +267,46 @@ def test_a_study_names_what_exists(name):
   """Policies, tasks, a corpus and options, in every variant of its own."""
   module = importlib.import_module(f'configs.{name}')
   for variant in getattr(module, 'VARIANTS', tasks.TASKS):
-    c = config(name, variant)
+    c = from_file(name, variant)
     if name in PUBLISHED:
       c.model.checkpoint = 'somewhere'
-    settings.check(c)
-    for task in settings.names(c.task.names):
-      assert task in tasks.TASKS
+    if name != 'world':
+      c.corpus.path = 'articles'
+    config.check(c)
     assert c.name.startswith(name)
     assert len(settings.names(c.study.targets)) == len(c.study.target_seeds)
+
+
+@pytest.mark.parametrize('variant', ['', 'scratch', 'smoke'])
+def test_a_comparison_of_networks_names_what_exists(variant):
+  """But for the checkpoint, which is the user's."""
+  c = from_file('recall', variant)
+  if not variant:
+    with pytest.raises(InputError, match=r'networks\.bert\.checkpoint'):
+      config.check_recall(c)
+    c.networks.bert.checkpoint = 'somewhere'
+  config.check_recall(c)
+
+
+@pytest.mark.parametrize('family', ['bart', 't5'])
+def test_the_demo_runs_with_either_family(family):
+  """A field of the model has one name for both."""
+  for variant in ('', 'smoke', 'full', 'estimators'):
+    c = from_file('world', variant)
+    c.model.name = family
+    config.check(c)
 
 
 @pytest.mark.parametrize('name', [n for n in ALL if n not in PUBLISHED])
 def test_a_variant_that_does_not_exist_is_refused(name):
   """But for published models, whose variants are all tasks."""
   with pytest.raises(ValueError, match='variant'):
-    config(name, 'fulll')
+    from_file(name, 'fulll')
 
 
 def test_every_published_config_needs_its_checkpoint():
   """Without one there is no base to train on."""
   for name in PUBLISHED:
+    c = from_file(name)
     with pytest.raises(ValueError, match=r'config\.model\.checkpoint'):
-      settings.check(config(name))
+      config.check(c)

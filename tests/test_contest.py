@@ -45,7 +45,7 @@ def test_what_cannot_be_compared_is_said(tmp_path, capsys):
   for flags, message in (
     (('--config.data.path=',), 'names the file of passages'),
     (('--config.data.train_groups=3',), 'must be between 2 and 2, got 3'),
-    (('--config.networks.scratch.checkpoint=x',), "got encoder 'conv'"),
+    (('--config.networks.scratch.checkpoint=x',), "such as 'conv', got 'x'"),
   ):
     code, printed = run(capsys, path, tmp_path / 'run', *flags)
     assert code == 2

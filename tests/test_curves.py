@@ -5,13 +5,17 @@ import math
 import pytest
 
 from masklearn import report
-from masklearn.report import curves, figures, records, summary
-from masklearn.report.records import History
-from tests.runs import ROWS, Page, row, write
+from masklearn.policies import POLICIES
+from masklearn.report import curves, figures, workdir
+from masklearn.report.workdir import History
+from tests.runs import ROWS, Page, gather, row, write
 
 
 def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
-  """Any folder of policies is a line; shared pre-training is shown by task."""
+  """Any folder of policies is a line; shared pre-training is shown by task.
+
+  A metric that was logged under an earlier name is shown under its own.
+  """
   rows = [row('random', 0.2), row('random', 0.2, task='geography'), ROWS[6]]
   asked = [
     {'step': s, 'validation_asked_share': 0.1 * s, 'validation_outer_loss': 2.0}
@@ -35,11 +39,11 @@ def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
   )
   chosen = tmp_path / 'finetune' / 'civics' / 'learned-civics-spans' / '0' / 'done.json'
   chosen.write_text('{"learning_rate": 0.001}')
-  results = summary.gather(rows, 'test')
-  panels = curves.panels(records.histories(tmp_path), results)
+  results = gather(rows)
+  panels = curves.panels(workdir.histories(tmp_path), results, {})
   assert [(p.title, p.metric, list(p.lines)) for p in panels] == [
     ('Base model', 'loss', ['']),
-    ('Policy learning', 'validation_asked_share', ['learned-civics-J1']),
+    ('Policy learning', 'validation_answer_precision', ['learned-civics-J1']),
     ('Policy learning', 'validation_outer_loss', ['learned-civics-J1']),
     ('Policy learning, warmup', 'loss', ['learned-civics-J1']),
     ('Intermediate pre-training, civics', 'loss', ['random tokens']),
@@ -48,8 +52,8 @@ def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
   ]
   assert len(panels[1].lines['learned-civics-J1']) == 2
   assert panels[-1].lines['learned'] == [[(0, 1.0)]]
-  path = report.write(tmp_path)
-  assert (path.parent / 'policy-learning-validation_asked_share.svg').exists()
+  path = report.write_report(tmp_path, POLICIES)
+  assert (path.parent / 'policy-learning-validation_answer_precision.svg').exists()
   assert 'How the policy learned' in Page(path).words
 
 
@@ -61,21 +65,21 @@ def test_curves_are_averaged_and_thinned():
   assert len(thin) == 80
   assert thin[0] == (0.5, 0.5)
   history = History('base', (), '0', ({'step': 1, 'loss': None},))
-  assert curves.panels([history], []) == []
+  assert curves.panels([history], [], {}) == []
 
 
-def test_of_several_trials_the_followed_one_has_a_curve():
+def test_of_several_trials_the_repeated_one_has_a_curve():
   """Under the name that they share; what was tried in vain is left out."""
-  points = ({'step': 1, 'validation_asked_share': 0.5},)
+  points = ({'step': 1, 'validation_answer_precision': 0.5},)
   histories = [
     History('policies', (f'learned_soft@{rate}-civics',), seed, points)
     for rate, seeds in (('0.002', '0'), ('1e-05', '012'))
     for seed in seeds
   ]
-  (panel,) = curves.panels(histories, [])
-  assert {name: len(lines) for name, lines in panel.lines.items()} == {
-    'learned_soft-civics': 3
-  }
+  repeated = workdir.without_rejected_trials(histories)
+  for display, name in (({}, 'learned_soft-civics'), (POLICIES, 'soft-civics')):
+    (panel,) = curves.panels(repeated, [], display)
+    assert {n: len(lines) for n, lines in panel.lines.items()} == {name: 3}
 
 
 def test_spread_moves_labels_apart():

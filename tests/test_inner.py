@@ -92,7 +92,7 @@ def test_only_some_parameters_move(name):
 
 @pytest.mark.parametrize('name', sorted(inner.OPTIMIZERS))
 @pytest.mark.parametrize('memory', ['low', 'fast'])
-def test_the_way_back_through_every_optimizer(name, memory):
+def test_the_backward_pass_of_every_optimizer(name, memory):
   """With filtered parameters and warm moments, as reverse mode has it."""
 
   def value(params, decisions, data, key):

@@ -277,7 +277,7 @@ def test_a_finished_output_is_not_made_again_and_no_other_is_touched(command, tm
   (tmp_path / 'page.html').write_text('mine')
   code, _, _, errors = command('random', f'--html={tmp_path / "page.html"}', output='b')
   assert (code, (tmp_path / 'page.html').read_text()) == (2, 'mine')
-  assert 'no page of masks' in errors
+  assert 'not a page of masks' in errors
 
 
 def test_the_page_shows_probabilities_and_no_text_as_markup(command, tmp_path):
@@ -296,12 +296,12 @@ def test_the_page_shows_probabilities_and_no_text_as_markup(command, tmp_path):
   assert [p['id'] for p in shown] == ['in-1', 'in-2']
   (name, shares), (_, drawn) = shown[1]['policies']
   assert name == 'salient spans'
-  pieces = [p[0] for p in shown[1]['pieces'] if p[1] >= 0]
-  assert ''.join(p[0] for p in shown[1]['pieces']) == TEXTS[0]
-  by_word = dict(zip(pieces, shares, strict=True))
+  words = [p[0] for p in shown[1]['fragments'] if p[1] >= 0]
+  assert ''.join(p[0] for p in shown[1]['fragments']) == TEXTS[0]
+  by_word = dict(zip(words, shares, strict=True))
   assert by_word['Norway'] > 0.3
   assert by_word['capital'] == 0
-  hidden = {p for p, d in zip(pieces, drawn, strict=True) if d}
+  hidden = {p for p, d in zip(words, drawn, strict=True) if d}
   assert hidden == {rows[1]['text'][a:b] for a, b, _ in rows[1]['spans']}
 
 

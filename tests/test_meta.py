@@ -87,7 +87,7 @@ def test_probing_estimates_the_influence_of_all_spans():
 
 
 def test_policy_step_climbs_the_gain_and_the_entropy():
-  """Each question in units of its own influence; one step of plain ascent."""
+  """Each question in a scale of its own; one step of plain ascent."""
   policy, theta = make_policy_and_theta()
   outer, before = jnp.array([2.5, 2.1]), jnp.array([3.0, 2.0])
   size = jnp.array([0.3, 9.0])
@@ -96,19 +96,19 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
 
   def sample(theta, passages, key, temperature):
     spans = mixture.sample(
-      policy, theta, meta.flat(passages), key, IDS.mask, 0.4, 3, 0.0, 0.3
+      policy, theta, meta.merge_steps(passages), key, IDS.mask, 0.4, 3, 0.0, 0.3
     )
-    return meta.by_step(spans, passages)
+    return meta.split_steps(spans, passages)
 
   def decide(theta, draw):
-    return mixture.weights(policy, theta, meta.flat(draw))[None]
+    return mixture.weights(policy, theta, meta.merge_steps(draw))[None]
 
   def influences(theta, inner, episode, draw, key):
     return outer, influence, before
 
   def aim(theta, draw):
     loss = (jnp.einsum('qkpm,kpm->q', influence, decide(theta, draw)) / size).mean()
-    return loss - 0.2 * mixture.entropy(policy, theta, meta.flat(draw.shown))
+    return loss - 0.2 * mixture.entropy(policy, theta, meta.merge_steps(draw.shown))
 
   tx, key = optax.sgd(0.1), jax.random.key(7)
   given = meta.MetaGradient(sample, decide, None, influences, None)
@@ -182,9 +182,10 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
   passages = of_steps(1, one)
   state, episode = steps.init_state(params, tx), bilevel.make_episode(passages)
   given = reinforce.make_score_gradient(
-    policy, loss_sums, tx, ids, 0.5, samples=8, baseline=baseline, fine_tune_steps=1
-  )
-  plain = reinforce.make_score_gradient(policy, loss_sums, tx, ids, 0.5)
+    reinforce.hard_draws(policy, loss_sums, ids, 0.5, samples=8, baseline=baseline),
+    loss_sums, tx, baseline=baseline, fine_tune_steps=1,
+  )  # fmt: skip
+  plain = reinforce.hard_draws(policy, loss_sums, ids, 0.5)
   if baseline == 'learned':
     theta = {**reinforce.with_baseline(theta), reinforce.BASELINE: jnp.asarray(0.02)}
   key = jax.random.key(4, impl='rbg')
@@ -227,11 +228,10 @@ def test_score_function_is_unbiased_for_hard_draws(baseline):
 def test_what_a_score_needs_is_checked():
   """A baseline that there is, and another sample where it is made of those."""
   policy, _ = make_policy_and_theta()
-  loss_sums, tx, ids = None, optax.sgd(0.1), IDS
   with pytest.raises(InputError, match="'others' or 'learned', got 'mean'"):
-    reinforce.make_score_gradient(policy, loss_sums, tx, ids, 0.5, baseline='mean')
+    reinforce.hard_draws(policy, None, IDS, 0.5, baseline='mean')
   with pytest.raises(InputError, match='at least 2 samples, got 1'):
-    reinforce.make_score_gradient(policy, loss_sums, tx, ids, 0.5, samples=1)
+    reinforce.hard_draws(policy, None, IDS, 0.5, samples=1)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_half_a_candidate_is_refused():
     relaxations.mixture(None, None, IDS, 0.4, candidates=5)
 
 
-def test_blotted_passages_hide_tokens_from_the_policy_alone():
-  """About that share of the tokens is `<mask>`, of no padding, and anew in each."""
+def test_token_dropout_hides_tokens_from_the_policy_alone():
+  """About that share of the tokens is `<mask>`, of no padding, and others in each."""
   policy, theta = make_policy_and_theta()
 
   def seen(key):
@@ -262,13 +262,13 @@ def test_blotted_passages_hide_tokens_from_the_policy_alone():
     return spans.shown.tokens
 
   shown = np.asarray(jit(jax.vmap(seen))(jax.random.split(jax.random.key(0), 60)))
-  drop_tokens = (shown == IDS.mask)[:, PASSAGES.valid]
-  assert 0.2 < drop_tokens.mean() < 0.4
+  dropped = (shown == IDS.mask)[:, PASSAGES.valid]
+  assert 0.2 < dropped.mean() < 0.4
   np.testing.assert_array_equal(shown == PASSAGES.tokens[None], shown != IDS.mask)
 
 
 def test_proposal_mixes_uniform_and_policy():
-  """Frequencies are uniform_share * uniform + (1 - uniform_share) * pi; log q says so."""
+  """Half of the frequencies are uniform, half are pi; log q says so."""
   log_pi = jnp.log(jnp.array([[[0.7, 0.2], [0.1, 0.0]]]))
   possible = log_pi > -jnp.inf
   shown = jax.tree.map(lambda x: x[1:], PASSAGES)

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from masklearn.policies import pretraining
+from masklearn.policies.capacity import original_capacity
 from masklearn.training import corruption
 from masklearn.types import InputError
 from tests.small import IDS, T5_IDS, make_batch
@@ -114,7 +115,7 @@ def test_t5_hides_by_length_alone():
   batch = make_batch([[1] * 30, [1] * 20, [1, 1], [1]])
   draw = jax.jit(pretraining.t5_spans().draw)({}, jax.random.key(3), batch)
   np.testing.assert_array_equal(draw.mask.sum(1), [4, 3, 1, 0])
-  capacity = int(pretraining.target_capacity(batch, 0.15, T5_IDS).max())
+  capacity = int(original_capacity(batch, 0.15, T5_IDS).max())
   assert capacity == 4 + 1 + 1
   tokens = np.where(batch.valid, batch.tokens, T5_IDS.pad)
   made = corruption.corrupt(
@@ -123,7 +124,7 @@ def test_t5_hides_by_length_alone():
   np.testing.assert_array_equal((made.target > 1).sum(1), [5, 4, 2, 0])
   long, few = make_batch([[1] * 100]), T5_IDS._replace(sentinels=(9, 8, 7, 6))
   with pytest.raises(InputError, match=r'hides 5 spans .* 100 tokens, .* has 4 sent'):
-    pretraining.target_capacity(long, 0.15, few)
+    original_capacity(long, 0.15, few)
 
 
 def bart_reference(words, rng):
@@ -202,9 +203,7 @@ def test_bart_hides_whole_words_within_its_rate():
   assert 3 in counts <= {1, 2, 3}
   assert all(h == {0} for h in hidden[40:])
   # The three longest words and their markers.
-  assert (
-    pretraining.target_capacity(make_batch([sizes]), 0.3, IDS)[0] == 4 + 3 + 2 + 3 + 1
-  )
+  assert original_capacity(make_batch([sizes]), 0.3, IDS)[0] == 4 + 3 + 2 + 3 + 1
 
 
 def test_markers_without_room_are_counted():

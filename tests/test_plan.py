@@ -52,7 +52,7 @@ def test_random_policies_wait_for_what_they_are_compared_with():
   assert len(found) == 2 * 3 + 1
   jobs = plan.jobs(planned, (), len(plan.STAGES) - 1, 'supervised')
   assert not [job for job in jobs if job.stage == 'learn']
-  taught = plan.Job('supervise', ('a', 1))
+  taught = plan.Job('supervise', ('supervised', 'a', 1))
   assert jobs[taught] == (plan.Job('base', (1,)),)
   for policy in ('random_span', 'supervised'):
     needs = jobs[plan.Job('pretrain', (policy, 'a', 'spans', 1))]
@@ -66,7 +66,7 @@ CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1),
 
 def test_stages_run_once_and_after_what_they_need():
   """The base of a seed serves all of its cells; nobody waits for an idle worker."""
-  besides = plan.others(('a',), ('J1',), (0,), ())
+  besides = plan.ablations(('a',), ('J1',), (0,), ())
   jobs = plan.jobs(CELLS, besides, len(plan.STAGES) - 1)
   count = {}
   for job in jobs:
@@ -89,14 +89,14 @@ def test_stages_run_once_and_after_what_they_need():
 
 def test_the_first_seed_tries_what_the_others_follow():
   """Every learning rate is tried once; another seed waits for all of them."""
-  besides = plan.others(('a',), ('soft', 'J1'), (3, 4, 5), (0.1, 0.02))
+  besides = plan.ablations(('a',), ('soft', 'J1'), (3, 4, 5), (0.1, 0.02))
   jobs = plan.jobs((), besides, plan.STAGES.index('policies'))
-  tried = {plan.Job('learn', ('a', 3, f'learned_soft@{r}')) for r in (0.1, 0.02)}
+  tried = {plan.Job('learn', (f'learned_soft@{r}', 'a', 3)) for r in (0.1, 0.02)}
   for seed in (4, 5):
-    needs = jobs[plan.Job('follow', ('a', seed, 'learned_soft'))]
+    needs = jobs[plan.Job('learn_best', ('learned_soft', 'a', seed))]
     assert needs[0] == plan.Job('base', (seed,))
     assert set(needs[1:]) == tried
-  learned = [job for job in jobs if job.stage in ('learn', 'follow')]
+  learned = [job for job in jobs if job.stage in ('learn', 'learn_best')]
   assert len(learned) == 2 * (2 + 2)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from masklearn import policies
-from masklearn.policies import pretraining, sampling
+from masklearn.policies import sampling
+from masklearn.policies.capacity import token_capacity
 from masklearn.policies.learned import BOUND
 from masklearn.training import corruption
 from masklearn.types import InputError
@@ -275,14 +276,14 @@ def test_random_token_hides_the_token_of_a_passage_of_one():
 def test_random_token_fits_its_target_and_its_sentinels():
   """`<mask>` and token for each, and `</s>`; more than T5 can number is refused."""
   batch = jax.tree.map(np.asarray, BATCH)
-  capacity = pretraining.token_capacity(batch, 0.35, IDS)
+  capacity = token_capacity(batch, 0.35, IDS)
   draw = policies.POLICIES['random_token'](0.35).draw({}, jax.random.key(0), BATCH)
   assert capacity.tolist() == [11, 5]
   for less, lost in ((0, [0, 0]), (1, [1, 0])):
     found = corruption.overflow(BATCH, draw, IDS, int(capacity.max()) - less)
     assert found.tolist() == lost
   with pytest.raises(InputError, match='5 sentinels'):
-    pretraining.token_capacity(batch, 0.5, T5_IDS)
+    token_capacity(batch, 0.5, T5_IDS)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,11 @@ def test_what_cannot_be_used_writes_nothing(tmp_path, capsys):
     path.write_bytes(whole)
 
   refused('model.safetensors', lambda b: b[: len(b) // 2], 'safetensors is damaged')
-  refused('config.json', lambda b: b.replace(b'"bart"', b'"mbart"'), "t5, got 'mbart'")
+  refused(
+    'config.json',
+    lambda b: b.replace(b'"bart"', b'"mbart"'),
+    "'mbart'; did you mean 'bart'",
+  )
   text.train_tokenizer(TEXTS * 5 + [str(n) for n in range(900)], 400).save(
     tmp_path / 'big.json'
   )

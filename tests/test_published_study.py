@@ -115,7 +115,7 @@ def test_a_published_model_is_the_base_and_answers_teach_a_policy(
   assert 'Answers hidden' in page
   assert re.search('the highest exact match is', page)
   policy = policies.load_policy(workdir / 'policies' / 'supervised-habits' / '0')
-  assert policy.spec['top'] == 5
+  assert policy.spec['top_k'] == 5
   assert np.isfinite(policy.theta['span']['kernel']).all()
 
 

@@ -40,7 +40,7 @@ def test_the_best_span_comes_first_and_a_draw_follows_the_scores():
   """Top 1 always takes it; top 2 takes both of two and never the third."""
   scores = np.full((9, 2), -np.inf)
   scores[2, 1], scores[5, 0], scores[8, 0] = 3.0, 2.0, 1.0
-  assert recall.choose(RNG(0), scores, 1, 2, top=1) == [(2, 2)]
+  assert recall.choose(RNG(0), scores, 1, 2, top_k=1) == [(2, 2)]
   firsts = {
     top: {recall.choose(RNG(seed), scores, 1, 2, top)[0] for seed in range(80)}
     for top in (0, 2)

@@ -10,18 +10,18 @@ import rich.console
 
 from experiments import report as main
 from masklearn import report
-from masklearn.report import finding, records, summary, viewer
-from masklearn.report.records import Prediction
+from masklearn.evaluation.results import MaskRow
+from masklearn.policies import POLICIES
+from masklearn.report import figures, findings, summary, viewer, workdir
+from masklearn.report.workdir import Prediction
 from masklearn.types import InputError
-from tests.runs import ROWS, Page, row, write
-
-HOSTILE = '<script>alert(1)</script> & "quotes" \'\u2028 $x$ ${y} 🇵🇪 </textarea>'
+from tests.runs import HOSTILE, PASSAGE, ROWS, Page, gather, result_rows, row, write
 
 
 def test_gather_puts_the_best_first_and_keeps_sections_apart():
   """One result a policy, sorted by EM within its task and target."""
   rows = [*ROWS, row('random', 0.9, target='full'), row('random', 0.5, task='other')]
-  results = summary.gather(rows, 'test')
+  results = gather(rows)
   first, second, third = summary.sections(results).items()
   assert first[0] == ('civics', 'spans', 'tiny')
   names = [r.policy for r in first[1]]
@@ -29,15 +29,15 @@ def test_gather_puts_the_best_first_and_keeps_sections_apart():
   assert first[1][2].em == (0.2, 0.4)
   assert second[0] == ('civics', 'full', 'tiny')
   assert third[0] == ('other', 'spans', 'tiny')
-  assert summary.gather(rows, 'validation') == []
+  assert gather(rows, 'validation') == []
   assert summary.best(first[1]).policy == 'learned'  # an upper bound does not compete
 
 
 def test_compare_uses_the_better_random_and_the_shared_seeds():
   """(learned - random) / (oracle - random) on seeds 0 and 1, not on seed 2."""
   rows = [*ROWS, row('oracle', 0.0, seed=2), row('learned', 0.0, seed=2)]
-  (found,) = summary.compare(summary.gather(rows, 'test'))
-  assert found.random_policy == 'random'
+  (found,) = summary.compare(gather(rows))
+  assert found.titles == ('learned', 'random tokens', 'oracle')
   assert found.seeds == (0, 1)
   assert found.share == pytest.approx((0.75 - 0.3) / (0.85 - 0.3))
   mean, low, high = found.difference  # 0.5 and 0.4: t(1, 0.975) = 12.7062
@@ -52,11 +52,11 @@ def test_no_share_of_a_gain_that_seeds_disagree_about():
     row('oracle', 0.35), row('oracle', 0.37, seed=1), row('random', 0.3),
     row('random', 0.4, seed=1), row('learned', 0.2), row('learned', 0.3, seed=1),
   ]  # fmt: skip
-  results = summary.gather(rows, 'test')
+  results = gather(rows)
   (found,) = summary.compare(results)
-  assert found.oracle > found.random
-  assert finding.headline(found) == 'n/a'
-  text = finding.sentence(found, results)
+  assert found.reference > found.random
+  assert findings.headline(found) == 'n/a'
+  text = findings.sentence(found, results)
   assert 'not beat random masking on every seed' in text
   assert '%' not in text.replace('95% interval', '')
 
@@ -65,11 +65,11 @@ def test_no_share_of_a_gain_that_seeds_disagree_about():
 def test_compare_says_nothing_where_a_policy_is_missing(missing):
   """No share without all three, and none from seeds that differ."""
   rows = [r for r in ROWS if not r['policy'].startswith(missing)]
-  assert summary.compare(summary.gather(rows, 'test')) == []
+  assert summary.compare(gather(rows)) == []
   rows.append(row(missing, 0.5, seed=7))
-  results = summary.gather(rows, 'test')
+  results = gather(rows)
   assert summary.compare(results) == []
-  (text,) = finding.highest(results)
+  (text,) = findings.highest(results)
   assert text.startswith('On civics, the highest exact match is')
 
 
@@ -85,8 +85,8 @@ def test_compare_says_nothing_where_a_policy_is_missing(missing):
 def test_sentence_claims_what_the_rows_show(learned, oracle, random, expected):
   """A policy that loses is said to lose, and one seed is said to be one."""
   rows = [row('learned', learned), row('oracle', oracle), row('random', random)]
-  results = summary.gather(rows, 'test')
-  text = finding.sentence(*summary.compare(results), results)
+  results = gather(rows)
+  text = findings.sentence(*summary.compare(results), results)
   assert expected in text
   assert 'One seed (0)' in text
   assert '95% interval' not in text
@@ -97,8 +97,8 @@ def test_sentence_says_when_zero_is_not_excluded():
   rows = [row(p, 0.5, seed=s) for p in ('oracle', 'random') for s in (0, 1)]
   rows = [{**r, 'em': 0.9} if r['policy'] == 'oracle' else r for r in rows]
   rows += [row('learned', 0.51), row('learned', 0.7, seed=1)]
-  results = summary.gather(rows, 'test')
-  text = finding.sentence(*summary.compare(results), results)
+  results = gather(rows)
+  text = findings.sentence(*summary.compare(results), results)
   assert 'over 2 seeds +0.105' in text
   assert 'which includes zero' in text
 
@@ -106,10 +106,10 @@ def test_sentence_says_when_zero_is_not_excluded():
 def test_budgets_must_be_equal(tmp_path):
   """2% more masked words is a fair comparison, 3% is announced as unfair."""
   fair = [*ROWS, row('salient', 0.3, masked_words=5.1)]
-  assert all(b.equal for b in summary.budgets(summary.gather(fair, 'test')))
-  assert finding.cautions(fair, summary.gather(fair, 'test')) == []
+  assert all(b.equal for b in summary.budgets(gather(fair)))
+  assert findings.cautions(result_rows(fair), gather(fair)) == []
   unfair = [*ROWS, row('salient', 0.3, masked_words=5.15)]
-  text = Page(report.write(write(tmp_path, unfair))).words
+  text = Page(report.write_report(write(tmp_path, unfair), POLICIES)).words
   assert 'Unequal budgets on civics: masked words range from 5.00 to 5.15' in text
 
 
@@ -117,7 +117,7 @@ def test_cautions_name_mixed_commits_and_missing_tests(tmp_path):
   """Rows of two commits, and validation scores, are announced."""
   rows = [row('random', 0.2, split='validation')]
   rows.append(row('salient', 0.2, split='validation', commit='fed4321'))
-  text = Page(report.write(write(tmp_path, rows))).words
+  text = Page(report.write_report(write(tmp_path, rows), POLICIES)).words
   assert 'different commits: abc1234, fed4321' in text
   assert 'these are validation scores' in text
 
@@ -134,7 +134,7 @@ def test_by_kind_scores_answers_by_label_and_seed():
 
 def test_one_row_is_enough_for_a_report(tmp_path):
   """A run that has just begun is shown as far as it has come."""
-  path = report.write(write(tmp_path, [row('random', 0.25)]))
+  path = report.write_report(write(tmp_path, [row('random', 0.25)]), POLICIES)
   page = Page(path)
   assert page.open == []
   assert 'random tokens 0.250 one seed reference' in page.words
@@ -142,7 +142,7 @@ def test_one_row_is_enough_for_a_report(tmp_path):
   assert 'What each policy masks' not in page.words
   names = sorted(p.name for p in path.parent.iterdir())
   assert names == ['em-civics.svg', 'index.html']
-  assert 'No results yet' in Page(report.write(write(tmp_path))).words
+  assert 'No results yet' in Page(report.write_report(write(tmp_path))).words
 
 
 def test_transfer_and_validation_and_majority_are_shown(tmp_path):
@@ -156,7 +156,7 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
   write(tmp_path, rows)
   study = {'tasks': {'civics': {'majority_em': {'test': 0.333}}}, 'config': HOSTILE}
   (tmp_path / 'study.json').write_text(json.dumps(study), encoding='utf-8')
-  page = Page(report.write(tmp_path))
+  page = Page(report.write_report(tmp_path, POLICIES))
   svg = (tmp_path / 'report' / 'transfer-learned-spans-tiny.svg').read_text()
   for text in ('used for', 'learned on civics', '0.75', '0.35', '0.60'):
     assert f'>{text}' in svg
@@ -165,7 +165,7 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
   assert 'majority answer 0.333' in page.words
   assert '0.715' in page.words
   assert ' '.join(HOSTILE.split()) in page.words
-  results = summary.gather(rows, 'test')
+  results = gather(rows)
   (moved,) = [r for r in results if r.transferred]
   assert moved.name == 'learned on civics'
   assert summary.transfer(results)['learned', 'spans', 'tiny']
@@ -174,13 +174,13 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
 def test_without_an_oracle_the_best_is_compared_with_the_best_random():
   """By seed, with an interval from two seeds on; nothing is claimed of one."""
   rows = [r for r in ROWS if r['policy'] != 'oracle']
-  (text,) = finding.highest(summary.gather(rows, 'test'))
+  (text,) = findings.highest(gather(rows))
   assert 'is 0.750: learned' in text
   assert 'from random tokens +0.450, 95% interval' in text
   assert text.endswith('which includes zero.')
-  (text,) = finding.highest(summary.gather([r for r in rows if not r['seed']], 'test'))
+  (text,) = findings.highest(gather([r for r in rows if not r['seed']]))
   assert text == 'On civics, the highest exact match is 0.700: learned.'
-  assert finding.highest([]) == ['No results yet.']
+  assert findings.highest([]) == ['No results yet.']
 
 
 def test_scores_are_shown_by_what_training_questions_gave_away(tmp_path):
@@ -195,11 +195,11 @@ def test_scores_are_shown_by_what_training_questions_gave_away(tmp_path):
     row('learned', 0.5, overlaps={'no_overlap': {'em': 1.0, 'n': 6}}),
     row('none', 0.1),
   ]
-  page = Page(report.write(write(tmp_path, rows)))
-  assert 'Answer known 8 questions Neither 12 questions' in page.words
+  page = Page(report.write_report(write(tmp_path, rows), POLICIES))
+  assert 'Answer overlap only 8 questions No overlap 12 questions' in page.words
   assert 'random tokens 0.500 0.500' in page.words
   assert 'learned – 1.000' in page.words
-  assert 'Question known' not in page.words
+  assert 'Question overlap' not in page.words
 
 
 def test_answers_hidden_are_shown_beside_their_references(tmp_path):
@@ -213,7 +213,7 @@ def test_answers_hidden_are_shown_beside_their_references(tmp_path):
   rows = [same | {'words': 15.5, 'spans': 5.25} | row for row in rows]
   rows.append(rows[1] | {'file': 'other.json', 'words': 9.0})
   write(tmp_path, ROWS, recall=rows)
-  page = Page(report.write(tmp_path))
+  page = Page(report.write_report(tmp_path, POLICIES))
   assert '0.268 0.250–0.290 +0.268 +0.250 to +0.290 15.50 5.25 1,234' in page.words
   assert 'random tokens 0.268 0.250–0.290 reference 15.50 5.25 1,234' in page.words
   assert 'other.json, 77 passages' in page.words
@@ -221,7 +221,7 @@ def test_answers_hidden_are_shown_beside_their_references(tmp_path):
   assert ' '.join(HOSTILE.split()) in page.words
   write(tmp_path, ROWS, recall=[{'policy': 'random'}])
   with pytest.raises(InputError, match=r'recall.jsonl:1: missing file'):
-    report.write(tmp_path)
+    report.write_report(tmp_path, POLICIES)
 
 
 def test_what_policies_found_is_shown_by_seed(tmp_path):
@@ -235,7 +235,7 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
   ]  # fmt: skip
   write(tmp_path, ROWS)
   (tmp_path / 'study.json').write_text(json.dumps({'policies': found}))
-  page = Page(report.write(tmp_path))
+  page = Page(report.write_report(tmp_path, POLICIES))
   words = (
     'learned-civics relaxation soft, J 1 2 0.06 0.75 0.90, 0.60 0.50 0.31 2.5 30–60'
     ' 90 s'
@@ -247,7 +247,7 @@ def test_terminal_table_shows_the_winner(tmp_path):
   """Best first, the oracle labelled, the finding below; names are not markup."""
   rows = [row(r['policy'], r['em'], r['seed'], task='[red]x') for r in ROWS]
   out = io.StringIO()
-  table = report.table(write(tmp_path, rows))
+  table = report.table(write(tmp_path, rows), POLICIES)
   rich.console.Console(file=out, width=80).print(table)
   lines = out.getvalue().splitlines()
   (place,) = [i for i, line in enumerate(lines) if line.strip() == '[red]x']
@@ -265,22 +265,11 @@ def test_entry_point_writes_and_prints(tmp_path, capsys):
   assert str(tmp_path / 'report' / 'index.html') in printed.replace('\n', '')
 
 
-PASSAGE = {
-  'id': 'p<1>',
-  'group': HOSTILE,
-  'split': 'test',
-  'text': f'🇵🇪 Peru pays in {HOSTILE}.',
-  'tokens': [[0, 2], [3, 7], [8, 12], [12, 12], [16, 24]],
-  'asked': [[16, 24, '"kind">']],
-  'policies': {'learned': [0, 0.25, 0, 0, 0.75], '<b>mine</b>': [0.2] * 5},
-}
-
-
 def test_hostile_text_stays_text(tmp_path):
   """Names, passages and answers are inert, in the page and in its data."""
   names = {'task': HOSTILE, 'config': HOSTILE, 'commit': HOSTILE, 'base': HOSTILE}
   rows = [row(HOSTILE, 0.5) | names, row('random', 0.2) | names]
-  path = report.write(write(tmp_path, rows, masks=[PASSAGE]))
+  path = report.write_report(write(tmp_path, rows, masks=[PASSAGE]), POLICIES)
   page = Page(path)
   assert page.open == []
   data, script = page.scripts
@@ -288,14 +277,14 @@ def test_hostile_text_stays_text(tmp_path):
   assert script[0] == {}
   assert '<' not in data[1]
   (passage,) = json.loads(data[1])
-  assert ''.join(text for text, _, _ in passage['pieces']) == PASSAGE['text']
+  assert ''.join(text for text, _, _ in passage['fragments']) == PASSAGE['text']
   assert PASSAGE['text'] in ''.join(page.text)  # readable without the script too
   assert not {'i', 'textarea'} & set(page.tags)
 
 
 def test_page_is_self_contained_and_runs_only_its_script(tmp_path):
   """Nothing is fetched, and the policy allows one script by its hash."""
-  path = report.write(write(tmp_path, ROWS, masks=[PASSAGE]))
+  path = report.write_report(write(tmp_path, ROWS, masks=[PASSAGE]), POLICIES)
   page = Page(path)
   for name, value in page.attributes:
     assert not name.startswith('on'), (name, value)
@@ -308,9 +297,9 @@ def test_page_is_self_contained_and_runs_only_its_script(tmp_path):
   assert any(policy in value for name, value in page.attributes if name == 'content')
 
 
-def test_pieces_mark_tokens_and_asked_spans():
+def test_fragments_mark_tokens_and_answers():
   """Cuts are at tokens; a token of no width is left out; the text comes back."""
-  found = viewer.pieces(PASSAGE)
+  found = viewer.fragments(MaskRow.from_json(PASSAGE, 'here'))
   assert ''.join(text for text, _, _ in found) == PASSAGE['text']
   assert [t for _, t, _ in found if t >= 0] == [0, 1, 2, 4]
   assert [text for text, _, asked in found if asked == 0] == ['<script>']
@@ -318,37 +307,53 @@ def test_pieces_mark_tokens_and_asked_spans():
 
 def test_failure_leaves_the_old_report(tmp_path):
   """A bad line is named by file and number and nothing is overwritten."""
-  path = report.write(write(tmp_path, ROWS))
+  path = report.write_report(write(tmp_path, ROWS), POLICIES)
   before = {p.name: p.read_bytes() for p in path.parent.iterdir()}
   results = tmp_path / 'results.jsonl'
   results.write_text(results.read_text() + '{"em": \n')
   with pytest.raises(InputError, match=r'results\.jsonl:10: not JSON'):
-    report.write(tmp_path)
+    report.write_report(tmp_path, POLICIES)
   assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
-  assert report.write(write(tmp_path, ROWS)) == path
+  assert report.write_report(write(tmp_path, ROWS), POLICIES) == path
   assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
 
 
-def test_bad_records_are_named(tmp_path):
-  """What cannot be used says where it is and what is wrong."""
-  incomplete = row('random', 0.2)
-  del incomplete['commit']
-  with pytest.raises(InputError, match=r'results\.jsonl:2: missing commit'):
-    records.rows(write(tmp_path, [ROWS[0], incomplete]))
-  with pytest.raises(InputError, match=r'results\.jsonl:1: em must lie in \[0, 1\]'):
-    records.rows(write(tmp_path, [row('random', None)]))
-  short = PASSAGE | {'policies': {'random': [0.5]}}
-  with pytest.raises(InputError, match=r"masks\.jsonl:1: policy 'random' needs one"):
-    records.passages(write(tmp_path, masks=[short]))
-  with pytest.raises(InputError, match='no work directory'):
-    report.write(tmp_path / 'nowhere')
-  assert not (tmp_path / 'nowhere').exists()
+def test_a_policy_of_ones_own_has_its_title_and_a_color(tmp_path):
+  """study.json says how policies are called; heuristic ones take turns in color."""
+  write(tmp_path, [*ROWS, row('salient', 0.3), row('mine', 0.25)])
+  display = {
+    'salient': {'title': 'salient spans', 'role': 'heuristic'},
+    'mine': {'title': 'long $words$', 'role': 'heuristic'},
+  }
+  (tmp_path / 'study.json').write_text(json.dumps({'display': display}))
+  page = Page(report.write_report(tmp_path, POLICIES))
+  assert 'long $words$ 0.250 one seed' in page.words
+  svg = (tmp_path / 'report' / 'em-civics.svg').read_text()
+  assert '>long $words$<' in svg
+  colors = figures.policy_colors([], workdir.read(tmp_path, POLICIES).display)
+  assert (colors['salient'], colors['mine']) == ('orange', 'ochre')
+  assert all(figures.COLORS[colors[name]] in svg for name in ('mine', 'oracle'))
 
 
-def test_a_line_that_is_being_written_is_left_out(tmp_path):
-  """The report of a running study skips the unfinished last line; a rerun counts."""
-  write(tmp_path, [row('random', 0.2), row('random', 0.3)])
-  path = tmp_path / 'results.jsonl'
-  path.write_text(path.read_text() + '{"task": "ci')
-  (found,) = records.rows(tmp_path)
-  assert found['em'] == 0.3
+def test_without_roles_names_are_titles(tmp_path):
+  """As in a directory of an earlier version: all is shown, and nothing is compared."""
+  page = Page(report.write_report(write(tmp_path, ROWS)))
+  assert 'random span 0.200' in page.words
+  assert 'the highest exact match is 0.850: oracle.' in page.words
+  assert 'upper bound' not in page.words
+  assert 'Unequal budgets' not in page.words
+
+
+def test_a_policy_is_learned_by_its_role(tmp_path):
+  """Whatever it is called: its share is the headline, beside the best of its kind."""
+  rows = [{**r, 'policy': r['policy'].replace('learned', 'ours')} for r in ROWS]
+  rows = [{**r, 'policy': r['policy'].replace('oracle', 'told')} for r in rows]
+  write(tmp_path, rows)
+  display = {
+    'ours': {'title': 'own', 'role': 'learned'},
+    'told': {'title': 'key', 'role': 'reference'},
+  }
+  (tmp_path / 'study.json').write_text(json.dumps({'display': display}))
+  page = Page(report.write_report(tmp_path, POLICIES))
+  assert 'the own policy earns 82% of what the key gains over random' in page.words
+  assert 'The key is told which spans the task asks about' in page.words

@@ -9,8 +9,7 @@ import pytest
 from masklearn import data, policies, tasks
 from masklearn.io import files
 from masklearn.io.progress import Progress
-from masklearn.policies import pretraining
-from masklearn.policies.capacity import word_capacity
+from masklearn.policies.capacity import original_capacity, word_capacity
 from masklearn.study import stages
 from masklearn.study.setup import prepare
 from masklearn.types import Batch, InputError, Specials
@@ -37,7 +36,7 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   base = stages.denoise(
     setup, passages, policy, {}, first, tmp_path / 'base',
     title='base', progress=Progress(), save_every=2, seed=0, target='spans',
-    capacity=pretraining.target_capacity(passages, 0.2, ids), updates=2,
+    capacity=original_capacity(passages, 0.2, ids), updates=2,
     batch_size=4, learning_rate=1e-3, weight_decay=0.01,
     saving={'packing': 140, 'chunk': 5, 'gradient_accumulation': 2},
   )  # fmt: skip

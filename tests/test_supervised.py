@@ -10,7 +10,7 @@ import pytest
 from masklearn import policies
 from masklearn.io.progress import Progress
 from masklearn.policies import sampling
-from masklearn.policies.supervised import make_loss
+from masklearn.policies.learned import make_answer_loss
 from masklearn.study import supervise
 from masklearn.types import Answers, InputError, Policy
 from tests.small import make_batch
@@ -28,7 +28,7 @@ ANSWERS = Answers(
 def make():
   """A small policy whose words are learned."""
   policy = policies.POLICIES['supervised'](
-    0.4, 40, longest=3, top=1, width=8, kernel_size=3, embedding=6, learn_words=True
+    0.4, 40, longest=3, top_k=1, width=8, kernel_size=3, embedding=6, learn_words=True
   )
   return policy, policy.init(jax.random.key(0))
 
@@ -42,22 +42,24 @@ def test_the_loss_is_that_of_the_answers_share():
     return jnp.where(inside, theta * table, -jnp.inf)
 
   policy = Policy(None, scores, None)
-  value, aux = make_loss(policy)(jnp.float32(1.5), None, ANSWERS)
+  value, aux = make_answer_loss(policy)(jnp.float32(1.5), None, ANSWERS)
   log_p = jax.nn.log_softmax(scores(1.5, BATCH).reshape(2, -1)).reshape(2, 9, 3)
   each = -(0.5 * log_p[0, 0, 0] + 0.5 * log_p[0, 3, 1] + log_p[1, 2, 0])
   np.testing.assert_allclose(value, each / 2, rtol=1e-6)
   assert aux['answers'] == 2
-  slope = jax.grad(lambda t: make_loss(policy)(t, None, ANSWERS)[0])(jnp.float32(1.5))
+  slope = jax.grad(lambda t: make_answer_loss(policy)(t, None, ANSWERS)[0])(
+    jnp.float32(1.5)
+  )
   assert jnp.isfinite(slope)
   nothing = ANSWERS._replace(weight=np.zeros_like(ANSWERS.weight))
-  assert make_loss(policy)(jnp.float32(1.0), None, nothing)[0] == 0
+  assert make_answer_loss(policy)(jnp.float32(1.0), None, nothing)[0] == 0
 
 
 def test_every_parameter_learns_from_answers():
   """The words, too, which a meta-learned policy leaves as they are."""
   policy, theta = make()
   moved = jax.tree.map(lambda x: x + 0.1, theta)
-  slopes = jax.grad(lambda t: make_loss(policy)(t, None, ANSWERS)[0])(moved)
+  slopes = jax.grad(lambda t: make_answer_loss(policy)(t, None, ANSWERS)[0])(moved)
   for path, slope in jax.tree.leaves_with_path(slopes):
     assert jnp.any(slope), jax.tree_util.keystr(path)
 
@@ -110,5 +112,5 @@ def test_draws_of_the_best_spans():
   assert abs(float((first == 1).mean()) - share) < 0.08
   chosen = np.where(first == 1, share, 1 - share)
   np.testing.assert_allclose(two.log_prob[:, 0], np.log(chosen), rtol=1e-4)
-  with pytest.raises(InputError, match='top'):
-    policies.POLICIES['supervised'](0.4, 40, top=-1)
+  with pytest.raises(InputError, match='top_k'):
+    policies.POLICIES['supervised'](0.4, 40, top_k=-1)

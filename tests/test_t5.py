@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from masklearn import models
-from masklearn.models import t5
+from masklearn.models import convert, t5
 from masklearn.types import InputError, Specials
 from tests.hf import compute_logits, jit, shallow
 
@@ -103,7 +103,7 @@ def test_every_layer_shares_the_bias_of_its_stack():
 
 def test_wrong_settings_are_refused():
   """Every message names the rule and what was given."""
-  with pytest.raises(InputError, match="got 'bass'; did you mean 'base'"):
+  with pytest.raises(InputError, match="'bass'; did you mean 'base'"):
     models.make_model('t5', 'bass', 9, IDS)
   with pytest.raises(InputError, match=r'multiple of 4 .*, got 6 and 128'):
     models.make_model('t5', 'tiny', 9, IDS, buckets=6)
@@ -111,7 +111,22 @@ def test_wrong_settings_are_refused():
     models.make_model('t5', 'tiny', 9, IDS, max_distance=16)
   with pytest.raises(InputError, match=r'mask must be .* \(below 8\), got 8'):
     models.make_model('t5', 'tiny', 8, IDS)
-  with pytest.raises(InputError, match='no encoder_ffn; the nearest it has is enc'):
-    models.make_model('t5', 'tiny', 9, IDS, encoder_ffn=8)
+  with pytest.raises(InputError, match="field of a t5 'ffn'; did you mean 'enc"):
+    models.make_model('t5', 'tiny', 9, IDS, ffn=8)
   with pytest.raises(InputError, match="BART's special tokens"):
     models.make_model('bart', 'tiny', 9, IDS)
+
+
+def test_one_deviation_serves_both_families():
+  """`init_std` is that of a matrix of D inputs, for a T5 as for a BART."""
+  own = models.model_config('t5', 'tiny', 10, IDS)
+  same = models.model_config('t5', 'tiny', 10, IDS, init_std=own.width**-0.5)
+  twice = models.model_config('t5', 'tiny', 10, IDS, init_std=2 * own.width**-0.5)
+  assert (own.init_factor, same.init_factor, twice.init_factor) == (1, 1, 2)
+
+
+def test_sides_that_differ_cannot_be_written_for_hugging_face():
+  """Whose T5 has one number of heads, and one width of feed-forward layers."""
+  config = models.model_config('t5', 'tiny', 10, IDS, decoder_ffn=96)
+  with pytest.raises(InputError, match=r'one d_ff.*\(4, 128\) and \(4, 96\)'):
+    convert.config_to_hf(config)

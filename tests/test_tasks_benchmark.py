@@ -16,7 +16,7 @@ from configs import world
 from masklearn import data, study, tasks, text
 from masklearn.evaluation import metrics
 from masklearn.io import files
-from masklearn.study import results
+from masklearn.study import mask_rows
 from masklearn.tasks import (
   benchmark,
   closed_book,
@@ -234,18 +234,15 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
   passages = [Passage(f'p{i}', 'who is it') for i in range(9)]
   tokenizer = text.train_tokenizer(['who is it'] * 9, 300, 'bart')
   examples = (Example('a', 'who', ('it',)),)
-  c = config()
-  made = types.SimpleNamespace(
-    task_names=['t'],
-    seeds=[0],
-    tasks={('t', 0): Task('t', examples, examples, examples)},
-    passages={'t': data.encode_passages(passages, tokenizer)},
-    setup=types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
-    policy_names=(),
-    config=c,
-    workdir=tmp_path,
+  mask_rows.write_masks(
+    tmp_path / 'masks.jsonl',
+    Task('t', examples, examples, examples),
+    types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
+    data.encode_passages(passages, tokenizer),
+    {},
+    seed=0,
+    workers=1,
   )
-  results.write_masks(made)
   shown = files.read_jsonl(tmp_path / 'masks.jsonl')
   assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 

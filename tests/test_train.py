@@ -12,6 +12,7 @@ import pytest
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.training import loop, steps
+from masklearn.training.context import StageContext
 
 TX = optax.adamw(0.1)
 
@@ -34,11 +35,8 @@ def run(directory, count, progress=None, **more):
     state,
     lambda i: jnp.array([i % 3, 1.0]),
     jax.random.key(0),
-    directory,
+    StageContext(directory, 'test', progress or Progress(), save_every=4, seed=0),
     steps=count,
-    name='test',
-    progress=progress or Progress(),
-    save_every=4,
     log_every=3,
     **more,
   )
@@ -115,11 +113,8 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
       state,
       lambda i: jnp.zeros(1),
       jax.random.key(0),
-      tmp_path,
+      StageContext(tmp_path, 'stage', Progress(), save_every=9, seed=0),
       steps=5,
-      name='stage',
-      progress=Progress(),
-      save_every=9,
       log_every=3,
     )
 

@@ -175,7 +175,9 @@ def test_first_order_drops_curvature_alone():
 def test_implicit_is_exact_at_a_minimum(solver):
   """After many steps, the sum over them is that of the exact way back."""
   exact = pulled('mixed', quadratic, 120).sum(0)
-  found = pulled('implicit', quadratic, 120, solver=solver, terms=200, damping=0.0)
+  found = pulled(
+    'implicit', quadratic, 120, solver=solver, solver_iterations=200, damping=0.0
+  )
   np.testing.assert_allclose(found.sum(0), exact, rtol=1e-6)
   # At the minimum the parameters are the decisions.
   np.testing.assert_allclose(exact, [1, 2], rtol=1e-6)

@@ -36,7 +36,7 @@ def measure(
   tokenizer: text.Tokenizer,
   *,
   seed: int,
-  top: int = 0,
+  top_k: int = 0,
   draws: int = 8,
   every: int = EVERY,
   words: int = WORDS,
@@ -53,7 +53,7 @@ def measure(
     encoded: the same, by `answers.encode`.
     tokenizer: of the passages.
     seed: of the draws.
-    top: draws each span from the so many best, 0 from all; see `sampling.draw_spans`.
+    top_k: draws each span from the k best, 0 from all; see `sampling.draw_spans`.
     draws: of each passage.
     every: words of a passage to a span.
     words: of a span, on average.
@@ -79,7 +79,7 @@ def measure(
     budget = min(len(bounds), count * words)
     for draw in range(draws):
       rng = np.random.default_rng([seed, row, draw])
-      spans = choose(rng, tables[row, : len(bounds)], count, budget, top)
+      spans = choose(rng, tables[row, : len(bounds)], count, budget, top_k)
       hidden += sum(length for _, length in spans)
       chosen += len(spans)
       places = [(bounds[w][0], bounds[w + n - 1][1]) for w, n in spans]
@@ -98,7 +98,7 @@ def measure(
 
 
 def choose(
-  rng: np.random.Generator, scores: np.ndarray, count: int, budget: int, top: int = 0
+  rng: np.random.Generator, scores: np.ndarray, count: int, budget: int, top_k: int = 0
 ) -> list[tuple[int, int]]:
   """Draws exactly `count` spans of `budget` words in all, without overlap.
 
@@ -111,7 +111,7 @@ def choose(
     scores: [W, N] log-weights, -inf for what is no candidate.
     count: of the spans; fewer if the passage has no room for them.
     budget: words, at least `count`.
-    top: draws from the so many best, 0 from all.
+    top_k: draws from the k best, 0 from all.
 
   Returns:
     (first word, number of words) of each, in order of place.
@@ -124,11 +124,11 @@ def choose(
     values = np.where(possible, scores, -np.inf)
     if not np.isfinite(values).any():
       values = np.where(possible & (lengths == 1), 0.0, -np.inf)
-    if 0 < top < values.size:
-      values[values < np.partition(values, -top, axis=None)[-top]] = -np.inf
+    if 0 < top_k < values.size:
+      values[values < np.partition(values, -top_k, axis=None)[-top_k]] = -np.inf
     if not np.isfinite(values).any():
       break  # Every word is hidden.
-    if top != 1:
+    if top_k != 1:
       values = values + rng.gumbel(size=values.shape)
     start, length = divmod(int(values.argmax()), longest)
     length += 1
@@ -180,7 +180,7 @@ def of_policies(
   """Returns how many answers policies hide, by name: means over their seeds.
 
   Args:
-    made: the name, the policy, its parameters for each seed, and its `top`.
+    made: the name, the policy, its parameters for each seed, and its `top_k`.
     answered: the passages.
     encoded: the same.
     tokenizer: of the passages.
@@ -188,7 +188,7 @@ def of_policies(
     **budget: see `measure`.
   """
   found: dict[str, Recall] = {}
-  for name, policy, thetas, top in made:
+  for name, policy, thetas, top_k in made:
     scores = jax.jit(policy.scores)
     found[name] = averaged(
       [
@@ -198,7 +198,7 @@ def of_policies(
           encoded,
           tokenizer,
           seed=seed + i,
-          top=top,
+          top_k=top_k,
           **budget,
         )
         for i, theta in enumerate(thetas)

@@ -6,14 +6,22 @@ import os
 import pathlib
 import platform
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 from masklearn.io import files
 from masklearn.types import InputError
 
 
-def claim(workdir: str | os.PathLike, config) -> None:
+def claim(
+  workdir: str | os.PathLike, config, new_name: Callable[[str], str] = lambda key: ''
+) -> None:
   """Writes config.json into a new work directory, or checks that of an old one.
+
+  Args:
+    workdir: the directory.
+    config: a ConfigDict.
+    new_name: of a key that was renamed; '' of any other.
 
   Raises:
     InputError: another config made the directory, or it holds something else.
@@ -24,6 +32,11 @@ def claim(workdir: str | os.PathLike, config) -> None:
   wanted = flatten(json.loads(config.to_json()))
   if path.exists():
     found = flatten(files.read_json(path))
+    for key in filter(new_name, found):
+      raise InputError(
+        f'{workdir} was made by an older version: its config.json has {key}, which is '
+        f'now {new_name(key)}. Give this config a --workdir of its own.'
+      )
     for key in sorted(wanted.keys() | found.keys()):
       if wanted.get(key) != found.get(key):
         raise InputError(

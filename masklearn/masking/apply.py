@@ -6,6 +6,7 @@ and on its number, and not on what it is computed with.
 """
 
 import functools
+import inspect
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 from masklearn import data, policies, text
 from masklearn.io.lookup import nearest
 from masklearn.masking import infill
-from masklearn.policies import pretraining, sampling
+from masklearn.policies import POLICIES, sampling
 from masklearn.text import annotators
 from masklearn.text.collocations import Collocations
 from masklearn.types import Batch, InputError, Passage, Policy, Specials
@@ -26,15 +27,6 @@ LENGTHS = (48, 128, 320)  # of rows, in tokens; the longest row is as the caller
 LONGEST = 1024
 ROWS = 64  # passages at once
 RATE = 0.15  # of a policy that has none
-# What a name is not enough for, and why.
-_UNNAMED = {
-  'learned': 'has parameters; give the directory that learned them',
-  'supervised': 'has parameters; give the directory that learned them',
-  'oracle': 'knows the questions of a task, and a text has none',
-  'none': 'hides nothing',
-}
-_COUNTS_TOKENS = ('random_token', 'original')
-_NEEDS_REFERENCE = ('same_sentences_random',)
 
 
 class Words:
@@ -84,8 +76,8 @@ def choose(
   """The policy of a name or directory.
 
   Args:
-    policy: a name of `policies.POLICIES`, or a directory as `stored` writes it.
-    form: 't5' or 'bart': whose objective 'original' is.
+    policy: a name of `policies.POLICIES`, or a directory as `policies.save_policy` writes it.
+    form: 't5' or 'bart': whose original objective is meant.
     rate: share of the words to hide; None for the policy's own, or `RATE`.
     tokenizer: file, directory or name of Hugging Face's, for a policy by name; '' takes
       words for tokens.
@@ -97,46 +89,58 @@ def choose(
     InputError: an unknown name, a directory that lacks something, or a policy that
       needs more than it was given.
   """
-  named = policy in policies.POLICIES or policy in _UNNAMED
-  if not named:
+  if policy not in POLICIES:
     return _from_directory(policy, rate, tokenizer, annotator, reference)
-  if policy in _UNNAMED:
-    raise InputError(f'The policy {policy!r} {_UNNAMED[policy]}.')
-  if (
-    policy in _COUNTS_TOKENS
-    and not tokenizer
-    and (policy, form) != ('original', 'bart')
-  ):
+  entry = POLICIES[policy]
+  _check_given(policy, form, tokenizer, reference)
+  tokens = text.load_tokenizer(tokenizer) if tokenizer else Words()
+  joins = 'collocations' in entry.needs
+  if reference:
+    other = choose(
+      reference, form=form, rate=rate, tokenizer=tokenizer, annotator=annotator
+    )
+    made = entry(other.rate, reference=other.policy)
+    return other._replace(name=policy, policy=made, joins=other.joins or joins)
+  if 'specials' in entry.needs:  # It has a rate of its own.
+    ids = tokens.specials._replace(sentinels=(0,) if form == 't5' else ())
+    return Chosen(policy, entry(rate, ids=ids), {}, tokens, rate or RATE, '', joins)
+  rate = RATE if rate is None else rate
+  seen = (annotator or 'rules') if 'annotations' in entry.needs else ''
+  return Chosen(policy, entry(rate), {}, tokens, rate, seen, joins)
+
+
+def _check_given(policy, form, tokenizer, reference):
+  """Refuses a name that is not enough, or with which something was given in vain."""
+  entry = POLICIES[policy]
+  if not entry.make:
+    raise InputError(f'The policy {policy!r} hides nothing.')
+  if entry.trained_by:
+    raise InputError(
+      f'The policy {policy!r} has parameters; give the directory that learned them.'
+    )
+  if 'answers' in entry.needs:
+    raise InputError(
+      f'The policy {policy!r} knows the questions of a task, and a text has none.'
+    )
+  # The original objective of T5 counts tokens, that of BART words.
+  tokens = 'tokens' in entry.needs or ('specials' in entry.needs and form == 't5')
+  if tokens and not tokenizer:
     raise InputError(f'The policy {policy!r} hides tokens; give it a tokenizer.')
-  if bool(reference) and policy not in ('random_span', *_NEEDS_REFERENCE):
+  takes = inspect.signature(entry.make).parameters.get('reference')
+  if reference and not takes:
     raise InputError(f'The policy {policy!r} takes no reference, got {reference!r}.')
-  if policy in _NEEDS_REFERENCE and not reference:
+  if takes and takes.default is takes.empty and not reference:
     raise InputError(
       f'The policy {policy!r} needs a reference, the policy whose sentences it takes: '
       'a name such as salient, or a directory.'
     )
-  tokens = text.load_tokenizer(tokenizer) if tokenizer else Words()
-  if policy == 'original':
-    new = pretraining.t5_spans if form == 't5' else pretraining.bart_infilling
-    own = pretraining.T5_RATE if form == 't5' else pretraining.BART_RATE
-    return Chosen(policy, new(rate or own), {}, tokens, rate or own, '')
-  if not reference:
-    rate = RATE if rate is None else rate
-    seen = (annotator or 'rules') if policy == 'salient' else ''
-    made = policies.POLICIES[policy](rate)
-    return Chosen(policy, made, {}, tokens, rate, seen, policy == 'pmi_span')
-  other = choose(
-    reference, form=form, rate=rate, tokenizer=tokenizer, annotator=annotator
-  )
-  made = policies.POLICIES[policy](other.rate, reference=other.policy)
-  return other._replace(name=policy, policy=made)
 
 
 def _from_directory(policy, rate, tokenizer, annotator, reference):
   if not pathlib.Path(policy).is_dir():
     raise InputError(
       f'A policy is a name or a directory, and {policy!r} is neither; the nearest name '
-      f'is {nearest(policy, policies.POLICIES)}, all are {", ".join(policies.POLICIES)}.'
+      f'is {nearest(policy, POLICIES)}, all are {", ".join(POLICIES)}.'
     )
   if tokenizer or reference:
     raise InputError(
@@ -145,7 +149,8 @@ def _from_directory(policy, rate, tokenizer, annotator, reference):
     )
   found = policies.load_policy(policy, rate)
   own = found.spec.get('annotator', 'rules')
-  seen = (annotator or own) if found.spec['name'] == 'salient' else ''
+  needs = POLICIES[found.spec['name']].needs
+  seen = (annotator or own) if 'annotations' in needs else ''
   return Chosen(
     found.spec['name'],
     found.policy,
@@ -153,7 +158,7 @@ def _from_directory(policy, rate, tokenizer, annotator, reference):
     found.tokenizer,
     found.spec['rate'],
     seen,
-    found.spec['name'] == 'pmi_span',
+    'collocations' in needs,
     (found.spec.get('bert') or {}).get('max_positions', LONGEST + 2) - 2,
   )
 

@@ -26,12 +26,12 @@ import numpy as np
 import masklearn
 from masklearn import text
 from masklearn.data import stream
-from masklearn.evaluation import answering
 from masklearn.io import files
 from masklearn.io.lines import Offset
 from masklearn.io.progress import Progress
 from masklearn.masking import infill
 from masklearn.masking.apply import ROWS, Hidden, Masker, choose
+from masklearn.policies import statistics
 from masklearn.text import collocations
 from masklearn.types import InputError, Passage
 
@@ -127,7 +127,7 @@ def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
   tokens = [masker.encode(row['text']).offsets for row in rows]
   width = -(-max(map(len, tokens)) // 8) * 8
   chosen = masker.chosen
-  shares = answering.hidden(
+  shares = statistics.hidden(
     chosen.policy,
     chosen.theta,
     jax.random.key(order.seed),

@@ -18,7 +18,10 @@ NUMBERS = {
   'score': ('samples', 'baseline', 'token_dropout'),
 }
 # The same of the modes.
-OPTIONS = {'truncated': ('window',), 'implicit': ('solver', 'terms', 'damping')}
+OPTIONS = {
+  'truncated': ('window',),
+  'implicit': ('solver', 'solver_iterations', 'damping'),
+}
 
 
 class Estimator(NamedTuple):
@@ -35,7 +38,7 @@ class Estimator(NamedTuple):
   baseline: str = 'others'  # of 'score', or 'learned'
   window: int = 1  # of 'truncated': steps that are differentiated
   solver: str = 'cg'  # of 'implicit', or 'neumann'
-  terms: int = 10  # of either
+  solver_iterations: int = 10
   damping: float = 1.0  # of either
 
   @property
@@ -78,14 +81,13 @@ def make_estimator(
   numbers['target'] = target
   if name == 'score':
     return reinforce.make_score_gradient(
-      policy,
+      reinforce.hard_draws(
+        policy, loss_sums, ids, rate, target_length=draw_length, **numbers
+      ),
       loss_sums,
       tx,
-      ids,
-      rate,
-      target_length=draw_length,
+      baseline=estimator.baseline,
       fine_tune_steps=estimator.fine_tune_steps,
-      **numbers,
     )
   if name == 'mixture':
     numbers['target_length'] = span_length

@@ -69,9 +69,9 @@ def make_meta_gradient(
     tx: the inner optimizer, of both kinds of steps; any differentiable one. Adam
       needs `eps_root` > 0, or the gradient is NaN.
     fine_tune_steps: J.
-    mode: one of `unroll.MODES`, of the denoising steps. The fine-tuning steps are gone
-      back through exactly, but for 'reverse' and 'first_order'.
-    memory: 'low' computes anew what a step needs on the way back, and takes one
+    mode: one of `unroll.MODES`, of the denoising steps. The backward pass of the
+      fine-tuning steps is exact, but for 'first_order'.
+    memory: 'low' recomputes what the backward pass of a step needs, and takes one
       question after the other; 'fast' keeps it, and takes all at once.
     **options: of the mode, such as the `window` of 'truncated'.
 
@@ -83,26 +83,16 @@ def make_meta_gradient(
   check_name(unroll.MODES, mode, 'mode')
   if mode in ('mixed', 'truncated', 'first_order'):
     options['memory'] = memory
-  tuning_mode = mode if mode in ('reverse', 'first_order') else 'mixed'
-  tuning_options = {} if mode == 'reverse' else {'memory': memory}
   in_turn = _all_at_once if memory == 'fast' else jax.lax.map
   outer = make_outer(loss_sums, tx, fine_tune_steps)
+  tuned = _make_tuning(outer, tx, fine_tune_steps, mode, memory)
 
   def sample(theta, passages, key, temperature=1.0):
-    return by_step(relaxation.sample(theta, flat(passages), key, temperature), passages)
+    draw = relaxation.sample(theta, merge_steps(passages), key, temperature)
+    return split_steps(draw, passages)
 
   def decide(theta, draw):
-    decisions = relaxation.decide(theta, flat(draw))
-    return by_step(decisions, draw)
-
-  def tuned(state, support, key):
-    """The state after (b), and the way back."""
-    if not fine_tune_steps:
-      return state, lambda cotangent: cotangent
-    step = unroll.MODES[tuning_mode]
-    items = outer.items(support, key)
-    state, pull = step(outer.tuning, tx, state, items, **tuning_options)
-    return state, lambda cotangent: pull(cotangent)[0]
+    return split_steps(relaxation.decide(theta, merge_steps(draw)), draw)
 
   def outer_loss(theta, state, episode, draw, key):
     key_inner, key_tune, key_outer = jax.random.split(key, 3)
@@ -181,16 +171,17 @@ def make_policy_step(policy: Policy, decide: Callable, tx, entropy_coefficient):
   """Returns `step(state, probed, scale) -> (state, metrics)` on theta.
 
   `probed` is of E episodes with the theta of `state`, and `scale` [E, Q] theirs. Theta
-  ascends the mean of `gain + entropy_coefficient(step) * entropy`; a question's gain is what the
-  denoising step lowers its outer loss by, in its scale. Alone it is linear in the
-  policy, and would end in the one most influential span of a passage, while a draw
+  ascends the mean of `gain + entropy_coefficient(step) * entropy`; a question's gain is
+  what the denoising step lowers its outer loss by, in its scale. Alone it is linear in
+  the policy, and would end in the one most influential span of a passage, while a draw
   hides several.
 
   Args:
     policy: what learns.
     decide: of the `MetaGradient` that has probed.
     tx: the optimizer of theta.
-    entropy_coefficient: weight of the entropy, a function of the step such as optax's schedules.
+    entropy_coefficient: weight of the entropy, a function of the step such as optax's
+      schedules.
   """
 
   def step(state: TrainState, probed: Probed, scale: jax.Array):
@@ -205,7 +196,7 @@ def make_policy_step(policy: Policy, decide: Callable, tx, entropy_coefficient):
       def descended(theta):
         # On the passages as they were shown: on others the entropy would undo what
         # they teach.
-        nats = proposals.entropy(policy, theta, flat(draw.shown))
+        nats = proposals.entropy(policy, theta, merge_steps(draw.shown))
         return (slope * decide(theta, draw)).sum() - weight * nats, nats
 
       return jax.grad(descended, has_aux=True)(state.params)
@@ -269,15 +260,41 @@ def cosine(
   return optax.tree.vdot(a, b) / jnp.maximum(norms, 1e-30)
 
 
-def flat(tree):
-  """[K, P, ..] as [K * P, ..]."""
+def merge_steps(tree):
+  """[K, P, ..] as [K * P, ..].
+
+  >>> merge_steps(np.zeros((2, 3, 5))).shape
+  (6, 5)
+  """
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 
 
-def by_step(tree, like):
-  """[K * P, ..] as [K, P, ..], the first axes of `like`."""
+def split_steps(tree, like):
+  """[K * P, ..] as [K, P, ..], the first axes of `like`.
+
+  >>> split_steps(np.zeros((6, 5)), np.zeros((2, 3, 7))).shape
+  (2, 3, 5)
+  """
   shape = jax.tree.leaves(like)[0].shape[:2]
   return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), tree)
+
+
+def _make_tuning(outer, tx, fine_tune_steps, mode, memory):
+  """`(state, support, key) -> (state, pull)` of the fine-tuning steps.
+
+  `pull` goes from the cotangent of their last state to that of their first.
+  """
+  if not fine_tune_steps:
+    return lambda state, support, key: (state, lambda cotangent: cotangent)
+  mode = mode if mode in ('reverse', 'first_order') else 'mixed'
+  options = {} if mode == 'reverse' else {'memory': memory}
+
+  def tuned(state, support, key):
+    items = outer.items(support, key)
+    state, pull = unroll.MODES[mode](outer.tuning, tx, state, items, **options)
+    return state, lambda cotangent: pull(cotangent)[0]
+
+  return tuned
 
 
 def _all_at_once(function, items):

@@ -74,25 +74,20 @@ def only(tx: optax.GradientTransformation, pattern: str):
   """An optimizer that leaves the parameters alone whose names have no `pattern`.
 
   Raises:
-    InputError: by the update, if no name has it.
+    InputError: by `init`, if no name has it.
   """
 
-  def kept(tree):
-    def one(path, x):
+  def chosen(params):
+    def one(path, _):
       name = jax.tree_util.keystr(path, simple=True, separator='/')
-      return x if re.search(pattern, name) else jnp.zeros_like(x)
+      return bool(re.search(pattern, name))
 
-    found = jax.tree_util.tree_map_with_path(one, tree)
-    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(tree), strict=True)
-    if not any(a is b for a, b in pairs):
+    found = jax.tree_util.tree_map_with_path(one, params)
+    if not any(jax.tree.leaves(found)):
       raise InputError(f'No parameter has {pattern!r} in its name.')
     return found
 
-  def update(gradient, state, params=None):
-    updates, state = tx.update(kept(gradient), state, params)
-    return kept(updates), state
-
-  return optax.GradientTransformation(tx.init, update)
+  return optax.partition({True: tx, False: optax.set_to_zero()}, chosen)
 
 
 def start(tx: optax.GradientTransformation, params, warm: Any) -> TrainState:
@@ -104,27 +99,30 @@ def start(tx: optax.GradientTransformation, params, warm: Any) -> TrainState:
     warm: the state of an Adam that has trained them.
   """
   state = steps.init_state(params, tx)
-  moments = _adam(warm)
-  count = moments.count
+  moments = optax.tree.get(warm, 'ScaleByAdamState')
 
   def carried(x):
     if isinstance(x, optax.ScaleByAdamState):
-      return moments
-    if isinstance(x, Scale) and count > 0:
-      unbiased = 1 - B2 ** float(count)
-      return Scale(
-        jax.tree.map(lambda nu: jnp.sqrt(nu / unbiased + EPSILON), moments.nu)
-      )
+      mu, nu = _of_same(x.mu, moments.mu), _of_same(x.nu, moments.nu)
+      return optax.ScaleByAdamState(moments.count, mu, nu)
+    if isinstance(x, Scale) and moments.count > 0:
+      unbiased = 1 - B2 ** float(moments.count)
+      nu = _of_same(x.size, moments.nu)
+      return Scale(jax.tree.map(lambda nu: jnp.sqrt(nu / unbiased + EPSILON), nu))
     return x
 
-  return state.replace(opt=jax.tree.map(carried, state.opt, is_leaf=_is_state))
+  def is_state(x):
+    return isinstance(x, Scale | optax.ScaleByAdamState)
+
+  return state.replace(opt=jax.tree.map(carried, state.opt, is_leaf=is_state))
 
 
-def _is_state(x):
-  return isinstance(x, Scale | optax.ScaleByAdamState)
+def _of_same(some, every):
+  """Of `every`, the parameters that `some` is of, which `only` may have masked."""
 
+  def is_masked(x):
+    return isinstance(x, optax.MaskedNode)
 
-def _adam(opt) -> optax.ScaleByAdamState:
-  """The moments within a chain of transformations."""
-  found = jax.tree.leaves(opt, is_leaf=_is_state)
-  return next(x for x in found if isinstance(x, optax.ScaleByAdamState))
+  return jax.tree.map(
+    lambda old, new: old if is_masked(old) else new, some, every, is_leaf=is_masked
+  )

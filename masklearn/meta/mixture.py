@@ -54,8 +54,8 @@ def sample(
     rate: the policy's, for the spans that are drawn before a candidate.
     count: M; None for all spans, each once.
     uniform_share: see `propose`.
-    token_dropout: share of the tokens that the policy does not see. What it cannot always
-      see it cannot learn by heart.
+    token_dropout: share of the tokens that the policy does not see. What it cannot
+      always see it cannot learn by heart.
   """
   key_drop, key_draw, key_count, key_spans = jax.random.split(key, 4)
   shown = sampling.drop_tokens(key_drop, passages, mask, token_dropout)
@@ -99,9 +99,9 @@ def propose(
     possible: [P, W, N] what may be drawn, kept with the candidates.
     shown: [P, L] what `log_pi` was computed on, kept as well.
     count: M.
-    uniform_share: share of the sample that is uniform over all candidates, `uniform_share * M`
-      a whole number; the rest is from the policy's own pi. It bounds the weights
-      pi / q by 1 / (1 - uniform_share).
+    uniform_share: share of the sample that is uniform over all candidates, times M a
+      whole number; the rest is from the policy's own pi. It bounds the weights pi / q
+      by 1 / (1 - uniform_share).
   """
   longest = log_pi.shape[2]
   log_pi = log_pi.reshape(log_pi.shape[0], -1)

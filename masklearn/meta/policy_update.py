@@ -24,7 +24,7 @@ class Setting(NamedTuple):
   draw_length: int
   estimator: Estimator
   inner_optimizer: str
-  inner_step: float
+  inner_learning_rate: float
   trainable: str
   episodes: int
   temperature: tuple[float, float]
@@ -33,7 +33,7 @@ class Setting(NamedTuple):
   updates: int
 
 
-class Ascent(NamedTuple):
+class PolicyUpdate(NamedTuple):
   """All is compiled, and shared by what has equal settings."""
 
   tx: optax.GradientTransformation  # of the policy
@@ -45,9 +45,9 @@ class Ascent(NamedTuple):
 
 
 @functools.cache
-def make_ascent(
+def make_policy_update(
   model, policy: Policy, ids: Specials, rate: float, setting: Setting
-) -> Ascent:
+) -> PolicyUpdate:
   """The optimizers and steps of a policy that learns by an estimator.
 
   Args:
@@ -60,7 +60,7 @@ def make_ascent(
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
   inner_tx = inner.make_inner(
-    setting.inner_optimizer, setting.inner_step, setting.trainable
+    setting.inner_optimizer, setting.inner_learning_rate, setting.trainable
   )
   tx = optax.adam(
     optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
@@ -105,7 +105,7 @@ def make_ascent(
     return ascend(state, probed, episodes.scale)
 
   compare = jax.jit(functools.partial(gradients.cosine, gradient, exact))
-  return Ascent(tx, inner_tx, probe, place, step, compare)
+  return PolicyUpdate(tx, inner_tx, probe, place, step, compare)
 
 
 def warn(metrics: Mapping[str, float]) -> str:
@@ -114,15 +114,15 @@ def warn(metrics: Mapping[str, float]) -> str:
   if not np.isfinite(norms).all():
     return (
       'the meta-gradient is not finite. The usual causes are an inner step that '
-      'overshoots (a smaller inner_step) and a square root at zero in an optimizer '
-      'of your own (eps_root > 0).'
+      'overshoots (a smaller inner_learning_rate) and a square root at zero in an '
+      'optimizer of your own (eps_root > 0).'
     )
   if norms[0] == 0:
     return (
       'the meta-gradient is exactly zero: no decision moves the outer loss. The usual '
-      "causes are an inner_step of 0 or below the parameters' resolution, parameters "
-      "in `trainable` that the questions do not need, and, in 'score', draws that "
-      'are all alike.'
+      'causes are an inner_learning_rate of 0 or below the resolution of the '
+      'parameters, parameters in `trainable` that the questions do not need, and, in '
+      "'score', draws that are all alike."
     )
   if norms[1] == 0:
     return (

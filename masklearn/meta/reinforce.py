@@ -1,4 +1,4 @@
-"""The score function: a meta-gradient that differentiates nothing but the policy."""
+"""REINFORCE: a meta-gradient that differentiates nothing but the policy."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from masklearn.meta import unroll
-from masklearn.meta.gradient import MetaGradient, flat
+from masklearn.meta.gradient import MetaGradient, merge_steps
 from masklearn.meta.outer import make_outer
+from masklearn.meta.relaxations import Relaxation
 from masklearn.policies import sampling
 from masklearn.training import corruption
 from masklearn.types import Batch, InputError, Policy, Specials
@@ -35,10 +36,9 @@ def without_baseline(theta):
   return {name: value for name, value in theta.items() if name != BASELINE}
 
 
-def make_score_gradient(
+def hard_draws(
   policy: Policy,
   loss_sums: Callable,
-  tx: optax.GradientTransformation,
   ids: Specials,
   rate: float,
   *,
@@ -47,22 +47,14 @@ def make_score_gradient(
   samples: int = 4,
   baseline: str = 'others',
   token_dropout: float = 0.0,
-  fine_tune_steps: int = 0,
-) -> MetaGradient:
-  """What hard draws cost goes to their log-probabilities.
+) -> Relaxation:
+  """S hard draws, whose decisions are their log-probabilities [S].
 
-  Unbiased for the expected outer loss under hard draws, through any steps, and of
-  high variance: nothing is differentiated but the policy. Decisions are the
-  log-probabilities [S] of the draws, and an influence is what a draw has cost beyond
-  its baseline, over S. The baseline is the mean of the other draws, or a learned one:
-  the outer loss without the denoising steps, less the gain that `theta[BASELINE]`
-  expects, in the question's scale. That is then one decision more, and its influence
-  over the scale is the slope of half its squared error in scales.
+  With the baseline 'learned', `theta[BASELINE]` is one decision more, [S + 1].
 
   Args:
     policy: that draws by scores.
     loss_sums: of the model, see `losses.make_loss_sums`.
-    tx: the inner optimizer, of both kinds of steps; any.
     ids: the special tokens.
     rate: the policy's budget.
     target: the objective's output format.
@@ -70,11 +62,6 @@ def make_score_gradient(
     samples: S, at least 2 with the baseline 'others'.
     baseline: 'others', or 'learned' for a theta of `with_baseline`.
     token_dropout: share of the tokens that the policy sees as `<mask>`, in all S alike.
-    fine_tune_steps: J.
-
-  References:
-    Williams, REINFORCE (1992). Kool et al., Buy 4 REINFORCE Samples, Get a Baseline
-    for Free (2019). Kang et al., Neural Mask Generator (2020), has it with a reward.
 
   Raises:
     InputError: there is no such baseline, or no other sample for it.
@@ -83,7 +70,6 @@ def make_score_gradient(
     raise InputError(f"baseline must be 'others' or 'learned', got {baseline!r}.")
   if baseline == 'others' and samples < 2:
     raise InputError(f"The baseline 'others' needs at least 2 samples, got {samples}.")
-  outer = make_outer(loss_sums, tx, fine_tune_steps)
 
   def value(params, decisions, batch, key):
     texts, draw = batch
@@ -91,12 +77,10 @@ def make_score_gradient(
     total, weight = loss_sums(params, key, examples)
     return (total / jnp.maximum(weight, 1e-6)).mean()
 
-  loss = unroll.make_loss(value)
-
   def sample(theta, passages, key, temperature=1.0):
     key_drop, key_draw = jax.random.split(key)
     shown = sampling.drop_tokens(key_drop, passages, ids.mask, token_dropout)
-    texts = flat(shown)
+    texts = merge_steps(shown)
     scores = policy.scores(theta, texts)
 
     def one(key):
@@ -108,35 +92,69 @@ def make_score_gradient(
     return Draws(spans, shown, passages)
 
   def decide(theta, draws):
-    texts = flat(draws.shown)
+    texts = merge_steps(draws.shown)
     scores = policy.scores(theta, texts)
 
     def one(spans):
-      return sampling.log_prob(scores, flat(spans), texts, rate).sum()
+      return sampling.log_prob(scores, merge_steps(spans), texts, rate).sum()
 
-    chances = jax.lax.map(one, draws.spans)
+    log_probs = jax.lax.map(one, draws.spans)
     if baseline == 'others':
-      return chances
-    return jnp.concatenate([chances, theta[BASELINE][None].astype(chances.dtype)])
+      return log_probs
+    return jnp.concatenate([log_probs, theta[BASELINE][None].astype(log_probs.dtype)])
 
-  def outer_losses(state, episode, draws, key):
-    """Of each sample, [S, Q]."""
+  return Relaxation(sample, decide, unroll.make_loss(value))
+
+
+def make_score_gradient(
+  draws: Relaxation,
+  loss_sums: Callable,
+  tx: optax.GradientTransformation,
+  *,
+  baseline: str = 'others',
+  fine_tune_steps: int = 0,
+) -> MetaGradient:
+  """REINFORCE: what hard draws cost goes to their log-probabilities.
+
+  Unbiased for the expected outer loss under hard draws, through any steps, and of
+  high variance: nothing is differentiated but the policy. An influence is what a draw
+  has cost beyond its baseline, over S. The baseline is the mean of the other draws, or
+  a learned one: the outer loss without the denoising steps, less the gain that
+  `theta[BASELINE]` expects, in the question's scale. The influence of that decision
+  over the scale is the slope of half its squared error in scales.
+
+  Args:
+    draws: of `hard_draws`, with the same baseline.
+    loss_sums: of the model, see `losses.make_loss_sums`.
+    tx: the inner optimizer, of both kinds of steps; any.
+    baseline: 'others' or 'learned'.
+    fine_tune_steps: J.
+
+  References:
+    Williams, REINFORCE (1992). Kool et al., Buy 4 REINFORCE Samples, Get a Baseline
+    for Free (2019). Kang et al., Neural Mask Generator (2020), has it with a reward.
+  """
+  outer = make_outer(loss_sums, tx, fine_tune_steps)
+
+  def outer_losses(state, episode, drawn, key):
+    """Of each sample, [S, Q]; and without the denoising steps, [Q]."""
     key_inner, key_tune, key_outer = jax.random.split(key, 3)
-    keys = unroll.keys(key_inner, len(draws.shown.tokens))
+    keys = unroll.keys(key_inner, len(drawn.shown.tokens))
 
     def one(spans):
-      masks = jax.vmap(sampling.to_draw)(spans, draws.passages)
-      items = unroll.Items((), (draws.passages, masks), keys)
-      after = unroll.run(loss, tx, state, items)
+      masks = jax.vmap(sampling.to_draw)(spans, drawn.passages)
+      items = unroll.Items((), (drawn.passages, masks), keys)
+      after = unroll.run(draws.loss, tx, state, items)
       return outer.run(after, episode, key_tune, key_outer)
 
-    return jax.lax.map(one, draws.spans), outer.run(state, episode, key_tune, key_outer)
+    return jax.lax.map(one, drawn.spans), outer.run(state, episode, key_tune, key_outer)
 
-  def outer_loss(theta, state, episode, draws, key):
-    return outer_losses(state, episode, draws, key)[0].mean(0)
+  def outer_loss(theta, state, episode, drawn, key):
+    return outer_losses(state, episode, drawn, key)[0].mean(0)
 
-  def influences(theta, state, episode, draws, key):
-    values, before = outer_losses(state, episode, draws, key)
+  def influences(theta, state, episode, drawn, key):
+    values, before = outer_losses(state, episode, drawn, key)
+    samples = len(values)
     if baseline == 'others':
       expected = (values.sum(0)[None] - values) / (samples - 1)
       return values.mean(0), ((values - expected) / samples).T, before
@@ -145,9 +163,9 @@ def make_score_gradient(
     slope = beyond.sum(0, keepdims=True)
     return values.mean(0), jnp.concatenate([beyond, slope]).T, before
 
-  def gradient(theta, state, episode, draws, key):
-    values, influence, before = influences(theta, state, episode, draws, key)
-    _, pull = jax.vjp(lambda theta: decide(theta, draws), theta)
+  def gradient(theta, state, episode, drawn, key):
+    values, influence, before = influences(theta, state, episode, drawn, key)
+    _, pull = jax.vjp(lambda theta: draws.decide(theta, drawn), theta)
     return values, pull(influence.mean(0))[0], before
 
-  return MetaGradient(sample, decide, outer_loss, influences, gradient)
+  return MetaGradient(draws.sample, draws.decide, outer_loss, influences, gradient)

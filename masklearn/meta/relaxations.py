@@ -19,11 +19,11 @@ that in the long run the loss of a hidden word is
 with pi the softmax of the policy's scores over all candidate spans of the passage, L_s
 the summed loss of hiding span s alone and n(s) its words. A word that adds nothing is
 charged at the going rate. The sums are estimated from sampled spans, without bias, see
-`policies.candidates`. It is exact for a step on this L, and equals the gradient of hard
+`mixture.propose`. It is exact for a step on this L, and equals the gradient of hard
 draws to first order in the step.
 
 Soft: tokens' embeddings are mixed with that of `<mask>`, and the loss of a token counts
-by how much it is hidden (`spans`) or fully (`full`), see `objective.corrupt_tokens`.
+by how much it is hidden (`spans`) or fully (`full`), see `corruption.corrupt_tokens`.
 """
 
 from collections.abc import Callable
@@ -70,8 +70,8 @@ def mixture(
     target: the objective's output format.
     target_length: T of the candidates' targets.
     candidates: M, spans sampled from each passage; None for all of them.
-    uniform_share: share of uniform candidates, see `policies.candidates`.
-    token_dropout: share of the tokens that the policy sees as `<mask>`, anew in every
+    uniform_share: share of uniform candidates, see `mixture.propose`.
+    token_dropout: share of the tokens that the policy sees as `<mask>`, others in every
       sample: what it cannot always see it cannot learn by heart.
     chunk: candidate examples in memory at once.
 
@@ -80,8 +80,8 @@ def mixture(
   """
   if candidates is not None and uniform_share * candidates % 1:
     raise InputError(
-      'uniform_share * candidates, the spans sampled uniformly, must be a whole number, '
-      f'got {uniform_share} * {candidates}.'
+      'uniform_share * candidates, the spans sampled uniformly, must be a whole '
+      f'number, got {uniform_share} * {candidates}.'
     )
 
   def sample(theta, passages, key, temperature):
@@ -109,31 +109,7 @@ def mixture(
     return weight * loss_sums(params, key, examples)[0]
 
   loss = _in_rows(row_losses, rows, chunk)
-
-  def recorded(params, weight, spans, key):
-    """Keeps the gradients of all candidates, whose products with any v cost little.
-
-    Each candidate is run by itself, under one dropout mask for all.
-    """
-    flat, examples = rows(weight / len(weight), spans)
-    examples = _in_chunks(examples, chunk)
-
-    def of_row(row):
-      row = jax.tree.map(lambda x: x[None], row)
-      return jax.grad(lambda params: loss_sums(params, key, row)[0].sum())(params)
-
-    each = jax.lax.map(jax.vmap(of_row), examples)
-    each = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), each)  # [P * M, ..]
-    gradient = jax.tree.map(lambda g: jnp.tensordot(flat, g, 1), each)
-
-    def along(v):
-      products = jax.tree.map(
-        lambda g, v: v.reshape(1, -1) @ g.reshape(len(g), -1).T, each, v
-      )
-      return sum(jax.tree.leaves(products)).reshape(weight.shape) / len(weight)
-
-    return gradient, along
-
+  recorded = _with_kept_gradients(loss_sums, rows, chunk)
   return Relaxation(sample, decide, loss._replace(recorded=recorded))
 
 
@@ -156,10 +132,10 @@ def soft(
     ids: the special tokens.
     rate: the policy's budget.
     target: the objective's output format.
-    token_dropout: share of the tokens that the policy sees as `<mask>`, as in `mixture`.
+    token_dropout: share of the tokens that the policy sees as `<mask>`, see `mixture`.
     chunk: passages in memory at once, in every derivative of a step. A few cost less
       memory, and with 'low' hardly any time.
-    decide: `policies.soft.shares`, or `policies.soft.straight`.
+    decide: `soft.shares`, or `soft.straight`.
   """
 
   def sample(theta, passages, key, temperature):
@@ -227,6 +203,36 @@ def _in_rows(row_losses, rows, chunk) -> unroll.Loss:
     return found.reshape(decisions.shape)
 
   return unroll.with_gradients(value, gradients, slopes)
+
+
+def _with_kept_gradients(loss_sums, rows, chunk):
+  """The `recorded` of a mixture's loss; see `unroll.Loss`.
+
+  It keeps the gradients of all candidates, whose products with any v cost little. Each
+  candidate is run by itself, under one dropout mask for all.
+  """
+
+  def recorded(params, weight, spans, key):
+    flat, examples = rows(weight / len(weight), spans)
+    examples = _in_chunks(examples, chunk)
+
+    def of_row(row):
+      row = jax.tree.map(lambda x: x[None], row)
+      return jax.grad(lambda params: loss_sums(params, key, row)[0].sum())(params)
+
+    each = jax.lax.map(jax.vmap(of_row), examples)
+    each = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), each)  # [P * M, ..]
+    gradient = jax.tree.map(lambda g: jnp.tensordot(flat, g, 1), each)
+
+    def along(v):
+      products = jax.tree.map(
+        lambda g, v: v.reshape(1, -1) @ g.reshape(len(g), -1).T, each, v
+      )
+      return sum(jax.tree.leaves(products)).reshape(weight.shape) / len(weight)
+
+    return gradient, along
+
+  return recorded
 
 
 def _in_chunks(tree, chunk):

@@ -1,4 +1,4 @@
-"""Training steps of a model, and the way back through them to what the steps hid.
+"""Training steps of a model, and the backward pass through them to what they hid.
 
 A step's loss depends on the parameters and on decisions d, such as how much each token
 is hidden, and step k takes the state s_k = (parameters, optimizer's state) to
@@ -16,8 +16,9 @@ parameters and decisions: forward over reverse, so no gradient is differentiated
 backwards, and no graph of one outlives its step. Of the first step only the second
 line is needed, for which no weights' gradients are formed.
 
-`MODES` are the ways to go back. All take a `Loss` and return `(state, pull)`, where
-`pull(cotangent of the state)` gives the cotangents of the start and of the decisions.
+`MODES` are the backward passes that there are. All take a `Loss` and return `(state,
+pull)`, where `pull(cotangent of the state)` gives the cotangents of the start and of
+the decisions.
 
 References:
   Kemaev et al., MixFlow-MG (2025), arXiv 2505.00793: forward over reverse.
@@ -36,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from masklearn.io.lookup import lookup
 from masklearn.training import steps
 from masklearn.training.steps import TrainState
 
@@ -113,8 +115,8 @@ def mixed(
       cotangents are NaN.
     state: s_0.
     items: of K >= 1 steps.
-    memory: 'low' keeps some 3 sqrt(K) states and gradients, and computes what a step
-      needs on the way back once more; 'fast' keeps each step's linearised gradient, and
+    memory: 'low' keeps some 3 sqrt(K) states and gradients, and recomputes what the
+      backward pass of a step needs; 'fast' keeps each step's linearized gradient, and
       is compiled step by step.
     to_start: whether the cotangent of s_0 is wanted; without it the first step is
       cheaper.
@@ -124,73 +126,29 @@ def mixed(
     s_K; and `pull(cotangent)`, from that of s_K to that of s_0, or None, and of the
     decisions, [K, ..].
   """
-
-  def step(state, item):
-    gradient, _ = loss.gradients(state.params, *item)
-    return steps.apply_gradients(tx, state, gradient), gradient
-
-  def back(cotangent, state, gradient, item):
-    """Back through a step, with nothing left of it but its gradient."""
-    before, v = vjp_update(tx, state, gradient)[1](cotangent)
-    turned, slopes = jax.jvp(
-      lambda params: loss.gradients(params, *item), (state.params,), (v,)
-    )[1]
-    return _plus(before, turned) if curvature else before, slopes
-
-  def kept(state, item):
-    """A step, and the way back from what it has left in memory."""
-    (gradient, _), along = jax.linearize(
-      lambda params: loss.gradients(params, *item), state.params
-    )
-    after, update = vjp_update(tx, state, gradient)
-
-    def way(cotangent):
-      before, v = update(cotangent)
-      turned, slopes = along(v)
-      before = _plus(before, turned) if curvature else before
-      return before, jax.tree.map(lambda x: x[None], slopes)
-
-    return after, way
-
-  def leave(state, item):
-    """The first step, and the way back that ends there."""
-    if memory == 'fast':
-      gradient, along = loss.recorded(state.params, *item)
-    else:
-      gradient, _ = loss.gradients(state.params, *item)
-
-      def along(v):
-        # A barrier, or the compiler keeps what the gradient has computed after all.
-        params = jax.lax.optimization_barrier(state.params)
-        return jax.jvp(lambda p: loss.slopes(p, *item), (params,), (v,))[1]
-
-    after, update = vjp_update(tx, state, gradient)
-    return after, lambda cotangent: along(update(cotangent)[1])
-
   count = len(items.key)
-  first, rest = jax.tree.map(lambda x: x[0], items), items
-  ways = []
+  pulls = []
   if not to_start:
-    state, along = leave(state, first)
-    ways.append(lambda c: (None, jax.tree.map(lambda x: x[None], along(c))))
-    rest, count = jax.tree.map(lambda x: x[1:], items), count - 1
+    state, pull = _first_step(loss, tx, state, _at(items, 0), memory)
+    pulls.append(pull)
+    items, count = jax.tree.map(lambda x: x[1:], items), count - 1
   if count and memory == 'fast':
     # Not in a loop, which would copy all that is kept of a step into one array.
     for k in range(count):
-      state, way = kept(state, jax.tree.map(lambda x, k=k: x[k], rest))
-      ways.append(way)
+      state, pull = _linearized_step(loss, tx, state, _at(items, k), curvature)
+      pulls.append(pull)
   elif count:
-    state, way = _recomputed(step, back, state, rest, count)
-    ways.append(way)
+    state, pull = _recomputed(loss, tx, state, items, curvature)
+    pulls.append(pull)
 
-  def pull(cotangent):
+  def pull_all(cotangent):
     found = []
-    for way in reversed(ways):
-      cotangent, slopes = way(cotangent)
+    for pull in reversed(pulls):
+      cotangent, slopes = pull(cotangent)
       found.insert(0, slopes)
     return cotangent, jax.tree.map(lambda *x: jnp.concatenate(x), *found)
 
-  return state, pull
+  return state, pull_all
 
 
 def reverse(loss, tx, state, items, *, to_start=True):
@@ -232,14 +190,22 @@ def truncated(loss, tx, state, items, *, window: int, memory='low', to_start=Tru
 
   def pull(cotangent):
     start, slopes = pull_late(cotangent)
-    zeros = jax.tree.map(jnp.zeros_like, before.decisions)
+    zeros = optax.tree.zeros_like(before.decisions)
     return start, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), zeros, slopes)
 
   return state, pull
 
 
 def implicit(
-  loss, tx, state, items, *, solver: str, terms: int, damping: float, to_start=False
+  loss,
+  tx,
+  state,
+  items,
+  *,
+  solver: str,
+  solver_iterations: int,
+  damping: float,
+  to_start=False,
 ):
   """As if the steps had ended where the mean gradient of their losses is zero.
 
@@ -253,48 +219,44 @@ def implicit(
     items: of K steps.
     solver: 'cg', or 'neumann', whose series (I - H - damping) ^ i needs a Hessian
       below 2.
-    terms: iterations of either.
+    solver_iterations: of either.
     damping: added to the Hessian.
     to_start: has no meaning, as an end where all is flat depends on no start.
   """
+  solve = lookup(SOLVERS, solver, 'solver')
   state = run(loss, tx, state, items)
   count = len(items.key)
 
-  def by_step(v):
-    """H v of every step, and the slopes along v, one step after the other."""
-
-    def one(item):
-      return jax.jvp(lambda p: loss.gradients(p, *item), (state.params,), (v,))[1]
-
-    return one
+  def product(v, item):
+    """H v of a step, and its slopes along v."""
+    return jax.jvp(lambda p: loss.gradients(p, *item), (state.params,), (v,))[1]
 
   def times(v):
     def add(total, item):
-      return jax.tree.map(jnp.add, total, by_step(v)(item)[0]), None
+      return optax.tree.add(total, product(v, item)[0]), None
 
-    zeros = jax.tree.map(jnp.zeros_like, v)
-    turned = jax.lax.scan(add, zeros, items)[0]
+    turned = jax.lax.scan(add, optax.tree.zeros_like(v), items)[0]
     return jax.tree.map(lambda h, x: h / count + damping * x, turned, v)
 
   def pull(cotangent):
-    v = SOLVERS[solver](times, cotangent.params, terms)
-    slopes = jax.lax.map(lambda item: by_step(v)(item)[1], items)
+    v = solve(times, cotangent.params, solver_iterations)
+    slopes = jax.lax.map(lambda item: product(v, item)[1], items)
     return None, jax.tree.map(lambda x: -x / count, slopes)
 
   return state, pull
 
 
-def _conjugate(times, b, terms):
-  return jax.scipy.sparse.linalg.cg(times, b, maxiter=terms)[0]
+def _conjugate(times, b, iterations):
+  return jax.scipy.sparse.linalg.cg(times, b, maxiter=iterations)[0]
 
 
-def _neumann(times, b, terms):
+def _neumann(times, b, iterations):
   def add(_, item):
     total, power = item
-    power = jax.tree.map(jnp.subtract, power, times(power))
-    return jax.tree.map(jnp.add, total, power), power
+    power = optax.tree.sub(power, times(power))
+    return optax.tree.add(total, power), power
 
-  return jax.lax.fori_loop(0, terms, add, (b, b))[0]
+  return jax.lax.fori_loop(0, iterations, add, (b, b))[0]
 
 
 SOLVERS = {'cg': _conjugate, 'neumann': _neumann}
@@ -317,12 +279,49 @@ def cotangent_of(state: TrainState, params) -> TrainState:
   return _filled(None, state).replace(params=params)
 
 
-def _recomputed(step, back, state, items, count):
-  """All steps in about sqrt(count) segments, of which only the first state is kept.
+def _first_step(loss, tx, state, item, memory):
+  """The first step; its backward pass goes to the decisions, and no further."""
+  if memory == 'fast':
+    gradient, along = loss.recorded(state.params, *item)
+  else:
+    gradient, _ = loss.gradients(state.params, *item)
 
-  States and gradients of the last segment stay from the way forward; those of the
-  others are made anew, a segment at a time, on the way back.
+    def along(v):
+      # A barrier, or the compiler keeps what the gradient has computed after all.
+      params = jax.lax.optimization_barrier(state.params)
+      return jax.jvp(lambda p: loss.slopes(p, *item), (params,), (v,))[1]
+
+  after, update = vjp_update(tx, state, gradient)
+
+  def pull(cotangent):
+    return None, jax.tree.map(lambda x: x[None], along(update(cotangent)[1]))
+
+  return after, pull
+
+
+def _linearized_step(loss, tx, state, item, curvature):
+  """A step whose backward pass uses the linearized gradient that it keeps."""
+  (gradient, _), along = jax.linearize(
+    lambda params: loss.gradients(params, *item), state.params
+  )
+  after, update = vjp_update(tx, state, gradient)
+
+  def pull(cotangent):
+    before, v = update(cotangent)
+    turned, slopes = along(v)
+    before = _plus(before, turned) if curvature else before
+    return before, jax.tree.map(lambda x: x[None], slopes)
+
+  return after, pull
+
+
+def _recomputed(loss, tx, state, items, curvature):
+  """All K steps in about sqrt(K) segments, of which only the first state is kept.
+
+  States and gradients of the last segment stay from the forward pass; those of the
+  others are recomputed, a segment at a time, in the backward pass.
   """
+  count = len(items.key)
   size = math.isqrt(count)
   full = (count - size) // size * size  # steps in segments before the last
   last = jax.tree.map(lambda x: x[full:], items)
@@ -330,8 +329,8 @@ def _recomputed(step, back, state, items, count):
 
   def forward(state, items):
     def one(state, item):
-      after, gradient = step(state, item)
-      return after, (state, gradient)
+      gradient, _ = loss.gradients(state.params, *item)
+      return steps.apply_gradients(tx, state, gradient), (state, gradient)
 
     return jax.lax.scan(one, state, items)
 
@@ -344,8 +343,11 @@ def _recomputed(step, back, state, items, count):
   def backward(carry, trace, items):
     def one(carry, item):
       (state, gradient), item = item
-      cotangent, slopes = back(_filled(carry, state), state, gradient, item)
-      return _floats(cotangent), slopes
+      before, v = vjp_update(tx, state, gradient)[1](_filled(carry, state))
+      turned, slopes = jax.jvp(
+        lambda params: loss.gradients(params, *item), (state.params,), (v,)
+      )[1]
+      return _floats(_plus(before, turned) if curvature else before), slopes
 
     return jax.lax.scan(one, carry, (trace, items), reverse=True)
 
@@ -368,8 +370,12 @@ def _recomputed(step, back, state, items, count):
   return state, pull
 
 
+def _at(items, k):
+  return jax.tree.map(lambda x: x[k], items)
+
+
 def _plus(cotangent: TrainState, params) -> TrainState:
-  return cotangent.replace(params=jax.tree.map(jnp.add, cotangent.params, params))
+  return cotangent.replace(params=optax.tree.add(cotangent.params, params))
 
 
 def _floats(cotangent):

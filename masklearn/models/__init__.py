@@ -19,7 +19,15 @@ MODELS = {'bart': (Bart, BartConfig, bart_config), 't5': (T5, T5Config, t5_confi
 def make_model(
   name: str, size: str, vocab_size: int, ids: Specials, **overrides
 ) -> nn.Module:
-  """Returns the model of a family and size, for a tokenizer's special tokens.
+  """Returns the model of a family and size; the arguments are `model_config`'s."""
+  config = model_config(name, size, vocab_size, ids, **overrides)
+  return MODELS[name][0](config)
+
+
+def model_config(
+  name: str, size: str, vocab_size: int, ids: Specials, **overrides
+) -> BartConfig | T5Config:
+  """Returns the configuration of a family and size, for a tokenizer's special tokens.
 
   Args:
     name: a key of `MODELS`.
@@ -30,12 +38,16 @@ def make_model(
 
   Raises:
     InputError: a name or a field that does not exist, or a value that cannot be.
+
+  >>> ids = Specials(bos=None, pad=0, eos=1, mask=9, sentinels=(9, 8))
+  >>> model_config('t5', 'tiny', 10, ids, encoder_ffn=32).decoder_ffn
+  128
   """
-  module, config, by_size = lookup(MODELS, name, 'model')
+  _, config, by_size = lookup(MODELS, name, 'model')
   fields = [field.name for field in dataclasses.fields(config)]
   for field in overrides:
     check_name(fields, field, f'field of a {name}')
-  return module(by_size(size, vocab_size, ids, **overrides))
+  return by_size(size, vocab_size, ids, **overrides)
 
 
 def init_params(model: nn.Module, key: jax.Array):

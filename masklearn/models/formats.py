@@ -17,6 +17,7 @@ from flax import linen as nn
 from masklearn.models.bart import Bart
 from masklearn.models.sizes import BartConfig, T5Config
 from masklearn.models.t5 import T5
+from masklearn.types import InputError
 
 BIAS = 'final_logits_bias'  # of BART; absent means zeros
 HEAD = 'lm_head.weight'
@@ -79,7 +80,11 @@ def _t5_name(path):
 
 def _read_t5(hf):
   tied = hf.get('tie_word_embeddings', True)
+  factor = hf.get('initializer_factor', 1.0)
   return {
+    'decoder_heads': hf['num_heads'],
+    'decoder_ffn': hf['d_ff'],
+    'init_std': None if factor == 1 else factor * hf['d_model'] ** -0.5,
     'gated': hf.get('feed_forward_proj', 'relu') == 'gated-gelu',
     'decoder_layers': hf.get('num_decoder_layers') or hf.get('num_layers'),
     # Version 5 of transformers says it; before, an untied output meant version 1.1.
@@ -88,7 +93,17 @@ def _read_t5(hf):
 
 
 def _write_t5(config):
+  sides = [
+    (getattr(config, f'{side}_heads'), getattr(config, f'{side}_ffn'))
+    for side in ('encoder', 'decoder')
+  ]
+  if sides[0] != sides[1]:
+    raise InputError(
+      "Hugging Face's T5 has one num_heads and one d_ff: those of encoder and decoder "
+      f'must be equal, got {sides[0]} and {sides[1]}.'
+    )
   return {
+    'initializer_factor': config.init_factor,
     'feed_forward_proj': 'gated-gelu' if config.gated else 'relu',
     'num_decoder_layers': config.decoder_layers,
     'scale_decoder_outputs': config.scale_output,
@@ -154,9 +169,9 @@ FORMATS = {
       'vocab_size': 'vocab_size',
       'width': 'd_model',
       'encoder_layers': 'num_layers',
-      'heads': 'num_heads',
+      'encoder_heads': 'num_heads',
       'head_width': 'd_kv',
-      'ffn': 'd_ff',
+      'encoder_ffn': 'd_ff',
       'pad': 'pad_token_id',
       'eos': 'eos_token_id',
       'decoder_start': 'decoder_start_token_id',
@@ -164,7 +179,6 @@ FORMATS = {
       'max_distance': 'relative_attention_max_distance',
       'epsilon': 'layer_norm_epsilon',
       'dropout': 'dropout_rate',
-      'init_factor': 'initializer_factor',
     },
     allowed={'feed_forward_proj': ('relu', 'gated-gelu')},
     read=_read_t5,

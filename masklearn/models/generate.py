@@ -142,7 +142,6 @@ def beam(
     raise InputError(
       f"early_stopping must be True, False or 'never', got {early_stopping!r}."
     )
-  config, batch = model.config, source.shape[0]
 
   def going_on(state):
     full = state.done.all() & (early_stopping is True)
@@ -150,62 +149,28 @@ def beam(
 
   def step(state):
     position = state.position
-    seen = state.seen.at[:, :, position].set(itself)
-    logits, cache = _call(
-      model,
-      params,
-      'decode_step',
-      state.tokens[:, :, position],
-      position,
-      seen.reshape(batch, beams, -1),
-      state.cache,
-    )  # [B, beams, V]
-    vocab = logits.shape[-1]
-    scores = jax.nn.log_softmax(logits.astype(jnp.float32).reshape(-1, vocab), axis=-1)
-    flat = state.tokens.reshape(batch * beams, -1)
-    scores = _obey(rules, scores, flat, position, max_length, config.eos)
-    scores = scores.reshape(batch, beams, vocab) + state.scores[..., None]
-    # Twice as many as beams: as many as there are may end here, one token each.
-    scores, index = top_k(scores.reshape(batch, -1), 2 * beams)
-    parent, token = index // vocab, index % vocab  # [B, 2 * beams]
+    scores, parent, token, seen, cache = _expand(
+      model, params, state, max_length, rules
+    )
     tokens = _pick(state.tokens, parent).at[:, :, position + 1].set(token)
-    ends = (token == config.eos) | (position + 1 == max_length)
-
+    ends = (token == model.config.eos) | (position + 1 == max_length)
     running, next_index = jax.lax.top_k(scores + jnp.where(ends, NEVER, 0.0), beams)
     finished = _finish(
       state, tokens, scores, ends, beams, length_penalty, early_stopping
     )
     length = max_length if early_stopping == 'never' and length_penalty > 0 else None
-    reach = jnp.float32(length or position + 1) ** length_penalty
-    worst = finished.best_scores.min(-1, keepdims=True)  # [B, 1]
-    worst = jnp.where(finished.done, worst, NEVER)  # [B, beams]
+    attainable = running[:, :1] / jnp.float32(length or position + 1) ** length_penalty
     return finished._replace(
       position=position + 1,
       tokens=_pick(tokens, next_index),
       scores=running,
-      hopeful=state.hopeful & (running[:, :1] / reach > worst).any(-1),
+      hopeful=state.hopeful & _beats_worst(attainable, finished),
       stuck=ends.all(),
       seen=_pick(seen, jnp.take_along_axis(parent, next_index, axis=1)),
       cache=cache,
     )
 
-  encoded = _call(model, params, 'encode', source, source_valid)  # [B, S, D]
-  itself = jnp.eye(beams, dtype=bool)[None]  # [1, beams, beams]
-  first = jnp.arange(beams, dtype=jnp.int32) == 0
-  blank = _blank(config, (batch, beams, max_length + 1))
-  state = _Search(
-    position=jnp.int32(0),
-    tokens=blank,
-    # All beams begin alike; without this they would stay so.
-    scores=jnp.broadcast_to(jnp.where(first, 0.0, NEVER), (batch, beams)),
-    best_tokens=blank,
-    best_scores=jnp.full((batch, beams), NEVER),
-    done=jnp.zeros((batch, beams), bool),
-    hopeful=jnp.ones(batch, bool),
-    stuck=jnp.zeros((), bool),
-    seen=jnp.zeros((batch, beams, max_length, beams), bool),
-    cache=_call(model, params, 'init_cache', encoded, source_valid, max_length, beams),
-  )
+  state = _start(model, params, source, source_valid, max_length, beams)
   state = jax.lax.while_loop(going_on, step, state)
   return Beams(state.best_tokens[:, :best, 1:], state.best_scores[:, :best])
 
@@ -223,6 +188,53 @@ class _Search(NamedTuple):
   stuck: jax.Array  # [] whether nothing can go on
   seen: jax.Array  # [B, beams, max_length, beams] what in the cache is a beam's past
   cache: Any  # of all beams
+
+
+def _start(model, params, source, source_valid, max_length, beams):
+  """The search before its first token."""
+  batch = len(source)
+  encoded = _call(model, params, 'encode', source, source_valid)  # [B, S, D]
+  first = jnp.arange(beams, dtype=jnp.int32) == 0
+  blank = _blank(model.config, (batch, beams, max_length + 1))
+  return _Search(
+    position=jnp.int32(0),
+    tokens=blank,
+    # All beams begin alike; without this they would stay so.
+    scores=jnp.broadcast_to(jnp.where(first, 0.0, NEVER), (batch, beams)),
+    best_tokens=blank,
+    best_scores=jnp.full((batch, beams), NEVER),
+    done=jnp.zeros((batch, beams), bool),
+    hopeful=jnp.ones(batch, bool),
+    stuck=jnp.zeros((), bool),
+    seen=jnp.zeros((batch, beams, max_length, beams), bool),
+    cache=_call(model, params, 'init_cache', encoded, source_valid, max_length, beams),
+  )
+
+
+def _expand(model, params, state, max_length, rules):
+  """The 2 * beams likeliest next tokens of each row, over all its beams.
+
+  Twice as many as beams: as many as there are may end here, one token each.
+
+  Returns:
+    Their scores, the beams that they continue and the tokens, [B, 2 * beams] each;
+    what the beams have seen, and the cache.
+  """
+  (batch, beams), position = state.scores.shape, state.position
+  itself = jnp.eye(beams, dtype=bool)[None]  # [1, beams, beams]
+  seen = state.seen.at[:, :, position].set(itself)
+  past = seen.reshape(batch, beams, -1)
+  last = state.tokens[:, :, position]
+  logits, cache = _call(
+    model, params, 'decode_step', last, position, past, state.cache
+  )  # [B, beams, V]
+  vocab = logits.shape[-1]
+  scores = jax.nn.log_softmax(logits.astype(jnp.float32).reshape(-1, vocab), axis=-1)
+  flat = state.tokens.reshape(batch * beams, -1)
+  scores = _obey(rules, scores, flat, position, max_length, model.config.eos)
+  scores = scores.reshape(batch, beams, vocab) + state.scores[..., None]
+  scores, index = top_k(scores.reshape(batch, -1), 2 * beams)
+  return scores, index // vocab, index % vocab, seen, cache
 
 
 def _finish(state, tokens, scores, ends, beams, length_penalty, early_stopping):
@@ -244,6 +256,13 @@ def _finish(state, tokens, scores, ends, beams, length_penalty, early_stopping):
     best_scores=scores,
     done=jnp.take_along_axis(jnp.concatenate([state.done, ends], axis=1), index, 1),
   )
+
+
+def _beats_worst(scores, finished):
+  """Whether scores [B, 1] are above those of the worst finished output: [B]."""
+  worst = finished.best_scores.min(-1, keepdims=True)  # [B, 1]
+  worst = jnp.where(finished.done, worst, NEVER)  # [B, beams]
+  return (scores > worst).any(-1)
 
 
 def top_k(x: jax.Array, k: int, block: int = 128) -> tuple[jax.Array, jax.Array]:

@@ -34,7 +34,7 @@ class BartConfig:
   tied: bool = True  # the output matrix is the embedding
   init_std: float = 0.02
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
-  remat: bool = False  # layers run again for the gradient; only their inputs are kept
+  remat: bool = False  # recompute the layers for the gradient: only their inputs stay
 
   def __post_init__(self):
     for side in ('encoder', 'decoder'):
@@ -56,9 +56,11 @@ class T5Config:
   width: int  # D
   encoder_layers: int
   decoder_layers: int
-  heads: int  # H
+  encoder_heads: int  # H
+  decoder_heads: int
+  encoder_ffn: int  # width of the encoder's feed-forward layers
+  decoder_ffn: int
   head_width: int  # of queries, keys and values; H times it need not be D
-  ffn: int  # width of the feed-forward layers
   pad: int
   eos: int
   mask: int  # the first sentinel: what a token that is softly hidden turns into
@@ -70,9 +72,9 @@ class T5Config:
   max_distance: int = 128  # from where on distances are alike
   epsilon: float = 1e-6  # of the norms
   dropout: float = 0.1  # of embeddings, branches, attention weights, inner layers
-  init_factor: float = 1.0  # of the deviations that T5 draws its matrices with
+  init_std: float | None = None  # of a matrix of D inputs; T5's own is D ** -0.5
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
-  remat: bool = False  # layers run again for the gradient; only their inputs are kept
+  remat: bool = False  # recompute the layers for the gradient: only their inputs stay
 
   def __post_init__(self):
     # Half of the buckets are one direction's, half of those hold one distance each.
@@ -84,6 +86,11 @@ class T5Config:
     _check_tokens(self, ('pad', 'eos', 'mask', 'decoder_start'))
     _check_rates(self, ('dropout',))
     _check_dtype(self)
+
+  @property
+  def init_factor(self) -> float:
+    """The factor on all deviations that T5 draws its matrices with."""
+    return 1.0 if self.init_std is None else self.init_std * self.width**0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,27 +190,17 @@ def bart_config(size: str, vocab_size: int, ids: Specials, **overrides) -> BartC
     ids: the special tokens, BART's.
     **overrides: fields of BartConfig, instead of the size's.
   """
-  shape = _shape('BART', BART_SIZES, size)
+  shape = lookup(BART_SIZES, size, 'size of a BART')
   if ids.bos is None:
     raise InputError("A BART needs a tokenizer with BART's special tokens, got T5's.")
   fields = {
-    'vocab_size': vocab_size,
-    'width': shape.width,
-    'encoder_layers': shape.layers,
-    'decoder_layers': shape.layers,
-    'encoder_heads': shape.heads,
-    'decoder_heads': shape.heads,
-    'encoder_ffn': shape.ffn,
-    'decoder_ffn': shape.ffn,
+    **_sides(shape),
     'max_positions': shape.max_positions,
     'dropout': shape.dropout,
     'attention_dropout': shape.dropout,
     'activation_dropout': shape.dropout,
-    'pad': ids.pad,
     'bos': ids.bos,
-    'eos': ids.eos,
-    'mask': ids.mask,
-    'decoder_start': ids.decoder_start,
+    **_tokens(vocab_size, ids),
   }
   return BartConfig(**(fields | overrides))
 
@@ -217,25 +214,25 @@ def t5_config(size: str, vocab_size: int, ids: Specials, **overrides) -> T5Confi
     ids: the special tokens, T5's or BART's.
     **overrides: fields of T5Config, instead of the size's.
   """
-  shape = _shape('T5', T5_SIZES, size)
+  shape = lookup(T5_SIZES, size, 'size of a T5')
   fields = {
-    'vocab_size': vocab_size,
-    'width': shape.width,
-    'encoder_layers': shape.layers,
-    'decoder_layers': shape.layers,
-    'heads': shape.heads,
+    **_sides(shape),
     'head_width': shape.head_width,
-    'ffn': shape.ffn,
     'gated': not shape.first,
     'tied': shape.first,
     'scale_output': shape.first,
-    'pad': ids.pad,
-    'eos': ids.eos,
-    'mask': ids.mask,
-    'decoder_start': ids.decoder_start,
+    **_tokens(vocab_size, ids),
   }
   return T5Config(**(fields | overrides))
 
 
-def _shape(family, sizes, name):
-  return lookup(sizes, name, f'size of a {family}')
+def _sides(shape):
+  """The fields that both families have, of a size whose two sides are alike."""
+  alike = ('layers', 'heads', 'ffn')
+  sides = {f'{s}_{n}': getattr(shape, n) for s in ('encoder', 'decoder') for n in alike}
+  return {'width': shape.width, **sides}
+
+
+def _tokens(vocab_size, ids):
+  names = ('pad', 'eos', 'mask', 'decoder_start')
+  return {'vocab_size': vocab_size, **{name: getattr(ids, name) for name in names}}

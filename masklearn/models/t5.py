@@ -119,7 +119,7 @@ class T5(nn.Module):
     `outputs` is N, how many of a row are to grow side by side.
     """
     c = self.config
-    shape = encoded.shape[0], c.heads, c.head_width, max_length * outputs
+    shape = encoded.shape[0], c.decoder_heads, c.head_width, max_length * outputs
     empty = layers.KeysValues(*[jnp.zeros(shape, c.dtype)] * 2)
     return layers.Cache(
       (empty,) * c.decoder_layers,
@@ -249,7 +249,8 @@ class DistanceBias(nn.Module):
     normal = nn.initializers.normal(c.init_factor * c.width**-0.5)
     # Scores are summed in this dtype.
     high = layers.wide(c.dtype)
-    table = nn.Embed(c.buckets, c.heads, dtype=high, embedding_init=normal, name='of')
+    heads = c.encoder_heads if self.both_ways else c.decoder_heads
+    table = nn.Embed(c.buckets, heads, dtype=high, embedding_init=normal, name='of')
     ahead = attended[None] - positions[:, None]  # [T, S]
     count = c.buckets // 2 if self.both_ways else c.buckets
     bucket = jnp.asarray(buckets(count, c.max_distance))
@@ -288,10 +289,10 @@ class EncoderLayer(nn.Module):
     c = self.config
     drop = layers.Dropout(c.dropout, deterministic=not train)
     y = layers.RMSNorm(c.dtype, c.epsilon, name='self_attn_layer_norm')(x)
-    attention = _attention(c, name='self_attn')
+    attention = _attention(c, c.encoder_heads, name='self_attn')
     x = x + drop(attention(y, attention.keys_values(y), bias, train))
     y = layers.RMSNorm(c.dtype, c.epsilon, name='feed_forward_layer_norm')(x)
-    return x + drop(FeedForward(c, name='feed_forward')(y, train))
+    return x + drop(FeedForward(c, c.encoder_ffn, name='feed_forward')(y, train))
 
 
 class DecoderLayer(nn.Module):
@@ -303,11 +304,11 @@ class DecoderLayer(nn.Module):
     """Declares the parameters."""
     c = self.config
     self.self_attn_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
-    self.self_attn = _attention(c)
+    self.self_attn = _attention(c, c.decoder_heads)
     self.encoder_attn_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
-    self.encoder_attn = _attention(c)
+    self.encoder_attn = _attention(c, c.decoder_heads)
     self.feed_forward_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
-    self.feed_forward = FeedForward(c)
+    self.feed_forward = FeedForward(c, c.decoder_ffn)
     self.drop = layers.Dropout(c.dropout)
 
   def __call__(self, x, bias, memory, memory_bias, past, position, train=False):
@@ -333,6 +334,7 @@ class FeedForward(nn.Module):
   """ReLU between two matrices, or a GELU times a third: [B, S, D] to the same."""
 
   config: T5Config
+  ffn: int  # width between the matrices
 
   @nn.compact
   def __call__(self, x, train=False):
@@ -344,21 +346,21 @@ class FeedForward(nn.Module):
       return layers.Dense(features, std, c.dtype, use_bias=False, name=name)(x)
 
     if c.gated:
-      y = layers.gelu_tanh(times(x, c.ffn, 'wi_0')) * times(x, c.ffn, 'wi_1')
+      y = layers.gelu_tanh(times(x, self.ffn, 'wi_0')) * times(x, self.ffn, 'wi_1')
     else:
-      y = jax.nn.relu(times(x, c.ffn, 'wi'))  # [B, S, ffn]
+      y = jax.nn.relu(times(x, self.ffn, 'wi'))  # [B, S, ffn]
     y = layers.Dropout(c.dropout, deterministic=not train)(y)
     return times(y, c.width, 'wo')
 
 
-def _attention(c, name=None):
+def _attention(c, heads, name=None):
   std = layers.Deviations(
     query=c.init_factor * (c.width * c.head_width) ** -0.5,
     key=c.init_factor * c.width**-0.5,
     value=c.init_factor * c.width**-0.5,
-    out=c.init_factor * (c.heads * c.head_width) ** -0.5,
+    out=c.init_factor * (heads * c.head_width) ** -0.5,
   )
   return layers.Attention(
-    c.width, c.heads, c.head_width, c.dropout, std, c.dtype,
+    c.width, heads, c.head_width, c.dropout, std, c.dtype,
     use_bias=False, scaled=False, name=name,
   )  # fmt: skip

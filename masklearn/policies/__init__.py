@@ -9,3 +9,4 @@ from masklearn.policies.encoders import ENCODERS as ENCODERS
 from masklearn.policies.learned import with_encoder as with_encoder
 from masklearn.policies.learned import with_words as with_words
 from masklearn.policies.table import POLICIES as POLICIES
+from masklearn.policies.table import Entry as Entry

@@ -1,5 +1,7 @@
 """Policies that nobody trains: at random, by annotation, or beside another policy."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -7,18 +9,27 @@ from masklearn.policies import sampling
 from masklearn.types import Batch, InputError, Policy
 
 
-def from_scores(scores, rate: float, init=lambda key: {}, top: int = 0) -> Policy:
+def from_scores(
+  scores: Callable, rate: float, init: Callable = lambda key: {}, top_k: int = 0
+) -> Policy:
   """The policy that draws spans by `scores(theta, batch)` [B, W, N].
 
-  With `top`, each from the so many best; see `sampling.draw_spans`.
+  Args:
+    scores: log-weights of spans; see `sampling`.
+    rate: share of a passage's words to hide, in (0, 1).
+    init: `init(key)` makes the parameters theta.
+    top_k: draws each span from the k best that are still possible; 0 from all.
+
+  Raises:
+    InputError: the rate or `top_k` is out of range.
   """
-  if top < 0:
-    raise InputError(f'top must be at least 1, or 0 for all spans, got {top}.')
+  if top_k < 0:
+    raise InputError(f'top_k must be at least 1, or 0 for all spans, got {top_k}.')
   if not 0 < rate < 1:
     raise InputError(f'The share of words to hide must lie in (0, 1), got rate={rate}.')
 
   def draw(theta, key, batch):
-    spans = sampling.draw_spans(key, scores(theta, batch), batch, rate, top)
+    spans = sampling.draw_spans(key, scores(theta, batch), batch, rate, top_k)
     return sampling.to_draw(spans, batch)
 
   return Policy(init, scores, draw)
@@ -73,29 +84,29 @@ def oracle(rate: float, longest: int = 8) -> Policy:
 
 
 def random_span(
-  rate: float, reference: Policy | None = None, longest: int = 4, top: int = 0
+  rate: float, reference: Policy | None = None, longest: int = 4, top_k: int = 0
 ) -> Policy:
   """Hides spans at random places, as long as those that `reference` draws.
 
-  Without a reference, all spans of up to `longest` words are equally likely. `top` is
-  the reference's, see `from_scores`.
+  Without a reference, all spans of up to `longest` words are equally likely. `top_k`
+  is the reference's, see `from_scores`.
   """
   if reference is None:
     return from_scores(
       lambda theta, batch: jnp.zeros((*batch.tokens.shape, longest)), rate
     )
-  return _moved(rate, reference, top, within_sentence=False)
+  return _moved(rate, reference, top_k, within_sentence=False)
 
 
-def same_sentences_random(rate: float, reference: Policy, top: int = 0) -> Policy:
+def same_sentences_random(rate: float, reference: Policy, top_k: int = 0) -> Policy:
   """Hides random spans in the sentences that `reference` chose: the control.
 
-  `top` is the reference's, see `from_scores`.
+  `top_k` is the reference's, see `from_scores`.
 
   What a policy gains over this one, it gains by choosing words; what this one
   gains over `random_span`, by choosing sentences.
   """
-  return _moved(rate, reference, top, within_sentence=True)
+  return _moved(rate, reference, top_k, within_sentence=True)
 
 
 def annotation_scores(annotation: jax.Array, batch: Batch, longest: int) -> jax.Array:
@@ -121,14 +132,14 @@ def annotation_scores(annotation: jax.Array, batch: Batch, longest: int) -> jax.
   return jnp.where((kind == 1)[..., None] & (lengths == length), 0.0, -jnp.inf)
 
 
-def _moved(rate, reference, top, within_sentence):
+def _moved(rate, reference, top_k, within_sentence):
   def scores(theta, batch):
     return sampling.moved_scores(reference.scores(theta, batch), batch, within_sentence)
 
   def draw(theta, key, batch):
     key_spans, key_places = jax.random.split(key)
     scores = reference.scores(theta, batch)
-    spans = sampling.draw_spans(key_spans, scores, batch, rate, top)
+    spans = sampling.draw_spans(key_spans, scores, batch, rate, top_k)
     return sampling.move_spans(key_places, spans, batch, within_sentence)
 
   return Policy(reference.init, scores, draw)

@@ -1,5 +1,10 @@
-"""A policy whose scores are learned from the loss of a later task."""
+"""Policies whose scores are a network's: learned from a later task, or from answers.
 
+`learned` gets its parameters from the loss of a later task, by `masklearn.meta`;
+`supervised` is shown where answers stand, and hides what looks like one.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -7,10 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from masklearn.models.sizes import BertConfig
 from masklearn.policies import heuristic, sampling
 from masklearn.policies.encoders import ENCODERS, EncoderConfig
-from masklearn.types import InputError, Policy
+from masklearn.types import Answers, InputError, Policy
 
 # Scores are bounded, so that no good span is ever far above another. The gain is
 # linear in the policy: without a bound, a span that is a little better than the next
@@ -65,14 +69,11 @@ def learned(
   rate: float,
   vocab_size: int,
   longest: int = 4,
-  width: int = 64,
-  kernel_size: int = 7,
-  embedding: int = 64,
+  top_k: int = 0,
   encoder: str = 'conv',
-  bert: BertConfig | None = None,
+  embedding: int = 64,
   start: Any = None,
-  top: int = 0,
-  learn_words: bool = False,
+  **network,
 ) -> Policy:
   """Draws spans of up to `longest` words by a network's scores of them.
 
@@ -84,15 +85,12 @@ def learned(
     rate: share of a passage's words to hide.
     vocab_size: V, of the tokenizer.
     longest: N.
-    width: of the network, but for BERT.
-    kernel_size: tokens that each of its two convolutions sees.
-    embedding: width of the word embeddings.
+    top_k: see `heuristic.from_scores`; the bilevel loop draws from all, 0.
     encoder: a name of `encoders.ENCODERS`.
-    bert: the shape of the encoder 'bert'.
+    embedding: width of the word embeddings.
     start: BERT's parameters in a fresh theta, as `models.bert.load` reads them; None
       for random ones.
-    top: draws every span from the so many best; 0 from all, as the bilevel loop does.
-    learn_words: whether the word embeddings are learned, too.
+    **network: `width`, `kernel_size`, `bert` and `learn_words`, see `EncoderConfig`.
 
   Raises:
     InputError: an encoder that does not exist, or that does not fit the tokenizer.
@@ -100,10 +98,8 @@ def learned(
   References:
     Ye et al., Studying Strategically: Learning to Mask for Closed-book QA (2020).
   """
-  config = EncoderConfig(
-    vocab_size, embedding, encoder, width, kernel_size, bert, learn_words
-  )
-  scorer = SpanScorer(config, longest, width)
+  config = EncoderConfig(vocab_size, embedding, encoder, **network)
+  scorer = SpanScorer(config, longest, config.width)
 
   def init(key):
     tokens = jnp.zeros((1, 1), jnp.int32)
@@ -115,7 +111,53 @@ def learned(
     found = scorer.apply({'params': theta}, batch.tokens, batch.valid, *ends)
     return jnp.where(sampling.fits(batch, longest), found, -jnp.inf)
 
-  return heuristic.from_scores(scores, rate, init, top)
+  return heuristic.from_scores(scores, rate, init, top_k)
+
+
+def supervised(
+  rate: float, vocab_size: int, longest: int = 8, top_k: int = 5, **network
+) -> Policy:
+  """Draws spans from those that a network takes for answers, without a question.
+
+  The network is that of `learned`; what it is trained on is another thing, see
+  `make_answer_loss`.
+
+  Args:
+    rate: share of a passage's words to hide.
+    vocab_size: V, of the tokenizer.
+    longest: N; longer answers are not learned from.
+    top_k: see `heuristic.from_scores`; 1 always hides the best.
+    **network: as in `learned`.
+
+  References:
+    Ye et al., On the Influence of Masking Policies in Intermediate Pre-training (2021),
+    which has top-1 and top-k.
+  """
+  return learned(rate, vocab_size, longest, top_k, **network)
+
+
+def make_answer_loss(policy: Policy) -> Callable:
+  """Returns `loss(theta, key, answers) -> (scalar, {'answers': []})`.
+
+  The mean over questions of -log of the share that answers have among all spans of
+  their passages, the softmax of the scores. Of a question with several answers each
+  counts in part, by its weight.
+  """
+
+  def loss(theta, key, answers: Answers):
+    del key  # Encoders have no dropout.
+    scores = policy.scores(theta, answers.passages)  # [B, W, N]
+    longest = scores.shape[2]
+    flat = jax.nn.log_softmax(scores.reshape(scores.shape[0], -1))
+    place = answers.start * longest + answers.length - 1  # [B, A]
+    weight = jnp.where(answers.length <= longest, answers.weight, 0.0)
+    place = jnp.where(weight > 0, place, 0)
+    found = jnp.take_along_axis(flat, place, axis=1)
+    total = weight.sum()
+    nll = -jnp.where(weight > 0, weight * found, 0.0).sum()
+    return nll / jnp.maximum(total, 1e-6), {'answers': total}
+
+  return loss
 
 
 def with_words(theta, table: jax.Array):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from masklearn.types import Batch, InputError, MaskDraw, Policy, Specials
+from masklearn.types import InputError, MaskDraw, Policy, Specials
 
 # Places beyond the passage's own for markers that hide nothing. Spans of several words
 # leave many more; of a passage of one or two words there may be none.
@@ -39,43 +39,12 @@ def target(ids: Specials) -> str:
   return 'spans' if ids.sentinels else 'full'
 
 
-def target_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
-  """Length that the `spans` target of each passage never exceeds under `original`.
-
-  The rate is the objective's own, whatever the others have.
-
-  Returns:
-    [P] int32.
-
-  Raises:
-    InputError: a draw may have more spans than T5 has sentinels.
-  """
-  del rate
-  lengths = np.zeros(len(passages.word), np.int32)
-  t5 = t5_sizes(passages.tokens.shape[1], T5_RATE, MEAN_LENGTH)
-  for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
-    if ids.sentinels:
-      hidden, spans = t5[:, valid.sum()]
-      if spans > len(ids.sentinels):
-        raise InputError(
-          f'T5 hides {spans} spans of a passage of {valid.sum()} tokens, but the '
-          f'tokenizer has {len(ids.sentinels)} sentinels. Split the corpus into '
-          'shorter passages.'
-        )
-    else:
-      sizes = np.sort(np.bincount(word[valid]))[::-1]
-      spans = math.ceil(BART_RATE * len(sizes))
-      hidden = sizes[:spans].sum()
-    lengths[row] = hidden + spans + 1
-  return lengths
-
-
 def random_token(rate: float) -> Policy:
   """Hides single tokens, whichever words they are part of; all sets equally likely.
 
   `round(rate * tokens)` of a passage, at least 1: exactly. The budget of other policies
   is `round(rate * words)` words. Where a word counts as hidden when its first token
-  is, as in `evaluate.word_counts`, the two are equal on average, up to the rounding,
+  is, as in `statistics.word_counts`, the two are equal on average, up to the rounding,
   but not in each passage; and words of many tokens are mostly hidden in part.
 
   Args:
@@ -104,25 +73,6 @@ def token_budget(width: int, rate: float) -> np.ndarray:
   """Tokens that `random_token` hides of passages of 0 to `width`: [width + 1] int32."""
   sizes = [min(max(round(rate * n), 1), n) for n in range(width + 1)]
   return np.array(sizes, np.int32)
-
-
-def token_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
-  """Length of the `spans` target of each passage under `random_token`.
-
-  Returns:
-    [P] int32.
-
-  Raises:
-    InputError: a draw may have more spans than T5 has sentinels.
-  """
-  hidden = token_budget(passages.tokens.shape[1], rate)[passages.valid.sum(1)]
-  if ids.sentinels and hidden.max() > len(ids.sentinels):
-    raise InputError(
-      f'A draw hides {hidden.max()} single tokens of a passage, but the tokenizer has '
-      f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
-      'lower the rate.'
-    )
-  return 2 * hidden + 1  # each behind a marker, and `</s>`
 
 
 def t5_spans(rate: float = T5_RATE, mean_length: float = MEAN_LENGTH) -> Policy:
@@ -198,9 +148,9 @@ def bart_infilling(rate: float = BART_RATE, mean_length: float = MEAN_LENGTH) ->
       .at[row, first]
       .set(first + length, mode='drop')
     )
-    # What the spans that begin before a word reach.
-    reach = jnp.pad(jax.lax.cummax(end, axis=1), ((0, 0), (1, 0)))[:, :-1]
-    covered = (place < reach) & (place < words[:, None])
+    # Where the spans that begin before a word end.
+    until = jnp.pad(jax.lax.cummax(end, axis=1), ((0, 0), (1, 0)))[:, :-1]
+    covered = (place < until) & (place < words[:, None])
     own = (end > 0) & ~covered  # words that begin a span
 
     def of_token(x):

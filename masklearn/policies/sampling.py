@@ -88,7 +88,7 @@ def slots(batch: Batch, rate: float) -> int:
 
 
 def draw_spans(
-  key, scores: jax.Array, batch: Batch, rate: float, top: int = 0
+  key, scores: jax.Array, batch: Batch, rate: float, top_k: int = 0
 ) -> Spans:
   """Draws spans by `scores` [B, W, N] until the budget is used up exactly.
 
@@ -100,17 +100,17 @@ def draw_spans(
     scores: log-weights of spans.
     batch: the passages.
     rate: the budget.
-    top: draws each span from the so many best that are still possible; 1 always takes
-      the best one, 0 draws from all. Above 1, `log_prob` is exact for the first span
-      only: a span that comes among the best later has not yet lost to any.
+    top_k: draws each span from the k best that are still possible; 1 always takes the
+      best one, 0 draws from all. Above 1, `log_prob` is exact for the first span only:
+      a span that comes among the best later has not yet lost to any.
   """
   # Gumbel noise drawn once serves every span: among what may still be chosen, the
   # next largest noisy score is a draw from the softmax of just that.
-  return take_spans(jax.random.gumbel(key, scores.shape), scores, batch, rate, top)
+  return take_spans(jax.random.gumbel(key, scores.shape), scores, batch, rate, top_k)
 
 
 def take_spans(
-  noise: jax.Array, scores: jax.Array, batch: Batch, rate: float, top: int = 0
+  noise: jax.Array, scores: jax.Array, batch: Batch, rate: float, top_k: int = 0
 ) -> Spans:
   """The spans that `draw_spans` draws with this Gumbel noise [B, W, N]."""
   rows, width, longest = scores.shape
@@ -119,7 +119,7 @@ def take_spans(
 
   def draw_one(carry, _):
     free, left = carry  # [B, W] bool, [B] int32
-    possible = _among(top, scores, _open(free, left, longest))
+    possible = _among(top_k, scores, _open(free, left, longest))
     choice = jnp.where(possible, noisy, -jnp.inf).reshape(rows, -1).argmax(-1)
     start = (choice // longest).astype(jnp.int32)
     length = jnp.where(left > 0, choice % longest + 1, 0).astype(jnp.int32)
@@ -344,9 +344,9 @@ def _open(free, left, longest):
   return still_free(free, longest) & (lengths <= left[:, None, None])
 
 
-def _among(top, scores, possible):
-  """The `top` best of the possible spans [B, W, N], and their equals; 0 for all."""
-  if not top:
+def _among(top_k, scores, possible):
+  """The k best of the possible spans [B, W, N], and their equals; 0 for all."""
+  if not top_k:
     return possible
   rows = jnp.arange(len(scores), dtype=jnp.int32)
   ranked = jnp.where(possible, scores, -jnp.inf).reshape(len(scores), -1)
@@ -354,8 +354,8 @@ def _among(top, scores, possible):
   def without_best(_, ranked):
     return ranked.at[rows, ranked.argmax(-1)].set(-jnp.inf)
 
-  # On CPUs, `top_k` takes as long as dozens of these.
-  count = min(top, ranked.shape[1]) - 1
+  # On CPUs, `jax.lax.top_k` takes as long as dozens of these.
+  count = min(top_k, ranked.shape[1]) - 1
   least = jax.lax.fori_loop(0, count, without_best, ranked).max(-1)  # [B]
   return possible & (scores >= least[:, None, None])
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from masklearn.policies import pretraining
-from masklearn.policies.capacity import word_capacity
+from masklearn.policies.capacity import original_capacity, token_capacity, word_capacity
 from masklearn.policies.heuristic import (
   oracle,
   pmi_span,
@@ -23,14 +23,14 @@ from masklearn.policies.heuristic import (
   same_sentences_random,
   whole_word,
 )
-from masklearn.policies.learned import learned
-from masklearn.policies.supervised import supervised
+from masklearn.policies.learned import learned, supervised
 from masklearn.types import Batch, InputError, Policy, Specials
 
 # What a policy can need beside a rate -> what that is.
 NEEDS = {
   'reference': 'another policy, whose spans it moves',
-  'specials': 'the special tokens, which say whose objective is meant',
+  'specials': 'the special tokens, which say whose objective, and whose rate, is meant',
+  'tokens': 'tokens, as it hides parts of words',
   'annotations': 'salient spans of the passages',
   'collocations': 'the collocations of the corpus',
   'answers': "the places of the answers to a task's questions",
@@ -56,7 +56,6 @@ class Entry:
   needs: tuple[str, ...] = ()  # of `NEEDS`
   trained_by: str = ''  # the stage that trains it, 'learn' or 'supervise'; '' for none
   has_scores: bool = True  # whether it scores spans, and can be compared by them
-  own_rate: float | None = None  # of a policy that does not share the common budget
   # (passages, rate, specials) -> [P] longest 'spans' target of each passage.
   capacity: Callable[[Batch, float, Specials], np.ndarray] = word_capacity
 
@@ -81,8 +80,9 @@ POLICIES: dict[str, Entry] = {
   'random_token': Entry(
     pretraining.random_token,
     'single tokens',
+    needs=('tokens',),
     has_scores=False,
-    capacity=pretraining.token_capacity,
+    capacity=token_capacity,
   ),
   'random_span': Entry(random_span, 'random spans', 'random', ('reference',)),
   'salient': Entry(salient, 'salient spans', needs=('annotations',)),
@@ -98,6 +98,6 @@ POLICIES: dict[str, Entry] = {
     'original',
     needs=('specials',),
     has_scores=False,
-    capacity=pretraining.target_capacity,
+    capacity=original_capacity,
   ),
 }

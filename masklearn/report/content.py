@@ -1,26 +1,25 @@
-"""Everything a run has recorded -> the sections of its report."""
+"""The content of a work directory -> the sections of its report."""
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 
+from masklearn.evaluation.results import StudyRecord
 from masklearn.report import (
+  answer_tables,
   curves,
-  facts,
   figures,
-  finding,
-  hits,
+  findings,
   learning,
-  overlaps,
-  records,
+  provenance,
   summary,
   tables,
   viewer,
 )
 from masklearn.report.curves import Panel
 from masklearn.report.figures import Drawing
-from masklearn.report.markup import Markup, element, join
+from masklearn.report.page import Markup, element, join
 from masklearn.report.summary import Result
+from masklearn.report.workdir import Workdir
 
 _TITLE = 'Masking policies compared'
 
@@ -29,17 +28,14 @@ _TITLE = 'Masking policies compared'
 class Run:
   """What a work directory holds, with its figures drawn."""
 
-  rows: list[dict]
+  found: Workdir
   results: list[Result]  # test, or validation where nothing was tested yet
   validation: list[Result]
-  study: dict
+  majority: dict[str, float]  # exact match of the majority answer by task
   kinds: dict  # of summary.by_kind
-  passages: list[dict]
   scores: dict[tuple[str, str, str], Drawing]  # by section
   transfers: dict[tuple[str, str, str], Drawing]  # by policy, target and base
-  recall: list[dict]
   panels: list[tuple[Panel, Drawing]]
-  stalled: list[str]  # policies whose gradient was none
 
   @property
   def drawings(self) -> list[Drawing]:
@@ -48,56 +44,56 @@ class Run:
     return [*self.scores.values(), *self.transfers.values(), *panels]
 
 
-def read(workdir: pathlib.Path) -> Run:
-  """Returns the run in `workdir`, as far as it has come."""
-  rows = records.rows(workdir)
-  study = records.study(workdir)
-  results, validation = chosen(rows)
-  histories = records.histories(workdir)
-  panels = curves.panels(histories, results)
-  colors = figures.line_colors(panels, results)
+def draw(found: Workdir) -> Run:
+  """Returns the run of a work directory, as far as it has come."""
+  results, validation = chosen(found)
+  panels = curves.panels(found.histories, results, found.display)
+  colors = figures.policy_colors(results, found.display)
+  colors = figures.line_colors(panels, results, colors)
+  majority = majority_scores(found.study, results)
   scores = {}
   for key, group in summary.sections(results).items():
-    place = finding.place(key, results)
+    place = findings.place(key, results)
     caption = 'Exact match: mean, 95% interval and every seed'
-    baseline = majority(study, results).get(key[0])
-    scores[key] = figures.scores(f'em {place}', caption, group, baseline)
+    scores[key] = figures.scores(
+      f'em {place}', caption, group, majority.get(key[0]), colors
+    )
   return Run(
-    rows=rows,
-    results=results,
-    validation=validation,
-    study=study,
-    kinds=summary.by_kind(records.predictions(workdir)),
-    passages=records.passages(workdir),
-    scores=scores,
-    transfers={
-      key: figures.heat(f'transfer {" ".join(key)}', 'Exact match by task', found)
-      for key, found in summary.transfer(results).items()
+    found,
+    results,
+    validation,
+    majority,
+    summary.by_kind(found.predictions),
+    scores,
+    {
+      key: figures.heat(f'transfer {" ".join(key)}', 'Exact match by task', moved)
+      for key, moved in summary.transfer(results).items()
     },
-    recall=records.recall(workdir),
-    panels=[(panel, figures.lines(panel, colors)) for panel in panels],
-    stalled=learning.cautions(histories),
+    [(panel, figures.lines(panel, colors)) for panel in panels],
   )
 
 
-def chosen(rows: Sequence[dict]) -> tuple[list[Result], list[Result]]:
+def chosen(found: Workdir) -> tuple[list[Result], list[Result]]:
   """Returns the results to report, of the test split if any, and to show beside."""
-  validation = summary.gather(rows, 'validation')
-  test = summary.gather(rows, 'test')
+  test, validation = (
+    summary.gather(found.rows, split, found.display) for split in ('test', 'validation')
+  )
   return (test, validation) if test else (validation, [])
 
 
-def majority(study: dict, results: Sequence[Result]) -> dict[str, float]:
+def majority_scores(study: StudyRecord, results: Sequence[Result]) -> dict[str, float]:
   """Returns the exact match of the majority answer by task, on the results' split."""
   split = results[0].split if results else ''
-  tasks = study.get('tasks', {}).items()
-  scores = {task: known.get('majority_em', {}).get(split) for task, known in tasks}
-  return {task: score for task, score in scores.items() if score is not None}
+  return {
+    name: task.majority_em[split]
+    for name, task in study.tasks.items()
+    if split in task.majority_em
+  }
 
 
 def title(run: Run) -> str:
   """Returns the title of the report."""
-  config = run.study.get('config')
+  config = run.found.study.config
   return f'{_TITLE}: {config}' if config else _TITLE
 
 
@@ -110,7 +106,7 @@ def html(run: Run) -> Markup:
     ('learning', 'How the policy learned', _learning(run)),
     ('losses', 'Training curves', _losses(run)),
     ('masks', 'What each policy masks', _masks(run)),
-    ('run', 'How this was run', _facts(run)),
+    ('run', 'How this was run', _provenance(run)),
   ]
   sections = [
     (name, heading, content) for name, heading, content in sections if content
@@ -132,17 +128,18 @@ def _header(run: Run, contents: Markup) -> Markup:
   found = [
     element(
       'div',
-      element('b', finding.headline(c)),
-      element('p', finding.sentence(c, run.results)),
+      element('b', findings.headline(c)),
+      element('p', findings.sentence(c, run.results)),
       class_='finding',
     )
     for c in summary.compare(run.results)
   ]
   if not found:
-    found = [element('p', text) for text in finding.highest(run.results)]
-  texts = finding.cautions(run.rows, run.results) + run.stalled
+    found = [element('p', text) for text in findings.highest(run.results)]
+  texts = findings.cautions(run.found.rows, run.results)
+  texts += learning.cautions(run.found.histories)
   cautions = [element('li', text) for text in texts]
-  config = run.study.get('config')
+  config = run.found.study.config
   return element(
     'header',
     element(
@@ -161,44 +158,47 @@ def _results(run: Run) -> Markup | None:
   parts = []
   for key, group in summary.sections(run.results).items():
     task = key[0]
-    place = finding.place(key, run.results)
-    baseline = majority(run.study, run.results).get(task)
+    place = findings.place(key, run.results)
     kinds = tables.kinds(group, run.kinds.get(task, {}))
-    shared = overlaps.table(group, run.rows)
+    shared = answer_tables.overlap(group, run.found.rows)
     parts += [
       element('h3', place),
-      tables.scores(place, group, run.validation, baseline),
-      element('p', _provenance(run, group), class_='note'),
+      tables.scores(place, group, run.validation, run.majority.get(task)),
+      element('p', _origin(run, group), class_='note'),
       element(
         'div',
         _figure(run.scores[key]),
         kinds and element('div', element('h4', 'EM by kind of question'), kinds),
         class_='pair',
       ),
-      shared and element('h4', 'EM by what test questions share with training'),
+      shared and element('h4', 'EM by overlap with the training questions'),
       shared,
     ]
   introduction = (
     f'Exact match (EM) and F1 on the {run.results[0].split} split, with SQuAD\u2019s'
     ' normalization. A seed sets the split, the base model and every draw, so policies'
     ' are compared seed by seed. Intervals are Student\u2019s t over seeds; those of a'
-    ' score are cut to [0, 1]. The oracle is told which spans the task asks about: an'
-    ' upper bound, not a competitor.'
+    ' score are cut to [0, 1].'
   )
+  for bound in dict.fromkeys(r.title for r in run.results if r.upper_bound):
+    introduction += (
+      f' The {bound} is told which spans the task asks about: an upper bound, not a'
+      ' competitor.'
+    )
   return join(element('p', introduction), parts)
 
 
-def _provenance(run: Run, group: Sequence[Result]) -> Markup:
+def _origin(run: Run, group: Sequence[Result]) -> Markup:
   """Returns the seeds, commit and command of a table."""
   seeds = sorted({seed for result in group for seed in result.seeds})
   key = summary.section(group[0])
-  rows = [r for r in run.rows if (r['task'], r['target'], r['base']) == key]
-  commits = dict.fromkeys(str(row['commit']) for row in rows)
+  rows = [r for r in run.found.rows if (r.task, r.target, r.base) == key]
+  commits = dict.fromkeys(row.commit for row in rows)
   parts = [
     f'{"Seed" if len(seeds) == 1 else "Seeds"} {", ".join(map(str, seeds))}.',
     f' Commit {", ".join(commits)}.',
   ]
-  if command := run.study.get('command'):
+  if command := run.found.study.command:
     parts += [' ', element('code', command)]
   return join(parts)
 
@@ -206,13 +206,13 @@ def _provenance(run: Run, group: Sequence[Result]) -> Markup:
 def _transfer(run: Run) -> Markup | None:
   parts = []
   for key, learned in summary.transfer(run.results).items():
-    policy, target, base = key
+    _, target, base = key
     others = [r for r in run.results if (r.target, r.base) == (target, base)]
-    place = finding.TARGETS.get(target, target)
+    place = findings.TARGETS.get(target, target)
     parts += [
       element(
         'h3',
-        f'{summary.policy_name(policy)}: {place}',
+        f'{learned[0].title}: {place}',
         f', {base}' if len({r.base for r in run.results}) > 1 else '',
       ),
       element(
@@ -223,19 +223,19 @@ def _transfer(run: Run) -> Markup | None:
       ),
     ]
   text = (
-    'EM of policies trained on one task (rows) and used for another (columns). Bold:'
-    ' the task that the policy was learned on. Means are over each cell\u2019s own'
-    ' seeds.'
+    'EM of policies that were learned on one task (rows) and used for another'
+    ' (columns). Bold: the task that the policy was learned on. Each cell is a mean'
+    ' over its own seeds.'
   )
   return join(element('p', text), parts) if parts else None
 
 
 def _recall(run: Run) -> Markup | None:
-  found = hits.by_file(run.recall)
+  found = answer_tables.hidden_answers(run.found.recall, run.found.display)
   text = (
-    'How many answers lie wholly within a hidden span, on passages whose questions no'
-    ' policy is shown. All hide as many spans and as many words of a passage. The'
-    ' intervals are of a bootstrap over passages.'
+    'The share of answers that lie wholly within a hidden span, on passages whose'
+    ' questions no policy has seen. All policies hide the same number of spans and of'
+    ' words in a passage. Intervals come from a bootstrap over passages.'
   )
   return join(element('p', text), found) if found else None
 
@@ -243,21 +243,22 @@ def _recall(run: Run) -> Markup | None:
 def _learning(run: Run) -> Markup | None:
   drawn = [_figure(d) for panel, d in run.panels if panel.metric in curves.AIMS]
   text = (
-    'How much of the mask lies on spans that the task asks about, and how many masks'
-    ' are exactly such a span, as the policy is updated. The policy is shown the'
-    ' downstream loss alone, never these spans. Thin lines are single seeds.'
+    'Answer precision is the share of masked words that belong to an answer, span'
+    ' precision the share of masked spans that are exactly an answer, as the policy is'
+    ' updated. A policy learns from the downstream loss alone and never sees these'
+    ' spans. Thin lines are single seeds.'
   )
   note = (
-    'Shares of hidden words, and of hidden spans, on all validation and test passages,'
-    ' for the policy of the highest gain on validation questions; 0 updates: no gain'
-    ' beyond noise, so the first policy was kept. Learned with: what differs from the'
-    ' study’s own policy; those with one more learning rate in their name are'
-    ' trials, the best of which on validation the other seeds follow. A gain is the'
-    ' mean of arcsinh of what the denoising step lowers a question’s loss by, in'
-    ' that question’s unit; units differ between relaxations, so compare gains'
-    ' within one. Signal to noise is 1 for nothing but noise.'
+    'Precision is measured on all validation and test passages, for the policy with the'
+    ' highest gain on validation questions. 0 updates: no gain beyond noise, so the'
+    ' initial policy was kept. \u201cLearned with\u201d lists what differs from the'
+    ' study\u2019s main policy. Policies with a learning rate in their name are trials;'
+    ' the other seeds use the rate that did best on validation. A gain is the mean of'
+    ' arcsinh of how much the denoising step lowers a question\u2019s loss, relative to'
+    ' a scale of that question. The scales depend on the relaxation, so gains can be'
+    ' compared only within one. A signal-to-noise ratio of 1 is pure noise.'
   )
-  found = learning.learned(run.study)
+  found = learning.learned(run.found.study)
   parts = []
   if drawn:
     parts += [element('p', text), element('div', drawn, class_='pair')]
@@ -270,7 +271,7 @@ def _losses(run: Run) -> Markup | None:
   drawn = [_figure(d) for panel, d in run.panels if panel.metric not in curves.AIMS]
   if not drawn:
     return None
-  text = 'Means over seeds, with single seeds as thin lines. Losses over a wide range'
+  text = 'Means over seeds, with single seeds as thin lines. Losses with a wide range'
   return element(
     'details',
     element('summary', f'{len(drawn)} panels'),
@@ -280,17 +281,19 @@ def _losses(run: Run) -> Markup | None:
 
 
 def _masks(run: Run) -> Markup | None:
-  return viewer.viewer(run.passages) if run.passages else None
+  passages = run.found.passages
+  return viewer.viewer(passages, run.found.display) if passages else None
 
 
-def _facts(run: Run) -> Markup:
+def _provenance(run: Run) -> Markup:
+  study = run.found.study
   found = [
-    ('Data', facts.splits(run.study)),
-    ('Budgets', facts.budgets(run.results)),
-    ('Time by stage', facts.stages(run.study)),
+    ('Data', provenance.splits(study)),
+    ('Budgets', provenance.budgets(run.results)),
+    ('Time by stage', provenance.stages(study)),
   ]
   return join(
-    facts.overview(run.study, run.rows),
+    provenance.overview(study, run.found.rows),
     *((element('h3', heading), table) for heading, table in found if table),
   )
 

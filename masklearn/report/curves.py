@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from masklearn.report import finding, records, summary
-from masklearn.report.records import History
+from masklearn.evaluation.results import Display
+from masklearn.report import findings, summary, workdir
 from masklearn.report.summary import Result
+from masklearn.report.workdir import History
 
 STAGES = {
   'base': 'Base model',
@@ -15,12 +15,12 @@ STAGES = {
   'pretrain': 'Intermediate pre-training',
   'finetune': 'Fine-tuning',
 }
-# What the policy should find by itself, on passages that it does not learn from.
-AIMS = ('validation_asked_share', 'validation_exact_share')
+# What a policy should find by itself, on passages that it does not learn from.
+AIMS = ('validation_answer_precision', 'validation_span_precision')
 METRICS = {
-  'validation_asked_share': 'share of the mask on asked spans',
-  'validation_exact_share': 'share of masks that are an asked span',
-  'validation_salient_share': 'share of the mask on other salient spans',
+  'validation_answer_precision': 'answer precision on unseen passages',
+  'validation_span_precision': 'span precision on unseen passages',
+  'validation_salient_share': 'share of masked words in other salient spans',
   'validation_outer_loss': 'outer loss, validation',
   'validation_cosine': 'cosine to the exact gradient',
   'loss_before': 'outer loss before the denoising steps',
@@ -39,7 +39,7 @@ Series = list[tuple[float, float]]  # (update, value), in order
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-  """One set of axes: for each line its policy's name and one series a seed."""
+  """One set of axes: for each line its policy's name and one series per seed."""
 
   name: str  # of the file
   title: str
@@ -47,10 +47,21 @@ class Panel:
   lines: dict[str, list[Series]]
 
 
-def panels(histories: Sequence[History], results: Sequence[Result]) -> list[Panel]:
-  """Returns a panel for each stage, section of the results and metric logged."""
+def panels(
+  histories: Sequence[History],
+  results: Sequence[Result],
+  display: Mapping[str, Display],
+) -> list[Panel]:
+  """Returns a panel for each stage, section of the results and metric logged.
+
+  Args:
+    histories: what the stages logged.
+    results: the runs whose names the lines have.
+    display: how policies are shown.
+  """
+  learned = tuple(p for p, shown in display.items() if shown.role == 'learned')
   found: dict[tuple, dict[str, list[Series]]] = {}
-  for history in _followed(histories):
+  for history in histories:
     stage = list(STAGES).index(history.stage)
     for rank, metric in enumerate(METRICS):
       own = history.stage == 'policies' and not history.part
@@ -58,29 +69,14 @@ def panels(histories: Sequence[History], results: Sequence[Result]) -> list[Pane
         continue
       points = [(p['step'], p[metric]) for p in history.points if _number(p, metric)]
       for order, title, name in _places(history, results) if points else ():
+        for policy in learned:  # its other versions are called POLICY_CHANGE-TASK
+          name = name.removeprefix(f'{policy}_')
         lines = found.setdefault((stage, order, title, rank, metric), {})
         lines.setdefault(name, []).append(points)
   return [
     Panel(f'{title} {metric}', title, metric, lines)
     for (_, _, title, _, metric), lines in sorted(found.items(), key=lambda kv: kv[0])
   ]
-
-
-def _followed(histories: Sequence[History]) -> list[History]:
-  """Returns the histories without the trials that no other seed has followed.
-
-  A trial is called NAME@RATE-TASK; the one that more seeds have is NAME-TASK here.
-  """
-  trials: dict[tuple, list[History]] = {}
-  for history in histories:
-    trials.setdefault((history.stage, history.names, history.part), []).append(history)
-  kept: dict[tuple, list[History]] = {}
-  for (stage, names, part), found in trials.items():
-    own = tuple(re.sub(r'@[\d.]+(e-?\d+)?', '', name) for name in names)
-    best = kept.setdefault((stage, own, part), [])
-    if len(found) > len(best):
-      best[:] = [dataclasses.replace(history, names=own) for history in found]
-  return [history for found in kept.values() for history in found]
 
 
 def thin(series: Series) -> Series:
@@ -108,12 +104,12 @@ def _places(history: History, results: Sequence[Result]) -> list[tuple[int, str,
   *tasks, variant = history.names
   if history.stage == 'policies':
     return [(0, f'{stage}, {history.part}' if history.part else stage, variant)]
-  # A pre-trained model may serve several tasks: it is shown beside each task's rivals.
+  # A pre-trained model may serve several tasks: it is shown with the rivals of each.
   places = [
-    (order, f'{stage}, {finding.place(key, results)}', run.name)
+    (order, f'{stage}, {findings.place(key, results)}', run.name)
     for order, (key, group) in enumerate(summary.sections(results).items())
     for run in group
-    if records.variant(run.policy, run.policy_task, run.target) == variant
+    if workdir.variant(run.policy, run.policy_task, run.target) == variant
     and run.task in (tasks or [run.task])
   ]
   return places or [(len(results), ', '.join((stage, *tasks)), variant)]

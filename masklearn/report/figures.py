@@ -3,10 +3,11 @@
 import dataclasses
 import html
 import io
+import itertools
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -16,40 +17,40 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from masklearn.evaluation import intervals
+from masklearn.evaluation.results import Display
 from masklearn.report import curves
 from masklearn.report.curves import Panel, Series
-from masklearn.report.markup import Markup
+from masklearn.report.page import Markup
 from masklearn.report.summary import Result
 
 # Every color is drawn as a distinct value here and becomes the custom property of
-# the same name in the page, which has a second value for the dark. The series are
-# Okabe and Ito's colors, darkened for thin lines: they differ without color vision.
+# the same name in the page, which has a second value for the dark. The hues are
+# Okabe and Ito's, darkened for thin lines: they differ without color vision.
 COLORS = {
   'surface': '#ffffff',
   'ink': '#1a1d21',
   'muted': '#646b75',
   'rule': '#dfe2e6',
-  'learned': '#1f5fc4',
-  'oracle': '#00835f',
-  'salient': '#c85200',
-  'control': '#a8508a',
-  'random': '#6c747f',
-  'transfer': '#1f78ab',
-  'other': '#8f6b00',
+  'blue': '#1f5fc4',
+  'green': '#00835f',
+  'orange': '#c85200',
+  'pink': '#a8508a',
+  'grey': '#6c747f',
+  'sky': '#1f78ab',
+  'ochre': '#8f6b00',
 }
-_SERIES = {
-  'none': 'muted',
-  'random': 'random',
-  'whole_word': 'random',
-  'random_token': 'random',
-  'random_span': 'random',
-  'salient': 'salient',
-  'same_sentences_random': 'control',
-  'oracle': 'oracle',
-  'learned': 'learned',
-  'supervised': 'other',
+# Role of a policy -> its color; policies of other roles take turns.
+_ROLES = {
+  'untrained': 'muted',
+  'random': 'grey',
+  'control': 'pink',
+  'supervised': 'ochre',
+  'learned': 'blue',
+  'reference': 'green',
 }
-_CYCLE = ('learned', 'salient', 'oracle', 'control', 'transfer', 'other', 'random')
+_TRANSFERRED = 'sky'
+_TURNS = ('orange', 'ochre', 'sky', 'pink')
+_CYCLE = ('blue', 'orange', 'green', 'pink', 'sky', 'ochre', 'grey')  # of other lines
 _STYLE = {
   'svg.fonttype': 'none',  # text stays text: selectable, in the page's font
   'svg.hashsalt': 'masklearn',  # the same rows give the same bytes
@@ -84,11 +85,41 @@ class Drawing:
     return Markup(svg.replace('<svg', label, 1))
 
 
+def policy_colors(
+  results: Sequence[Result], display: Mapping[str, Display]
+) -> dict[str, str]:
+  """Returns the name of the color of each policy, by its role.
+
+  Args:
+    results: whose policies are drawn.
+    display: the order in which policies take turns.
+
+  >>> policy_colors([], {'salient': Display('salient spans', 'heuristic')})
+  {'salient': 'orange'}
+  """
+  roles = {policy: shown.role for policy, shown in display.items()}
+  roles |= {policy: '' for r in results if (policy := r.policy) not in roles}
+  turns = itertools.cycle(_TURNS)
+  return {p: _ROLES.get(role) or next(turns) for p, role in roles.items()}
+
+
 @matplotlib.rc_context(_STYLE)
 def scores(
-  name: str, caption: str, results: Sequence[Result], majority: float | None
+  name: str,
+  caption: str,
+  results: Sequence[Result],
+  majority: float | None,
+  colors: Mapping[str, str],
 ) -> Drawing:
-  """Draws exact match by policy: the mean, its interval, and every seed."""
+  """Draws exact match by policy: the mean, its interval, and every seed.
+
+  Args:
+    name: of the file.
+    caption: of the figure.
+    results: of one section, from top to bottom.
+    majority: exact match of the majority answer, None where it is unknown.
+    colors: of the results, by name; see `line_colors`.
+  """
   height = 0.36 * len(results) + 0.75
   figure, axes = _axes(5.4, height, _LEFT, _RIGHT, 0.5, 0.25)
   places = list(range(len(results)))
@@ -105,7 +136,7 @@ def scores(
       fontsize=8,
     )
   for y, result in zip(places, results, strict=True):
-    color = COLORS[_series(result)]
+    color = COLORS[colors[result.name]]
     mean, low, high = intervals.student(result.em)
     if not math.isnan(low):
       axes.plot([max(low, 0), min(high, 1)], [y, y], color=color, lw=2, zorder=2)
@@ -129,8 +160,8 @@ def scores(
   axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
   axes.set_yticks(places, [r.name + ' (upper bound)' * r.upper_bound for r in results])
   for label, result in zip(axes.get_yticklabels(), results, strict=True):
-    learned = result.policy == 'learned' and not result.transferred
-    label.set(color=COLORS['ink'], fontweight='bold' if learned else 'normal')
+    weight = 'bold' if result.learned else 'normal'
+    label.set(color=COLORS['ink'], fontweight=weight)
   axes.tick_params(axis='y', pad=9)
   axes.grid(axis='x', color=COLORS['rule'], lw=0.6)
   axes.spines['left'].set_visible(False)
@@ -149,7 +180,7 @@ def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
     own = not r.transferred
     axes.add_patch(
       Rectangle(
-        (x - 0.48, y - 0.46), 0.96, 0.92, fc=COLORS['learned'], lw=0,
+        (x - 0.48, y - 0.46), 0.96, 0.92, fc=COLORS['blue'], lw=0,
         alpha=0.08 + 0.8 * r.mean_em,
       )
     )  # fmt: skip
@@ -168,23 +199,26 @@ def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
 
 
 @matplotlib.rc_context(_STYLE)
-def lines(panel: Panel, colors: dict[str, str]) -> Drawing:
-  """Draws the curves of a panel, each named at its end in its color."""
+def lines(panel: Panel, colors: Mapping[str, str]) -> Drawing:
+  """Draws the curves of a panel, each named at its end in its color.
+
+  colors: by name of the line; see `line_colors`.
+  """
   figure, axes = _axes(4.8, 2.7, 0.45, 1.7, 0.5, 0.15)
   ends = []
   for name, series in panel.lines.items():
-    color = COLORS[colors.get(name, 'learned')]
+    color = COLORS[colors.get(name, 'blue')]
     for seed in series if len(series) > 1 else ():
       axes.plot(*_columns(seed), color=color, lw=0.6, alpha=0.4)
     average = curves.thin(curves.mean(series) or series[0])
     axes.plot(*_columns(average), color=color, lw=1.6)
-    ends.append((*average[-1], name.removeprefix('learned_'), color))
+    ends.append((*average[-1], name, color))
   values = [y for series in panel.lines.values() for s in series for _, y in s]
   if panel.metric.endswith('loss'):
     if min(values) > 0 and max(values) > 20 * min(values):
       axes.set_yscale('log')
       axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-  elif panel.metric.endswith('share'):
+  elif panel.metric.endswith(('precision', 'share')):
     axes.set_ylim(0, 1)
   axes.set_xlabel('updates')
   axes.set_xlim(left=0)
@@ -197,9 +231,14 @@ def lines(panel: Panel, colors: dict[str, str]) -> Drawing:
   return _drawing(panel.name, f'{panel.title}: {curves.METRICS[panel.metric]}', figure)
 
 
-def line_colors(panels: Sequence[Panel], results: Sequence[Result]) -> dict[str, str]:
-  """Returns the color of every line, the policy's own where it is one of ours."""
-  known = {r.name: _series(r) for r in results}
+def line_colors(
+  panels: Sequence[Panel], results: Sequence[Result], colors: Mapping[str, str]
+) -> dict[str, str]:
+  """Returns the name of the color of every result and line, by the name of each.
+
+  colors: of the policies, see `policy_colors`.
+  """
+  known = {r.name: _TRANSFERRED if r.transferred else colors[r.policy] for r in results}
   names = dict.fromkeys(name for panel in panels for name in panel.lines)
   rest = [name for name in names if name not in known and name]
   return known | {name: _CYCLE[i % len(_CYCLE)] for i, name in enumerate(rest)}
@@ -267,10 +306,6 @@ def _drawing(name: str, caption: str, figure: Figure) -> Drawing:
     figure.savefig(buffer, format='svg', metadata={'Date': None, 'Creator': None})
   slug = re.sub(r'\W+', '-', name.lower()).strip('-')
   return Drawing(slug, caption, buffer.getvalue())
-
-
-def _series(result: Result) -> str:
-  return 'transfer' if result.transferred else _SERIES.get(result.policy, 'other')
 
 
 def _columns(series: Series) -> tuple[list[float], list[float]]:

@@ -1,47 +1,48 @@
-"""How the policies were learned -> HTML: what each estimator gave, and what it cost."""
+"""The learned policies -> HTML: what each hides after learning, and what that took."""
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from masklearn.report import summary, tables
-from masklearn.report.markup import Markup, element
-from masklearn.report.records import History
+from masklearn.evaluation.results import LearnedRecord, StudyRecord
+from masklearn.report import tables, workdir
+from masklearn.report.page import Markup, element
+from masklearn.report.workdir import History
 
 COLUMNS = (
   tables.Column('Policy', text=True),
   tables.Column('Learned with', text=True),
   tables.Column('Seeds'),
-  tables.Column('Asked words', 'before learning'),
-  tables.Column('Asked words', 'after'),
-  tables.Column('Asked words', 'by seed'),
-  tables.Column('Exact spans', 'after'),
+  tables.Column('Answer precision', 'before learning'),
+  tables.Column('Answer precision', 'after'),
+  tables.Column('Answer precision', 'by seed'),
+  tables.Column('Span precision', 'after'),
   tables.Column('Gain', 'on validation'),
-  tables.Column('Signal to noise', 'of an update'),
+  tables.Column('Signal to noise', 'per update'),
   tables.Column('Updates', 'until the best'),
-  tables.Column('Time', 'a seed'),
+  tables.Column('Time', 'per seed'),
 )
 
 
-def learned(study: dict) -> Markup | None:
+def learned(study: StudyRecord) -> Markup | None:
   """Returns what each learned policy hides on groups that it did not learn from."""
-  runs: dict[str, list[dict]] = {}
-  for run in study.get('policies', []):
-    runs.setdefault(run['policy'], []).append(run)
+  runs: dict[str, list[LearnedRecord]] = {}
+  for run in study.policies:
+    runs.setdefault(run.policy, []).append(run)
   lines = [
     element(
       'tr',
-      element('th', summary.policy_name(policy), scope='row'),
-      element('td', _settings(found[0].get('settings', {}))),
+      element('th', workdir.title({}, policy), scope='row'),
+      element('td', _settings(found[0].settings)),
       tables.number(str(len(found))),
       tables.number(_mean(found, 'answer_precision_before')),
       tables.number(element('b', _mean(found, 'answer_precision'))),
-      tables.number(', '.join(f'{run["answer_precision"]:.2f}' for run in found)),
+      tables.number(_each(found, 'answer_precision')),
       tables.number(_mean(found, 'span_precision')),
       tables.number(_mean(found, 'score')),
       tables.number(_mean(found, 'snr', 1)),
-      tables.number(tables.extent([run['updates'] for run in found])),
-      tables.number(tables.duration(statistics.fmean(run['seconds'] for run in found))),
+      tables.number(tables.extent([run.updates for run in found])),
+      tables.number(tables.duration(statistics.fmean(run.seconds for run in found))),
     )
     for policy, found in runs.items()
   ]
@@ -63,18 +64,26 @@ def cautions(histories: Sequence[History]) -> list[str]:
     # JSON has no nan or infinity; one that was written anyway is no number here.
     wrong = [step for step, norm in norms if not norm or not math.isfinite(norm)]
     if wrong:
-      name = summary.policy_name('-'.join(history.names))
+      name = workdir.title({}, '-'.join(history.names))
       found.append(
         f'The meta-gradient of {name}, seed {history.seed}, was exactly zero or not'
-        f' finite at update {wrong[0]}: what was learned there says nothing.'
+        f' finite at update {wrong[0]}: nothing can be concluded from what it learned.'
       )
   return found
 
 
-def _settings(settings: dict) -> str:
+def _settings(settings: Mapping) -> str:
   return ', '.join(f'{name} {value}' for name, value in settings.items())
 
 
-def _mean(runs: Sequence[dict], key: str, digits: int = 2) -> str:
-  values = [run[key] for run in runs if run.get(key) is not None]
+def _values(runs: Sequence[LearnedRecord], field: str) -> list[float]:
+  return [value for run in runs if (value := getattr(run, field)) is not None]
+
+
+def _each(runs: Sequence[LearnedRecord], field: str) -> str:
+  return ', '.join(f'{value:.2f}' for value in _values(runs, field)) or tables.DASH
+
+
+def _mean(runs: Sequence[LearnedRecord], field: str, digits: int = 2) -> str:
+  values = _values(runs, field)
   return f'{statistics.fmean(values):.{digits}f}' if values else tables.DASH

@@ -22,7 +22,7 @@ if (viewer) {
     let span = -1;
     let inside = text;
     let asked = 0;
-    for (const [words, token, place] of passage.pieces) {
+    for (const [words, token, place] of passage.fragments) {
       if (place !== span) {
         span = place;
         inside = text;
@@ -46,7 +46,7 @@ if (viewer) {
     }
     const total = shares.reduce((sum, share) => sum + share, 0);
     const note = passage.labels.length && total
-      ? `${Math.round(100 * asked / total)}% of the mask is on asked spans`
+      ? `${Math.round(100 * asked / total)}% of the mask is on answers`
       : `${total.toFixed(1)} tokens masked`;
     const caption = make('figcaption', '');
     caption.append(make('b', name), ' ', make('small', note));

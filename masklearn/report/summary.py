@@ -7,35 +7,24 @@ import dataclasses
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from masklearn.evaluation import intervals, metrics
-from masklearn.report.records import RUN_KEYS, Prediction
+from masklearn.evaluation.results import Display, ResultRow
+from masklearn.report import workdir
+from masklearn.report.workdir import Prediction
 
-UPPER_BOUND = 'oracle'
-NO_MASKS = 'none'
-RANDOM = ('random', 'random_span')  # the better one is what others are compared with
-LEARNED = 'learned'
 BUDGET_TOLERANCE = 0.02  # largest relative difference in masked words or updates
-
-_NAMES = {
-  'none': 'no intermediate stage',
-  'random': 'random tokens',
-  'whole_word': 'whole words',
-  'random_token': 'single tokens',
-  'random_span': 'random spans',
-  'pmi_span': 'collocations',
-  'salient': 'salient spans',
-  'same_sentences_random': 'same sentences, random',
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """One policy on one task and split; tuples hold one value a seed."""
+  """One policy on one task and split; tuples hold one value per seed."""
 
   task: str
   policy: str
+  title: str  # of the policy
+  role: str  # of the policy, see `policies.table`; '' if unknown
   policy_task: str | None
   target: str
   base: str
@@ -62,39 +51,44 @@ class Result:
   @property
   def upper_bound(self) -> bool:
     """Whether the policy was told what the task asks."""
-    return self.policy == UPPER_BOUND
+    return self.role == 'reference'
+
+  @property
+  def learned(self) -> bool:
+    """Whether the policy was learned on this very task."""
+    return self.role == 'learned' and not self.transferred
 
   @property
   def name(self) -> str:
-    """What a reader calls the policy."""
-    name = policy_name(self.policy)
-    return f'{name} on {self.policy_task}' if self.transferred else name
+    """The policy as a reader calls it."""
+    return f'{self.title} on {self.policy_task}' if self.transferred else self.title
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """The learned policy between random masking and the oracle, on shared seeds."""
+  """A learned policy between random masking and a reference, on shared seeds."""
 
   task: str
   target: str
   base: str
   seeds: tuple[int, ...]
+  titles: tuple[str, str, str]  # of the learned policy, the random one, the reference
   learned: float
   random: float
-  random_policy: str
-  oracle: float
+  reference: float
   difference: tuple[float, float, float]  # learned - random by seed: mean, low, high
-  room: tuple[float, ...]  # oracle - random, of each seed
+  room: tuple[float, ...]  # reference - random, of each seed
 
   @property
   def share(self) -> float:
-    """(learned - random) / (oracle - random); NaN where there is nothing to win.
+    """(learned - random) / (reference - random); NaN where there is nothing to win.
 
-    A mean room about zero, of seeds that disagree, would make any share of anything.
+    With seeds that disagree the mean room may be about zero, and a share of that could
+    be anything.
     """
     if min(self.room) <= 0:
       return math.nan
-    return (self.learned - self.random) / (self.oracle - self.random)
+    return (self.learned - self.random) / (self.reference - self.random)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,22 +108,19 @@ class Budget:
     return self.most <= self.least * (1 + BUDGET_TOLERANCE)
 
 
-def policy_name(policy: str) -> str:
-  """Returns what a reader calls `policy`."""
-  return _NAMES.get(policy, policy.replace('_', ' '))
-
-
-def gather(rows: Iterable[dict], split: str) -> list[Result]:
+def gather(
+  rows: Iterable[ResultRow], split: str, display: Mapping[str, Display]
+) -> list[Result]:
   """Returns a Result for each policy, task, target and base model of `split`.
 
   Tasks and targets keep the order of the rows; within them the best comes first.
   """
-  groups: dict[tuple, list[dict]] = {}
+  groups: dict[tuple, list[ResultRow]] = {}
   for row in rows:
-    if row['split'] == split:
-      key = tuple(row[k] for k in ('task', *RUN_KEYS))
+    if row.split == split:
+      key = (row.task, row.policy, row.policy_task, row.target, row.base)
       groups.setdefault(key, []).append(row)
-  results = [_result(group) for group in groups.values()]
+  results = [_result(group, display) for group in groups.values()]
   tasks = list(dict.fromkeys(r.task for r in results))
   places = list(dict.fromkeys(section(r) for r in results))
 
@@ -151,8 +142,8 @@ def sections(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Resul
 
 
 def best_random(results: Sequence[Result]) -> Result | None:
-  """Returns the better of the random policies in one section, if there is any."""
-  candidates = [r for r in results if r.policy in RANDOM]
+  """Returns the best of the random policies in one section, if there is any."""
+  candidates = [r for r in results if r.role == 'random']
   return max(candidates, key=lambda r: r.mean_em, default=None)
 
 
@@ -174,35 +165,40 @@ def gain(result: Result, reference: Result) -> tuple[float, float, float] | None
 
 
 def compare(results: Sequence[Result]) -> list[Comparison]:
-  """Returns a Comparison for each section that has learned, random and oracle.
+  """Returns a Comparison for each learned policy beside a random one and a reference.
 
-  Means are over the seeds that all of them have: a seed sets the split and the base
-  model, so a mean over other seeds would be of another problem.
+  Means are over the seeds that all of a section's have: a seed sets the split and the
+  base model, so a mean over other seeds would be of another problem.
   """
   found = []
   for key, group in sections(results).items():
-    own = {r.policy: r for r in group if not r.transferred}
-    randoms = [own[policy] for policy in RANDOM if policy in own]
-    if LEARNED not in own or UPPER_BOUND not in own or not randoms:
+    own = sorted((r for r in group if not r.transferred), key=lambda r: r.policy)
+    learned, randoms, references = (
+      [r for r in own if r.role == role] for role in ('learned', 'random', 'reference')
+    )
+    compared = (*learned, *randoms, *references)
+    if not (learned and randoms and references):
       continue
-    learned, oracle = own[LEARNED], own[UPPER_BOUND]
-    compared = (learned, oracle, *randoms)
     seeds = sorted(set.intersection(*(set(r.seeds) for r in compared)))
     if not seeds:
       continue
-    random = max(randoms, key=lambda r: statistics.fmean(_on(r, seeds)))
-    found.append(
+    random, reference = (
+      max(group, key=lambda r: statistics.fmean(_on(r, seeds)))
+      for group in (randoms, references)
+    )
+    found += [
       Comparison(
         *key,
         seeds=tuple(seeds),
-        learned=statistics.fmean(_on(learned, seeds)),
+        titles=(one.title, random.title, reference.title),
+        learned=statistics.fmean(_on(one, seeds)),
         random=statistics.fmean(_on(random, seeds)),
-        random_policy=random.policy,
-        oracle=statistics.fmean(_on(oracle, seeds)),
-        difference=intervals.student(_paired(learned, random, seeds)),
-        room=tuple(_paired(oracle, random, seeds)),
+        reference=statistics.fmean(_on(reference, seeds)),
+        difference=intervals.student(_paired(one, random, seeds)),
+        room=tuple(_paired(reference, random, seeds)),
       )
-    )
+      for one in learned
+    ]
   return found
 
 
@@ -210,7 +206,7 @@ def budgets(results: Sequence[Result]) -> list[Budget]:
   """Returns what the policies of each section spent: masked words and updates."""
   found = []
   for key, group in sections(results).items():
-    spenders = [r for r in group if r.policy != NO_MASKS]
+    spenders = [r for r in group if any(r.updates)]  # others had no such stage
     for what in ('masked_words', 'updates'):
       spent = [statistics.fmean(v) for r in spenders if (v := getattr(r, what))]
       if len(spent) > 1:
@@ -219,7 +215,7 @@ def budgets(results: Sequence[Result]) -> list[Budget]:
 
 
 def transfer(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Result]]:
-  """Returns results by (policy, target, base) of what was used for other tasks, too."""
+  """Returns results by (policy, target, base) that were also used for other tasks."""
   found: dict[tuple[str, str, str], list[Result]] = {}
   for result in results:
     found.setdefault((result.policy, result.target, result.base), []).append(result)
@@ -230,34 +226,36 @@ def by_kind(
   predictions: Iterable[Prediction],
 ) -> dict[str, dict[str, dict[str, tuple[float, ...]]]]:
   """Returns EM by task, run folder and kind of question, one value a seed."""
-  hits: dict[tuple, dict[str, list[bool]]] = {}
+  right: dict[tuple, dict[str, list[bool]]] = {}
   for p in predictions:
-    seeds = hits.setdefault((p.task, p.variant, p.label), {})
+    seeds = right.setdefault((p.task, p.variant, p.label), {})
     seeds.setdefault(p.seed, []).append(metrics.exact_match(p.answer, p.targets))
   table: dict[str, dict[str, dict[str, tuple[float, ...]]]] = {}
-  for (task, variant, label), seeds in hits.items():
+  for (task, variant, label), seeds in right.items():
     means = tuple(statistics.fmean(answers) for answers in seeds.values())
     table.setdefault(task, {}).setdefault(variant, {})[label] = means
   return table
 
 
-def _result(rows: Sequence[dict]) -> Result:
-  rows = sorted(rows, key=lambda row: row['seed'])
+def _result(rows: Sequence[ResultRow], display: Mapping[str, Display]) -> Result:
+  rows = sorted(rows, key=lambda row: row.seed)
   first = rows[0]
 
-  def column(key):
-    return tuple(row[key] for row in rows if row.get(key) is not None)
+  def column(name):
+    return tuple(v for row in rows if (v := getattr(row, name)) is not None)
 
+  measured = 'em', 'f1', 'n', 'updates', 'masked_words', 'seconds', 'learning_seconds'
   return Result(
-    **{k: first[k] for k in ('task', *RUN_KEYS, 'split')},
+    task=first.task,
+    policy=first.policy,
+    title=workdir.title(display, first.policy),
+    role=display[first.policy].role if first.policy in display else '',
+    policy_task=first.policy_task,
+    target=first.target,
+    base=first.base,
+    split=first.split,
     seeds=column('seed'),
-    em=column('em'),
-    f1=column('f1'),
-    n=column('n'),
-    updates=column('updates'),
-    masked_words=column('masked_words'),
-    seconds=column('seconds'),
-    learning_seconds=column('learning_seconds'),
+    **{name: column(name) for name in measured},
   )
 
 

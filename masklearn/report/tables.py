@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from masklearn.report import finding, records, summary
-from masklearn.report.markup import Markup, element
-from masklearn.report.summary import LEARNED, Result
+from masklearn.report import findings, summary, workdir
+from masklearn.report.page import Markup, element
+from masklearn.report.summary import Result
 
 DASH = '\u2013'  # for what a run has not recorded
 
@@ -30,7 +30,7 @@ def scores(
   """Returns the table of one section, best policy first.
 
   validation: results on the validation split, shown beside where they exist.
-  majority: exact match of always giving the training questions' commonest answer.
+  majority: exact match of the most common answer of the training questions.
   """
   reference = summary.best_random(results)
   best = summary.best(results)
@@ -51,8 +51,8 @@ def scores(
     Column('Questions'),
     Column('Updates'),
     Column('Masked', 'words'),
-    Column('Run', 'a seed'),
-    Column('Learning', 'a seed'),
+    Column('Run', 'per seed'),
+    Column('Learning', 'per seed'),
   )
   return table(name, columns, lines, class_='scores')
 
@@ -62,7 +62,7 @@ def kinds(
 ) -> Markup | None:
   """Returns EM of each policy by kind of question; None where nothing is known."""
   runs = [
-    (r, scored.get(records.variant(r.policy, r.policy_task, r.target))) for r in results
+    (r, scored.get(workdir.variant(r.policy, r.policy_task, r.target))) for r in results
   ]
   runs = [(r, known) for r, known in runs if known]
   labels = list(dict.fromkeys(label for _, known in runs for label in known))
@@ -95,11 +95,10 @@ def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> 
     for source in sources
   ]
   columns = [[r for r in others if r.task == task] for task in used]
-  oracles = [next((r for r in c if r.upper_bound), None) for c in columns]
-  bounds = (
-    ('best random', [summary.best_random(c) for c in columns]),
-    ('oracle (upper bound)', oracles),
-  )
+  bounds = [('best random', [summary.best_random(c) for c in columns])]
+  for title in dict.fromkeys(r.title for r in others if r.upper_bound):
+    own = [next((r for r in c if r.title == title), None) for c in columns]
+    bounds.append((f'{title} (upper bound)', own))
   for bound, found in bounds:
     if any(found):
       label = element('th', bound, scope='row')
@@ -170,7 +169,7 @@ def _score(
     result,
     [
       number(element('b', f'{result.mean_em:.3f}'), 'em'),
-      number(element('small', finding.bounds(result.em))),
+      number(element('small', findings.bounds(result.em))),
       number(difference),
       number(element('small', bounds)),
       number(f'{statistics.fmean(result.f1):.3f}' if result.f1 else DASH),
@@ -189,10 +188,10 @@ def _score(
 
 
 def _row(result: Result, cells: Sequence[Markup], *notes: Markup | None) -> Markup:
-  """Returns a policy's line: the learned one stands out, the oracle stands apart."""
+  """Returns a policy's line: learned ones stand out, upper bounds stand apart."""
   kind = 'bound' if result.upper_bound else None
-  if result.policy == LEARNED:
-    kind = 'transfer' if result.transferred else 'learned'
+  if result.role == 'learned':
+    kind = 'learned' if result.learned else 'transfer'
   bound = element('span', 'upper bound', class_='chip') if result.upper_bound else None
   label = element('th', result.name, bound, *notes, scope='row')
   return element('tr', label, *cells, class_=kind)
@@ -205,7 +204,7 @@ def _gain(result: Result, reference: Result | None) -> tuple[str, str]:
   gain = summary.gain(result, reference) if reference else None
   if gain is None:
     return DASH, ''
-  mean, low, high = (finding.signed(value, digits=2) for value in gain)
+  mean, low, high = (findings.signed(value, digits=2) for value in gain)
   return mean, 'one seed' if math.isnan(gain[1]) else f'{low} to {high}'
 
 

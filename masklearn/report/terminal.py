@@ -7,19 +7,19 @@ import rich.box
 import rich.table
 import rich.text
 
-from masklearn.report import finding, summary, tables
-from masklearn.report.summary import LEARNED, Result
+from masklearn.report import findings, summary, tables
+from masklearn.report.summary import Result
 
 
 def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.Table:
-  """Returns the policies by section, best first, with the findings below.
+  """Returns the policies by section, best first, with the findings below it.
 
   majority: exact match of the majority answer by task.
   """
-  found = [finding.sentence(c, results) for c in summary.compare(results)]
+  found = [findings.sentence(c, results) for c in summary.compare(results)]
   table = rich.table.Table(
     title=f'Exact match, {results[0].split} split' if results else 'No results yet',
-    caption='\n\n'.join(found or finding.highest(results)),
+    caption='\n\n'.join(found or findings.highest(results)),
     title_justify='left',
     caption_justify='left',
     caption_style='',
@@ -35,7 +35,7 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
       em = majority[key[0]]
       lines.append((em, ['  majority answer', f'{em:.3f}'], 'dim italic'))
     # Names are text, not rich's markup: a task may be called [x].
-    table.add_row(rich.text.Text(finding.place(key, results)), style='bold')
+    table.add_row(rich.text.Text(findings.place(key, results)), style='bold')
     for _, cells, style in sorted(lines, key=lambda line: -line[0]):
       table.add_row(*map(rich.text.Text, cells), style=style)
     table.add_section()
@@ -48,7 +48,7 @@ def _cells(result: Result, best: bool) -> list[str]:
   return [
     f'  {result.name}{notes}',
     f'{result.mean_em:.3f}',
-    finding.bounds(result.em),
+    findings.bounds(result.em),
     f'{statistics.fmean(result.f1):.3f}' if result.f1 else tables.DASH,
     str(len(result.seeds)),
     f'{statistics.fmean(masked):.2f}' if masked else tables.DASH,
@@ -56,6 +56,6 @@ def _cells(result: Result, best: bool) -> list[str]:
 
 
 def _style(result: Result) -> str:
-  if result.policy == LEARNED and not result.transferred:
+  if result.learned:
     return 'bold green'
   return 'dim' if result.upper_bound else ''

@@ -1,55 +1,100 @@
-"""Passages with every token shaded by each policy's probability of masking it."""
+"""Passages with every token shaded by each policy's probability of masking it.
 
-from collections.abc import Sequence
+A section of the report, or a page that stands alone.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from masklearn.report import summary
-from masklearn.report.markup import Markup, element, json_block
+from masklearn.evaluation.results import Display, MaskRow
+from masklearn.report import workdir
+from masklearn.report.page import Markup, element, join, json_block, page
+from masklearn.types import InputError
 
 _WITHOUT_SCRIPT = 3  # passages that are readable where scripts do not run
 _LEGEND = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 _SPLITS = ('train', 'validation', 'test')
 
-# [text, index of its token or -1, index of its asked span or -1]
-Piece = tuple[str, int, int]
+# [text, index of its token or -1, index of its answer or -1]
+Fragment = tuple[str, int, int]
 
 
-def viewer(passages: Sequence[dict]) -> Markup:
+def viewer(passages: Sequence[MaskRow], display: Mapping[str, Display]) -> Markup:
   """Returns the viewer; the first passages are readable without scripts.
 
-  passages: objects with `id, text, tokens, policies` and maybe `group, split, asked`,
-    as in masks.jsonl; token and span offsets are characters [start, end).
+  Args:
+    passages: to choose from.
+    display: how policies are shown.
   """
-  present = {p.get('split', '') for p in passages}
+  present = {p.split for p in passages}
   found = [s for s in _SPLITS if s in present] + sorted(present - {*_SPLITS, ''})
   return element(
     'div',
-    _legend(any(p.get('asked') for p in passages)),
+    _legend(any(p.asked for p in passages)),
     element(
       'div',
       _controls(found),
       element(
         'div',
-        *(_passage(p) for p in _first(passages)),
+        *(_passage(_data(p, display)) for p in _first(passages)),
         _rest(len(passages) - _WITHOUT_SCRIPT),
         class_='passages',
       ),
       class_='browser',
     ),
     element('p', class_='spoken', role='status'),
-    json_block('viewer-data', [_data(p) for p in passages]),
+    json_block('viewer-data', [_data(p, display) for p in passages]),
     class_='viewer',
   )
 
 
-def pieces(passage: dict) -> list[Piece]:
-  """Returns the text cut at every token; the pieces together are the text.
+def masks_page(
+  policy: str,
+  about: str,
+  passages: Sequence[Mapping[str, Any]],
+  display: Mapping[str, Any],
+) -> str:
+  """Returns a page with what one policy hides of some texts.
 
-  Offsets become pieces here because scripts count UTF-16 units, not characters.
+  Args:
+    policy: its name or directory.
+    about: what was done, for the line below the title.
+    passages: fields of `MaskRow`.
+    display: the `title` of policies by name, such as `masklearn.POLICIES`.
   """
-  text, asked = passage['text'], passage.get('asked', [])
+  rows = [MaskRow.from_json(row, 'a passage to show') for row in passages]
+  body = join(
+    element(
+      'header',
+      element('p', 'masklearn', class_='eyebrow'),
+      element('h1', f'What {policy} masks'),
+      element('p', about),
+    ),
+    element('main', element('section', viewer(rows, display), id='masks')),
+  )
+  return page(f'Masks of {policy}', body)
+
+
+def check(path: str | os.PathLike) -> None:
+  """Raises `InputError` if there is a file that `masks_page` did not make."""
+  path = pathlib.Path(path)
+  try:
+    if path.exists() and b'<title>Masks of ' not in path.read_bytes()[:4096]:
+      raise InputError(f'{path} is there already, and is not a page of masks.')
+  except OSError as error:
+    raise InputError(f'{path} cannot be written: {error.strerror}.') from error
+
+
+def fragments(passage: MaskRow) -> list[Fragment]:
+  """Returns the text cut at every token; the fragments together are the text.
+
+  Offsets become fragments here because scripts count UTF-16 units, not characters.
+  """
+  text, asked = passage.text, passage.asked
   cuts, at = [], 0
-  for index, (start, end) in enumerate(passage['tokens']):
+  for index, (start, end) in enumerate(passage.tokens):
     # The bytes of one character may be several tokens with the same offsets: the
     # first of them shows it.
     start, end = max(start, at), min(end, len(text))
@@ -68,7 +113,7 @@ def pieces(passage: dict) -> list[Piece]:
 
 
 def _asked(asked: Sequence, start: int, end: int, token: int) -> int:
-  """Returns the span that a token touches, or that a gap lies within."""
+  """Returns the answer that a token touches, or that a gap lies within."""
   for index, (left, right, *_) in enumerate(asked):
     touches = start < right and left < end
     within = left <= start and end <= right
@@ -77,12 +122,12 @@ def _asked(asked: Sequence, start: int, end: int, token: int) -> int:
   return -1
 
 
-def _first(passages: Sequence[dict]) -> list[dict]:
+def _first(passages: Sequence[MaskRow]) -> list[MaskRow]:
   """Returns a passage of each split where there are several, else the first ones."""
   by_split = {}
   for passage in passages:
-    by_split.setdefault(passage.get('split', ''), passage)
-  chosen = sorted(by_split.values(), key=lambda p: p.get('split') != 'test')
+    by_split.setdefault(passage.split, passage)
+  chosen = sorted(by_split.values(), key=lambda p: p.split != 'test')
   chosen += [p for p in passages if p not in chosen]
   return chosen[:_WITHOUT_SCRIPT]
 
@@ -93,25 +138,24 @@ def _rest(count: int) -> Markup | None:
   return element('noscript', f'Scripts are off: {count} more passages are not shown.')
 
 
-def _data(passage: dict) -> dict[str, Any]:
+def _data(passage: MaskRow, display: Mapping[str, Display]) -> dict[str, Any]:
   """Returns what the script needs of a passage, with names as readers see them."""
   return {
-    'id': passage['id'],
-    'group': passage.get('group', '') or passage['id'],
-    'split': passage.get('split', ''),
-    'about': ' \u00b7 '.join(filter(None, (passage.get('split'), passage['id']))),
-    'pieces': pieces(passage),
-    'labels': [_label(span) for span in passage.get('asked', [])],
+    'id': passage.id,
+    'group': passage.group or passage.id,
+    'split': passage.split,
+    'about': ' \u00b7 '.join(filter(None, (passage.split, passage.id))),
+    'fragments': fragments(passage),
+    'labels': [_label(span) for span in passage.asked],
     'policies': [
-      [summary.policy_name(name), [round(p, 3) for p in shares]]
-      for name, shares in passage['policies'].items()
+      [workdir.title(display, name), [round(p, 3) for p in shares]]
+      for name, shares in passage.policies.items()
     ],
   }
 
 
-def _passage(passage: dict) -> Markup:
+def _passage(data: dict) -> Markup:
   """Returns one passage as the script would also build it."""
-  data = _data(passage)
   return element(
     'article',
     element('h3', data['group'], ' ', element('small', data['about'])),
@@ -138,7 +182,7 @@ def _card(data: dict, name: str, shares: Sequence[float]) -> Markup:
 def _text(data: dict, shares: Sequence[float]) -> list[Markup | str]:
   parts: list[Markup | str] = []
   span, inside = -1, []
-  for text, token, asked in [*data['pieces'], ('', -1, -1)]:
+  for text, token, asked in [*data['fragments'], ('', -1, -1)]:
     if asked != span:
       if inside:
         parts.append(element('u', *inside, title=data['labels'][span]))
@@ -155,12 +199,12 @@ def _token(text: str, share: float) -> Markup:
 
 
 def _note(data: dict, shares: Sequence[float]) -> str:
-  """Returns how much of the policy's mask is on asked spans."""
+  """Returns how much of the policy's mask is on answers."""
   total = sum(shares)
   if not data['labels'] or not total:
     return f'{total:.1f} tokens masked'
-  asked = {token for _, token, span in data['pieces'] if span >= 0 and token >= 0}
-  return f'{sum(shares[t] for t in asked) / total:.0%} of the mask is on asked spans'
+  asked = {token for _, token, span in data['fragments'] if span >= 0 and token >= 0}
+  return f'{sum(shares[t] for t in asked) / total:.0%} of the mask is on answers'
 
 
 def _label(span: Sequence) -> str:
@@ -171,7 +215,7 @@ def _legend(asked: bool) -> Markup:
   swatches = [
     element('span', f'{p:g}', class_='t', style=f'--p:{p:g}') for p in _LEGEND
   ]
-  underlined = (' ', element('u', 'asked by the task')) if asked else ()
+  underlined = (' ', element('u', 'an answer that the task asks for')) if asked else ()
   return element(
     'p',
     'Probability that a token is masked: ',

@@ -9,29 +9,61 @@ Neither the warm-up nor the policy is ever told where an answer stands in a pass
 an episode joins passages and questions by what they are about, their group.
 """
 
-import os
-import pathlib
+import dataclasses
 from typing import Any
 
 import jax
 import numpy as np
 
 from masklearn import data, policies
-from masklearn.evaluation import answering
-from masklearn.io import checkpoint, files
-from masklearn.io.progress import Progress
 from masklearn.meta import inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
-from masklearn.meta.policy_update import Setting, make_ascent, warn
-from masklearn.policies.capacity import word_capacity
-from masklearn.study.stages import Setup, finish
-from masklearn.study.warmup import warm_up
+from masklearn.meta.policy_update import PolicyUpdate, Setting, make_policy_update, warn
+from masklearn.policies import statistics
+from masklearn.policies.capacity import span_capacity, word_capacity
+from masklearn.study import stage
+from masklearn.study.pretrain import Objective
+from masklearn.study.setup import Setup
+from masklearn.study.warmup import Warmup, warm_up
 from masklearn.training import loop, steps
-from masklearn.types import Batch, Policy, Task
+from masklearn.training.context import StageContext
+from masklearn.types import Batch, Example, Policy, Task
 
 WATCHED = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop
+
+
+@dataclasses.dataclass(frozen=True)
+class Learning:
+  """How a policy is learned; numbers of the meta-gradient are in `estimator`."""
+
+  rate: float  # share of the words that the policy hides
+  target: str  # the objective's output format
+  longest: int  # words of the longest candidate span
+  updates: int  # of the policy
+  episodes: int  # averaged in an update
+  questions: int  # Q, of an episode, all about the group of its passage
+  estimator: Estimator  # of the policy's gradient
+  learning_rate: float  # of the policy's Adam at the start; a cosine ends it
+  inner_optimizer: str  # of denoising and fine-tuning steps, of `inner.OPTIMIZERS`
+  # Its learning rate: with SGD so small that a step's effect is nearly linear in it.
+  inner_learning_rate: float
+  inner_steps: int  # K
+  # A regular expression for the names of the parameters that inner steps change; '' for
+  # all.
+  trainable: str
+  temperature: tuple[float, float]  # of soft draws, first and last; falls geometrically
+  # Weight of the policy's entropy, first and last, see `meta.make_policy_step`.
+  entropy_coefficient: tuple[float, float]
+  # Whether fine-tuning steps use other groups' questions; False is the paper's way, the
+  # same questions as the outer loss.
+  held_out: bool
+  # Whether validation also logs the cosine of the estimated gradient and the one of
+  # mode 'mixed', which costs both.
+  cosine: bool
+  validate_every: int  # updates between validations
+  warmup: Warmup
 
 
 def learn_policy(
@@ -40,30 +72,8 @@ def learn_policy(
   passages: Batch,
   policy: Policy,
   params: Any,
-  directory: str | os.PathLike,
-  *,
-  title: str,
-  progress: Progress,
-  save_every: int,
-  seed: int,
-  rate: float,
-  target: str,
-  longest: int,
-  updates: int,
-  episodes: int,
-  questions: int,
-  estimator: Estimator,
-  learning_rate: float,
-  inner_optimizer: str,
-  inner_step: float,
-  inner_steps: int,
-  trainable: str,
-  temperature: tuple[float, float],
-  entropy_coefficient: tuple[float, float],
-  held_out: bool,
-  cosine: bool,
-  validate_every: int,
-  warmup: dict[str, Any],
+  learning: Learning,
+  context: StageContext,
 ) -> dict[str, Any]:
   """Learns the parameters of a policy on the task's training groups.
 
@@ -73,189 +83,229 @@ def learn_policy(
     passages: the encoded corpus, in the order of `setup.passages`.
     policy: what to learn.
     params: of the base model.
-    directory: of the stage.
-    title: shown with the progress.
-    progress: where to show it.
-    save_every: steps between checkpoints.
-    seed: of everything random here.
-    rate: of the policy, for what is logged of it.
-    target: the objective's output format.
-    longest: words of the longest candidate span.
-    updates: of the policy.
-    episodes: averaged in an update.
-    questions: Q, of an episode, all about the group of its passage.
-    estimator: of the policy's gradient.
-    learning_rate: of the policy's Adam at the start; a cosine ends it.
-    inner_optimizer: of the denoising and of the fine-tuning steps, see
-      `inner.OPTIMIZERS`.
-    inner_step: its learning rate: with SGD so small that a step's effect is nearly
-      linear in it.
-    inner_steps: K.
-    trainable: a regular expression for the names of the parameters that inner steps
-      change; '' for all.
-    temperature: of soft draws, at the start and at the end; it falls geometrically.
-    entropy_coefficient: weight of the policy's entropy at the start and at the end, see
-      `meta.make_policy_step`.
-    held_out: whether fine-tuning steps use other groups' questions; False is the
-      paper's way, the same questions as the outer loss.
-    cosine: whether validation also logs the cosine of the estimated gradient and the
-      one of mode 'mixed', which costs both.
-    validate_every: updates between validations.
-    warmup: `updates`, `batch_size`, `learning_rate`, `validate_every`.
+    learning: how.
+    context: where, and from which seed.
 
   Returns:
-    `theta`, `seconds`, `updates` used, and shares of what is hidden on groups that
-    were not learned from: `answer_precision`, `span_precision`, `answer_precision_before`. Where
-    no theta gains more than the first beyond noise, the first one and 0 updates.
+    `theta`, `seconds`, `updates` used, and precisions of what is hidden on groups that
+    were not learned from: `answer_precision`, `span_precision`,
+    `answer_precision_before`. Where no theta gains more than the first beyond noise,
+    the first one and 0 updates.
   """
-  directory = pathlib.Path(directory)
+  seed = context.seed
   like = policy.init(jax.random.key(seed))
   like = policies.with_words(like, params['shared']['embedding'])
-  if (directory / 'done.json').exists():
-    done = files.read_json(directory / 'done.json')
-    return {'theta': checkpoint.restore(directory / 'theta', like), **done}
+  done = stage.finished(context.directory, 'theta', like)
+  if done:
+    return done
   warm_groups, episode_groups = _halves(task, seed)
-  warm = warm_up(
-    setup,
-    task,
-    warm_groups,
-    passages,
-    params,
-    directory / 'warmup',
-    title=f'{title}: warm-up',
-    progress=progress,
-    save_every=save_every,
-    seed=seed,
-    rate=rate,
-    target=target,
-    longest=longest,
-    **warmup,
-  )
-  ids = setup.tokenizer.specials
-  first_theta = reinforce.with_baseline(like) if estimator.learns_baseline else like
-  setting = Setting(
-    target,
-    _candidate_capacity(passages, longest),
-    int(word_capacity(passages, rate, ids).max()),
-    estimator,
-    inner_optimizer,
-    inner_step,
-    trainable,
-    episodes,
-    tuple(temperature),
-    tuple(entropy_coefficient),
-    learning_rate,
-    updates,
-  )
-  tx, inner_tx, probe, place, step, compare = make_ascent(
-    setup.model, policy, ids, rate, setting
-  )
-  start = inner.start(inner_tx, warm.state.params, warm.state.opt)
-  placed = place(start)
-  hot, cold = np.float32(temperature)
-  key_watch, key_check, key_unit, key_step = jax.random.split(jax.random.key(seed), 4)
+  warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
+  update = _policy_update(setup, policy, passages, learning)
+  learned = learning.estimator.learns_baseline
+  theta = reinforce.with_baseline(like) if learned else like
+  start = inner.start(update.inner_tx, warm.state.params, warm.state.opt)
+  placed = update.place(start)
+  key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
 
   def episodes_of(examples):
-    made = Episodes(
-      setup.passages,
-      passages,
-      examples,
-      setup.tokenizer,
-      beside=task.examples,
-      questions=questions,
-      held_out=held_out,
-      seed=seed,
-      inner_steps=inner_steps,
-    )
+    made = _episodes(setup, task, passages, examples, learning, seed)
+    hot = np.float32(learning.temperature[0])
     made.measure_scales(
-      lambda stack, keys: probe(first_theta, placed, stack, keys, hot),
-      episodes,
-      key_unit,
+      lambda stack, keys: update.probe(theta, placed, stack, keys, hot),
+      learning.episodes,
+      key_scale,
     )
     return made
 
   training = episodes_of([e for e in task.train if e.group in episode_groups])
-  index = data.batches(np.arange(len(training)), episodes, seed)
-  checked = episodes_of(task.validation)
-  count = -(-VALIDATION // episodes) * episodes
-  checks = data.batches(np.arange(len(checked)), count, seed)[0].reshape(-1, episodes)
-  check_keys = jax.random.split(key_check, count).reshape(-1, episodes)
-  unseen = {e.group for e in task.validation + task.test}
-  rows = [i for i, p in enumerate(setup.passages) if p.group in unseen]
-  some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
-  watched = data.take(passages, np.array(rows)[some])
-
-  def measure(theta):
-    """The gain of each check, and the mean of their outer losses."""
-    gains, outer = [], []
-    for index, keys in zip(checks, check_keys, strict=True):
-      stack = checked.stack(index)
-      probed = probe(theta, placed, stack, keys, cold)
-      # Of a few questions it is many times that of others, and they alone would decide.
-      gains.append(np.arcsinh((probed.before - probed.outer) / stack.scale).mean(1))
-      outer.append(probed.outer)
-    return np.concatenate(gains), float(np.mean(outer))
-
-  def validate(state):
-    # The spans that tasks ask about are looked at here, and only reported.
-    seen = answering.hidden(policy, state.params, key_watch, watched, draws=8)
-    gains, outer = measure(state.params)
-    found = {
-      'score': float(gains.mean()),
-      'outer_loss': outer,
-      'answer_precision': seen.answer_precision,
-      'salient_share': seen.salient_share,
-      'span_precision': seen.span_precision,
-    }
-    if cosine:
-      stack = checked.stack(checks[0])
-      found['cosine'] = float(compare(state.params, start, stack, check_keys[0], cold))
-    return found
-
+  index = data.batches(np.arange(len(training)), learning.episodes, seed)
+  validation = episodes_of(task.validation)
+  checks = _Checks(update, start, validation, learning, seed, key_check)
+  unseen = _Unseen(policy, setup, passages, task, key_watch)
   result = loop.run(
-    step,
-    steps.init_state(first_theta, tx),
+    update.step,
+    steps.init_state(theta, update.tx),
     lambda i: (placed, training.stack(index[i])),
     key_step,
-    directory,
-    steps=updates,
-    name=title,
-    progress=progress,
-    save_every=save_every,
-    validate=validate,
-    validate_every=validate_every,
+    context,
+    steps=learning.updates,
+    validate=lambda s: checks.metrics(s.params) | unseen.metrics(s.params),
+    validate_every=learning.validate_every,
     warn=warn,
   )
-  everywhere = data.take(passages, np.array(rows))
-  theta, used = result.state.params, int(result.state.step)
-  chosen, first = (measure(t)[0] for t in (theta, first_theta))
-  theta = reinforce.without_baseline(theta)
-  if not surpasses(chosen, first):
+  chosen, used = reinforce.without_baseline(result.state.params), int(result.state.step)
+  if not surpasses(checks.gains(result.state.params), checks.gains(theta)):
     # The highest of several gains is one even where there is nothing but noise.
-    theta, used = like, 0
-  before, after = (
-    answering.hidden(policy, t, key_watch, everywhere) for t in (like, theta)
-  )
-  checkpoint.save(directory / 'theta', theta)
+    chosen, used = like, 0
   done = {
     'seconds': warm.seconds + result.seconds,
     'updates': used,
     'score': result.score,
-    'answer_precision_before': before.answer_precision,
-    'answer_precision': after.answer_precision,
-    'span_precision': after.span_precision,
+    **unseen.precisions(like, chosen),
   }
-  return {'theta': theta, **finish(directory, done)}
+  return stage.finish(context.directory, done, 'theta', chosen)
 
 
-def surpasses(gains: np.ndarray, others: np.ndarray) -> bool:
-  """Whether `gains` [E] are more than the paired `others`, by three standard errors.
+class _Unseen:
+  """The passages of groups that a policy does not learn from.
+
+  The spans that tasks ask about are looked at here, and only reported.
+  """
+
+  def __init__(
+    self, policy: Policy, setup: Setup, passages: Batch, task: Task, key: jax.Array
+  ):
+    groups = {example.group for example in task.validation + task.test}
+    rows = np.array([i for i, p in enumerate(setup.passages) if p.group in groups])
+    some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
+    self._all, self._some = (data.take(passages, r) for r in (rows, rows[some]))
+    self._policy, self._key = policy, key
+
+  def metrics(self, theta) -> dict[str, float]:
+    """What validation logs of what the policy hides on some of them."""
+    seen = statistics.hidden(self._policy, theta, self._key, self._some, draws=8)
+    return {
+      'answer_precision': seen.answer_precision,
+      'salient_share': seen.salient_share,
+      'span_precision': seen.span_precision,
+    }
+
+  def precisions(self, first, last) -> dict[str, float]:
+    """Precisions of the first and of the last parameters, on all of them."""
+    before, after = (
+      statistics.hidden(self._policy, theta, self._key, self._all)
+      for theta in (first, last)
+    )
+    return {
+      'answer_precision_before': before.answer_precision,
+      'answer_precision': after.answer_precision,
+      'span_precision': after.span_precision,
+    }
+
+
+class _Checks:
+  """The validation episodes of a policy that learns: the same at every check."""
+
+  def __init__(
+    self,
+    update: PolicyUpdate,
+    start: Any,
+    episodes: Episodes,
+    learning: Learning,
+    seed: int,
+    key: jax.Array,
+  ):
+    size = learning.episodes
+    count = -(-VALIDATION // size) * size
+    index = data.batches(np.arange(len(episodes)), count, seed)[0]
+    self._index = index.reshape(-1, size)
+    self._keys = jax.random.split(key, count).reshape(-1, size)
+    self._update, self._start, self._placed = update, start, update.place(start)
+    self._episodes, self._cold = episodes, np.float32(learning.temperature[1])
+    self._cosine = learning.cosine
+
+  def gains(self, theta) -> np.ndarray:
+    """The gain of each episode."""
+    return self._probe(theta)[0]
+
+  def metrics(self, theta) -> dict[str, float]:
+    """What validation logs: the mean gain, the outer loss, and the cosine."""
+    gains, outer = self._probe(theta)
+    found = {'score': float(gains.mean()), 'outer_loss': outer}
+    if self._cosine:
+      stack, keys = self._episodes.stack(self._index[0]), self._keys[0]
+      cosine = self._update.compare(theta, self._start, stack, keys, self._cold)
+      found['cosine'] = float(cosine)
+    return found
+
+  def _probe(self, theta):
+    gains, outer = [], []
+    for index, keys in zip(self._index, self._keys, strict=True):
+      stack = self._episodes.stack(index)
+      probed = self._update.probe(theta, self._placed, stack, keys, self._cold)
+      # The gains of a few questions are many times those of others, and they alone
+      # would decide.
+      gains.append(np.arcsinh((probed.before - probed.outer) / stack.scale).mean(1))
+      outer.append(probed.outer)
+    return np.concatenate(gains), float(np.mean(outer))
+
+
+def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
+  """Whether `gains` [E] exceed those of a paired baseline by three standard errors.
 
   Three and not two, as the gains are those of the best of several checks.
+
+  >>> surpasses(np.array([1.0, 1.1, 0.9]), np.zeros(3))
+  True
   """
-  difference = gains - others
+  difference = gains - baseline
   error = difference.std(ddof=min(1, len(difference) - 1)) / len(difference) ** 0.5
   return bool(difference.mean() > 3 * error)
+
+
+def _warmed(
+  setup: Setup,
+  task: Task,
+  groups: frozenset[str],
+  passages: Batch,
+  params: Any,
+  learning: Learning,
+  context: StageContext,
+) -> loop.Result:
+  """The warmed-up model: random spans of the candidates' lengths are hidden."""
+  capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
+  random_spans = stage.uniform(learning.rate, learning.longest)
+  context = dataclasses.replace(
+    context, directory=context.directory / 'warmup', title=f'{context.title}: warm-up'
+  )
+  objective = Objective(random_spans, {}, learning.target, capacity)
+  return warm_up(
+    setup, task, groups, passages, objective, params, learning.warmup, context
+  )
+
+
+def _episodes(
+  setup: Setup,
+  task: Task,
+  passages: Batch,
+  examples: list[Example],
+  learning: Learning,
+  seed: int,
+) -> Episodes:
+  """Passages joined with these questions of the task."""
+  return Episodes(
+    setup.passages,
+    passages,
+    examples,
+    setup.tokenizer,
+    beside=task.examples,
+    questions=learning.questions,
+    held_out=learning.held_out,
+    seed=seed,
+    inner_steps=learning.inner_steps,
+  )
+
+
+def _policy_update(
+  setup: Setup, policy: Policy, passages: Batch, learning: Learning
+) -> PolicyUpdate:
+  """The compiled steps; equal settings share them."""
+  ids = setup.tokenizer.specials
+  setting = Setting(
+    learning.target,
+    span_capacity(passages, learning.longest),
+    int(word_capacity(passages, learning.rate, ids).max()),
+    learning.estimator,
+    learning.inner_optimizer,
+    learning.inner_learning_rate,
+    learning.trainable,
+    learning.episodes,
+    learning.temperature,
+    learning.entropy_coefficient,
+    learning.learning_rate,
+    learning.updates,
+  )
+  return make_policy_update(setup.model, policy, ids, learning.rate, setting)
 
 
 def _halves(task, seed):
@@ -265,13 +315,3 @@ def _halves(task, seed):
   return tuple(
     frozenset(groups[i] for i in part) for part in (order[:half], order[half:])
   )
-
-
-def _candidate_capacity(passages, longest):
-  """Length T that no candidate's target exceeds: `<mask>`, its words and `</s>`."""
-  capacity = 0
-  for word, valid in zip(passages.word, passages.valid, strict=True):
-    sizes = np.pad(np.bincount(word[valid]), (0, longest))
-    runs = sum(sizes[n : len(sizes) - longest + n] for n in range(longest))
-    capacity = max(capacity, int(runs.max()) + 2)
-  return capacity

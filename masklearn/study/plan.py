@@ -4,22 +4,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
+from masklearn.policies import POLICIES
+
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
 # What runs first where both can.
-URGENT = ('base', 'supervise', 'learn', 'follow', 'finetune', 'pretrain')
-UNTRAINED = 'none'  # no intermediate stage at all
-TRAINED = ('learned', 'supervised')  # policies with parameters, of a task
-COMPARED = ('random_span', 'same_sentences_random')  # with one of these
+URGENT = ('base', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain')
 
 
 def teacher(policy: str, reference: str) -> str | None:
   """The policy that must be trained before `policy` can be used; None for none.
 
-  `reference` is the one that those of `COMPARED` are compared with.
+  `reference` is the one that policies which need a reference are compared with.
+
+  >>> teacher('same_sentences_random', 'learned'), teacher('salient', 'learned')
+  ('learned', None)
   """
-  if policy in COMPARED:
+  entry = POLICIES[policy]
+  if 'reference' in entry.needs:
     return reference
-  return policy if policy in TRAINED else None
+  return policy if entry.trained_by else None
+
+
+def policy_of(kind: str) -> str:
+  """The policy of a kind, POLICY[_ABLATION[@RATE]].
+
+  >>> policy_of('learned_J1@0.002')
+  'learned'
+  """
+  names = [n for n in POLICIES if kind == n or kind.startswith(f'{n}_')]
+  return max(names, key=len)
 
 
 class Cell(NamedTuple):
@@ -38,47 +51,48 @@ class Cell(NamedTuple):
 
 
 class Job(NamedTuple):
-  """One stage to run: the name of a method of `Study`, and its arguments."""
+  """One stage to run: of `URGENT`, and its arguments."""
 
   stage: str
   arguments: tuple
 
 
-class Other(NamedTuple):
+class Ablation(NamedTuple):
   """A policy that is learned in another way, to be compared in the report."""
 
+  kind: str
   task: str
   seed: int
-  kind: str
-  # Kinds that another seed has tried: this one follows the best of them.
+  # Kinds that another seed has tried: this one is learned as the best of them.
   trials: tuple[str, ...] = ()
   trial_seed: int = 0
 
 
-def others(
+def ablations(
   task_names: Iterable[str],
   names: Iterable[str],
   seeds: Iterable[int],
   learning_rates: Iterable[float],
-) -> list[Other]:
-  """The other ways to learn a policy; the first seed tries what the rest follows.
+) -> list[Ablation]:
+  """The ablations of policy learning; the first seed chooses the learning rate.
 
   Args:
     task_names: of the tasks.
-    names: of the ways.
+    names: of the ablations.
     seeds: of each.
-    learning_rates: to try; with none, a way is as it is configured.
+    learning_rates: to try; with none, an ablation is as it is configured.
   """
+  learned = next(name for name, e in POLICIES.items() if e.trained_by == 'learn')
   planned = []
   for task in task_names:
     for name in names:
-      kind = f'learned_{name}'
+      kind = f'{learned}_{name}'
       trials = tuple(f'{kind}@{rate:g}' for rate in learning_rates)
       for i, seed in enumerate(seeds):
         if i == 0 and trials:
-          planned += [Other(task, seed, trial) for trial in trials]
+          planned += [Ablation(trial, task, seed) for trial in trials]
         else:
-          planned.append(Other(task, seed, kind, trials, seeds[0]))
+          planned.append(Ablation(kind, task, seed, trials, seeds[0]))
   return planned
 
 
@@ -100,29 +114,30 @@ def cells(
     seeds: of everything that is cheap.
     learned_seeds: how many of the learned policy, and of those compared with it.
     transfer_seeds: how many of a policy trained on one task and used for another.
-    reference: of `TRAINED`, see `teacher`.
+    reference: a policy that is trained, see `teacher`.
   """
   task_names, main = tuple(task_names), next(iter(targets))
   planned = []
   for i, seed in enumerate(seeds):
     for task in task_names:
       for policy in policy_names:
-        taught = teacher(policy, reference)
-        if taught == 'learned' and i >= learned_seeds:
+        entry, taught = POLICIES[policy], teacher(policy, reference)
+        learned = taught and POLICIES[taught].trained_by == 'learn'
+        if learned and i >= learned_seeds:
           continue
-        own = task if taught or policy == 'oracle' else None
+        own = task if taught or 'answers' in entry.needs else None
         for target, count in targets.items():
-          if i < count and (policy != UNTRAINED or target == main):
+          if i < count and (entry.make or target == main):
             planned.append(Cell(task, policy, own, target, seed))
-        if policy in TRAINED and i < transfer_seeds:
-          others = [other for other in task_names if other != task]
-          planned += [Cell(task, policy, other, main, seed) for other in others]
+        if entry.trained_by and i < transfer_seeds:
+          elsewhere = [other for other in task_names if other != task]
+          planned += [Cell(task, policy, other, main, seed) for other in elsewhere]
   return planned
 
 
 def jobs(
   planned: Iterable[Cell],
-  besides: Iterable[Other],
+  besides: Iterable[Ablation],
   depth: int,
   reference: str = 'learned',
 ) -> dict[Job, tuple[Job, ...]]:
@@ -130,9 +145,9 @@ def jobs(
 
   Args:
     planned: the cells.
-    besides: what is learned in other ways.
+    besides: the ablations.
     depth: nothing beyond STAGES[depth].
-    reference: of `TRAINED`, see `teacher`.
+    reference: a policy that is trained, see `teacher`.
   """
   found: dict[Job, tuple[Job, ...]] = {}
   if depth < STAGES.index('base'):
@@ -143,28 +158,24 @@ def jobs(
     needs = (start,)
     taught = teacher(cell.policy, reference)
     if taught and depth >= STAGES.index('policies'):
-      about = cell.policy_task, cell.seed
-      trained = {
-        'learned': Job('learn', (*about, 'learned')),
-        'supervised': Job('supervise', about),
-      }[taught]
+      arguments = taught, cell.policy_task, cell.seed
+      trained = Job(POLICIES[taught].trained_by, arguments)
       found[trained] = (start,)
       needs = (start, trained)
-    if cell.policy != UNTRAINED and depth >= STAGES.index('pretrain'):
+    if POLICIES[cell.policy].make and depth >= STAGES.index('pretrain'):
       between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))
       found[between] = needs
       needs = (between,)
     if depth >= STAGES.index('finetune'):
       found[Job('finetune', (cell,))] = needs
   if depth >= STAGES.index('policies'):
-    for other in besides:
-      start = Job('base', (other.seed,))
+    for ablation in besides:
+      kind, task, seed, trials, trial_seed = ablation
+      start = Job('base', (seed,))
       found.setdefault(start, ())
-      tried = tuple(
-        Job('learn', (other.task, other.trial_seed, trial)) for trial in other.trials
-      )
-      stage = 'follow' if tried else 'learn'
-      found[Job(stage, (other.task, other.seed, other.kind))] = (start, *tried)
+      tried = tuple(Job('learn', (trial, task, trial_seed)) for trial in trials)
+      stage = 'learn_best' if tried else 'learn'
+      found[Job(stage, (kind, task, seed))] = (start, *tried)
   return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from masklearn import policies, text
+from masklearn import text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
 from masklearn.evaluation import recall
@@ -21,11 +21,15 @@ from masklearn.io import files, provenance
 from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import heuristic
+from masklearn.policies.learned import supervised
 from masklearn.study import supervise
+from masklearn.study.config import check_recall, new_name
 from masklearn.tasks import splits, squad
+from masklearn.training.context import StageContext
 from masklearn.types import Answers, InputError, Policy
 
-REFERENCES = 'random', 'salient'  # what the others are compared with
+# What supervised policies are compared with: nothing has trained them.
+REFERENCES = {'random': heuristic.whole_word, 'salient': heuristic.salient}
 
 
 class Network(NamedTuple):
@@ -41,36 +45,38 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """Trains the supervised policies and returns the rows of recall.jsonl.
 
   Args:
-    config: see configs/recall.py.
+    config: see `config.default_recall`.
     workdir: where everything goes; what was interrupted goes on from there.
 
   Raises:
     InputError: unusable files, or a work directory that another config made.
   """
+  check_recall(config)
   workdir, c = pathlib.Path(workdir), config
   path = workdir / 'recall.jsonl'
   answered = passages(c.seed, **c.data)
-  provenance.claim(workdir, c)
+  provenance.claim(workdir, c, new_name)
   if path.exists():
     return files.read_jsonl(path)
   found: dict[str, recall.Recall] = {}
+  options = dict(c.supervised)
+  save_every = options.pop('save_every')
+  training = supervise.Supervision(**options)
   with Progress() as progress:
     for name, options in c.networks.items():
       network = make_network(answered, c.rate, **options)
-      thetas = [
-        supervise.train_policy(
+      thetas = []
+      for seed in range(c.seed, c.seed + c.seeds):
+        directory = workdir / 'policies' / name / str(seed)
+        title = f'supervised, {name}, seed {seed}'
+        done = supervise.train_policy(
           network.policy,
           network.start(jax.random.key(seed)),
-          network.encoded['train'],
-          network.encoded['validation'],
-          workdir / 'policies' / name / str(seed),
-          title=f'supervised, {name}, seed {seed}',
-          progress=progress,
-          seed=seed,
-          **c.supervised,
-        )['theta']
-        for seed in range(c.seed, c.seed + c.seeds)
-      ]
+          (network.encoded['train'], network.encoded['validation']),
+          training,
+          StageContext(directory, title, progress, save_every, seed),
+        )
+        thetas.append(done['theta'])
       compared = _beside(c, name, network.policy, thetas)
       found |= recall.of_policies(
         # Those that know no network are measured with the first.
@@ -82,7 +88,7 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
         **c.recall,
       )
   made = {'seeds': c.seeds, 'commit': provenance.commit()}
-  rows = [{**row, **made} for row in recall.summary(found, REFERENCES)]
+  rows = [{**row, **made} for row in recall.summary(found, list(REFERENCES))]
   files.write_jsonl(path, rows)
   return rows
 
@@ -155,11 +161,6 @@ def make_network(
     width: of the network, but for BERT.
     kernel_size: tokens that a convolution sees.
   """
-  if (encoder == 'bert') != bool(checkpoint):
-    raise InputError(
-      "A checkpoint is the directory of the encoder 'bert' and of no other, got "
-      f'encoder {encoder!r} and checkpoint {checkpoint!r}.'
-    )
   texts = [a.passage.text for a in answered['train']]
   if checkpoint:
     tokenizer = text.load_tokenizer(checkpoint)
@@ -175,7 +176,7 @@ def make_network(
     split: answer_spans.encode(rows, tokenizer, length)
     for split, rows in answered.items()
   }
-  policy = policies.POLICIES['supervised'](
+  policy = supervised(
     rate,
     tokenizer.size,
     longest,
@@ -194,8 +195,8 @@ def _beside(c, name, policy, thetas) -> list[tuple[str, Policy, Sequence[Any], i
   """The supervised policy and what it is compared with, for `recall.of_policies`."""
   seeds = [{}] * c.seeds
   return [
-    *((other, policies.POLICIES[other](c.rate), seeds, 0) for other in REFERENCES),
+    *((other, make(c.rate), seeds, 0) for other, make in REFERENCES.items()),
     # As long as what is supervised, so that lengths are not the reason.
     (f'random spans as of {name}', heuristic.random_span(c.rate, policy), thetas, 0),
-    *((f'{name}, top {top}', policy, thetas, top) for top in c.tops),
+    *((f'{name}, top {top}', policy, thetas, top) for top in c.top_k),
   ]

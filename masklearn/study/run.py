@@ -20,11 +20,15 @@ from masklearn import policies, tasks
 from masklearn.data import array_files
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
-from masklearn.meta import estimators
-from masklearn.policies import pretraining
+from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import learn, plan, results, settings, setup, stages, supervise
+from masklearn.study import mask_rows, plan, results, settings, setup, stage, supervise
+from masklearn.study.config import check, new_name
+from masklearn.study.finetune import Finetuning, finetune
+from masklearn.study.learn import learn_policy
+from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.text import collocations
+from masklearn.training.context import StageContext
 from masklearn.types import InputError
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
@@ -35,19 +39,20 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   """Runs what is left of a study, up to a stage.
 
   Args:
-    config: see configs/world.py.
+    config: see `config.default_config`.
     workdir: where everything goes.
     until: one of plan.STAGES; the last also writes what the report reads.
 
   Raises:
-    InputError: unknown names, an unusable corpus or task, or a work directory that
-      another config made. Nothing is overwritten then.
+    InputError: a config that `config.check` refuses, an unusable corpus or task, or a
+      work directory that another config made. Nothing is overwritten then.
   """
+  check(config)
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
   with Progress() as progress:
-    study.claim()
+    provenance.claim(study.workdir, config, new_name)
     if (study.workdir / 'study.json').exists():
       progress.say(f'{workdir} holds this study, finished: nothing to do')
       return
@@ -63,22 +68,19 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
     if not whole and study.finished() == before:
       progress.say(f'{workdir} holds everything up to {until}: nothing to do')
   if whole:
-    results.write_masks(study)
-    results.write_recall(study)
-    results.write_study(study, began)
+    study.write_files(began)
 
 
 class Study:
   """The stages of a study, wired to each other by its config."""
 
   def __init__(self, config, workdir: pathlib.Path):
-    """Checks all names before anything is written."""
+    """Plans, and reads the tasks; nothing is written."""
     self.config, self.workdir = config, workdir
     c = config
     self.seeds = range(c.seed, c.seed + c.study.seeds)
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
-    settings.check(c)
     targets = dict(
       zip(settings.names(c.study.targets), c.study.target_seeds, strict=True)
     )
@@ -91,21 +93,18 @@ class Study:
       c.study.transfer_seeds,
       c.policy.reference,
     )
-    self.others = plan.others(
+    self.ablations = plan.ablations(
       self.task_names,
       c.study.ablations,
       self.seeds[: c.study.ablation_seeds],
-      c.study.trials,
+      c.study.ablation_learning_rates,
     )
+    self.saving = stage.Saving(**c.saving)
     self.tasks = {
       (name, seed): tasks.for_study(name, seed, c.task)
       for name in self.task_names
       for seed in self.seeds
     }
-
-  def claim(self) -> None:
-    """Makes the work directory this config's, or checks that it is."""
-    provenance.claim(self.workdir, self.config)
 
   def finished(self) -> set[pathlib.Path]:
     """The files that mark what is finished."""
@@ -121,7 +120,7 @@ class Study:
       longest=c.corpus.longest,
       tokenizer=c.corpus.tokenizer,
       vocabulary=c.corpus.vocabulary,
-      model=dict(c.model),
+      model=settings.model(c),
       say=progress.say,
       stopped=progress.stop.is_set,
       **settings.corpus(c),
@@ -132,10 +131,9 @@ class Study:
       progress.say(f'{self.setup.skipped} records of the corpus were skipped')
 
   def encode(self) -> None:
-    """What the model's stages need of the corpus, on disk."""
-    c = self.config
-    units = None
-    if 'pmi_span' in self.policy_names:
+    """Encodes the corpus for the model, on disk, and makes the policies."""
+    c, units = self.config, None
+    if any('collocations' in POLICIES[name].needs for name in self.policy_names):
       path = self.workdir / 'corpus' / 'collocations.json'
       units = collocations.load_or_count(path, self.setup.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
@@ -150,7 +148,9 @@ class Study:
       c.corpus.longest,
       units,
     )
-    self.policies, self.specs = settings.make_policies(c, self.setup)
+    kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
+    names = dict.fromkeys((*self.policy_names, *kinds))
+    self.policies, self.specs = settings.make_policies(c, names, self.setup)
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
@@ -158,18 +158,68 @@ class Study:
       return
     self.progress = progress
     depth = plan.STAGES.index(until)
-    jobs = plan.jobs(self.cells, self.others, depth, self.config.policy.reference)
+    jobs = plan.jobs(self.cells, self.ablations, depth, self.config.policy.reference)
+    stages = {
+      'base': self.base,
+      'learn': self.learn,
+      'learn_best': self.learn_best,
+      'supervise': self.supervise,
+      'pretrain': self.pretrain,
+      'finetune': self.finetune,
+    }
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
-    def run(job, *results):
-      return getattr(self, job.stage)(*job.arguments, *results)
+    def run(job, *needed):
+      return stages[job.stage](*job.arguments, *needed)
 
     workers = self.config.study.workers
     for job, result in plan.execute(jobs, run, workers, progress.stop.set):
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        results.write_results(self, done)
+        results.write_results(
+          self.workdir / 'results.jsonl',
+          done,
+          config=self.config.name,
+          base=f'{self.config.model.name}-{self.config.model.size}',
+          updates=self.config.pretrain.updates,
+        )
+
+  def write_files(self, began: datetime.datetime) -> None:
+    """Writes what the report reads beside the results."""
+    c, first, seed = self.config, self.task_names[0], self.seeds[0]
+    used = {n: self.policies[n] for n in self.policy_names if n in self.policies}
+    thetas = {name: self.theta(name, first, seed) for name in used}
+    mask_rows.write_masks(
+      self.workdir / 'masks.jsonl',
+      self.tasks[first, seed],
+      self.setup,
+      self.passages[first],
+      {n: (used[n], theta) for n, theta in thetas.items() if theta is not None},
+      seed,
+      c.study.workers,
+    )
+    options = dict(c.recall)
+    if paths := settings.names(options.pop('path')):
+      top_k = c.supervised.top_k
+      mask_rows.write_recall(
+        self.workdir / 'recall.jsonl',
+        mask_rows.scored(used, self.task_names, self.seeds, self.theta, top_k),
+        paths,
+        settings.names(c.supervised.pairs),
+        self.setup,
+        c.corpus.longest,
+        c.seed,
+        **options,
+      )
+    results.write_study(
+      self.workdir,
+      c,
+      {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names},
+      self.setup,
+      self.passages[first],
+      began,
+    )
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
@@ -178,66 +228,51 @@ class Study:
     if not options['updates']:  # A published model has had its training.
       return {'params': params, 'seconds': 0.0, 'masked_words': 0.0}
     if params is None:
-      params = stages.first_params(self.setup.model, seed)
-    rate = options.pop('rate')
-    passages = self.passages[self.task_names[0]]
-    return stages.denoise(
+      params = stage.first_params(self.setup.model, seed)
+    rate, passages = options.pop('rate'), self.passages[self.task_names[0]]
+    capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
+    random_spans = stage.uniform(rate, c.policy.longest)
+    return denoise(
       self.setup,
       passages,
-      stages.uniform(rate, c.policy.longest),
-      {},
+      Objective(random_spans, {}, 'spans', capacity),
       params,
-      self.workdir / 'base' / str(seed),
-      title=f'base, seed {seed}',
-      progress=self.progress,
-      save_every=c.study.save_every,
-      seed=seed,
-      target='spans',
-      capacity=word_capacity(passages, rate, self.setup.tokenizer.specials),
-      saving=c.saving,
-      **options,
+      Denoising(**options),
+      self._context(f'base, seed {seed}', 'base', seed),
+      self.saving,
     )
 
-  def follow(self, task: str, seed: int, kind: str, base, *tried) -> dict[str, Any]:
+  def learn_best(self, kind: str, task: str, seed: int, base, *tried) -> dict[str, Any]:
     """A policy learned as the one of another seed with the best validation score."""
-    best = max(tried, key=lambda result: result['score'])
     del kind
-    return self.learn(task, seed, best['kind'], base)
+    best = max(tried, key=lambda result: result['score'])
+    return self.learn(best['kind'], task, seed, base)
 
-  def learn(self, task: str, seed: int, kind: str, base) -> dict[str, Any]:
-    """A learned policy; see `learning` for what `kind` can be."""
-    c = self.config
-    options = settings.learning(c, kind)
+  def learn(self, kind: str, task: str, seed: int, base) -> dict[str, Any]:
+    """A policy learned from the task's loss; see `settings.learning` for its kind."""
+    learning, shuffled = settings.learning_of(self.config, kind)
     questions = self.tasks[task, seed]
-    if options.pop('shuffled'):
+    if shuffled:
       questions = tasks.shuffled(questions, seed)
-    numbers = {name: options.pop(name) for name in estimators.Estimator._fields}
-    directory = self.workdir / 'policies' / f'{kind}-{task}' / str(seed)
-    done = learn.learn_policy(
+    name = plan.policy_of(kind)
+    context = self._policy_context(kind, task, seed)
+    done = learn_policy(
       self.setup,
       questions,
       self.passages[task],
-      self.policies['learned'],
+      self.policies[name],
       base['params'],
-      directory,
-      title=f'{kind} policy, {task}, seed {seed}',
-      progress=self.progress,
-      save_every=c.study.save_every,
-      seed=seed,
-      rate=c.policy.rate,
-      longest=c.policy.longest,
-      target='spans',
-      estimator=estimators.Estimator(**numbers),
-      **options,
+      learning,
+      context,
     )
-    policies.complete_policy(directory, self.specs['learned'], self.setup.tokenizer)
+    policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return {**done, 'kind': kind}
 
-  def supervise(self, task: str, seed: int, base) -> dict[str, Any]:
+  def supervise(self, name: str, task: str, seed: int, base) -> dict[str, Any]:
     """A policy that is trained to find the answers of a task, or of other questions."""
     c, options = self.config, dict(self.config.supervised)
-    del options['top']
-    training, validation = supervise.pairs(
+    del options['top_k']
+    pairs = supervise.pairs(
       options.pop('pairs'),
       self.tasks[task, seed],
       self.setup.passages,
@@ -245,23 +280,16 @@ class Study:
       c.corpus.longest,
       c.seed,  # All seeds keep the same articles of a file for the test.
     )
-    policy = self.policies['supervised']
-    directory = self.workdir / 'policies' / f'supervised-{task}' / str(seed)
+    policy, words = self.policies[name], base['params']['shared']['embedding']
+    context = self._policy_context(name, task, seed)
     done = supervise.train_policy(
       policy,
-      policies.with_words(
-        policy.init(jax.random.key(seed)), base['params']['shared']['embedding']
-      ),
-      training,
-      validation,
-      directory,
-      title=f'supervised policy, {task}, seed {seed}',
-      progress=self.progress,
-      save_every=c.study.save_every,
-      seed=seed,
-      **options,
+      policies.with_words(policy.init(jax.random.key(seed)), words),
+      pairs,
+      supervise.Supervision(**options),
+      context,
     )
-    policies.complete_policy(directory, self.specs['supervised'], self.setup.tokenizer)
+    policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return done
 
   def pretrain(
@@ -270,47 +298,33 @@ class Study:
     """The base model, pre-trained further on what a policy hides."""
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
     passages = self.passages[policy_task or self.task_names[0]]
-    ids = self.setup.tokenizer.specials
-    # The original objective has a rate of its own.
-    if policy == 'original':
-      capacity = pretraining.target_capacity(passages, c.policy.rate, ids)
-    elif policy == 'random_token':
-      capacity = pretraining.token_capacity(passages, c.policy.rate, ids)
-    else:
-      capacity = word_capacity(passages, c.policy.rate, ids)
-    return stages.denoise(
+    capacity = POLICIES[policy].capacity(
+      passages, c.policy.rate, self.setup.tokenizer.specials
+    )
+    theta = trained['theta'] if trained else {}
+    title = f'pre-training, {cell.variant}, seed {seed}'
+    return denoise(
       self.setup,
       passages,
-      self.policies[policy],
-      trained['theta'] if trained else {},
+      Objective(self.policies[policy], theta, target, capacity),
       base['params'],
-      self.workdir / 'pretrain' / cell.variant / str(seed),
-      title=f'pre-training, {cell.variant}, seed {seed}',
-      progress=self.progress,
-      save_every=c.study.save_every,
-      seed=seed,
-      target=target,
-      capacity=capacity,
-      saving=c.saving,
-      **c.pretrain,
+      Denoising(**c.pretrain),
+      self._context(title, f'pretrain/{cell.variant}', seed),
+      self.saving,
     ) | {'learning_seconds': trained['seconds'] if trained else 0.0}
 
   def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
     """Scores of a cell, and what its pre-training used up."""
-    c = self.config
-    done = stages.finetune(
+    title = f'fine-tuning, {cell.task}, {cell.variant}, seed {cell.seed}'
+    done = finetune(
       self.setup,
       self.tasks[cell.task, cell.seed],
       start['params'],
-      self.workdir / 'finetune' / cell.task / cell.variant / str(cell.seed),
-      title=f'fine-tuning, {cell.task}, {cell.variant}, seed {cell.seed}',
-      progress=self.progress,
-      save_every=c.study.save_every,
-      seed=cell.seed,
-      saving=c.saving,
-      **c.finetune,
+      Finetuning(**self.config.finetune),
+      self._context(title, f'finetune/{cell.task}/{cell.variant}', cell.seed),
+      self.saving,
     )
-    spent = start if cell.policy != plan.UNTRAINED else {'seconds': 0.0}
+    spent = start if POLICIES[cell.policy].make else {'seconds': 0.0}
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       'masked_words': spent.get('masked_words', 0.0),
@@ -327,3 +341,12 @@ class Study:
       return None
     like = self.policies[taught].init(jax.random.key(0))
     return checkpoint.restore(directory, like)
+
+  def _context(self, title: str, path: str, seed: int) -> StageContext:
+    directory = self.workdir / path / str(seed)
+    every = self.config.study.save_every
+    return StageContext(directory, title, self.progress, every, seed)
+
+  def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
+    title = f'{kind} policy, {task}, seed {seed}'
+    return self._context(title, f'policies/{kind}-{task}', seed)

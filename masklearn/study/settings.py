@@ -1,20 +1,19 @@
 """What a study's config asks for: names that exist, and the policies that they mean."""
 
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from masklearn import policies
-from masklearn.data import CORPORA, FORMATS
-from masklearn.io.lookup import check_name
-from masklearn.meta import estimators, inner, unroll
+from masklearn.data import FORMATS
+from masklearn.meta.estimators import Estimator
 from masklearn.models import bert
 from masklearn.study import plan
+from masklearn.study.learn import Learning
 from masklearn.study.setup import Setup
-from masklearn.text import annotators
-from masklearn.types import InputError, Policy
+from masklearn.study.warmup import Warmup
+from masklearn.types import Policy
 
-# Policies that need nothing but a rate.
-PLAIN = 'random', 'whole_word', 'random_token', 'salient', 'pmi_span', 'oracle'
 # The fields of config.corpus that each corpus has a use for.
 CORPUS_OPTIONS = {
   'world': ('copies',),
@@ -28,41 +27,9 @@ def names(text: str) -> tuple[str, ...]:
   return tuple(dict.fromkeys(name.strip() for name in text.split(',') if name.strip()))
 
 
-def check(config) -> None:
-  """Refuses names that do not exist, before anything is written or trained.
-
-  Raises:
-    InputError: names the nearest ones that do.
-  """
-  c = config.policy
-  known = policies.POLICIES
-  for name in names(c.names):
-    check_name(known, name, 'policy')
-  check_name(CORPORA, config.corpus.name, 'corpus')
-  annotators.check(config.corpus.annotator)
-  check_name(policies.ENCODERS, c.encoder, 'encoder of a policy')
-  if (c.encoder == 'bert') != bool(c.checkpoint):
-    raise InputError(
-      "config.policy.checkpoint is the directory of the encoder 'bert' and of no "
-      f'other, got encoder {c.encoder!r} and checkpoint {c.checkpoint!r}.'
-    )
-  check_name(plan.TRAINED, c.reference, 'reference')
-  if not config.base.updates and not config.model.checkpoint:
-    raise InputError(
-      'Only a published model, config.model.checkpoint, can do without training: '
-      'config.base.updates must be at least 1, got 0.'
-    )
-  tables = {
-    'relaxation': estimators.NUMBERS,
-    'mode': unroll.MODES,
-    'inner_optimizer': inner.OPTIMIZERS,
-  }
-  for kind in ('learned', *(f'learned_{name}' for name in config.study.ablations)):
-    options = learning(config, kind)
-    for name in options:
-      check_name(config.learn, name, 'field of config.learn')
-    for name, table in tables.items():
-      check_name(table, options[name], name)
+def model(config) -> dict[str, Any]:
+  """The arguments of the model, but for those that are left to its size."""
+  return {key: value for key, value in config.model.items() if value is not None}
 
 
 def corpus(config) -> dict[str, Any]:
@@ -72,51 +39,96 @@ def corpus(config) -> dict[str, Any]:
 
 
 def learning(config, kind: str) -> dict[str, Any]:
-  """The options of a kind: 'learned', 'learned_OTHER' or 'learned_OTHER@RATE'."""
+  """The options of a policy that is learned, by its kind.
+
+  Args:
+    config: of the study.
+    kind: 'POLICY', 'POLICY_ABLATION' or 'POLICY_ABLATION@RATE'; an ablation is a key of
+      `config.study.ablations`.
+  """
   options = dict(config.learn) | {'warmup': dict(config.learn.warmup)}
-  name, _, rate = kind.removeprefix('learned').removeprefix('_').partition('@')
-  options |= dict(config.study.ablations[name]) if name else {}
+  if kind in policies.POLICIES:
+    return options
+  kind, _, rate = kind.partition('@')
+  names = [n for n in config.study.ablations if kind.endswith(f'_{n}')]
+  if names:
+    options |= dict(config.study.ablations[max(names, key=len)])
   return options | ({'learning_rate': float(rate)} if rate else {})
 
 
-def top(config, policy: str) -> int:
-  """From how many spans a policy draws each; 0 for all."""
-  return config.supervised.top if policy == 'supervised' else 0
+def learning_of(config, kind: str) -> tuple[Learning, bool]:
+  """The same as numbers for `learn_policy`, and whether answers are shuffled."""
+  options = learning(config, kind)
+  shuffled = options.pop('shuffled')
+  estimator = Estimator(**{name: options.pop(name) for name in Estimator._fields})
+  for name in ('temperature', 'entropy_coefficient'):
+    options[name] = tuple(options[name])
+  return Learning(
+    rate=config.policy.rate,
+    longest=config.policy.longest,
+    target='spans',
+    estimator=estimator,
+    warmup=Warmup(**options.pop('warmup')),
+    **options,
+  ), shuffled
+
+
+def top_k(config, policy: str) -> int:
+  """From how many of the best spans a policy draws each; 0 for all."""
+  supervised = policies.POLICIES[policy].trained_by == 'supervise'
+  return config.supervised.top_k if supervised else 0
 
 
 def make_policies(
-  config, setup: Setup
+  config, names: Iterable[str], setup: Setup
 ) -> tuple[dict[str, Policy], dict[str, dict[str, Any]]]:
-  """Returns all policies, and of those that are trained what policy.json says.
+  """The policies of a study by name, and what policy.json says of the trained ones.
 
-  See `stored.describe`.
+  Args:
+    config: of the study.
+    names: of policies; those that they need are made, too.
+    setup: with the tokenizer and the model.
   """
+  made, specs = {}, {}
+  for name in names:
+    taught = plan.teacher(name, config.policy.reference)
+    if taught and taught not in made:
+      made[taught], specs[taught] = _trained(config, taught, setup)
+  for name in names:
+    entry = policies.POLICIES[name]
+    if not entry.make or name in made:
+      continue
+    given = {}
+    if 'specials' in entry.needs:
+      given['ids'] = setup.tokenizer.specials
+    if 'reference' in entry.needs:
+      reference = config.policy.reference
+      given |= {'reference': made[reference], 'top_k': top_k(config, reference)}
+    # One that has a rate of its own takes no other.
+    made[name] = (
+      entry(**given)
+      if 'specials' in entry.needs
+      else entry(config.policy.rate, **given)
+    )
+  return made, specs
+
+
+def _trained(config, name, setup):
   c = config.policy
-  made = {name: policies.POLICIES[name](c.rate) for name in PLAIN}
-  made['original'] = policies.POLICIES['original'](ids=setup.tokenizer.specials)
   shape = start = None
   if c.encoder == 'bert':
     shape, start = bert.load(pathlib.Path(c.checkpoint), setup.tokenizer.specials)
-  specs = {
-    name: policies.describe_policy(
-      name,
-      c.rate,
-      config.corpus.annotator,
-      vocab_size=setup.tokenizer.size,
-      longest=c.longest,
-      width=c.width,
-      kernel_size=c.kernel_size,
-      embedding=setup.model.config.width,
-      encoder=c.encoder,
-      bert=shape,
-      top=top(config, name),
-    )
-    for name in plan.TRAINED
-  }
-  for name, spec in specs.items():
-    made[name] = policies.make_policy(spec, start=start)
-  for name in plan.COMPARED:
-    made[name] = policies.POLICIES[name](
-      c.rate, reference=made[c.reference], top=top(config, c.reference)
-    )
-  return made, specs
+  spec = policies.describe_policy(
+    name,
+    c.rate,
+    config.corpus.annotator,
+    vocab_size=setup.tokenizer.size,
+    longest=c.longest,
+    width=c.width,
+    kernel_size=c.kernel_size,
+    embedding=setup.model.config.width,
+    encoder=c.encoder,
+    bert=shape,
+    top_k=top_k(config, name),
+  )
+  return policies.make_policy(spec, start=start), spec

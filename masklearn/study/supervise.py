@@ -2,9 +2,8 @@
 
 import functools
 import os
-import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,15 +11,24 @@ import numpy as np
 from masklearn import data, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
-from masklearn.io import checkpoint, files
-from masklearn.io.progress import Progress
-from masklearn.policies.supervised import make_loss
-from masklearn.study import stages
+from masklearn.policies.learned import make_answer_loss
+from masklearn.study import stage
 from masklearn.tasks import splits, squad
 from masklearn.training import loop, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
+
+
+class Supervision(NamedTuple):
+  """How a policy is trained to find answers."""
+
+  updates: int  # at most
+  batch_size: int  # passages a step
+  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
+  weight_decay: float  # of AdamW
+  validate_every: int  # steps between validations
 
 
 def pairs(
@@ -100,19 +108,9 @@ def of_task(examples: Sequence[Example], passages: Sequence[Passage]) -> list[An
 def train_policy(
   policy: Policy,
   theta: Any,
-  training: Answers,
-  validation: Answers,
-  directory: str | os.PathLike,
-  *,
-  title: str,
-  progress: Progress,
-  save_every: int,
-  seed: int,
-  updates: int,
-  batch_size: int,
-  learning_rates: Sequence[float],
-  weight_decay: float,
-  validate_every: int,
+  pairs: tuple[Answers, Answers],
+  training: Supervision,
+  context: StageContext,
 ) -> dict[str, Any]:
   """Trains a policy to find answers without their questions.
 
@@ -121,32 +119,25 @@ def train_policy(
   Args:
     policy: what to train.
     theta: its parameters to start from.
-    training: passages with answers.
-    validation: the same, of other groups.
-    directory: of the stage.
-    title: shown with the progress.
-    progress: where to show it.
-    save_every: steps between checkpoints.
-    seed: of the batches.
-    updates: steps at most.
-    batch_size: passages a step.
-    learning_rates: to choose from; each is tried for all updates.
-    weight_decay: of AdamW.
-    validate_every: steps between validations.
+    pairs: passages with answers to train on, and others, of other groups, to validate
+      with.
+    training: updates, batch size and learning rates.
+    context: where, and from which seed, that of the batches.
 
   Returns:
     `theta`, `seconds`, the chosen `learning_rate`, `updates` used, `score` (minus the
     validation loss) and `trials`, the score of every learning rate.
   """
-  directory = pathlib.Path(directory)
-  if (directory / 'done.json').exists():
-    done = files.read_json(directory / 'done.json')
-    return {'theta': checkpoint.restore(directory / 'theta', theta), **done}
-  index = data.batches(np.arange(len(training.start)), batch_size, seed)
+  done = stage.finished(context.directory, 'theta', theta)
+  if done:
+    return done
+  examples, validation = pairs
+  batch_size = training.batch_size
+  index = data.batches(np.arange(len(examples.start)), batch_size, context.seed)
   rows = data.filled(len(validation.start), batch_size)
 
   def start(rate):
-    tx, step, losses = _training(policy, rate, updates, weight_decay)
+    tx, step, losses = _compiled(policy, rate, training.updates, training.weight_decay)
 
     def validate(state):
       # A last batch that is filled up counts its first passages twice.
@@ -160,25 +151,21 @@ def train_policy(
     return step, steps.init_state(theta, tx), validate
 
   state, done = loop.best_of(
-    learning_rates,
+    training.learning_rates,
     start,
-    lambda i: data.take(training, index[i]),
-    jax.random.key(seed),
-    directory,
-    name=title,
-    steps=updates,
-    progress=progress,
-    save_every=save_every,
-    validate_every=validate_every,
+    lambda i: data.take(examples, index[i]),
+    jax.random.key(context.seed),
+    context,
+    steps=training.updates,
+    validate_every=training.validate_every,
   )
-  checkpoint.save(directory / 'theta', state.params)
   done['updates'] = int(state.step)
-  return {'theta': state.params, **stages.finish(directory, done)}
+  return stage.finish(context.directory, done, 'theta', state.params)
 
 
 @functools.cache
-def _training(policy, learning_rate, updates, weight_decay):
+def _compiled(policy, learning_rate, updates, weight_decay):
   """The optimizer, the compiled step, and the compiled loss alone."""
-  tx = stages.optimizer(learning_rate, updates, weight_decay)
-  loss = make_loss(policy)
+  tx = stage.optimizer(learning_rate, updates, weight_decay)
+  loss = make_answer_loss(policy)
   return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0), jax.jit(loss)

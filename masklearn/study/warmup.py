@@ -5,23 +5,27 @@ episodes, and is calibrated: what lowers the outer loss is then to learn those f
 """
 
 import functools
-import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from masklearn import data
 from masklearn.evaluation import answering
-from masklearn.io.progress import Progress
-from masklearn.policies.capacity import word_capacity
-from masklearn.study.stages import (
-  Setup,
-  compiled_corruption,
-  optimizer,
-  uniform,
-)
+from masklearn.study import stage
+from masklearn.study.pretrain import Objective
+from masklearn.study.setup import Setup
 from masklearn.training import loop, losses, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Batch, Task
+
+
+class Warmup(NamedTuple):
+  """How a model is trained before the policy."""
+
+  updates: int
+  batch_size: int  # passages, and questions, a step
+  learning_rate: float
+  validate_every: int
 
 
 def warm_up(
@@ -29,42 +33,43 @@ def warm_up(
   task: Task,
   groups: frozenset[str],
   passages: Batch,
+  objective: Objective,
   params: Any,
-  directory: pathlib.Path,
-  *,
-  title: str,
-  progress: Progress,
-  save_every: int,
-  seed: int,
-  rate: float,
-  target: str,
-  longest: int,
-  updates: int,
-  batch_size: int,
-  learning_rate: float,
-  validate_every: int,
+  training: Warmup,
+  context: StageContext,
 ) -> loop.Result:
-  """Trains on denoising random spans and on the questions of `groups`, jointly.
+  """Trains on denoising and on the questions of `groups`, jointly.
 
-  Arguments are those of `learn_policy` and of its `warmup`; the state of the lowest
-  loss of validation questions is kept.
+  Args:
+    setup: corpus, tokenizer and model.
+    task: its training questions of `groups` train, its validation questions choose the
+      state of the lowest loss.
+    groups: what the questions are about.
+    passages: the encoded corpus [P, L].
+    objective: what to hide, and what to restore.
+    params: of the base model.
+    training: updates, batch size and learning rate.
+    context: where, and from which seed.
   """
-  ids = setup.tokenizer.specials
   examples = [e for e in task.train if e.group in groups]
   questions, validation = (
     data.encode_examples(e, setup.tokenizer, beside=task.examples)
     for e in (examples, task.validation)
   )
-  policy = uniform(rate, longest)
-  capacity = int(word_capacity(passages, rate, ids).max())
-  corrupted = compiled_corruption(policy, ids, target, capacity)
-  tx, step = _joint_training(setup.model, learning_rate, updates)
-  key_draw, key_step = jax.random.split(jax.random.key(seed))
-  texts = data.batches(passages, batch_size, seed)
-  asked = data.batches(questions, batch_size, seed)
+  corrupted = stage.compiled_corruption(
+    objective.policy,
+    setup.tokenizer.specials,
+    objective.target,
+    int(objective.capacity.max()),
+  )
+  tx, step = _joint_training(setup.model, training.learning_rate, training.updates)
+  key_draw, key_step = jax.random.split(jax.random.key(context.seed))
+  texts = data.batches(passages, training.batch_size, context.seed)
+  asked = data.batches(questions, training.batch_size, context.seed)
 
   def batch_at(i):
-    examples, _ = corrupted({}, jax.random.fold_in(key_draw, i), texts[i])
+    key = jax.random.fold_in(key_draw, i)
+    examples, _ = corrupted(objective.theta, key, texts[i])
     return examples, asked[i]
 
   def validate(state):
@@ -76,19 +81,16 @@ def warm_up(
     steps.init_state(params, tx),
     batch_at,
     key_step,
-    directory,
-    steps=updates,
-    name=title,
-    progress=progress,
-    save_every=save_every,
+    context,
+    steps=training.updates,
     validate=validate,
-    validate_every=validate_every,
+    validate_every=training.validate_every,
   )
 
 
 @functools.cache
 def _joint_training(model, learning_rate, updates):
-  tx = optimizer(learning_rate, updates, 0.0)
+  tx = stage.optimizer(learning_rate, updates, 0.0)
   token_loss = losses.make_token_loss(model)
 
   def loss(params, key, batch):

@@ -5,8 +5,8 @@ event files and, until it is finished, its newest checkpoint.
 """
 
 import contextlib
+import dataclasses
 import math
-import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ import numpy as np
 import tensorboardX
 
 from masklearn.io import checkpoint, files, memory
-from masklearn.io.progress import Progress
+from masklearn.training.context import StageContext
 from masklearn.training.steps import TrainState
 
 
@@ -36,12 +36,9 @@ def run(
   state: TrainState,
   batch_at: Callable[[int], Any],
   key: jax.Array,
-  directory: str | os.PathLike,
+  context: StageContext,
   *,
   steps: int,
-  name: str,
-  progress: Progress,
-  save_every: int,
   validate: Callable[[TrainState], Mapping[str, float]] | None = None,
   validate_every: int = 0,
   log_every: int = 10,
@@ -55,87 +52,65 @@ def run(
     batch_at: the batch of step i; a function of i alone, so that a resumed run
       sees what an uninterrupted one sees.
     key: folded with the step number by `step`.
-    directory: of the stage.
-    steps: how many.
-    name: shown beside the progress bar.
-    progress: where to show it.
-    save_every: steps between checkpoints.
+    context: of the stage.
+    steps: how many in all, with those before an interruption.
     validate: `validate(state)` returns metrics to log; of the states with the
       highest `score`, the first is kept. It also sees the start and the end.
     validate_every: steps between validations.
     log_every: steps whose mean metrics make one line of history.
-    warn: what is wrong with such a line, '' if nothing; it is shown once.
+    warn: what is wrong with such a line, '' if nothing; each warning is shown once.
+
+  Raises:
+    FloatingPointError: the loss is not finite.
+    KeyboardInterrupt: the run was asked to stop, and saved what it had.
   """
-  directory = pathlib.Path(directory)
-  best = (state, jnp.float32(-jnp.inf)) if validate else None
-  saved = {'state': state, 'best': best, 'seconds': jnp.float32(0)}
+  saved = _saved(state, (state, jnp.float32(-jnp.inf)) if validate else None, 0)
   with contextlib.ExitStack() as stack:
     stack.callback(memory.release)
-    checkpoints = stack.enter_context(checkpoint.Checkpoints(directory / 'checkpoints'))
+    folder = context.directory / 'checkpoints'
+    checkpoints = stack.enter_context(checkpoint.Checkpoints(folder))
     if checkpoints.latest is not None:
       saved = checkpoints.restore(saved)
     # Copies: a step may donate its state, and who called may still need theirs.
     state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
     first = int(state.step)
     began = time.monotonic() - float(saved['seconds'])
-    history = stack.enter_context(History(directory, first))
-    shown = progress.start(name, steps, first)
+    history = stack.enter_context(History(context.directory, first))
+    shown = context.progress.start(context.title, steps, first)
     window, warned = [], set()
 
-    def check(best):
-      found = dict(validate(state))
-      if found['score'] > float(best[1]):
-        best = (jax.tree.map(jnp.copy, state), jnp.float32(found['score']))
-      history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
-      return best
-
     def save():
-      seconds = jnp.float32(time.monotonic() - began)
       history.flush()
-      checkpoints.save(
-        int(state.step), {'state': state, 'best': best, 'seconds': seconds}
-      )
+      seconds = time.monotonic() - began
+      checkpoints.save(int(state.step), _saved(state, best, seconds))
 
     # What compiling takes is given back before more is compiled, here or beside it.
     if validate and first == 0:
-      best = check(best)
+      best = _better(best, state, validate, history)
       memory.release()
-    for i in range(first, steps):
-      state, metrics = step(state, key, batch_at(i))
+    for done in range(first + 1, steps + 1):
+      state, metrics = step(state, key, batch_at(done - 1))
       window.append(metrics)
-      if i == first:
+      if done == first + 1:
         memory.release()
-      done = i + 1
-      saves = done % save_every == 0 and done < steps
+      saves = done % context.save_every == 0 and done < steps
       # A checkpoint ends a window, so that a resumed run logs the same means.
       if done % log_every == 0 or saves or done == steps:
-        mean = {k: float(np.mean([m[k] for m in window])) for k in metrics}
+        means = history.add_mean(done, window)
         window = []
-        history.add(done, mean)
-        warning = warn(mean)
-        if warning and warning not in warned:
-          warned.add(warning)
-          progress.say(f'WARNING: {name}, step {done}: {warning}')
-        if not np.isfinite(mean['loss']):
-          raise FloatingPointError(
-            f'The loss of {name} is {mean["loss"]} at step {done}; the last checkpoint '
-            'is kept. A smaller learning rate is the usual cure; an inner Adam also '
-            'needs eps_root > 0.'
-          )
-        shown.update(done, mean['loss'])
+        _check(means['loss'], warn(means), warned, done, context)
+        shown.update(done, means['loss'])
       if validate and (done % validate_every == 0 or done == steps):
-        best = check(best)
+        best = _better(best, state, validate, history)
       if saves:
         save()
-      if progress.stop.is_set() and not window:
+      if context.progress.stop.is_set() and not window:
         save()
         raise KeyboardInterrupt
     shown.update(steps)
     history.flush()
-    seconds = time.monotonic() - began
-    if not validate:
-      return Result(state, math.nan, history.rows, seconds)
-    return Result(best[0], float(best[1]), history.rows, seconds)
+    best = best or (state, math.nan)
+    return Result(best[0], float(best[1]), history.rows, time.monotonic() - began)
 
 
 def best_of(
@@ -143,9 +118,7 @@ def best_of(
   start: Callable[[float], tuple[Callable, TrainState, Callable]],
   batch_at: Callable[[int], Any],
   key: jax.Array,
-  directory: str | os.PathLike,
-  *,
-  name: str,
+  context: StageContext,
   **options,
 ) -> tuple[TrainState, dict[str, Any]]:
   """Trains once with each learning rate; the highest validation score chooses.
@@ -155,8 +128,7 @@ def best_of(
     start: `start(learning_rate)` returns step, state and validate, see `run`.
     batch_at: see `run`, as for `key` and `options`.
     key: the same for all.
-    directory: has a folder for each learning rate.
-    name: shown with the learning rate.
+    context: of the stage; each learning rate has a folder in its directory.
     **options: of `run`.
 
   Returns:
@@ -166,16 +138,12 @@ def best_of(
   found = {}
   for rate in learning_rates:
     step, state, validate = start(rate)
-    found[rate] = run(
-      step,
-      state,
-      batch_at,
-      key,
-      pathlib.Path(directory, f'lr-{rate:g}'),
-      name=f'{name}, lr {rate:g}',
-      validate=validate,
-      **options,
+    trial = dataclasses.replace(
+      context,
+      directory=context.directory / f'lr-{rate:g}',
+      title=f'{context.title}, lr {rate:g}',
     )
+    found[rate] = run(step, state, batch_at, key, trial, validate=validate, **options)
   chosen = max(found, key=lambda rate: found[rate].score)
   return found[chosen].state, {
     'learning_rate': chosen,
@@ -212,6 +180,14 @@ class History:
     else:
       self.rows.append({'step': step, **metrics})
 
+  def add_mean(
+    self, step: int, window: Sequence[Mapping[str, jax.Array]]
+  ) -> dict[str, float]:
+    """Adds the mean of each metric over some steps, which it returns."""
+    means = {k: float(np.mean([m[k] for m in window])) for k in window[-1]}
+    self.add(step, means)
+    return means
+
   def flush(self) -> None:
     """Writes everything to disk."""
     self._writer.flush()
@@ -222,3 +198,28 @@ class History:
 
   def __exit__(self, *exception):
     self._writer.close()
+
+
+def _saved(state, best, seconds):
+  return {'state': state, 'best': best, 'seconds': jnp.float32(seconds)}
+
+
+def _better(best, state, validate, history):
+  """The better of the best state so far and `state`, each with its score."""
+  found = dict(validate(state))
+  history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
+  if found['score'] > float(best[1]):
+    return jax.tree.map(jnp.copy, state), jnp.float32(found['score'])
+  return best
+
+
+def _check(loss, warning, warned, step, context):
+  if warning and warning not in warned:
+    warned.add(warning)
+    context.progress.say(f'WARNING: {context.title}, step {step}: {warning}')
+  if not math.isfinite(loss):
+    raise FloatingPointError(
+      f'The loss of {context.title} is {loss} at step {step}; the last checkpoint is '
+      'kept. A smaller learning rate is the usual cure; an inner Adam also needs '
+      'eps_root > 0.'
+    )

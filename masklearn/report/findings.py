@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from masklearn.evaluation import intervals
+from masklearn.evaluation.results import ResultRow
 from masklearn.report import summary
 from masklearn.report.summary import Comparison, Result
 
@@ -11,7 +12,7 @@ TARGETS = {'spans': 'masked spans only', 'full': 'full sentence'}
 
 
 def headline(comparison: Comparison) -> str:
-  """Returns the share of the oracle's gain that was learned, e.g. `93%`."""
+  """Returns the share of the reference's gain that was learned, e.g. `93%`."""
   share = comparison.share
   return 'n/a' if math.isnan(share) else f'{100 * share:.0f}%'.replace('-', '\u2212')
 
@@ -19,27 +20,29 @@ def headline(comparison: Comparison) -> str:
 def sentence(comparison: Comparison, results: Sequence[Result]) -> str:
   """Returns the finding of one section, with its scores and its uncertainty.
 
-  results: of all sections, to tell how this one differs from the others.
+  results: those of all sections, which say how this one differs.
   """
   c = comparison
-  random = summary.policy_name(c.random_policy)
+  learned, random, reference = c.titles
   scores = (
     f'exact match {c.learned:.3f}, against {c.random:.3f} for {random} and'
-    f' {c.oracle:.3f} for the oracle, an upper bound.'
+    f' {c.reference:.3f} for the {reference}, an upper bound.'
   )
   if math.isnan(c.share) and max(c.room) > 0:
     claim = (
-      'the oracle does not beat random masking on every seed: no share of its gain'
-      ' can be given'
+      f'the {reference} does not beat random masking on every seed, so no share of'
+      ' its gain can be given'
     )
   elif math.isnan(c.share):
-    claim = 'the oracle does not beat random masking: there is nothing to learn'
+    claim = (
+      f'the {reference} does not beat random masking, so there is nothing to learn'
+    )
   elif c.learned <= c.random:
-    claim = 'the learned policy does not beat random masking'
+    claim = f'the {learned} policy does not beat random masking'
   else:
     claim = (
-      f'the learned policy earns {headline(c)} of what the oracle gains over random'
-      ' masking'
+      f'the {learned} policy earns {headline(c)} of what the {reference} gains over'
+      ' random masking'
     )
   where = place(summary.section(c), results)
   return f'On {where}, {claim}: {scores} {uncertainty(c)}'
@@ -61,7 +64,7 @@ def uncertainty(comparison: Comparison) -> str:
 def highest(results: Sequence[Result]) -> list[str]:
   """Returns a sentence for each section: its best policy, and how it compares.
 
-  For studies without the learned policy or the oracle.
+  For studies without a learned policy or a reference to compare it with.
   """
   found = []
   for key, group in summary.sections(results).items():
@@ -94,7 +97,7 @@ def place(key: tuple[str, str, str], results: Sequence[Result]) -> str:
   return f'{task} ({", ".join(details)})' if details else task
 
 
-def cautions(rows: Sequence[dict], results: Sequence[Result]) -> list[str]:
+def cautions(rows: Sequence[ResultRow], results: Sequence[Result]) -> list[str]:
   """Returns what a reader must know before trusting the comparison."""
   found = []
   for budget in summary.budgets(results):
@@ -105,7 +108,7 @@ def cautions(rows: Sequence[dict], results: Sequence[Result]) -> list[str]:
         f' than {summary.BUDGET_TOLERANCE:.0%} apart, so the policies are not'
         ' comparable.'
       )
-  commits = list(dict.fromkeys(str(row['commit']) for row in rows))
+  commits = list(dict.fromkeys(row.commit for row in rows))
   if len(commits) > 1:
     found.append(f'The rows come from different commits: {", ".join(commits)}.')
   if results and results[0].split != 'test':

@@ -4,29 +4,34 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from masklearn.report import finding, summary, tables
-from masklearn.report.markup import Markup, element
+from masklearn.evaluation.results import (
+  BudgetRecord,
+  CorpusRecord,
+  ResultRow,
+  StudyRecord,
+)
+from masklearn.report import findings, summary, tables, workdir
+from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
 
 
-def overview(study: dict, rows: Sequence[dict]) -> Markup:
+def overview(study: StudyRecord, rows: Sequence[ResultRow]) -> Markup:
   """Returns what one needs to run the study again, as far as it was recorded."""
-  commits = ', '.join(dict.fromkeys(str(row['commit']) for row in rows))
-  configs = ', '.join(dict.fromkeys(str(row['config']) for row in rows))
-  command, seconds = study.get('command'), study.get('seconds')
+  commits = ', '.join(dict.fromkeys(row.commit for row in rows))
+  configs = ', '.join(dict.fromkeys(row.config for row in rows))
   found = (
-    ('Command', command and element('code', command)),
-    ('Config', study.get('config') or configs),
-    ('Commit', study.get('commit') or commits),
-    ('Hardware', study.get('hardware')),
-    ('Started', study.get('started')),
-    ('Time', seconds and tables.duration(seconds)),
-    ('Seeds', ', '.join(map(str, study.get('seeds', [])))),
-    ('Corpus', _corpus(study.get('corpus', {}))),
-    ('Budget', _budget(study.get('budget', {}))),
+    ('Command', study.command and element('code', study.command)),
+    ('Config', study.config or configs),
+    ('Commit', study.commit or commits),
+    ('Hardware', study.hardware),
+    ('Started', study.started),
+    ('Time', study.seconds and tables.duration(study.seconds)),
+    ('Seeds', ', '.join(map(str, study.seeds))),
+    ('Corpus', _corpus(study.corpus)),
+    ('Budget', _budget(study.budget)),
   )
   return element(
-    'dl', *((element('dt', k), element('dd', fact)) for k, fact in found if fact)
+    'dl', *((element('dt', k), element('dd', value)) for k, value in found if value)
   )
 
 
@@ -39,7 +44,7 @@ def budgets(results: Sequence[Result]) -> Markup | None:
     lines.append(
       element(
         'tr',
-        element('th', finding.place(summary.section(budget), results), scope='row'),
+        element('th', findings.place(summary.section(budget), results), scope='row'),
         element('td', budget.what),
         tables.number(f'{budget.least:,.2f}'),
         tables.number(f'{budget.most:,.2f}'),
@@ -58,18 +63,18 @@ def budgets(results: Sequence[Result]) -> Markup | None:
   return tables.table('Budgets', columns, lines) if lines else None
 
 
-def splits(study: dict) -> Markup | None:
+def splits(study: StudyRecord) -> Markup | None:
   """Returns the questions, groups and majority answer of every task."""
   lines = []
-  for task, facts in study.get('tasks', {}).items():
+  for name, task in study.tasks.items():
     for split in ('train', 'validation', 'test'):
-      count = facts.get('questions', {}).get(split)
-      groups = facts.get('groups', {}).get(split)
-      majority = facts.get('majority_em', {}).get(split)
+      count = task.questions.get(split)
+      groups = task.groups.get(split)
+      majority = task.majority_em.get(split)
       lines.append(
         element(
           'tr',
-          element('th', task if split == 'train' else '', scope='row'),
+          element('th', name if split == 'train' else '', scope='row'),
           element('td', split),
           tables.number(_count(count)),
           tables.number(_count(groups)),
@@ -86,12 +91,11 @@ def splits(study: dict) -> Markup | None:
   return tables.table('Data', columns, lines) if lines else None
 
 
-def stages(study: dict) -> Markup | None:
+def stages(study: StudyRecord) -> Markup | None:
   """Returns the seconds of every stage, summed over seeds, with a total."""
   runs: dict[tuple[str, str, str], list[float]] = {}
-  for stage in study.get('stages', []):
-    key = tuple(stage.get(k) or '' for k in ('stage', 'policy', 'task'))
-    runs.setdefault(key, []).append(stage.get('seconds') or 0.0)
+  for run in study.stages:
+    runs.setdefault((run.stage, run.policy, run.task), []).append(run.seconds)
   if not runs:
     return None
   lines = []
@@ -102,7 +106,7 @@ def stages(study: dict) -> Markup | None:
       element(
         'tr',
         element('th', stage, scope='row'),
-        element('td', summary.policy_name(policy) if policy else ''),
+        element('td', workdir.title({}, policy)),
         element('td', task),
         tables.number(str(len(seconds))),
         tables.number(f'{statistics.fmean(seconds):,.1f}'),
@@ -128,20 +132,21 @@ def stages(study: dict) -> Markup | None:
   return tables.table('Time by stage', columns, lines)
 
 
-def _corpus(corpus: dict) -> str:
-  parts = [corpus['name']] if corpus.get('name') else []
-  parts += [f'{corpus[k]:,} {k}' for k in ('passages', 'words') if k in corpus]
-  if 'problems' in corpus:
-    parts.append(f'{corpus["problems"]:,} unusable records skipped')
+def _corpus(corpus: CorpusRecord) -> str:
+  parts = [corpus.name] if corpus.name else []
+  sizes = ('passages', corpus.passages), ('words', corpus.words)
+  parts += [f'{size:,} {what}' for what, size in sizes if size is not None]
+  if corpus.problems is not None:
+    parts.append(f'{corpus.problems:,} unusable records skipped')
   return ', '.join(parts)
 
 
-def _budget(budget: dict) -> str:
+def _budget(budget: BudgetRecord) -> str:
   parts = []
-  if 'rate' in budget:
-    parts.append(f'{budget["rate"]:.0%} of the words of a passage')
-  if 'words_per_passage' in budget:
-    parts.append(f'{budget["words_per_passage"]:.2f} masked words a passage')
+  if budget.rate is not None:
+    parts.append(f'{budget.rate:.0%} of the words of a passage')
+  if budget.words_per_passage is not None:
+    parts.append(f'{budget.words_per_passage:.2f} masked words per passage')
   return ', '.join(parts)
 
 

@@ -1,0 +1,316 @@
+"""The config of a study: its fields, their defaults, and what each of them may be.
+
+Files in configs/ change what `default_config` returns; `check` refuses what cannot be.
+The defaults are the demo's: all numbers are ours, chosen on validation questions.
+"""
+
+import re
+
+from ml_collections import config_dict
+
+from masklearn import models, policies, tasks
+from masklearn.data import CORPORA
+from masklearn.io.lookup import check_name
+from masklearn.meta import estimators, inner, unroll
+from masklearn.models.sizes import DTYPES
+from masklearn.study import contradictions, fields
+from masklearn.study.fields import (
+  checked,
+  flag,
+  group,
+  name,
+  name_list,
+  number,
+  numbers,
+  text,
+  whole,
+  wholes,
+)
+from masklearn.text import annotators
+from masklearn.training.corruption import TARGETS
+from masklearn.types import InputError
+
+
+def _pattern(value):
+  try:
+    re.compile(value)
+  except re.error as error:
+    raise InputError(f'must be a regular expression, got {value!r}: {error}') from error
+
+
+WARMUP = {
+  'updates': whole(120, '[1, inf)'),
+  'batch_size': whole(16, '[1, inf)'),
+  'learning_rate': number(1e-3, '(0, inf)'),
+  'validate_every': whole(10, '[1, inf)'),
+}
+LEARN = {
+  'updates': whole(200, '[1, inf)'),  # more are somewhat better, see world.py:full
+  'episodes': whole(12, '[1, inf)'),  # averaged in an update; a passage, its questions
+  # Of an episode; each is one of the paper's, on the same passage.
+  'questions': whole(6, '[1, inf)'),
+  'candidates': whole(12, '[1, inf)'),  # spans sampled from a passage
+  'uniform_share': number(0.25, '[0, 1]'),  # of the candidates: those drawn uniformly
+  'token_dropout': number(0.3, '[0, 1)'),  # of tokens, hidden from the policy
+  'learning_rate': number(5e-3, '(0, inf)'),  # of Adam
+  # Of SGD: small, as the model knows the passage but for its facts.
+  'inner_learning_rate': number(3e-4, '(0, inf)'),
+  # Weight of the policy's entropy, at the start and at the end.
+  'entropy_coefficient': numbers((0.07, 0.0), '[0, inf)', 2),
+  'relaxation': name('mixture', estimators.NUMBERS, 'relaxation'),
+  # Of soft draws, at the start and at the end.
+  'temperature': numbers((1.0, 0.3), '(0, inf)', 2),
+  'samples': whole(4, '[1, inf)'),  # draws of a passage, for 'score'
+  # Of their losses, for 'score': the mean of the other draws, or a learned one.
+  'baseline': name('others', ('others', 'learned'), 'baseline'),
+  'mode': name('mixed', unroll.MODES, 'mode'),  # of the backward pass
+  'window': whole(1, '[1, inf)'),  # steps that 'truncated' goes back through
+  'solver': name('cg', unroll.SOLVERS, 'solver'),  # of 'implicit'
+  'solver_iterations': whole(10, '[1, inf)'),
+  'damping': number(1.0, '[0, inf)'),  # of the solver
+  # 'fast' keeps the gradient of every candidate, 'low' recomputes it.
+  'memory': name('fast', ('low', 'fast'), 'memory'),
+  'inner_optimizer': name('sgd', inner.OPTIMIZERS, 'inner optimizer'),
+  'inner_steps': whole(1, '[1, inf)'),  # K, on the same passage
+  # Names of the parameters that inner steps change, a regular expression; '' for all.
+  'trainable': checked('', _pattern),
+  'fine_tune_steps': whole(0, '[0, inf)'),  # J; the paper has 1
+  'held_out': flag(False),  # True fine-tunes on the questions of other episodes
+  'cosine': flag(False),  # whether to log how far an approximate mode is off
+  'shuffled': flag(False),  # True learns from exchanged answers: the control
+  'validate_every': whole(40, '[1, inf)'),
+  'warmup': WARMUP,
+}
+RECALL_BUDGET = {
+  'every': whole(20, '[2, inf)'),  # words of a passage to a hidden span
+  'words': whole(3, '[1, inf)'),  # of a span, on average
+  'draws': whole(8, '[1, inf)'),
+}
+STUDY = {
+  'name': text('study'),  # of the config, in results
+  'seed': whole(0, '[0, inf)'),  # of the corpus, and the first of the study's seeds
+  'corpus': {
+    'name': name('world', CORPORA, 'corpus'),
+    'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
+    'size': whole(400, '[1, inf)'),  # invented people, for 'people'
+    'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
+    'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
+    'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process
+    'beam': text(''),  # options of the runner, as on a command line
+    'longest': whole(102, '[1, inf)'),  # tokens of a passage; a longer one is cut
+    'tokenizer': text(''),  # file, directory or Hugging Face name; '' trains one
+    'vocabulary': whole(2_500, '[0, inf)'),  # size of a trained one
+    'annotator': checked('rules', annotators.check),  # who finds salient spans
+  },
+  'task': {
+    'names': name_list('civics', tasks.TASKS, 'task'),
+    # Of the groups; for all tasks but those with three splits of their own.
+    'train_share': number(0.5, '(0, 1]'),
+    'validation_share': number(0.2, '[0, 1)'),
+    'size': whole(400, '[1, inf)'),  # invented people, for 'habits' and 'origins'
+    'train': text(''),  # files of questions; in paths {task} is the name of the task
+    'validation': text(''),  # '' splits off part of train
+    'test': text(''),
+    # Directory of a published task, instead; '' without train is the hub.
+    'source': text(''),
+    'options': group(),  # of single tasks, by name; also what only they have
+  },
+  'policy': {
+    'names': name_list(
+      'none,random,random_span,salient,same_sentences_random,learned,oracle',
+      policies.POLICIES,
+      'policy',
+    ),
+    'rate': number(0.05, '(0, 1)'),  # share of a passage's words that is hidden
+    'longest': whole(4, '[1, inf)'),  # words of a span of a trained policy
+    'width': whole(64, '[1, inf)'),  # of its network
+    'kernel_size': whole(7, '[1, inf)'),  # tokens that each of its convolutions sees
+    'encoder': name('conv', policies.ENCODERS, 'encoder of a policy'),
+    'checkpoint': text(''),  # directory of Hugging Face's BERT, for 'bert'
+    # A policy that is trained: random ones take its lengths, or its sentences.
+    'reference': text('learned'),
+  },
+  'model': {  # What is None is left to the size.
+    'name': name('bart', models.MODELS, 'model'),
+    'size': text('tiny'),
+    'checkpoint': text(''),  # a published model, as experiments.convert has written it
+    'width': whole(None, '[1, inf)'),
+    'encoder_layers': whole(None, '[1, inf)'),
+    'decoder_layers': whole(None, '[1, inf)'),
+    'encoder_heads': whole(None, '[1, inf)'),
+    'decoder_heads': whole(None, '[1, inf)'),
+    'encoder_ffn': whole(None, '[1, inf)'),  # width of the feed-forward layers
+    'decoder_ffn': whole(None, '[1, inf)'),
+    'init_std': number(None, '(0, inf)'),  # of random parameters
+    'dtype': name('float32', DTYPES, 'dtype'),  # of the computation, not of parameters
+    'remat': flag(False),  # whether gradients recompute the layers, to save memory
+  },
+  'base': {  # Random spans on the whole corpus, as BART has seen Wikipedia.
+    'rate': number(0.2, '(0, 1)'),
+    'updates': whole(1_600, '[0, inf)'),
+    'batch_size': whole(16, '[1, inf)'),
+    'learning_rate': number(2e-3, '(0, inf)'),
+    'weight_decay': number(0.01, '[0, inf)'),
+  },
+  'learn': LEARN,
+  'supervised': {
+    # Answers to learn from: 'task', the gold passages of its training questions, or,
+    # without these, 'match', where answers stand in the corpus; files in SQuAD's
+    # format; or several, separated by commas.
+    'pairs': text('match'),
+    'top_k': whole(5, '[0, inf)'),  # each span is drawn from the best k; 0 for all
+    'updates': whole(200, '[1, inf)'),
+    'batch_size': whole(32, '[1, inf)'),
+    'learning_rates': numbers((2e-3,), '(0, inf)'),  # each is tried
+    'weight_decay': number(0.01, '[0, inf)'),
+    'validate_every': whole(40, '[1, inf)'),
+  },
+  'pretrain': {
+    'updates': whole(320, '[1, inf)'),
+    'batch_size': whole(32, '[1, inf)'),
+    'learning_rate': number(2e-3, '(0, inf)'),
+    'weight_decay': number(0.01, '[0, inf)'),
+  },
+  'finetune': {
+    'updates': whole(150, '[1, inf)'),
+    'batch_size': whole(32, '[1, inf)'),
+    'learning_rates': numbers((1e-3,), '(0, inf)'),  # each is tried
+    'weight_decay': number(0.01, '[0, inf)'),
+    'validate_every': whole(10, '[1, inf)'),
+    'source_length': whole(256, '[1, inf)'),  # tokens; a longer question loses its end
+    'answer_length': whole(16, '[1, inf)'),  # tokens
+  },
+  # Answers that policies hide, where they are known, for the report: files in SQuAD's
+  # format, separated by commas; '' measures nothing.
+  'recall': {'path': text(''), **RECALL_BUDGET},
+  'saving': {  # of time and memory, in pre-training and fine-tuning
+    'packing': whole(0, '[0, inf)'),  # tokens of a row of several examples; 0 for one
+    'chunk': whole(0, '[0, inf)'),  # tokens whose logits are in memory; 0 for all
+    'gradient_accumulation': whole(1, '[1, inf)'),  # parts of a batch, one at a time
+  },
+  'study': {
+    'targets': name_list('spans', TARGETS, 'target'),  # formats, the main one first
+    'target_seeds': wholes((2,), '[1, inf)'),  # seeds of each
+    'seeds': whole(2, '[1, inf)'),
+    # Seeds of the learned policy, and of what is compared with it.
+    'learned_seeds': whole(1, '[0, inf)'),
+    # Seeds of a policy that is trained on one task and used for another.
+    'transfer_seeds': whole(0, '[0, inf)'),
+    'ablations': group(),  # other ways to learn, by name: changes of `learn`
+    'ablation_seeds': whole(0, '[0, inf)'),
+    # What the first seed of an ablation tries; the rest takes the best.
+    'ablation_learning_rates': numbers((), '(0, inf)'),
+    'workers': whole(2, '[1, inf)'),  # stages at a time
+    'save_every': whole(100, '[1, inf)'),  # steps between checkpoints
+  },
+}
+
+NETWORK = {
+  'encoder': name('conv', policies.ENCODERS, 'encoder of a policy'),
+  'checkpoint': text(''),  # directory of a BERT, for 'bert'
+  'vocabulary': whole(8_000, '[0, inf)'),  # of a trained tokenizer; a BERT has its own
+  'longest': whole(6, '[1, inf)'),  # words of a span; longer answers are not learned
+  'width': whole(128, '[1, inf)'),
+  'kernel_size': whole(7, '[1, inf)'),  # tokens that a convolution sees
+}
+RECALL = {
+  'name': text('recall'),
+  'seed': whole(0, '[0, inf)'),  # of the split, and the first of the networks'
+  'seeds': whole(1, '[1, inf)'),  # of every network
+  'rate': number(0.15, '(0, 1)'),  # of random spans' reference
+  'top_k': wholes((1, 5), '[0, inf)'),  # each span is drawn from the best k; 0 for all
+  'data': {
+    'path': text(''),  # passages and questions in SQuAD's format, plain or .gz
+    'test_path': text(''),  # others to test on; '' takes the articles that are left
+    'train_groups': whole(32, '[2, inf)'),  # articles to train on
+    'validation_share': number(0.125, '(0, 1)'),  # of these, to choose by
+    'words': whole(120, '[1, inf)'),  # of a passage; longer ones are cut
+  },
+  'networks': group(),  # name -> fields of `NETWORK`
+  'supervised': {
+    'updates': whole(300, '[1, inf)'),
+    'batch_size': whole(8, '[1, inf)'),  # passages
+    'learning_rates': numbers((1e-4, 1e-3), '(0, inf)'),  # each is tried
+    'weight_decay': number(0.01, '[0, inf)'),
+    'validate_every': whole(50, '[1, inf)'),
+    'save_every': whole(100, '[1, inf)'),  # steps between checkpoints
+  },
+  'recall': RECALL_BUDGET,
+}
+
+# Old name -> new name.
+RENAMED = {
+  'learn.blot': 'learn.token_dropout',
+  'learn.bonus': 'learn.entropy_coefficient',
+  'learn.explore': 'learn.uniform_share',
+  'learn.inner_step': 'learn.inner_learning_rate',
+  'learn.terms': 'learn.solver_iterations',
+  'networks.bert.reach': 'networks.bert.kernel_size',
+  'networks.scratch.reach': 'networks.scratch.kernel_size',
+  'policy.reach': 'policy.kernel_size',
+  'saving.pieces': 'saving.gradient_accumulation',
+  'study.other_seeds': 'study.ablation_seeds',
+  'study.others': 'study.ablations',
+  'study.trials': 'study.ablation_learning_rates',
+  'supervised.top': 'supervised.top_k',
+  'tops': 'top_k',
+}
+
+
+def default_config() -> config_dict.ConfigDict:
+  """Returns the config of a study, to be changed.
+
+  >>> default_config().policy.rate
+  0.05
+  """
+  return fields.make(STUDY)
+
+
+def default_recall() -> config_dict.ConfigDict:
+  """Returns the config of experiments.recall without a network, see `network`."""
+  return fields.make(RECALL)
+
+
+def network() -> config_dict.ConfigDict:
+  """Returns a network of `default_recall().networks`."""
+  return fields.make(NETWORK)
+
+
+def new_name(key: str) -> str:
+  """The new name of a key that was renamed, or is in a group that was; else ''.
+
+  >>> new_name('study.others.J1.fine_tune_steps')
+  'study.ablations.J1.fine_tune_steps'
+  """
+  for old, new in RENAMED.items():
+    if key == old or key.startswith(f'{old}.'):
+      return new + key.removeprefix(old)
+  return ''
+
+
+def check(config) -> None:
+  """Refuses a config of a study that cannot be run; makes and reads nothing.
+
+  Raises:
+    InputError: names a field, the rule, and the value.
+  """
+  fields.check(STUDY, config, new_name)
+  shared = {key: field for key, field in STUDY['task'].items() if key != 'options'}
+  for task, options in config.task.options.items():
+    check_name(tasks.TASKS, task, 'task in config.task.options')
+    fields.check({task: group()}, {task: options}, prefix='task.options.')
+    known = {key: options[key] for key in options if key in shared}
+    fields.check(shared, known, prefix=f'task.options.{task}.', complete=False)
+  for ablation, changes in config.study.ablations.items():
+    prefix = f'study.ablations.{ablation}.'
+    fields.check(LEARN, changes, prefix=prefix, complete=False)
+  contradictions.check(config)
+
+
+def check_recall(config) -> None:
+  """Refuses a config of experiments.recall, as `check` does one of a study."""
+  fields.check(RECALL, config, new_name)
+  for one, options in config.networks.items():
+    fields.check(NETWORK, options, new_name, f'networks.{one}.')
+    contradictions.check_encoder(options, f'networks.{one}.')
+  contradictions.check_budget(config.recall)

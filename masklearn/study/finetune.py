@@ -1,0 +1,110 @@
+"""Fine-tuning on a task's training questions, and answers to the others."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from masklearn import data
+from masklearn.evaluation import answering
+from masklearn.study import stage
+from masklearn.study.setup import Setup
+from masklearn.training import loop, packing, steps
+from masklearn.training.context import StageContext
+from masklearn.types import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Finetuning:
+  """How a model is fine-tuned, and how long its questions and answers may be."""
+
+  updates: int  # at most
+  batch_size: int  # questions a step; with packing, on average
+  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
+  weight_decay: float  # of AdamW
+  validate_every: int  # steps between validations
+  answer_length: int  # tokens of an answer at most, <s> and </s> included
+  # Tokens of a question at most, and of an answer to learn from; longer ones lose their
+  # end.
+  source_length: int = 256
+
+
+def finetune(
+  setup: Setup,
+  task: Task,
+  params: Any,
+  tuning: Finetuning,
+  context: StageContext,
+  saving: stage.Saving = stage.Saving(),  # noqa: B008 (a tuple)
+) -> dict[str, Any]:
+  """Fine-tunes on the task's training questions and answers the others.
+
+  The learning rate, and when to stop, are those of the lowest validation loss; the
+  test questions are answered once, by the model that this chose.
+
+  Args:
+    setup: tokenizer and model.
+    task: the questions.
+    params: of the model, to start from.
+    tuning: how.
+    context: where, and from which seed; gets predictions.jsonl, of the test split.
+    saving: time and memory for the same training.
+
+  Returns:
+    `validation` and `test` scores, `overlaps` (those of test questions by what they
+    share with training ones), `seconds`, the chosen `learning_rate`, its `score` (minus
+    the lowest validation loss) and `trials`, the score of each.
+  """
+  done = stage.finished(context.directory)
+  if done:
+    return done
+  questions = {
+    split: data.encode_examples(
+      task.split(split), setup.tokenizer, tuning.source_length, task.examples
+    )
+    for split in ('train', 'validation', 'test')
+  }
+
+  def validate(state):
+    loss = answering.question_loss(setup.model, state.params, questions['validation'])
+    return {'score': -loss, 'loss': loss}
+
+  order, together = packing.batches(
+    packing.lengths(questions['train']),
+    saving.packing,
+    setup.tokenizer.specials.pad,
+    tuning.batch_size,
+    saving.gradient_accumulation,
+    context.seed,
+  )
+
+  def batch_at(i):
+    return together(order[i], data.take(questions['train'], order[i]), {})
+
+  def start(rate):
+    tx, step = stage.compiled_step(
+      setup.model, rate, tuning.updates, tuning.weight_decay, saving
+    )
+    return step, steps.init_state(params, tx), validate
+
+  state, done = loop.best_of(
+    tuning.learning_rates,
+    start,
+    batch_at,
+    jax.random.key(context.seed),
+    context,
+    steps=tuning.updates,
+    validate_every=tuning.validate_every,
+  )
+  names = list(dict.fromkeys(('em', 'f1', task.metric)))
+  for split in ('validation', 'test'):
+    answers = answering.answer(
+      setup.model, state.params, questions[split], setup.tokenizer, tuning.answer_length
+    )
+    done[split] = answering.score(task.split(split), answers, names)
+  # The last answers are those of the test.
+  path = context.directory / 'predictions.jsonl'
+  answering.write_predictions(path, task.test, answers)
+  done['overlaps'] = answering.score_overlaps(task.test, answers, task.train)
+  return stage.finish(context.directory, done)

@@ -1,0 +1,131 @@
+"""What all stages share: how one begins and ends, and the step that they train with.
+
+A stage that is finished leaves `done.json` in its directory, with what it hands over
+beside it; running it again reads that. An interrupted one continues.
+"""
+
+import functools
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from masklearn import models
+from masklearn.io import checkpoint, files, provenance
+from masklearn.policies import heuristic, statistics
+from masklearn.training import corruption, losses, steps
+from masklearn.types import Policy, Specials
+
+
+class Saving(NamedTuple):
+  """What a stage may do to save time and memory.
+
+  It changes nothing of what is learned but which examples meet in a batch (`packing`)
+  and the draws of dropout.
+  """
+
+  packing: int = 0  # source tokens of a row that several examples share; 0 for one each
+  chunk: int = 0  # target tokens whose logits are in memory at a time; 0 for all
+  gradient_accumulation: int = 1  # parts of a batch, one after the other
+
+
+def finished(
+  directory: pathlib.Path, name: str = '', like: Any = None
+) -> dict[str, Any] | None:
+  """What a finished stage handed over; None if it is not finished.
+
+  Args:
+    directory: of the stage.
+    name: of the parameters that it left beside `done.json`; '' for none.
+    like: a tree of their shapes.
+  """
+  if not (directory / 'done.json').exists():
+    return None
+  done = files.read_json(directory / 'done.json')
+  if name:
+    done[name] = checkpoint.restore(directory / name, like)
+  return done
+
+
+def finish(
+  directory: pathlib.Path, done: Mapping[str, Any], name: str = '', tree: Any = None
+) -> dict[str, Any]:
+  """Marks a stage as finished, and drops the checkpoint that it would continue from.
+
+  Args:
+    directory: of the stage.
+    done: numbers for `done.json`.
+    name: of the parameters to hand over, '' for none.
+    tree: the parameters.
+
+  Returns:
+    What `finished` will return.
+  """
+  done = {**done, 'commit': provenance.commit()}
+  if name:
+    checkpoint.save(directory / name, tree)
+  files.write_json(directory / 'done.json', done)  # last: it says that all is there
+  shutil.rmtree(directory / 'checkpoints', ignore_errors=True)
+  return {**done, name: tree} if name else done
+
+
+def optimizer(
+  learning_rate: float, updates: int, weight_decay: float
+) -> optax.GradientTransformation:
+  """AdamW with a short warm-up and a cosine to a twentieth of the peak."""
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0, learning_rate, min(50, updates // 4), updates, 0.05 * learning_rate
+  )
+  return optax.adamw(schedule, b2=0.98, weight_decay=weight_decay)
+
+
+def first_params(model, seed: int) -> Any:
+  """Random parameters of a model that nothing was trained on."""
+  return models.init_params(model, jax.random.key(seed))
+
+
+@functools.cache
+def uniform(rate: float, longest: int) -> Policy:
+  """Random spans of up to `longest` words: what a base model is trained on."""
+  return heuristic.random_span(rate, longest=longest)
+
+
+# Compiled programs belong to these functions: made once for equal arguments, they
+# serve every policy and seed of a study.
+@functools.cache
+def compiled_step(
+  model, learning_rate: float, updates: int, weight_decay: float, saving: Saving
+):
+  """The optimizer and the compiled step on batches `(Corrupted, {name: [B]})`.
+
+  The second part of a batch is logged, by the mean of its rows.
+  """
+  tx = optimizer(learning_rate, updates, weight_decay)
+  token_loss = losses.make_token_loss(model, chunk=saving.chunk or None)
+
+  def loss(params, key, batch):
+    examples, logged = batch
+    value, aux = token_loss(params, key, examples)
+    return value, {**aux, **{name: rows.mean() for name, rows in logged.items()}}
+
+  step = steps.make_step(loss, tx, saving.gradient_accumulation)
+  return tx, jax.jit(step, donate_argnums=0)
+
+
+@functools.cache
+def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int):
+  """The compiled `(theta, key, passages) -> (Corrupted, {name: [B]})` of a policy."""
+
+  def corrupted(theta, key, passages):
+    draw = policy.draw(theta, key, passages)
+    words = statistics.word_counts(passages, draw)[:, 0]
+    lost = corruption.overflow(
+      passages, draw, ids, length if target == 'spans' else None
+    )
+    logged = {'masked_words': words, 'lost_tokens': lost}
+    return corruption.corrupt(passages, draw, ids, target, length), logged
+
+  return jax.jit(corrupted)

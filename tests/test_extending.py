@@ -1,0 +1,68 @@
+"""What a user adds, in the way that the README says, works everywhere."""
+
+import jax.numpy as jnp
+import pytest
+
+from experiments import app
+from experiments import mask as mask_experiment
+from experiments import study as experiment
+from masklearn.io import files
+from masklearn.policies import POLICIES, Entry, heuristic, sampling
+from tests.small import IDS, make_batch
+from tests.test_study import SMALL
+
+
+def long_words(rate):
+  """The policy of the README: a word of more tokens is likelier to be hidden."""
+
+  def scores(theta, batch):
+    first = sampling.token_of_word(batch)
+    last = sampling.token_of_word(batch, last=True)
+    return (last - first)[..., None].astype(jnp.float32)
+
+  return heuristic.from_scores(scores, rate)
+
+
+def run(main, *argv):
+  """The exit code of an entry point."""
+  with pytest.raises(SystemExit) as end:
+    app.run(main, list(argv))
+  return end.value.code
+
+
+def test_a_policy_of_ones_own(tmp_path, monkeypatch, capsys):
+  """A function and a line: a study trains with it, the report shows it, texts too."""
+  monkeypatch.setitem(POLICIES, 'long_words', Entry(long_words, 'long words'))
+  flags = (*SMALL, '--config.policy.names=none,long_words')
+  workdir = tmp_path / 'run'
+  assert run(experiment.main, 'study', *flags, f'--workdir={workdir}') == 0
+  rows = files.read_jsonl(workdir / 'results.jsonl')
+  assert {row['policy'] for row in rows} == {'none', 'long_words'}
+  assert all(row['masked_words'] > 0 for row in rows if row['policy'] == 'long_words')
+  page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'long words' in page
+  (tmp_path / 'docs.txt').write_text('Oslo is in Norway.\n', encoding='utf-8')
+  masks = tmp_path / 'masks.jsonl'
+  io = f'--input={tmp_path / "docs.txt"}', f'--output={masks}'
+  assert run(mask_experiment.main, 'mask', '--policy=long_words', *io) == 0
+  (line,) = files.read_jsonl(masks)
+  assert len(line['spans']) == 1
+
+
+def test_an_entry_says_what_its_policy_needs():
+  """A need or a role that does not exist is refused."""
+  with pytest.raises(ValueError, match="got 'magic'"):
+    Entry(long_words, 'long words', needs=('magic',))
+  with pytest.raises(ValueError, match="got 'hero'"):
+    Entry(long_words, 'long words', role='hero')
+  with pytest.raises(ValueError, match='hides nothing'):
+    POLICIES['none'](0.1)
+
+
+@pytest.mark.parametrize('name', [n for n, e in POLICIES.items() if e.make])
+def test_every_entry_tells_how_long_its_targets_get(name):
+  """Of passages of four and of eight tokens: a hidden token and an end at least."""
+  batch = make_batch([[1, 2, 1], [3, 1, 1, 1, 2]])
+  lengths = POLICIES[name].capacity(batch, 0.3, IDS)
+  assert lengths.shape == (2,)
+  assert (lengths >= 3).all()

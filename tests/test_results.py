@@ -1,0 +1,109 @@
+"""The files that a study leaves: written and read through one schema."""
+
+import json
+
+import pytest
+
+from masklearn import policies, report
+from masklearn.evaluation.results import ResultRow
+from masklearn.io import files
+from masklearn.report import workdir
+from masklearn.study import results
+from masklearn.study.plan import Cell
+from masklearn.types import InputError
+from tests.runs import PASSAGE, ROWS, row, write
+
+
+def test_bad_records_are_named(tmp_path):
+  """What cannot be used says where it is and what is wrong."""
+  incomplete = row('random', 0.2)
+  del incomplete['commit']
+  with pytest.raises(InputError, match=r'results\.jsonl:2: missing commit'):
+    workdir.result_rows(write(tmp_path, [ROWS[0], incomplete]))
+  with pytest.raises(InputError, match=r'results\.jsonl:1: em must lie in \[0, 1\]'):
+    workdir.result_rows(write(tmp_path, [row('random', None)]))
+  short = PASSAGE | {'policies': {'random': [0.5]}}
+  with pytest.raises(InputError, match=r"masks\.jsonl:1: policy 'random' needs one"):
+    workdir.read(write(tmp_path, masks=[short]), {})
+  with pytest.raises(InputError, match='no work directory'):
+    report.write_report(tmp_path / 'nowhere')
+  assert not (tmp_path / 'nowhere').exists()
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path):
+  """The report of a running study skips the unfinished last line; a rerun counts."""
+  write(tmp_path, [row('random', 0.2), row('random', 0.3)])
+  path = tmp_path / 'results.jsonl'
+  path.write_text(path.read_text() + '{"task": "ci')
+  (found,) = workdir.result_rows(tmp_path)
+  assert found.em == 0.3
+
+
+@pytest.mark.parametrize(
+  ('name', 'record', 'message'),
+  [
+    ('results.jsonl', row('random', 0.2, seed='a'), ':1: seed must be a whole number'),
+    ('results.jsonl', row('random', 0.2, f1=3), r':1: f1 must lie in \[0, 1\], got 3'),
+    ('results.jsonl', row('random', 0.2, commit=None), 'commit must be a string'),
+    ('results.jsonl', row('none', 0.2, updates='x'), 'a whole number or null'),
+    ('masks.jsonl', {'id': 'a', 'text': 'b', 'tokens': 3, 'policies': {}}, 'a list'),
+    ('study.json', {'tasks': {'civics': {'kinds': 3}}}, 'tasks.civics: kinds must be'),
+    ('study.json', {'display': {'mine': {'role': 'random'}}}, 'mine: missing title'),
+    ('study.json', [], 'must hold one JSON object'),
+  ],
+)
+def test_a_wrong_field_is_named(tmp_path, name, record, message):
+  """In one line: the file, the line, the field, the rule and the value."""
+  write(tmp_path, [row('random', 0.2)])
+  (tmp_path / name).write_text(json.dumps(record) + '\n')
+  with pytest.raises(InputError, match=message) as raised:
+    report.write_report(tmp_path)
+  assert name in str(raised.value)
+  assert '\n' not in str(raised.value)
+  assert not (tmp_path / 'report').exists()
+
+
+def test_rows_are_written_as_they_were_read():
+  """Field by field in the same order, other metrics and overlaps among them."""
+  found = row('random', 0.2, learning_rate=0.1, trials={'0.1': -1.5})
+  items = list(found.items())
+  more = [
+    ('accuracy', 0.5),
+    ('n', 10),
+    ('overlaps', {'no_overlap': {'em': 0.2, 'n': 3}}),
+  ]
+  rest = [(k, found[k]) for k in ('updates', 'masked_words', 'learning_rate', 'trials')]
+  last = [('seconds', 2.0), ('learning_seconds', 0.0), ('config', 'x'), ('commit', 'c')]
+  record = dict([*items[:9], *more, *rest, *last])
+  read = ResultRow.from_json(record, 'here')
+  assert json.dumps(read.to_json()) == json.dumps(record)
+  assert read.metrics == {'accuracy': 0.5}
+
+
+def test_what_was_not_pretrained_has_no_updates(tmp_path, monkeypatch):
+  """By the role of the policy, whatever its name; other metrics stand beside EM."""
+  entry = policies.POLICIES['none']
+  monkeypatch.setitem(policies.POLICIES, 'nothing', entry)
+  scores = {'em': 0.5, 'f1': 0.5, 'accuracy': 0.25, 'n': 2}
+  done = {
+    'validation': scores, 'test': scores, 'overlaps': {}, 'masked_words': 0.0,
+    'learning_rate': 0.1, 'trials': {'0.1': -1.0}, 'seconds': 1.234,
+    'learning_seconds': 0.0, 'commit': 'abc1234',
+  }  # fmt: skip
+  cells = [Cell('civics', name, None, 'spans', 0) for name in ('nothing', 'random')]
+  path = tmp_path / 'results.jsonl'
+  results.write_results(
+    path, dict.fromkeys(cells, done), config='world', base='bart-tiny', updates=7
+  )
+  found = files.read_jsonl(path)
+  assert [(r['policy'], r['split'], r['updates']) for r in found] == [
+    ('nothing', 'validation', 0), ('nothing', 'test', 0),
+    ('random', 'validation', 7), ('random', 'test', 7),
+  ]  # fmt: skip
+  assert list(found[1]) == [
+    'task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split', 'em', 'f1',
+    'accuracy', 'n', 'overlaps', 'updates', 'masked_words', 'learning_rate', 'trials',
+    'seconds', 'learning_seconds', 'config', 'commit',
+  ]  # fmt: skip
+  assert 'overlaps' not in found[0]
+  assert found[0]['seconds'] == 1.23
