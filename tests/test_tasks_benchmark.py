@@ -174,7 +174,7 @@ def test_unknown_names_are_refused():
   """A wrong task and a wrong option name the nearest right ones."""
   with pytest.raises(InputError, match="did you mean 'nq_open'"):
     tasks.load('nqopen', seed=0)
-  with pytest.raises(InputError, match="option of task 'wow' 'windw'; the nearest are"):
+  with pytest.raises(InputError, match="option of task 'wow' 'windw'; did you mean"):
     tasks.load('wow', seed=0, windw=3)
   with pytest.raises(InputError, match="Unknown option of task 'civics' 'source'"):
     tasks.load('civics', seed=0, source='x')

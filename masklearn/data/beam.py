@@ -80,10 +80,9 @@ def run(
       | 'store' >> beam.Map(_store, str(directory), annotator)
     )
     bad = (read.problems, first.problems) | 'problems' >> beam.Flatten()
-    sizes = first.documents | beam.Map(lambda document: document[2])
     found = {
       'documents': first.documents | 'count' >> beam.combiners.Count.Globally(),
-      'bytes': sizes | beam.CombineGlobally(sum),
+      'bytes': first.documents | beam.Map(_size) | beam.CombineGlobally(sum),
       'cut': cut | 'count cuts' >> beam.combiners.Count.Globally(),
       'shards': stored | beam.combiners.ToList(),
       'errors': read.errors | 'list errors' >> beam.combiners.ToList(),
@@ -146,6 +145,10 @@ def _first(grouped: tuple[str, Iterable]) -> Iterator:
   for order, place, _ in others:
     message = documents.repeated(place, name).message
     yield beam.TaggedOutput('problems', (order, message))
+
+
+def _size(document: tuple[Order, bytes, int]) -> int:
+  return document[2]
 
 
 def _cut(document: tuple[Order, bytes, int], words: int) -> Iterator:

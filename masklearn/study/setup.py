@@ -115,10 +115,8 @@ def prepare(
   if checkpoint:
     net, params = published
   else:
-    net, params = (
-      models.make_model(vocab_size=used.size, ids=used.specials, **options),
-      None,
-    )
+    net = models.make_model(vocab_size=used.size, ids=used.specials, **options)
+    params = None
   return Setup(passages, tuple(problems), skipped, used, net, params)
 
 

@@ -12,7 +12,7 @@ import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict, Unpack
 
 from masklearn.io import record_files
 from masklearn.io.records import Record, collect
@@ -32,14 +32,14 @@ class Official(NamedTuple):
 
 
 class Where(TypedDict, total=False):
-  """Where the questions come from, and how they are split; see `task`."""
+  """Where the questions come from, and how they are split; all may be left out."""
 
-  train: str
-  validation: str
-  test: str
-  source: str
-  train_share: float
-  validation_share: float
+  train: str  # path or pattern of files of the benchmark's format
+  validation: str  # the same; without it, `validation_share` of the keys of training
+  test: str  # the same; without it, but with `train`, what the shares leave of its keys
+  source: str  # a directory, instead
+  train_share: float  # of the keys, 0.8; what no other split needs is training, too
+  validation_share: float  # of the keys, 0.1
 
 
 def task(
@@ -51,14 +51,9 @@ def task(
   metric: str = 'em',
   key: Callable[[Example], str] = lambda e: e.group or e.source,
   disjoint: bool = False,
-  train: str | os.PathLike = '',
-  validation: str | os.PathLike = '',
-  test: str | os.PathLike = '',
-  source: str | os.PathLike = '',
-  train_share: float = 0.8,
-  validation_share: float = 0.1,
+  **where: Unpack[Where],
 ) -> Task:
-  """Returns the questions of a benchmark, in its own splits as far as they go.
+  """The questions of a benchmark, in its own splits as far as they go.
 
   What cannot be used is skipped, logged with its place and the reason, and counted.
 
@@ -71,18 +66,13 @@ def task(
     key: of a training question; what has the same stays together when others are cut
       off.
     disjoint: whether files that share a group are refused.
-    train: path or pattern of files of the benchmark's format.
-    validation: the same, or '' to take `validation_share` of the keys of training.
-    test: the same; or '', with `train`, to take what the shares leave of its keys.
-    source: a directory, instead.
-    train_share: of the keys; what no other split needs stays in training, too.
-    validation_share: of the keys.
+    **where: see `Where`.
 
   Raises:
     InputError: nothing is found, a file cannot be read, or a split is empty.
   """
-  given = {'train': train, 'validation': validation, 'test': test}
-  given = {split: str(path) for split, path in given.items() if path}
+  given = {s: str(where[s]) for s in splits.SPLITS if where.get(s)}
+  source = where.get('source', '')
   if given and source:
     raise InputError(
       f'Task {name!r} takes files or a directory, got {next(iter(given))}='
@@ -102,7 +92,8 @@ def task(
   if disjoint:
     splits.check_disjoint(examples)
   keys = [key(example) for example in examples['train']]
-  splits.cut(examples, keys, seed, train_share, validation_share)
+  shares = where.get('train_share', 0.8), where.get('validation_share', 0.1)
+  splits.cut(examples, keys, seed, *shares)
   return splits.make_task(name, examples, metric)
 
 
@@ -180,7 +171,7 @@ def _rows(name: str, official: Official, split: str) -> Iterator[Record]:
     ) from error
   for number, record in enumerate(rows, start=1):
     place = f'{official.hub_id}: {split} {number}'
-    yield Record(place, f'{split}-{number}', record)
+    yield Record(place, record, id=f'{split}-{number}')
 
 
 def _advice(official: Official) -> str:
