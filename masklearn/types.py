@@ -153,7 +153,7 @@ class Policy(NamedTuple):
 class Segments(NamedTuple):
   """Which example each token of a row belongs to, from 1; 0 is padding.
 
-  Tokens see their own example alone, and positions begin anew in each.
+  Tokens see their own example alone, and positions begin again in each.
   """
 
   source: jax.Array  # [B, S] int32

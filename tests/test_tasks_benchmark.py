@@ -247,8 +247,6 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
   assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 
 
-def test_where_names_what_task_takes():
-  """`Where` and `benchmark.task` cannot drift apart."""
-  code = benchmark.task.__code__
-  taken = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-  assert set(benchmark.Where.__annotations__) <= set(taken)
+def test_options_of_a_published_task():
+  """Its own, and those of `Where`."""
+  assert tasks.options('wow') == ('window', *benchmark.Where.__annotations__)

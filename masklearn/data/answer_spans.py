@@ -1,4 +1,4 @@
-"""Where answers stand in passages: what a policy is supervised by, and measured by.
+"""The places of answers in passages, which supervise a policy and measure it.
 
 A passage may have many questions, and a question several answers that all count,
 each at a place of its own; the places may overlap.
@@ -27,7 +27,7 @@ class Answered(NamedTuple):
 def of_examples(
   examples: Iterable[Example], corpus_passages: Iterable[Passage] = ()
 ) -> list[Answered]:
-  """Returns the gold passages of questions, each once, with all of their answers.
+  """The gold passages of questions, each once, with all of their answers.
 
   Questions without a gold passage, or whose answer does not stand in it, are left
   out. A passage's group is that of its questions.
@@ -62,7 +62,7 @@ def of_examples(
 def by_match(
   passages: Iterable[Passage], examples: Iterable[Example]
 ) -> list[Answered]:
-  """Returns the passages in which answers to questions of their group stand literally.
+  """The passages that literally contain answers to questions of their group.
 
   Distant supervision, for tasks without gold passages: a match may be accidental. An
   answer counts where it stands as whole words, in the case of the target; of a
@@ -111,8 +111,8 @@ def split(
       for span in piece.spans:
         each[span.label].append(Span(span.start, span.end))
       if each:
-        kept = tuple(tuple(spans) for spans in each.values())
-        out.append(Answered(dataclasses.replace(piece, spans=()), kept))
+        answers = tuple(tuple(spans) for spans in each.values())
+        out.append(Answered(dataclasses.replace(piece, spans=()), answers))
   return out, lost
 
 

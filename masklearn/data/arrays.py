@@ -35,8 +35,8 @@ def encode_passages(
   Args:
     passages: what to encode; `chunking.split_passages` has made them short enough.
     tokenizer: text to tokens.
-    annotator: who finds the salient spans of passages that have none stored, see
-      `annotators.make`; '' for nobody, and stored ones are not used either.
+    annotator: finds the salient spans of passages that bring none, see
+      `annotators.make`; '' leaves all passages without salient spans.
     asked: labels of the passages' spans that answer the task's questions.
     max_length: tokens that the model can read, without <s> and </s>.
     units: a passage's collocations and the words between them, in order, such as
@@ -99,8 +99,12 @@ def asked_tokens(
 
 
 def width(longest: int, max_length: int) -> int:
-  """The tokens of a row for passages of at most `longest` tokens."""
-  # Whole eighths: few shapes are few compilations.
+  """The tokens of a row for passages of at most `longest` tokens.
+
+  >>> width(61, 254), width(253, 254)
+  (64, 254)
+  """
+  # Multiples of 8: fewer shapes are fewer compilations.
   return min(-(-longest // 8) * 8, max_length)
 
 
@@ -114,14 +118,14 @@ def encode_examples(
 
   Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
   is fine-tuned; or `.. </s>` and `<pad>`, as T5 is. What is longer than `max_length`
-  loses its end; how many do is logged.
+  loses its end, and how many do is logged.
 
   Args:
     examples: what to encode.
     tokenizer: text to tokens.
     max_length: tokens of a source or target at most, <s> and </s> included.
-    beside: questions that the arrays would be wide enough for, too. All of a task's
-      make every part of it as wide in every seed: one shape, compiled once.
+    beside: further questions that the arrays must be wide enough for. All questions of
+      a task give its splits one shape in every seed, compiled once.
   """
   ids = tokenizer.specials
 
@@ -163,16 +167,19 @@ def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
 
 
 def filled(rows: int, batch_size: int) -> np.ndarray:
-  """Numbers of rows [N, batch_size] that hold all `rows`; the last batch starts over.
+  """The numbers of all rows in batches [N, batch_size]; the last one starts over.
 
-  One shape serves any number of rows; what comes of them is cut to `rows`.
+  One shape serves any number of rows; results are cut to `rows` afterwards.
+
+  >>> filled(5, 2).tolist()
+  [[0, 1], [2, 3], [4, 0]]
   """
   count = -(-rows // batch_size)
   return (np.arange(count * batch_size) % rows).reshape(count, batch_size)
 
 
 def _salient(passages: Iterable[Passage], annotator: str) -> Iterator[tuple[Span, ...]]:
-  """Yields the salient spans of each passage, found where none are stored."""
+  """Yields the salient spans of each passage, its own or those that are found."""
   annotate = None
   for passage in passages:
     if not annotator or passage.salient is not None:

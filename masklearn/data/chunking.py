@@ -28,14 +28,17 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
     document: of any length.
     words: of a passage at most; 0 leaves documents whole.
 
+  >>> [p.text for p in chunk(Passage('x', 'It rains. We stay. Why not?'), 4)]
+  ['It rains. We stay.', 'Why not?']
+
   References:
     Karpukhin et al., Dense Passage Retrieval for Open-Domain Question Answering,
     section 4.1 (100 words, there without regard to sentences).
     https://arxiv.org/abs/2004.04906
   """
   body = document.text
-  # So many words have more characters than twice as many; what is much longer than
-  # usual words are is counted sentence by sentence.
+  # A word and its space are two characters at least, so short texts need no count; in
+  # texts much longer than usual words, it is cheaper to count sentence by sentence.
   few = len(body) <= 2 * words or (
     len(body) <= USUAL * words and len(body.split()) <= words
   )
@@ -68,7 +71,7 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
 def split_passages(
   passages: Iterable[Passage], length: Callable[[str], int], longest: int
 ) -> list[Passage]:
-  """Returns passages of at most `longest` tokens, cut between sentences.
+  """Passages of at most `longest` tokens, cut between sentences.
 
   A sentence that alone is too long is cut between words, and a span that a cut goes
   through is lost. The pieces of passage X are X/0, X/1, ...
@@ -77,6 +80,10 @@ def split_passages(
     passages: any length.
     length: text -> number of its tokens.
     longest: tokens that the model reads at once.
+
+  >>> passage = Passage('x', 'It rains. We stay here.')
+  >>> [(p.id, p.text) for p in split_passages([passage], lambda t: len(t.split()), 4)]
+  [('x/0', 'It rains.'), ('x/1', 'We stay here.')]
   """
   return [piece for piece, _ in fit_passages(passages, length, longest, int)]
 

@@ -12,7 +12,7 @@ from masklearn.types import Passage
 
 
 def load_documents(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
-  """Returns the documents of a corpus of `CORPORA`, and its problems.
+  """The documents of a corpus of `CORPORA`, and its problems.
 
   A problem is a record that was skipped, as FILE:LINE: what; report and count them.
   """

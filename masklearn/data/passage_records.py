@@ -19,7 +19,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 
 
 def read_jsonl_passages(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
-  """Returns the passages of a user's file, plain or .gz, and its problems.
+  """The passages of a user's file, and its problems.
 
   Raises:
     InputError: the file cannot be read, or has no usable record.
@@ -33,7 +33,7 @@ def write_passages(path: str | os.PathLike, passages: Iterable[Passage]) -> None
 
 
 def read_passages(path: str | os.PathLike) -> list[Passage]:
-  """Returns what `write_passages` wrote; any problem is an `InputError`."""
+  """The passages that `write_passages` wrote; any problem is an `InputError`."""
   passages, problems = read_jsonl_passages(path)
   if problems:
     raise InputError(problems[0])
@@ -93,7 +93,7 @@ def _spans(record, key, length):
 def _offsets(
   record: dict[str, Any], key: str, length: int, sizes: tuple[int, ...]
 ) -> list[tuple]:
-  """Returns the checked rows of a list of [start, end] or [start, end, label]."""
+  """The checked rows of a list of [start, end] or [start, end, label]."""
   rows = record.get(key) or []
   if not isinstance(rows, list):
     raise ValueError(f'{key!r} must be a list, got {rows!r:.40}.')

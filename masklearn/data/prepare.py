@@ -1,7 +1,7 @@
-"""A corpus made ready once: read, cut, freed of duplicates, annotated, stored.
+"""A corpus prepared once: read, chunked, deduplicated, annotated and stored.
 
-A preparation that was interrupted goes on with the next file of passages when it is
-started again, and ends with what it would have ended with. Memory does not grow with
+A preparation that was interrupted resumes at the next file of passages, and gives what
+it would have given without the interruption. Memory does not grow with
 the corpus, but for the fingerprints of passages and of ids (see `deduplication`).
 
 DIRECTORY/, beside what `store` has:
@@ -40,7 +40,7 @@ def prepare_corpus(
   say: Callable[[str], None] = lambda line: None,
   stopped: Callable[[], bool] = lambda: False,
 ) -> Store:
-  """Returns the passages of a corpus, prepared in `directory`.
+  """The passages of a corpus, prepared in `directory`.
 
   Of passages that are equal but for case and white space the first stays, in the order
   of files, lines and cuts. The store's `summary` has `documents`, `passages`,
@@ -57,9 +57,9 @@ def prepare_corpus(
     runner: of Apache Beam, which gives the same passages in the same order; '' needs
       none, and runs in this process.
     beam: options of that runner, as on its command line.
-    say: is told how far it is.
-    stopped: whether to end where it is, asked after every file of passages; a runner
-      is not interrupted.
+    say: takes progress messages.
+    stopped: whether to stop now, asked after every file of passages; a runner is not
+      interrupted.
 
   Raises:
     KeyboardInterrupt: `stopped` said so.
@@ -208,7 +208,7 @@ def _next(
 
 
 def _done(directory, seen):
-  """What an earlier call has finished: passages of each file, counts; fills `seen`."""
+  """The files and counts that an earlier call has finished; fills `seen`."""
   shards, counts = {}, Counts()
   for number in itertools.count():
     path = _progress(directory, number)

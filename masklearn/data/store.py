@@ -104,7 +104,7 @@ def write_shard(path: str | os.PathLike, rows: Iterable[bytes]) -> int:
 
 @contextlib.contextmanager
 def shard_writer(path: str | os.PathLike) -> Iterator[Any]:
-  """What has `write(bytes)` for the records of one file, which is whole or absent."""
+  """A writer with `write(bytes)` of the records of one file, whole or absent."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   partial = path.with_name(f'{path.name}.partial')

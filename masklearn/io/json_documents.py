@@ -24,7 +24,7 @@ _DECODER = json.JSONDecoder()
 
 
 class Place(NamedTuple):
-  """Where a record stands; finding its line is left until somebody asks."""
+  """The place of a record in a document; its line is found when it is asked for."""
 
   document: 'Document'
   steps: tuple[str | int, ...]
@@ -42,7 +42,7 @@ class Document:
     """Parses all of it.
 
     Args:
-      path: of the file, for what is said about it.
+      path: of the file, for messages.
       data: its bytes.
 
     Raises:
@@ -87,7 +87,7 @@ class Document:
 
   @functools.lru_cache(maxsize=64)  # noqa: B019 (documents do not outlive a reading)
   def _children(self, at: int) -> dict[str | int, int]:
-    """Where the values begin of the object or list that begins at `at`."""
+    """The places of the values of the object or list that begins at `at`."""
     text, found = self.text, {}
     named = text[at] == '{'
     at = _skip(text, at + 1)

@@ -14,7 +14,7 @@ UNPACK = {'.gz': lambda raw: gzip.GzipFile(fileobj=raw), '.bz2': bz2.BZ2File}
 
 
 class Offset(NamedTuple):
-  """Where reading goes on; (0, 0) is the beginning."""
+  """A place to read on from; (0, 0) is the beginning."""
 
   bytes: int  # before it, uncompressed
   lines: int  # before it

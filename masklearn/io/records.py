@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
 
 class Record(NamedTuple):
-  """What stands at a place, or what is wrong with it."""
+  """A value and its place, or what is wrong there."""
 
   place: Any  # `str` makes FILE:LINE of it, or the like
   value: Any = None  # None if there is a problem

@@ -1,4 +1,4 @@
-"""What every stage stands on: made once, and read by all that follow.
+"""The corpus, tokenizer and model of a study: made once, and read by every stage.
 
 DIRECTORY/
   tokenizer.json
@@ -29,7 +29,7 @@ TOKENS = 'passages.tokens'
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """The corpus, its tokens and the model's shape."""
+  """The corpus, its tokenizer, and the model."""
 
   passages: Sequence[Passage]  # in memory, or a `data.Store`
   problems: tuple[str, ...]  # records that could not be used, or the first of them
@@ -64,8 +64,8 @@ def prepare(
     vocabulary: size of a trained one.
     model: arguments of `models.make_model`, but for vocabulary and tokens; with
       `checkpoint`, a directory of `pretrained.from_hf`, the others must fit it.
-    say: is told how far it is.
-    stopped: whether to end; see `data.prepare_corpus`.
+    say: takes progress messages.
+    stopped: whether to stop; see `data.prepare_corpus`.
     **corpus_options: arguments of the corpus, or of `data.prepare_corpus`.
   """
   directory, options = pathlib.Path(directory), dict(model)
@@ -121,7 +121,7 @@ def prepare(
 
 
 def summary(directory: str | os.PathLike) -> dict[str, Any]:
-  """What `prepare` has found: documents, passages, duplicates, problems and more.
+  """The counts of `prepare`: documents, passages, duplicates, problems and more.
 
   Of a generated corpus, passages and problems.
   """

@@ -55,7 +55,7 @@ _DESCRIPTION = re.compile(
 
 
 def nq_open(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns NQ-open: what people asked a search engine, and short answers.
+  """NQ-open: questions that people asked a search engine, with short answers.
 
   Source: the question, in lower case as it is. Targets: all answers, with the spacing
   of their source ('July 5 , 2018'). Metric: exact match. DPR's form of it is the same.
@@ -70,17 +70,17 @@ def nq_open(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 def web_questions(
   seed: int, held_out: bool = True, **where: Unpack[benchmark.Where]
 ) -> Task:
-  """Returns WebQuestions: questions that Freebase answers.
+  """WebQuestions: questions that Freebase can answer.
 
-  Source: the question. Targets: the descriptions of `targetValue`, all of them. Metric:
-  exact match. Also read: the lists of YodaQA ({qId, qText, answers}), the hub's, and
-  such as have been joined with the World Factbook, where `country` becomes the group:
-  then it is countries that are split, and a `split` of the record is not used.
+  Source: the question. Targets: all descriptions of `targetValue`. Metric: exact
+  match. The records of YodaQA ({qId, qText, answers}), of the hub, and those joined
+  with the World Factbook are read as well. The last have a `country`, which becomes the
+  group: countries are split then, and a `split` in the record is ignored.
 
   Args:
     seed: of the split.
-    held_out: False leaves out questions about countries whose profile the corpus lacks
-      (`country_held_out`).
+    held_out: False leaves out the questions with `country_held_out`: about countries
+      of which the corpus has no profile.
     **where: see `benchmark.Where`.
 
   References:
@@ -88,19 +88,19 @@ def web_questions(
     https://github.com/brmson/dataset-factoid-webquestions.
   """
 
-  def kept(record, default_id):
+  def parse(record, default_id):
     left_out = not held_out and record.get('country_held_out')
     return None if left_out else parse_web(record, default_id)
 
-  return benchmark.task('web_questions', seed, WEB_QUESTIONS, kept, **where)
+  return benchmark.task('web_questions', seed, WEB_QUESTIONS, parse, **where)
 
 
 def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns TriviaQA: questions of quiz lovers; the evidence is left out.
+  """TriviaQA: questions by quiz enthusiasts, without the evidence documents.
 
   Source: the question. Targets: the original answer, to train on, then its aliases.
-  Metric: exact match, in TriviaQA's own normalization. Of the several sets the
-  unfiltered one is the default, as it is that of open-domain answering. DPR's form,
+  Metric: exact match, in TriviaQA's own normalization. Of its several sets, the
+  unfiltered one is the default, as in open-domain question answering. DPR's form,
   {question, answer: [aliases]}, does not say which alias is the original: there the
   first target is the most typical one.
 
@@ -115,10 +115,12 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def typical(aliases: Sequence[str]) -> str:
-  """Returns the alias whose words most aliases share, on average.
+  """The alias whose words most aliases share, on average.
 
-  'Helicopter' of Copter, Helicopter, Cargo helicopter. Of several, the spelling that
-  stands in most aliases; of these the first.
+  Of several, the spelling that is part of most aliases; of these, the first.
+
+  >>> typical(['Copter', 'Helicopter', 'Cargo helicopter'])
+  'Helicopter'
   """
   words = {alias: tuple(normalize(alias).split()) for alias in aliases}
   # What differs in case or punctuation alone counts once.

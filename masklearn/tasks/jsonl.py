@@ -1,7 +1,7 @@
 """Questions from a user's own files.
 
 A record is {"source", "target" or "targets": [...], "id"?, "group"?, "label"?}, or
-has KILT's shape, {"id", "input", "output": [{"answer"}, ...]}.
+one of KILT, {"id", "input", "output": [{"answer"}, ...]}.
 """
 
 import os
@@ -22,7 +22,7 @@ def task(
   train_share: float = 0.5,
   validation_share: float = 0.2,
 ) -> Task:
-  """Returns the questions of the files; a split without a file is cut off `train`.
+  """The questions of the files; a split without a file is cut off `train`.
 
   Questions of one group stay in one split; a record without a group is one of its
   own. What cannot be used is skipped, logged as FILE:LINE with the reason, and
@@ -31,7 +31,7 @@ def task(
   Args:
     name: of the task.
     seed: of the split.
-    train: path of a file of JSON lines, plain or .gz.
+    train: path of a file, see `record_files.read`.
     validation: the same, or '' to take `validation_share` of the groups of `train`.
     test: the same, or '' to take what the shares leave of the groups of `train`.
     train_share: of the groups; what no other split needs stays in training, too.
@@ -55,12 +55,12 @@ def task(
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
-  """Returns the questions of a file, and what was wrong with the other records."""
+  """The questions of a file, and the problems of its other records."""
   return record_files.read_records(path, parse)
 
 
 def parse(record: dict[str, Any], default_id: str) -> Example:
-  """Returns the question of a record; raises `ValueError` if there is none."""
+  """The question of a record; raises `ValueError` if there is none."""
   if 'source' in record or 'input' not in record:
     source = text_field(record, 'source')
     targets = record.get('targets')

@@ -66,10 +66,10 @@ _MENTION = re.compile(r'\[START_ENT\].*?\[END_ENT\]', re.DOTALL)
 
 
 def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns AIDA-YAGO2: which Wikipedia page does a mention in a news text mean?
+  """AIDA-YAGO2: the Wikipedia page that a mention in a news text refers to.
 
-  Source: the text with the mention between [START_ENT] and [END_ENT]; of it no more
-  than `window` words on either side. Target: the title of the page. Metric: accuracy,
+  Source: the text with the mention between [START_ENT] and [END_ENT], and no more than
+  `window` words of it on either side. Target: the title of the page. Metric: accuracy,
   KILT's strict comparison. Validation is cut by document.
 
   Args:
@@ -100,7 +100,7 @@ def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> 
 
 
 def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns zero-shot relation extraction, as slot filling.
+  """Zero-shot relation extraction, as slot filling.
 
   Source: "subject [SEP] relation", the official input. Targets: the objects. Metric:
   accuracy. The official splits share no relation, and neither do those that are cut.
@@ -125,7 +125,7 @@ def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -
 
 
 def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns Wizard of Wikipedia: the next turn of a conversation.
+  """Wizard of Wikipedia: the next turn of a conversation.
 
   Source: the turns so far, a line each; of long ones the last turns that have at most
   `window` words together, as the answer is to the last. Target: the reply. Metric: F1.
@@ -167,7 +167,7 @@ def kilt(
   metric: str = '',
   **where: Unpack[benchmark.Where],
 ) -> Task:
-  """Returns the questions of any KILT files; what is cut off training is cut by group.
+  """The questions of any KILT files; what is cut off training is cut by group.
 
   Source: the official input. Targets: the answers.
 
@@ -190,7 +190,7 @@ def kilt(
 
 
 def read_questions(path: str | os.PathLike) -> dict[str, Example]:
-  """Returns the questions of TriviaQA by id, of a file or all JSON of a directory."""
+  """The questions of TriviaQA by id, of a file or all JSON of a directory."""
   path = pathlib.Path(path)
   paths = [path]
   if path.is_dir():
@@ -207,7 +207,7 @@ def read_questions(path: str | os.PathLike) -> dict[str, Example]:
 def parser(
   questions: Mapping[str, Example] | None = None, templates: bool = False
 ) -> fields.Parser:
-  """Returns what makes examples of KILT records, of a file or of the hub.
+  """A parser of KILT records, of a file or of the hub.
 
   Args:
     questions: by id, for records without input.
@@ -240,10 +240,13 @@ def parser(
 
 
 def around_mention(text: str, window: int) -> str:
-  """Returns a mention with at most `window` words before it and after it; 0 is all.
+  """A mention with at most `window` words before it and after it; 0 keeps all.
 
   Raises:
     ValueError: the text has no mention between [START_ENT] and [END_ENT].
+
+  >>> around_mention('Off to [START_ENT] Rome [END_ENT] by train today.', 1)
+  'to [START_ENT] Rome [END_ENT] by'
   """
   mention = _MENTION.search(text)
   if not mention:
@@ -258,22 +261,25 @@ def around_mention(text: str, window: int) -> str:
 
 
 def last_turns(text: str, window: int) -> str:
-  """Returns the last lines that have at most `window` words together; 0 is all.
+  r"""The last lines that have at most `window` words together; 0 keeps all.
 
-  The last line stays, and of a longer one its last words.
+  A last line that is longer by itself is cut to its last words.
+
+  >>> last_turns('Hello there.\nHi.\nHow are you?', 4)
+  'Hi.\nHow are you?'
   """
   if not window:
     return text
-  kept, count = [], 0
+  turns, count = [], 0
   for turn in reversed(text.split('\n')):
     count += len(turn.split())
-    if count > window and kept:
+    if count > window and turns:
       break
-    kept.append(turn)
-  if count > window and len(kept) == 1:
-    starts = [match.start() for match in re.finditer(r'\S+', kept[0])]
-    return kept[0][starts[-window] :]
-  return '\n'.join(reversed(kept))
+    turns.append(turn)
+  if count > window and len(turns) == 1:
+    starts = [match.start() for match in re.finditer(r'\S+', turns[0])]
+    return turns[0][starts[-window] :]
+  return '\n'.join(reversed(turns))
 
 
 def _source(record: dict[str, Any], other: Example | None) -> str:

@@ -51,7 +51,7 @@ ROPES = benchmark.Official(
 
 
 def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns WIQA: what does a change do to a process described in steps?
+  """WIQA: how does a change affect a process that is described in steps?
 
   Source: question, the choices more, less and no effect, and the steps. Label: whether
   the change is in the text, outside of it, or a distractor. Metric: accuracy. The
@@ -66,7 +66,7 @@ def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns QuaRTz: questions about qualitative relations, and a sentence of one.
+  """QuaRTz: questions about qualitative relations, each with a sentence about one.
 
   Source: question, two choices, and the sentence. Metric: accuracy. The splits are the
   official ones. The context is the sentence where the right choice stands in it.
@@ -81,7 +81,7 @@ def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns ROPES: what follows from a background text in a situation?
+  """ROPES: what follows from a background text in a situation?
 
   Source: question, background and situation. Targets: the answers. Metric: exact match.
   The answers of the official test are not public: the development questions are the
@@ -96,7 +96,11 @@ def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def source(question: str, choices: dict[str, str], passage: str) -> str:
-  """Returns the parts in UnifiedQA's format; `choices` are texts by letter."""
+  r"""The parts in UnifiedQA's format; `choices` are texts by letter.
+
+  >>> print(source('Is it?', {'A': 'Yes', 'B': 'No'}, 'It is.'))
+  Is it? \n (A) Yes (B) No \n It is.
+  """
   listed = ' '.join(f'({label}) {text}' for label, text in choices.items())
   return SEPARATOR.join(filter(None, (question, listed, passage)))
 

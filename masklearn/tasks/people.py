@@ -160,7 +160,7 @@ _SECOND_WORDS = {
 
 
 def passages(seed: int, size: int = 400, copies: int = 4) -> list[Passage]:
-  """Returns `copies` biographies of each of `size` people.
+  """`copies` biographies of each of `size` people.
 
   `Passage.group` is the person, `Passage.spans` are the values labelled by kind. A
   larger `size` keeps the people of a smaller one.
@@ -175,7 +175,7 @@ def task(
   train_share: float = 0.5,
   validation_share: float = 0.2,
 ) -> Task:
-  """Returns `habits` or `origins`, about the people of `passages(seed, size)`.
+  """`habits` or `origins`, about the people of `passages(seed, size)`.
 
   Args:
     name: a key of `QUESTIONS`.

@@ -21,7 +21,7 @@ SQUAD = benchmark.Official(
 
 
 def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns SQuAD v1.1, or any files of its format or of QED's, closed book.
+  """SQuAD v1.1, or any files of its format or of QED's, closed book.
 
   Source: the question alone. Targets: the answers of all annotators, the first one's
   first. Context: the paragraph, with every place that an annotator marked. Group: the
@@ -38,7 +38,7 @@ def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
-  """Returns the questions of a file, and what was wrong with the other records."""
+  """The questions of a file, and the problems of its other records."""
   return record_files.read_records(path, parse)
 
 

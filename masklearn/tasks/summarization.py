@@ -53,7 +53,7 @@ SCITLDR = benchmark.Official(
 
 
 def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns CNN/DailyMail: news articles and their highlights.
+  """CNN/DailyMail: news articles and their highlights.
 
   Source: the article. Target: the highlights, one a line. Read are the hub's records
   {article, highlights} and the shards of PreSumm, {src, tgt}: lists of sentences of
@@ -71,7 +71,7 @@ def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns XSum: news articles and a sentence that says what each is about.
+  """XSum: news articles and a sentence that says what each is about.
 
   Source: the document. Target: the summary. Read are the hub's records {document,
   summary, id}, also as JSON lines.
@@ -85,7 +85,7 @@ def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns SciTLDR: what a scientific paper says, in a sentence.
+  """SciTLDR: what a scientific paper says, in a sentence.
 
   Source: the abstract, its sentences joined by spaces (or abstract, introduction and
   conclusion, from the files of SciTLDR-AIC). Targets: all summaries, the authors'
@@ -117,7 +117,7 @@ def _presumm(record: dict[str, Any], default_id: str) -> Example:
 
 
 def _sentences(record: dict[str, Any], key: str) -> list[str]:
-  """Returns the sentences of a list of lists of tokens."""
+  """The sentences of a list of lists of tokens."""
   rows = record[key]
   if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
     raise ValueError(f'{key!r} must be a list of lists of tokens, got {rows!r:.40}.')

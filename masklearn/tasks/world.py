@@ -155,7 +155,7 @@ _WITH_ARTICLE = (
 
 
 def passages(seed: int, copies: int = 4) -> list[Passage]:
-  """Returns `copies` profiles of every country, a sentence for each fact it has.
+  """`copies` profiles of every country, a sentence for each fact it has.
 
   `Passage.group` is the country, `Passage.spans` are the values labelled by kind.
   """
@@ -165,7 +165,7 @@ def passages(seed: int, copies: int = 4) -> list[Passage]:
 def task(
   name: str, seed: int, train_share: float = 0.5, validation_share: float = 0.2
 ) -> Task:
-  """Returns `civics` or `geography`, split by country.
+  """`civics` or `geography`, split by country.
 
   Args:
     name: a key of `QUESTIONS`.
@@ -191,6 +191,6 @@ def _subjects() -> tuple[profiles.Subject, ...]:
 
 
 def _article(name: str) -> str:
-  """Returns 'the ' if prose puts it before a country or region of this name."""
+  """'the ' if prose puts it before a country or region of this name."""
   plural = name.endswith(' Islands') or name in _PLURALS
   return 'the ' if plural or name in _WITH_ARTICLE else ''

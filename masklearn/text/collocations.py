@@ -10,10 +10,10 @@ Words count in lower case, and n-grams reach over no mark and no end of a senten
 best of each length are taken, in the proportions of the paper, until they hold about
 half of the corpus's words, as in the paper too; so the list grows with the corpus.
 
-Memory: counts are kept of at most `CAPACITY` n-grams, roughly 200 bytes each. When
-there are more, the rarer half is forgotten, all up to a count c. So no n-gram is ever
-counted too often, and none lacks more than the sum of these c, which is stored as
-`undercount`; 0 means that all counts are exact.
+Memory: at most `CAPACITY` n-grams are counted, in roughly 200 bytes each. When there
+are more, the rarer half is forgotten, up to a count c. So no n-gram is ever counted too
+often, and none is undercounted by more than the sum of these c, the `undercount`; where
+it is 0, all counts are exact.
 
 References:
   Levine et al., PMI-Masking: Principled Masking of Correlated Spans (2021), section 3,
