@@ -64,7 +64,7 @@ class Task:
   train: tuple[Example, ...]
   validation: tuple[Example, ...]
   test: tuple[Example, ...]
-  metric: str = 'em'  # what the task is scored by, of `metrics.METRICS`
+  metric: str = 'em'  # what it is scored by, of `evaluation.metrics.METRICS`
 
   @property
   def examples(self) -> tuple[Example, ...]:
@@ -153,7 +153,7 @@ class Policy(NamedTuple):
 class Segments(NamedTuple):
   """Which example each token of a row belongs to, from 1; 0 is padding.
 
-  Tokens see their own example alone, and positions begin anew in each.
+  Tokens see their own example alone, and positions begin again in each.
   """
 
   source: jax.Array  # [B, S] int32

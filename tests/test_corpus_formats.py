@@ -7,7 +7,8 @@ import re
 import pytest
 
 from masklearn import data
-from masklearn.io import sources
+from masklearn.io import corpus_files
+from masklearn.io.lines import lines as read_lines
 from masklearn.types import InputError, Passage
 from tests.documents import articles, lines
 
@@ -197,10 +198,10 @@ def test_wikitext_with_a_bad_article(tmp_path):
 
 
 def test_a_damaged_copy_is_an_error_with_its_name(shared_data, tmp_path):
-  """A compressed file that ends too early says after which line."""
+  """A compressed file that ends too early says in which line."""
   whole = (shared_data / 'corpora' / 'wikitext2_raw_test.jsonl.gz').read_bytes()
   (tmp_path / 'cut.jsonl.gz').write_bytes(whole[:-200_000])
-  with pytest.raises(InputError, match=r'cut\.jsonl\.gz cannot be read.*after line \d'):
+  with pytest.raises(InputError, match=r'cut\.jsonl\.gz cannot be read.*in line \d'):
     data.load_documents('wikitext', seed=0, path=tmp_path / 'cut.jsonl.gz')
   (tmp_path / 'not.bz2').write_bytes(b'text')
   with pytest.raises(InputError, match=r'not\.bz2 cannot be read'):
@@ -219,7 +220,7 @@ def test_files_folders_and_patterns(tmp_path):
   assert ids == ['a/wiki_00-1', 'b/wiki_01-1']
   assert [d.id for d in load('text', f'{tmp_path}/**/*.gz')] == ['a/y-1']
   lines(tmp_path / 'a' / 'y.jsonl', 'y')  # whose name without its ending is taken
-  assert 'a/y.txt.gz' in [source.name for source in sources.find(tmp_path)]
+  assert 'a/y.txt.gz' in [source.name for source in corpus_files.find(tmp_path)]
 
 
 @pytest.mark.parametrize(
@@ -242,4 +243,4 @@ def test_there_is_no_such_corpus(tmp_path, path, message):
 def test_lines_are_those_of_the_file(tmp_path):
   """A last line without an end is one as well."""
   (tmp_path / 'a.gz').write_bytes(gzip.compress(b'a\n\nb'))
-  assert list(sources.lines(tmp_path / 'a.gz')) == [b'a\n', b'\n', b'b']
+  assert list(read_lines(tmp_path / 'a.gz')) == [(1, b'a\n'), (2, b'\n'), (3, b'b')]

@@ -90,13 +90,13 @@ def test_questions(name):
     for s in p.spans
   }
   for split in splits.SPLITS:
-    for example in getattr(task, split):
+    for example in task.split(split):
       assert example.targets[0].casefold() == said[example.group, example.label]
   kinds = len(people.QUESTIONS[name])
-  assert [len(getattr(task, s)) for s in splits.SPLITS] == [
+  assert [len(task.split(s)) for s in splits.SPLITS] == [
     5 * kinds * 2,
     2 * kinds,
     3 * kinds,
   ]
-  people_of = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  people_of = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert not any(a & b for a, b in itertools.combinations(people_of, 2))

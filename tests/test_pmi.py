@@ -136,9 +136,9 @@ def test_the_longest_collocation_from_the_left_is_a_unit():
 def test_a_file_gives_back_what_was_written(tmp_path):
   """Counted once; what is no such file is refused by name."""
   path = tmp_path / 'collocations.json'
-  first = collocations.kept(path, passages(*['New York, I see in it'] * 30))
+  first = collocations.load_or_count(path, passages(*['New York, I see in it'] * 30))
   assert first.ngrams
-  assert collocations.kept(path, None) == first
+  assert collocations.load_or_count(path, None) == first
   wrong_item = files.read_json(path) | {'ngrams': [3]}
   for wrong in ('{"ngrams": []}', '[1]', 'x', json.dumps(wrong_item)):
     path.write_text(wrong)

@@ -106,7 +106,7 @@ def test_a_finished_corpus_is_read(tmp_path):
 @pytest.mark.parametrize(
   ('options', 'message'),
   [
-    ({'name': 'jsn'}, "Unknown format of a corpus 'jsn'; the nearest are jsonl"),
+    ({'name': 'jsn'}, "Unknown format of a corpus 'jsn'; did you mean 'jsonl'"),
     ({'annotator': 'rule'}, "got 'rule'"),
     ({'words': -1}, 'words must be 0 for whole documents or more, got -1'),
     ({'path': ''}, "Corpus 'jsonl' needs path=FILE"),
@@ -201,8 +201,8 @@ def test_a_process_that_is_killed(tmp_path):
   """Started again, it ends with what it would have ended with."""
   path = lines(tmp_path / 'a.jsonl', *rows(40_000))
   script = (
-    'from masklearn import corpus; '
-    f"corpus.prepare({str(tmp_path / 'out')!r}, name='jsonl', path={str(path)!r})"
+    'from masklearn import data; '
+    f"data.prepare_corpus({str(tmp_path / 'out')!r}, name='jsonl', path={str(path)!r})"
   )
   process = subprocess.Popen(
     [sys.executable, '-c', script],

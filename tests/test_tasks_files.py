@@ -8,7 +8,7 @@ import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import metrics
-from masklearn.io import reading
+from masklearn.io import record_files
 from masklearn.tasks import closed_book, kilt, multiple_choice, squad, summarization
 from masklearn.types import InputError, Span
 
@@ -248,7 +248,7 @@ def test_the_table_has_every_file(shared_data):
 def test_real_records(shared_data, name):
   """All records are used; each answer, given as prediction, is an exact match."""
   parse, count, source, target = FILES[name]
-  examples, problems = reading.read_records(shared_data / name, parse)
+  examples, problems = record_files.read_records(shared_data / name, parse)
   assert not problems
   assert len(examples) == len({example.id for example in examples}) == count
   assert examples[0].source.startswith(source)
@@ -275,7 +275,7 @@ def test_spans_of_real_records(shared_data):
   assert examples[0].answer_spans == (Span(56, 91), Span(56, 78))
   assert examples[0].group == 'List of Nobel laureates in Physics'
   path = shared_data / 'facts' / 'factbook_slots.jsonl.gz'
-  examples, _ = reading.read_records(path, KILT)
+  examples, _ = record_files.read_records(path, KILT)
   assert all(e.context and e.answer_spans for e in examples)
   assert (examples[0].group, examples[0].label) == ('Algeria', 'capital')
 
@@ -302,7 +302,7 @@ def test_a_damaged_line(shared_data, tmp_path, name, damage):
   data = gzip.decompress(data) if name.endswith('.gz') else data
   path = tmp_path / 'damaged.jsonl'
   path.write_bytes(damaged(data, damage))
-  examples, (problem,) = reading.read_records(path, parse)
+  examples, (problem,) = record_files.read_records(path, parse)
   assert len(examples) == count - 1
   assert problem.startswith(f'{path}:2: not ')
 
@@ -317,13 +317,13 @@ def test_a_damaged_document(shared_data, tmp_path, name):
   path.write_bytes(half)
   parse = FILES[name][0]
   with pytest.raises(InputError, match=r'damaged.json:(\d+): not JSON: ') as error:
-    reading.read_records(path, parse)
+    record_files.read_records(path, parse)
   line = int(re.search(r'json:(\d+):', str(error.value))[1])
   assert 1 <= line <= half.count(b'\n') + 1
   path.write_bytes(half + b'\xff' + data[len(data) // 2 :])
   line = half.count(b'\n') + 1
   with pytest.raises(InputError, match=rf'damaged.json:{line}: not UTF-8 at byte'):
-    reading.read_records(path, parse)
+    record_files.read_records(path, parse)
 
 
 @pytest.mark.parametrize('name', [name for name in FILES if name.endswith('.gz')])
@@ -335,14 +335,14 @@ def test_a_truncated_archive(shared_data, tmp_path, name):
   with pytest.raises(
     InputError, match=rf'{path.name} cannot be read: .*, in line [1-9]\d*\.'
   ):
-    reading.read_records(path, FILES[name][0])
+    record_files.read_records(path, FILES[name][0])
 
 
 @pytest.mark.parametrize('name', FILES)
 def test_a_missing_field(shared_data, tmp_path, name):
   """A record that lacks a field is named by its place, and the others are kept."""
   parse, count, *_ = FILES[name]
-  found = [f.record for f in reading.read(shared_data / name)]
+  found = [f.value for f in record_files.read(shared_data / name)]
   # In the flat form, which is as good as the nested one.
   needed = ('question', 'utterance', 'qText', 'Question', 'input', 'src', 'source')
   key = next(k for k in (*needed, 'question_text') if k in found[0])
@@ -351,9 +351,9 @@ def test_a_missing_field(shared_data, tmp_path, name):
   path.write_text('\n'.join(map(json.dumps, [bad, *found[1:]])) + '\n')
   if count == 1:
     with pytest.raises(InputError, match=rf'1 are bad, the first at {path}:1: .*{key}'):
-      reading.read_records(path, parse)
+      record_files.read_records(path, parse)
     return
-  examples, (problem,) = reading.read_records(path, parse)
+  examples, (problem,) = record_files.read_records(path, parse)
   assert len(examples) == count - 1
   assert re.match(rf"{re.escape(str(path))}:1: .*'?{key}'?", problem)
 

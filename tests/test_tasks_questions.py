@@ -6,7 +6,7 @@ import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import metrics
-from masklearn.tasks import closed_book, kilt, multiple_choice, shapes, splits, squad
+from masklearn.tasks import closed_book, kilt, multiple_choice, splits, squad
 from masklearn.types import InputError, Span
 
 KILT = kilt.parser()
@@ -50,7 +50,7 @@ def test_questions_about_countries(shared_data):
   path = shared_data / 'facts' / 'webquestions_in_factbook.jsonl'
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('web_questions', seed=0, train=path, **shares)
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert [len(group) for group in groups] == [48, 16, 16]
   assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
   kept = tasks.load('web_questions', seed=0, train=path, held_out=False, **shares)
@@ -148,7 +148,7 @@ def test_the_metric_of_a_kilt_file(shared_data, tmp_path):
   assert found == ['accuracy', 'em', 'f1']
   with pytest.raises(InputError, match="Unknown metric 'acuracy'"):
     tasks.load('kilt', seed=0, train=other, metric='acuracy')
-  assert set(kilt.METRICS.values()) <= set(metrics.METRICS)
+  assert set(kilt.METRICS.values()) <= set(splits.METRICS) == set(metrics.METRICS)
 
 
 def test_trivia_of_kilt_is_joined(tmp_path, shared_data):
@@ -258,7 +258,7 @@ def test_relations_stay_together(tmp_path):
   path = lines(tmp_path / 'z.jsonl', *rows)
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('zsre', seed=0, train=path, **shares)
-  relations = [{e.label for e in getattr(task, split)} for split in splits.SPLITS]
+  relations = [{e.label for e in task.split(split)} for split in splits.SPLITS]
   assert [len(found) for found in relations] == [3, 1, 1]
   assert task.train[0].group == task.train[0].source.split(' [SEP] ')[0]
 
@@ -270,7 +270,7 @@ def test_questions_in_words(shared_data):
   first = next(e for e in task.examples if e.id == 'fb-africa-ag-capital')
   assert first.source == 'What is the capital of Algeria?'
   assert (first.group, first.label) == ('Algeria', 'capital')
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
   plain = {'id': 'a', 'input': 'Ada [SEP] job', 'meta': {'template_questions': []}}
   assert kilt.parser(templates=True)(plain, 'k').source == 'Ada [SEP] job'
@@ -322,7 +322,7 @@ def test_articles_are_in_one_split(shared_data, tmp_path):
   """SQuAD is split by article; two files about the same one are refused."""
   path = shared_data / 'squad_like' / 'new_wiki_40articles.json.gz'
   task = tasks.load('squad', seed=0, train=path)
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert [len(group) for group in groups] == [32, 4, 4]
   assert len(set.union(*groups)) == 40
   with pytest.raises(InputError, match='Splits share no group, but '):
@@ -330,22 +330,6 @@ def test_articles_are_in_one_split(shared_data, tmp_path):
   other = shared_data / 'squad_like' / 'xquad.en.json.gz'
   task = tasks.load('squad', seed=0, train=path, test=other)
   assert len(task.test) == 1190
-
-
-@pytest.mark.parametrize(
-  ('context', 'texts', 'expected'),
-  [
-    ('More and more, moreover.', ('more',), [(9, 13)]),
-    ('Group B is not Group BB.', ('Group B',), [(0, 7)]),
-    ('It is 3.5 (or less).', ('3.5', '(or less)'), [(6, 9), (10, 19)]),
-    ('a big cat', ('big', 'big cat'), [(2, 5), (2, 9)]),
-    ('nothing', ('more',), []),
-  ],
-)
-def test_occurrences(context, texts, expected):
-  """Answers are found as whole words, in their case, every time, overlapping too."""
-  found = shapes.occurrences(context, texts)
-  assert found == tuple(Span(*span) for span in expected)
 
 
 def test_a_choice_that_is_not_there():
@@ -369,7 +353,7 @@ def test_contexts_of_choices(shared_data):
   path = shared_data / 'ropes' / 'dev-v1.0.first_backgrounds.json.gz'
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('ropes', seed=0, train=path, **shares)
-  groups = [{e.group for e in getattr(task, split)} for split in splits.SPLITS]
+  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
   assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
   for example in task.examples:
     assert bool(example.context) == bool(example.answer_spans)

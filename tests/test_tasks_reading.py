@@ -8,7 +8,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from masklearn.io import documents, reading
+from masklearn.io import json_documents, record_files
+from masklearn.io.records import text_field
 from masklearn.types import InputError
 
 
@@ -22,8 +23,8 @@ class Item:
 
 def parse(record, default_id):
   """Takes records with a text."""
-  found = reading.text_field(record, 'text')
-  return Item(reading.text_field(record, 'id', default_id), found)
+  found = text_field(record, 'text')
+  return Item(text_field(record, 'id', default_id), found)
 
 
 def write(path, data):
@@ -54,7 +55,7 @@ ITEMS = [Item('f-1', 'Grüße'), Item('b', '日本 🚁')]
 def test_lines_and_documents(tmp_path, name, start, data):
   """Both are told apart by what is in the file, in every way of writing them."""
   path = write(tmp_path / name, start + data.encode())
-  items, problems = reading.read_records(path, parse)
+  items, problems = record_files.read_records(path, parse)
   assert not problems
   assert [item.text for item in items] == [item.text for item in ITEMS]
   if start != b'\n \n':  # lines are counted from the first
@@ -65,7 +66,7 @@ def test_one_record_in_one_line(tmp_path):
   """A file of one line is one record, and not a document of none."""
   for name in ('f.json', 'f.jsonl'):
     path = write(tmp_path / name, ROWS[0])
-    assert reading.read_records(path, parse) == (ITEMS[:1], [])
+    assert record_files.read_records(path, parse) == (ITEMS[:1], [])
 
 
 def test_a_line_of_ten_megabytes(tmp_path):
@@ -74,7 +75,9 @@ def test_a_line_of_ten_megabytes(tmp_path):
   data = json.dumps(row, ensure_ascii=False).encode() + b'\n{"text": "short"}\n'
   assert data.index(b'\n') > 10 * 2**20
   for name in ('f.jsonl', 'f.json'):
-    (long, short), problems = reading.read_records(write(tmp_path / name, data), parse)
+    (long, short), problems = record_files.read_records(
+      write(tmp_path / name, data), parse
+    )
     assert not problems
     assert (long.text, short.text) == (row['text'], 'short')
 
@@ -91,8 +94,8 @@ def test_outer_fields_are_in_every_record(tmp_path):
     ],
     'version': '1.1',
   }
-  found = documents.Document('f', json.dumps(document).encode()).records()
-  assert [record for _, record in found] == [
+  found = json_documents.Document('f', json.dumps(document).encode()).records()
+  assert [record.value for record in found] == [
     {'version': '1.1', 'title': 't', 'context': 'c', 'q': 1},
     {'version': '1.1', 'title': 't', 'context': 'c', 'q': 2},
     {'version': '1.1', 'title': 'v', 'context': 'd', 'q': 3},
@@ -111,7 +114,7 @@ def test_places_in_a_document(tmp_path):
   }
   text = json.dumps(document, indent=2)
   path = write(tmp_path / 'f.json', text.encode())
-  (item,), problems = reading.read_records(path, parse)
+  (item,), problems = record_files.read_records(path, parse)
   assert item == Item('f-1', 'x')
   lines = [line.strip() for line in text.split('\n')]
   expected = [  # the brace of an object is a line above its first field
@@ -130,7 +133,7 @@ def test_places_of_many_problems_take_linear_time(tmp_path):
   """A file of nothing but bad records is read through once to say where they are."""
   count = 20_000
   path = write(tmp_path / 'f.json', json.dumps([{}] * count + ROWS, indent=0).encode())
-  _, problems = reading.read_records(path, parse)
+  _, problems = record_files.read_records(path, parse)
   assert problems[0] == f"{path}:2: [0]: no 'text'."
   assert problems[-1] == f"{path}:{count + 1}: [{count - 1}]: no 'text'."
 
@@ -153,13 +156,15 @@ def test_places_of_many_problems_take_linear_time(tmp_path):
 def test_damaged_documents(tmp_path, data, expected):
   """Damage is one error with the file and its line."""
   with pytest.raises(InputError, match=expected):
-    reading.read_records(write(tmp_path / 'f.json', data), parse)
+    record_files.read_records(write(tmp_path / 'f.json', data), parse)
 
 
 def test_the_same_id_twice(tmp_path):
   """Of two records with an id the first stays, in documents as in lines."""
   rows = [{'id': 7, 'text': 'first'}, {'id': '7', 'text': 'second'}]
-  (item,), (problem,) = reading.read_records(write(tmp_path / 'f.json', rows), parse)
+  (item,), (problem,) = record_files.read_records(
+    write(tmp_path / 'f.json', rows), parse
+  )
   assert item == Item('7', 'first')
   assert problem.endswith("f.json:1: [1]: id '7' occurs before.")
 
@@ -170,15 +175,15 @@ def test_parquet(tmp_path):
   rows = [{'text': f'row {i}', 'more': {'a': [i]}} for i in range(1100)]
   rows[1] = {'text': None, 'more': None}
   parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-  items, (problem,) = reading.read_records(path, parse)
+  items, (problem,) = record_files.read_records(path, parse)
   assert len(items) == 1099
   assert items[1] == Item('f-3', 'row 2')
   assert problem == f"{path}: row 2: no 'text'."
   path.write_bytes(path.read_bytes()[:500])
   with pytest.raises(InputError, match=r'f\.parquet cannot be read: '):
-    reading.read_records(path, parse)
+    record_files.read_records(path, parse)
   with pytest.raises(InputError, match=r'g\.parquet cannot be read: '):
-    reading.read_records(tmp_path / 'g.parquet', parse)
+    record_files.read_records(tmp_path / 'g.parquet', parse)
 
 
 def test_a_record_that_is_left_out(tmp_path):
@@ -188,4 +193,4 @@ def test_a_record_that_is_left_out(tmp_path):
   def own_id(record, default_id):
     return parse(record, default_id) if 'id' in record else None
 
-  assert reading.read_records(path, own_id) == (ITEMS[1:], [])
+  assert record_files.read_records(path, own_id) == (ITEMS[1:], [])

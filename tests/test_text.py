@@ -54,7 +54,7 @@ def test_tokenizers_for_t5_have_its_sentinels(tmp_path):
     assert one.specials.sentinels == tuple(range(3, 103))
     assert one.specials.decoder_start == 0
     assert one.decode([3, *one.encode(TEXTS[0]).ids, 4, 1]) == TEXTS[0]
-  with pytest.raises(InputError, match="got 't6'; did you mean 't5'"):
+  with pytest.raises(InputError, match="'t6'; did you mean 't5'"):
     text.train_tokenizer(TEXTS, 400, 't6')
 
 
@@ -122,3 +122,21 @@ def test_sentences_do_not_end_at_abbreviations():
     "St. John's is in Antigua and Barbuda.",
     'On 6 August 1825 it had 3,450.5 "km".',
   ]
+
+
+@pytest.mark.parametrize(
+  ('context', 'phrases', 'expected'),
+  [
+    ('More and more, moreover.', ['more'], [[(9, 13)]]),
+    ('Group B is not Group BB.', ['Group B'], [[(0, 7)]]),
+    ('It is 3.5 (or less).', ['3.5', '(or less)'], [[(6, 9)], [(10, 19)]]),
+    ('a big cat', ['big cat', 'big'], [[(2, 9)], [(2, 5)]]),
+    ('no no no', ['no no', 'no no', 'yes', ''], [[(0, 5), (3, 8)], [], []]),
+    ('Guinea-Bissau borders Guinea.', ['Guinea', 'Bissau'], [[(22, 28)], []]),
+  ],
+)
+def test_phrases_stand_as_whole_words(context, phrases, expected):
+  """Every time, in their case, and never in a part of a word of `text.words`."""
+  found = text.occurrences(context, phrases)
+  assert list(found) == list(dict.fromkeys(phrases))
+  assert [[span[:2] for span in spans] for spans in found.values()] == expected

@@ -1,7 +1,7 @@
 """Documents to passages on disk, passages and questions to arrays, arrays to batches.
 
 `load_documents` gives documents as they are, `prepare_corpus` the passages of a corpus
-that may be larger than memory: read, chunked, freed of duplicates, annotated, stored.
+that may be larger than memory: read, chunked, deduplicated, annotated and stored.
 """
 
 from masklearn.data.arrays import batches as batches

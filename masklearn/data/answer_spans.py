@@ -1,4 +1,4 @@
-"""Where answers stand in passages: what a policy is supervised by, and measured by.
+"""The places of answers in passages, which supervise a policy and measure it.
 
 A passage may have many questions, and a question several answers that all count,
 each at a place of its own; the places may overlap.
@@ -6,6 +6,7 @@ each at a place of its own; the places may overlap.
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Answered(NamedTuple):
 def of_examples(
   examples: Iterable[Example], corpus_passages: Iterable[Passage] = ()
 ) -> list[Answered]:
-  """Returns the gold passages of questions, each once, with all of their answers.
+  """The gold passages of questions, each once, with all of their answers.
 
   Questions without a gold passage, or whose answer does not stand in it, are left
   out. A passage's group is that of its questions.
@@ -61,7 +62,7 @@ def of_examples(
 def by_match(
   passages: Iterable[Passage], examples: Iterable[Example]
 ) -> list[Answered]:
-  """Returns the passages in which answers to questions of their group stand literally.
+  """The passages that literally contain answers to questions of their group.
 
   Distant supervision, for tasks without gold passages: a match may be accidental. An
   answer counts where it stands as whole words, in the case of the target; of a
@@ -75,11 +76,11 @@ def by_match(
   for passage in passages:
     if passage.group not in asked:
       continue
-    bounds = text.words(passage.text)
-    starts, ends = {a for a, _ in bounds}, {b for _, b in bounds}
+    questions = asked[passage.group]
+    places = text.occurrences(passage.text, itertools.chain(*questions))
     found = []
-    for targets in asked[passage.group]:
-      spans = [s for t in targets for s in _occurrences(passage.text, t, starts, ends)]
+    for targets in questions:
+      spans = [span for target in targets for span in places[target]]
       if spans:
         found.append(_distinct(spans))
     if found:
@@ -90,10 +91,10 @@ def by_match(
 def split(
   answered: Iterable[Answered], length: Callable[[str], int], longest: int
 ) -> tuple[list[Answered], int]:
-  """Returns pieces of at most `longest` tokens, and how many questions were lost.
+  """Pieces of at most `longest` tokens, and how many questions were lost.
 
-  See `chunking.split_passages`. A question is lost if cuts go through all of its answers, and a
-  piece without questions is left out.
+  See `chunking.split_passages`. A question is lost if cuts go through all of its
+  answers, and a piece without questions is left out.
   """
   out, lost = [], 0
   for passage, questions in answered:
@@ -110,8 +111,8 @@ def split(
       for span in piece.spans:
         each[span.label].append(Span(span.start, span.end))
       if each:
-        kept = tuple(tuple(spans) for spans in each.values())
-        out.append(Answered(dataclasses.replace(piece, spans=()), kept))
+        answers = tuple(tuple(spans) for spans in each.values())
+        out.append(Answered(dataclasses.replace(piece, spans=()), answers))
   return out, lost
 
 
@@ -175,15 +176,6 @@ def _words_of(span, bounds):
   if not inside:  # White space alone, or what the tokenizer leaves out.
     return int(np.searchsorted([b for _, b in bounds], span.start)), 1
   return inside[0], len(inside)
-
-
-def _occurrences(passage, target, starts, ends):
-  """Where `target` stands as whole words."""
-  at = passage.find(target)
-  while at >= 0:
-    if at in starts and at + len(target) in ends:
-      yield Span(at, at + len(target))
-    at = passage.find(target, at + 1)
 
 
 def _distinct(spans):

@@ -28,24 +28,26 @@ def encode_passages(
   max_length: int = 254,
   units: Callable[[Passage], list[tuple[int, int]]] | None = None,
   at_least: int = 0,
+  encodings: Sequence[text.Encoding] | None = None,
 ) -> Batch:
   """All passages as one `Batch` of numpy arrays [P, L].
 
   Args:
     passages: what to encode; `chunking.split_passages` has made them short enough.
     tokenizer: text to tokens.
-    annotator: who finds the salient spans of passages that have none stored, see
-      `annotators.make`; '' for nobody, and stored ones are not used either.
+    annotator: finds the salient spans of passages that bring none, see
+      `annotators.make`; '' leaves all passages without salient spans.
     asked: labels of the passages' spans that answer the task's questions.
     max_length: tokens that the model can read, without <s> and </s>.
     units: a passage's collocations and the words between them, in order, such as
       `Collocations.units`; None for none.
     at_least: L, if the `width` of the longest passage is less.
+    encodings: the tokens of each passage, where they are known.
 
   Raises:
     InputError: a passage is longer than `max_length` tokens.
   """
-  encodings = [tokenizer.encode(p.text) for p in passages]
+  encodings = encodings or [tokenizer.encode(p.text) for p in passages]
   lengths = [len(e.ids) for e in encodings]
   worst = int(np.argmax(lengths))
   if lengths[worst] > max_length:
@@ -55,7 +57,7 @@ def encode_passages(
     )
   shape = len(passages), max(width(lengths[worst], max_length), at_least)
   tokens = np.full(shape, tokenizer.specials.pad, np.int32)
-  word, sentence, salient, asks = (np.zeros(shape, np.int32) for _ in range(4))
+  word, sentence, salient = (np.zeros(shape, np.int32) for _ in range(3))
   salients = _salient(passages, annotator)
   collocation = np.zeros(shape, np.int32) if units else None
   rows = zip(passages, encodings, salients, strict=True)
@@ -67,18 +69,42 @@ def encode_passages(
     bounds = passage.sentences or text.sentences(passage.text)
     sentence[row, :n] = _index(starts, [a for a, _ in bounds])
     salient[row, :n] = _mark(encoding.offsets, found)
-    spans = [s for s in passage.spans if s.label in asked]
-    asks[row, :n] = _mark(encoding.offsets, spans)
     if units:
       number = _index(starts, [a for a, _ in units(passage)])
       collocation[row, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
   valid = np.arange(shape[1]) < np.array(lengths)[:, None]
+  asks = asked_tokens(passages, encodings, asked, shape[1])
   return Batch(tokens, valid, word, sentence, salient, asks, collocation)
 
 
+def asked_tokens(
+  passages: Sequence[Passage],
+  encodings: Sequence[text.Encoding],
+  asked: frozenset[str],
+  length: int,
+) -> np.ndarray:
+  """Marks of the tokens that answer a task's questions, [P, L] int32, as in `Batch`.
+
+  Args:
+    passages: with their spans.
+    encodings: the tokens of each.
+    asked: labels of the spans that answer the task's questions.
+    length: L.
+  """
+  asks = np.zeros((len(passages), length), np.int32)
+  for row, passage, encoding in zip(asks, passages, encodings, strict=True):
+    spans = [span for span in passage.spans if span.label in asked]
+    row[: len(encoding.ids)] = _mark(encoding.offsets, spans)
+  return asks
+
+
 def width(longest: int, max_length: int) -> int:
-  """The tokens of a row for passages of at most `longest` tokens."""
-  # Whole eighths: few shapes are few compilations.
+  """The tokens of a row for passages of at most `longest` tokens.
+
+  >>> width(61, 254), width(253, 254)
+  (64, 254)
+  """
+  # Multiples of 8: fewer shapes are fewer compilations.
   return min(-(-longest // 8) * 8, max_length)
 
 
@@ -92,14 +118,14 @@ def encode_examples(
 
   Source and target are `<s> .. </s>`, and the decoder starts from `</s>`, as BART
   is fine-tuned; or `.. </s>` and `<pad>`, as T5 is. What is longer than `max_length`
-  loses its end; how many do is logged.
+  loses its end, and how many do is logged.
 
   Args:
     examples: what to encode.
     tokenizer: text to tokens.
     max_length: tokens of a source or target at most, <s> and </s> included.
-    beside: questions that the arrays would be wide enough for, too. All of a task's
-      make every part of it as wide in every seed: one shape, compiled once.
+    beside: further questions that the arrays must be wide enough for. All questions of
+      a task give its splits one shape in every seed, compiled once.
   """
   ids = tokenizer.specials
 
@@ -141,16 +167,19 @@ def batches(arrays, batch_size: int, seed: int) -> grain.MapDataset:
 
 
 def filled(rows: int, batch_size: int) -> np.ndarray:
-  """Numbers of rows [N, batch_size] that hold all `rows`; the last batch starts over.
+  """The numbers of all rows in batches [N, batch_size]; the last one starts over.
 
-  One shape serves any number of rows; what comes of them is cut to `rows`.
+  One shape serves any number of rows; results are cut to `rows` afterwards.
+
+  >>> filled(5, 2).tolist()
+  [[0, 1], [2, 3], [4, 0]]
   """
   count = -(-rows // batch_size)
   return (np.arange(count * batch_size) % rows).reshape(count, batch_size)
 
 
 def _salient(passages: Iterable[Passage], annotator: str) -> Iterator[tuple[Span, ...]]:
-  """Yields the salient spans of each passage, found where none are stored."""
+  """Yields the salient spans of each passage, its own or those that are found."""
   annotate = None
   for passage in passages:
     if not annotator or passage.salient is not None:

@@ -18,9 +18,9 @@ import apache_beam as beam
 from apache_beam import runners
 from apache_beam.options import pipeline_options
 
-from masklearn.data import chunking, deduplication, passage_records, prepare, store
+from masklearn.data import chunking, deduplication, documents, passage_records, store
 from masklearn.io import files
-from masklearn.io.sources import Source
+from masklearn.io.corpus_files import Source
 from masklearn.text import annotators
 from masklearn.types import InputError
 
@@ -38,8 +38,8 @@ def run(
   annotator: str,
   runner: str,
   options: str,
-  problems: prepare.Problems,
-) -> tuple[dict[str, int], prepare.Counts]:
+  problems: documents.Problems,
+) -> tuple[dict[str, int], documents.Counts]:
   """Stores the passages of a corpus, as `prepare.prepare_corpus` has it.
 
   Args:
@@ -60,9 +60,9 @@ def run(
   """
   given = pipeline_options.PipelineOptions(shlex.split(options))
   with beam.Pipeline(runner=_runner(runner), options=given) as pipeline:
-    files_ = pipeline | beam.Create(list(enumerate(map(tuple, found))))
     read = (
-      files_
+      pipeline
+      | beam.Create(list(enumerate(map(tuple, found))))
       | beam.Reshuffle()
       | 'read' >> beam.FlatMap(_read, name).with_outputs(main='documents')
     )
@@ -80,15 +80,14 @@ def run(
       | 'store' >> beam.Map(_store, str(directory), annotator)
     )
     bad = (read.problems, first.problems) | 'problems' >> beam.Flatten()
-    sizes = first.documents | beam.Map(lambda document: document[2])
     found = {
       'documents': first.documents | 'count' >> beam.combiners.Count.Globally(),
-      'bytes': sizes | beam.CombineGlobally(sum),
+      'bytes': first.documents | beam.Map(_size) | beam.CombineGlobally(sum),
       'cut': cut | 'count cuts' >> beam.combiners.Count.Globally(),
       'shards': stored | beam.combiners.ToList(),
       'errors': read.errors | 'list errors' >> beam.combiners.ToList(),
       'bad': bad | 'count problems' >> beam.combiners.Count.Globally(),
-      'problems': bad | beam.combiners.Top.Smallest(prepare.KEPT),
+      'problems': bad | beam.combiners.Top.Smallest(documents.EXAMPLES),
     }
     named = [p | f'name {key}' >> beam.Map(_named, key) for key, p in found.items()]
     (
@@ -103,10 +102,10 @@ def run(
   problems.count = result['bad']
   problems.first = [problem for _, problem in result['problems']]
   shards = dict(sorted(result['shards']))
-  passages, documents = sum(shards.values()), result['documents']
-  return shards, prepare.Counts(
-    documents + problems.count,
-    documents,
+  passages, read = sum(shards.values()), result['documents']
+  return shards, documents.Counts(
+    read + problems.count,
+    read,
     passages,
     result['cut'] - passages,
     result['bytes'],
@@ -127,12 +126,12 @@ def _read(indexed: tuple[int, tuple[str, str]], name: str) -> Iterator:
   """Yields (id, (order, place, document)), and what is wrong beside it."""
   index, source = indexed[0], Source(*indexed[1])
   try:
-    for i, (line, document, problem) in enumerate(prepare.reader(name)(source)):
-      place = f'{source.path}:{line}'
-      if document:
-        yield document.id, ((index, i), place, passage_records.encode(document))
+    for i, record in enumerate(documents.reader(name)(source)):
+      if document := record.value:
+        place, data = str(record.place), passage_records.encode(document)
+        yield document.id, ((index, i), place, data)
       else:
-        yield beam.TaggedOutput('problems', ((index, i), f'{place}: {problem}'))
+        yield beam.TaggedOutput('problems', ((index, i), record.message))
   except InputError as error:
     # A runner would try again, and at last say it in words of its own.
     yield beam.TaggedOutput('errors', (index, str(error)))
@@ -144,14 +143,18 @@ def _first(grouped: tuple[str, Iterable]) -> Iterator:
   (order, _, data), *others = sorted(found)
   yield order, data, len(passage_records.decode(data).text.encode())
   for order, place, _ in others:
-    problem = f'{place}: {prepare.repeated(name)}'
-    yield beam.TaggedOutput('problems', (order, problem))
+    message = documents.repeated(place, name).message
+    yield beam.TaggedOutput('problems', (order, message))
+
+
+def _size(document: tuple[Order, bytes, int]) -> int:
+  return document[2]
 
 
 def _cut(document: tuple[Order, bytes, int], words: int) -> Iterator:
   """Yields (fingerprint, (order, passage))."""
   order, data, _ = document
-  for i, passage in enumerate(chunking.cut(passage_records.decode(data), words)):
+  for i, passage in enumerate(chunking.chunk(passage_records.decode(data), words)):
     mark = deduplication.fingerprint(passage.text).to_bytes(8)
     yield mark, ((*order, i), passage_records.encode(passage))
 

@@ -4,9 +4,12 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from masklearn import text
 from masklearn.types import Passage, Span
+
+T = TypeVar('T')
 
 USUAL = 10  # characters of a word, or more
 _WORD = re.compile(r'\S+')
@@ -25,14 +28,17 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
     document: of any length.
     words: of a passage at most; 0 leaves documents whole.
 
+  >>> [p.text for p in chunk(Passage('x', 'It rains. We stay. Why not?'), 4)]
+  ['It rains. We stay.', 'Why not?']
+
   References:
     Karpukhin et al., Dense Passage Retrieval for Open-Domain Question Answering,
     section 4.1 (100 words, there without regard to sentences).
     https://arxiv.org/abs/2004.04906
   """
   body = document.text
-  # So many words have more characters than twice as many; what is much longer than
-  # usual words are is counted sentence by sentence.
+  # A word and its space are two characters at least, so short texts need no count; in
+  # texts much longer than usual words, it is cheaper to count sentence by sentence.
   few = len(body) <= 2 * words or (
     len(body) <= USUAL * words and len(body.split()) <= words
   )
@@ -65,7 +71,7 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
 def split_passages(
   passages: Iterable[Passage], length: Callable[[str], int], longest: int
 ) -> list[Passage]:
-  """Returns passages of at most `longest` tokens, cut between sentences.
+  """Passages of at most `longest` tokens, cut between sentences.
 
   A sentence that alone is too long is cut between words, and a span that a cut goes
   through is lost. The pieces of passage X are X/0, X/1, ...
@@ -74,31 +80,55 @@ def split_passages(
     passages: any length.
     length: text -> number of its tokens.
     longest: tokens that the model reads at once.
+
+  >>> passage = Passage('x', 'It rains. We stay here.')
+  >>> [(p.id, p.text) for p in split_passages([passage], lambda t: len(t.split()), 4)]
+  [('x/0', 'It rains.'), ('x/1', 'We stay here.')]
   """
-  return list(fit_passages(passages, length, longest))
+  return [piece for piece, _ in fit_passages(passages, length, longest, int)]
 
 
 def fit_passages(
-  passages: Iterable[Passage], length: Callable[[str], int], longest: int
-) -> Iterator[Passage]:
-  """Yields what `split` returns."""
+  passages: Iterable[Passage],
+  encode: Callable[[str], T],
+  longest: int,
+  length: Callable[[T], int] = lambda encoding: len(encoding.ids),
+) -> Iterator[tuple[Passage, T]]:
+  """Yields the passages of `split_passages`, each with its encoding.
+
+  Args:
+    passages: any length.
+    encode: text -> its encoding, such as `Tokenizer.encode`. A passage that fits is
+      encoded once; of others so are the sentences, and each piece as it grows.
+    longest: tokens that the model reads at once.
+    length: encoding -> number of its tokens.
+  """
   for passage in passages:
-    if length(passage.text) <= longest:
-      yield passage
+    body = passage.text
+    whole = encode(body)
+    if length(whole) <= longest:
+      yield passage, whole
       continue
-    units = []
+    units: list[tuple[int, int, T | None]] = []
     for start, end in _sentences(passage):
-      sentence = passage.text[start:end]
-      fits = length(sentence) <= longest
-      parts = [(0, len(sentence))] if fits else text.words(sentence)
-      units += [(start + a, start + b) for a, b in parts]
-    pieces: list[tuple[int, int]] = []
-    for start, end in units:
-      if pieces and length(passage.text[pieces[-1][0] : end]) <= longest:
-        pieces[-1] = pieces[-1][0], end
+      sentence = encode(body[start:end])
+      if length(sentence) <= longest:
+        units.append((start, end, sentence))
       else:
-        pieces.append((start, end))
-    yield from _pieces(passage, pieces)
+        words = text.words(body[start:end])
+        units += [(start + a, start + b, None) for a, b in words]
+    pieces: list[tuple[int, int]] = []
+    encodings: list[T | None] = []
+    for start, end, own in units:
+      if pieces:
+        grown = encode(body[pieces[-1][0] : end])
+        if length(grown) <= longest:
+          pieces[-1], encodings[-1] = (pieces[-1][0], end), grown
+          continue
+      pieces.append((start, end))
+      encodings.append(own)
+    for piece, found in zip(_pieces(passage, pieces), encodings, strict=True):
+      yield piece, encode(piece.text) if found is None else found
 
 
 def _sentences(passage: Passage) -> Iterator[tuple[int, int]]:

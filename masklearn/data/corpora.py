@@ -4,15 +4,15 @@ import functools
 import os
 from collections.abc import Callable
 
+from masklearn.data import documents
 from masklearn.data.formats import FORMATS
-from masklearn.data.prepare import Problems, documents, find, reader
 from masklearn.io.lookup import lookup
 from masklearn.tasks import people, world
 from masklearn.types import Passage
 
 
 def load_documents(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
-  """Returns the documents of a corpus of `CORPORA`, and its problems.
+  """The documents of a corpus of `CORPORA`, and its problems.
 
   A problem is a record that was skipped, as FILE:LINE: what; report and count them.
   """
@@ -31,9 +31,9 @@ def _from_files(
   name: str, seed: int, path: str | os.PathLike = ''
 ) -> tuple[list[Passage], list[str]]:
   del seed  # The files are what they are.
-  problems = Problems(kept=None)
-  stream = documents(reader(name), find(name, path), problems)
-  found = [document for document in stream if document]
+  problems = documents.Problems(limit=None)
+  reader, files = documents.reader(name), documents.find(name, path)
+  found = list(filter(None, documents.read(reader, files, problems)))
   if not found:
     raise problems.refuse(path)
   return found, problems.first

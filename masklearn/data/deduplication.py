@@ -1,4 +1,4 @@
-"""Which texts have been seen before, in a few bytes for each."""
+"""A set of the texts that have been seen, in a few bytes for each."""
 
 import array
 import hashlib
@@ -15,6 +15,9 @@ def fingerprint(text: str) -> int:
   Of N different texts, two have the same fingerprint with a probability of about
   N^2 / 2^65: 1 in 84,000 for the 21 million passages of Wikipedia. The later one would
   be taken for a duplicate.
+
+  >>> fingerprint('One  two') == fingerprint('one two')
+  True
   """
   return digest(' '.join(text.casefold().split()))
 
@@ -44,7 +47,7 @@ class Seen:
     return sum(8 * len(shard) for shard in self._shards)
 
   def add(self, mark: int) -> bool:
-    """Returns whether a fingerprint is new, and keeps it."""
+    """Adds a fingerprint; returns whether it is new."""
     mark = mark or 1  # 0 is an empty place
     part = mark % SHARDS
     shard = self._shards[part]

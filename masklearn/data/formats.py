@@ -1,29 +1,23 @@
 """Documents out of files, one function for each format.
 
-A reader yields a `Record` for each document, and for whatever cannot be used. An id is
-the record's own, or the name of its file and the number of its line.
+A reader yields a `Record` of a `Passage` for each document, and one with a problem for
+whatever cannot be used. An id is the record's own, or the name of its file and the
+number of its line.
 """
 
 import codecs
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from masklearn.data import passage_records, wiki
-from masklearn.io import reading, sources
-from masklearn.io.sources import Source
+from masklearn.io import lines, records
+from masklearn.io.corpus_files import Source
+from masklearn.io.records import Line, Record, text_field
 from masklearn.types import Passage
 
 LONGEST = 1 << 20  # bytes of a paragraph; the line that goes beyond is its last
 HEAD = 1_000  # lines that are looked at to tell the form of a file
-
-
-class Record(NamedTuple):
-  """A document, or what is wrong in its place."""
-
-  line: int  # from 1
-  document: Passage | None
-  problem: str = ''
 
 
 def text(source: Source) -> Iterator[Record]:
@@ -33,12 +27,12 @@ def text(source: Source) -> Iterator[Record]:
   first. A paragraph of more than a megabyte ends with the line that makes it so, for
   texts that have a document in each line and no blank ones.
   """
-  return _records(source, _paragraphs)
+  return paragraphs(lines.lines(source.path), source)
 
 
 def json_lines(source: Source) -> Iterator[Record]:
-  """Our own records, see `records`."""
-  return _json_lines(source, lambda *record: [passage_records.parse_passage(*record)])
+  """Our own records, see `passage_records`."""
+  return passages(lines.lines(source.path), source)
 
 
 def wikipedia(source: Source) -> Iterator[Record]:
@@ -57,7 +51,8 @@ def wikipedia(source: Source) -> Iterator[Record]:
   head = _head(source, (b'{', b'<doc ', b'id\t'))
   if head.startswith(b'{'):
     return _json_lines(source, lambda *record: [wiki.article(*record)])
-  return _records(source, wiki.doc_tags if head.startswith(b'<') else wiki.rows)
+  read = wiki.doc_tags if head.startswith(b'<') else wiki.rows
+  return _articles(lines.lines(source.path), source, read)
 
 
 def wikitext(source: Source) -> Iterator[Record]:
@@ -72,7 +67,7 @@ def wikitext(source: Source) -> Iterator[Record]:
   """
   if _head(source, (b'{', b'= ')).startswith(b'{'):
     return _json_lines(source, lambda *record: [wiki.wikitext_article(*record)])
-  return _records(source, wiki.wikitext_articles)
+  return _articles(lines.lines(source.path), source, wiki.wikitext_articles)
 
 
 def factbook(source: Source) -> Iterator[Record]:
@@ -99,8 +94,18 @@ FORMATS: dict[str, Callable[[Source], Iterator[Record]]] = {
 }
 
 
+def paragraphs(found: wiki.Lines, source: Source) -> Iterator[Record]:
+  """Yields what `text` does, of numbered lines."""
+  return _articles(found, source, _paragraphs)
+
+
+def passages(found: wiki.Lines, source: Source) -> Iterator[Record]:
+  """Yields what `json_lines` does, of numbered lines."""
+  return _parsed(found, source, lambda *args: [passage_records.parse_passage(*args)])
+
+
 def _fields(record: dict[str, Any], default_id: str) -> list[Passage]:
-  name, fields = reading.text_field(record, 'name'), record.get('fields')
+  name, fields = text_field(record, 'name'), record.get('fields')
   if not isinstance(fields, list) or not fields:
     raise ValueError(f"'fields' must be a list of [field, text], got {fields!r:.40}.")
   documents = []
@@ -117,56 +122,60 @@ def _fields(record: dict[str, Any], default_id: str) -> list[Passage]:
 
 
 def _element(record: dict[str, Any], default_id: str) -> list[Passage]:
-  name, body = (reading.text_field(record, key) for key in ('name', 'text'))
+  name, body = (text_field(record, key) for key in ('name', 'text'))
   return [Passage(default_id, f'{name}: {body}', name)]
 
 
 def _json_lines(
   source: Source, parse: Callable[[dict[str, Any], str], Iterable[Passage]]
 ) -> Iterator[Record]:
-  for number, line in enumerate(sources.lines(source.path), start=1):
-    if not line.strip():
+  return _parsed(lines.lines(source.path), source, parse)
+
+
+def _parsed(found, source, parse) -> Iterator[Record]:
+  for record in records.json_lines(found, source.path, source.name):
+    if record.problem:
+      yield record
       continue
     try:
-      documents = parse(reading.json_object(line), f'{source.name}-{number}')
+      documents = parse(record.value, record.id)
     except ValueError as error:
-      yield Record(number, None, str(error))
+      yield Record(record.place, problem=str(error))
     else:
       for document in documents:
-        yield Record(number, document)
+        yield Record(record.place, document)
 
 
-def _records(source: Source, read: Callable) -> Iterator[Record]:
-  """Of a reader that yields (line, title, id or '', text or ValueError)."""
-  for line, title, name, body in read(sources.lines(source.path)):
-    if not isinstance(body, ValueError):
-      body = ' '.join(body.split()) or ValueError("'text' is empty.")
-    if isinstance(body, ValueError):
-      yield Record(line, None, str(body))
+def _articles(found, source, read: Callable[[wiki.Lines], Iterator[Record]]):
+  """Yields the documents of a reader of articles."""
+  for number, article, problem, _ in read(found):
+    place = Line(source.path, number)
+    body = ' '.join(article.text.split()) if article else ''
+    if body:
+      name = article.id or f'{source.name}-{number}'
+      yield Record(place, Passage(name, body, article.title))
     else:
-      yield Record(line, Passage(name or f'{source.name}-{line}', body, title))
+      yield Record(place, problem=problem or "'text' is empty.")
 
 
-def _paragraphs(lines: Iterable[bytes]) -> Iterator[wiki.Article]:
+def _paragraphs(found: wiki.Lines) -> Iterator[Record]:
   """Yields paragraphs, each with the number of its first line."""
   body, first, size, problem = [], 0, 0, None
-  for number, line in enumerate(lines, start=1):
+  for number, line in itertools.chain(found, [(0, b'')]):
     blank = not line.strip()
     if not blank:
       first, size = first or number, size + len(line)
       try:
-        body.append(sources.decode(line))
+        body.append(lines.decode(line))
       except ValueError as error:
-        problem = problem or (number, '', '', error)
+        problem = problem or Record(number, problem=str(error))
     if first and (blank or size > LONGEST):
-      yield problem or (first, '', '', ''.join(body))
+      yield problem or Record(first, wiki.Article(''.join(body)))
       body, first, size, problem = [], 0, 0, None
-  if first:
-    yield problem or (first, '', '', ''.join(body))
 
 
 def _head(source: Source, forms: tuple[bytes, ...]) -> bytes:
   """The first of the first lines that begins as one of the forms does."""
-  lines = itertools.islice(sources.lines(source.path), HEAD)
-  heads = (line.removeprefix(codecs.BOM_UTF8).lstrip() for line in lines)
+  first = itertools.islice(lines.lines(source.path), HEAD)
+  heads = (line.removeprefix(codecs.BOM_UTF8).lstrip() for _, line in first)
   return next((head for head in heads if head.startswith(forms)), b'')

@@ -11,28 +11,29 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from masklearn.io import files, reading
+from masklearn.io import files, record_files
+from masklearn.io.records import text_field
 from masklearn.types import InputError, Passage, Span
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 
 
 def read_jsonl_passages(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
-  """Returns the passages of a user's file, plain or .gz, and its problems.
+  """The passages of a user's file, and its problems.
 
   Raises:
     InputError: the file cannot be read, or has no usable record.
   """
-  return reading.read_records(path, parse_passage)
+  return record_files.read_records(path, parse_passage)
 
 
 def write_passages(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
-  """Writes passages as JSON lines that `read_passages` gives back; empty fields are left out."""
+  """Writes JSON lines that `read_passages` gives back; empty fields are left out."""
   files.write_jsonl(path, map(record, passages))
 
 
 def read_passages(path: str | os.PathLike) -> list[Passage]:
-  """Returns what `write_passages` wrote; any problem is an `InputError`."""
+  """The passages that `write_passages` wrote; any problem is an `InputError`."""
   passages, problems = read_jsonl_passages(path)
   if problems:
     raise InputError(problems[0])
@@ -73,12 +74,12 @@ def parse_passage(record: dict[str, Any], default_id: str) -> Passage:
   Raises:
     ValueError: a field is not what it has to be.
   """
-  body = reading.text_field(record, 'text')
+  body = text_field(record, 'text')
   annotated = record.get('salient') is not None
   return Passage(
-    id=reading.text_field(record, 'id', default_id),
+    id=text_field(record, 'id', default_id),
     text=body,
-    group=reading.text_field(record, 'group', ''),
+    group=text_field(record, 'group', ''),
     spans=_spans(record, 'spans', len(body)),
     sentences=tuple(_offsets(record, 'sentences', len(body), (2,))),
     salient=_spans(record, 'salient', len(body)) if annotated else None,
@@ -92,7 +93,7 @@ def _spans(record, key, length):
 def _offsets(
   record: dict[str, Any], key: str, length: int, sizes: tuple[int, ...]
 ) -> list[tuple]:
-  """Returns the checked rows of a list of [start, end] or [start, end, label]."""
+  """The checked rows of a list of [start, end] or [start, end, label]."""
   rows = record.get(key) or []
   if not isinstance(rows, list):
     raise ValueError(f'{key!r} must be a list, got {rows!r:.40}.')

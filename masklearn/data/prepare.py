@@ -1,8 +1,8 @@
-"""A corpus made ready once: read, cut, freed of duplicates, annotated, stored.
+"""A corpus prepared once: read, chunked, deduplicated, annotated and stored.
 
-A preparation that was interrupted goes on with the next file of passages when it is
-started again, and ends with what it would have ended with. Memory does not grow with
-the corpus, but for the fingerprints of passages and of ids (see `duplicates`).
+A preparation that was interrupted resumes at the next file of passages, and gives what
+it would have given without the interruption. Memory does not grow with
+the corpus, but for the fingerprints of passages and of ids (see `deduplication`).
 
 DIRECTORY/, beside what `store` has:
   source.json    what is being prepared, and how
@@ -14,46 +14,18 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from masklearn.data import chunking, deduplication, formats, passage_records, store
+from masklearn.data import chunking, deduplication, documents, passage_records, store
+from masklearn.data.documents import Counts
 from masklearn.data.store import Store
-from masklearn.io import files, sources
-from masklearn.io.lookup import lookup
+from masklearn.io import files
+from masklearn.io.corpus_files import Source
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
-KEPT = 1_000  # problems whose text is kept; all are counted
-EVERY = 10.0  # seconds between what is said
-
-
-class Counts(NamedTuple):
-  """How far a preparation is."""
-
-  passage_records: int = 0  # documents and problems
-  documents: int = 0
-  passages: int = 0  # without the duplicates
-  deduplication: int = 0
-  bytes: int = 0  # of the documents' texts in UTF-8
-
-
-class Problems:
-  """Records that could not be used: all are counted, the first are kept."""
-
-  def __init__(self, kept: int | None = KEPT):
-    self.count, self.first, self._kept = 0, [], kept
-
-  def add(self, problem: str) -> None:
-    """Counts one, FILE:LINE: what."""
-    self.count += 1
-    if self._kept is None or len(self.first) < self._kept:
-      self.first.append(problem)
-
-  def refuse(self, path: str | os.PathLike) -> InputError:
-    """The error where nothing else is left of a corpus."""
-    first = f', the first at {self.first[0]}' if self.first else ''
-    return InputError(f'{path} has no usable record; {self.count} are bad{first}')
+EVERY = 10.0  # seconds between progress messages
 
 
 def prepare_corpus(
@@ -68,7 +40,7 @@ def prepare_corpus(
   say: Callable[[str], None] = lambda line: None,
   stopped: Callable[[], bool] = lambda: False,
 ) -> Store:
-  """Returns the passages of a corpus, prepared in `directory`.
+  """The passages of a corpus, prepared in `directory`.
 
   Of passages that are equal but for case and white space the first stays, in the order
   of files, lines and cuts. The store's `summary` has `documents`, `passages`,
@@ -85,9 +57,9 @@ def prepare_corpus(
     runner: of Apache Beam, which gives the same passages in the same order; '' needs
       none, and runs in this process.
     beam: options of that runner, as on its command line.
-    say: is told how far it is.
-    stopped: whether to end where it is, asked after every file of passages; a runner
-      is not interrupted.
+    say: takes progress messages.
+    stopped: whether to stop now, asked after every file of passages; a runner is not
+      interrupted.
 
   Raises:
     KeyboardInterrupt: `stopped` said so.
@@ -103,13 +75,13 @@ def prepare_corpus(
       f'{directory} has files in it that no preparation made. Give the corpus a '
       'directory of its own.'
     )
-  read, annotate = reader(name), annotators.make(annotator)
+  reader, annotate = documents.reader(name), annotators.make(annotator)
   if words < 0:
     raise InputError(f'words must be 0 for whole documents or more, got {words}.')
-  found = find(name, path)
+  found = documents.find(name, path)
   claim = options | {'runner': runner, 'files': list(map(_identity, found))}
   began = time.monotonic()
-  problems = Problems()
+  problems = documents.Problems()
   if runner:
     begin(directory, claim)
     try:
@@ -121,7 +93,7 @@ def prepare_corpus(
       shutil.rmtree(directory)  # Nothing of it would be used again.
       raise
   else:
-    stream = documents(read, found, problems)
+    stream = documents.read(reader, found, problems)
     shards, counts, fresh = _run(
       directory, claim, stream, words, annotate, say, stopped
     )
@@ -145,44 +117,6 @@ def _pipeline():
   return beam
 
 
-def reader(name: str) -> Callable[[sources.Source], Iterator[formats.Record]]:
-  """The reader of a format; an `InputError` names the nearest."""
-  return lookup(formats.FORMATS, name, 'format of a corpus')
-
-
-def find(name: str, path: str | os.PathLike) -> list[sources.Source]:
-  """The files of a corpus; an `InputError` where there are none."""
-  if not str(path):
-    raise InputError(
-      f'Corpus {name!r} needs path=FILE, its documents; a folder or a pattern will do.'
-    )
-  return sources.find(path)
-
-
-def documents(
-  read: Callable[[sources.Source], Iterable[formats.Record]],
-  found: Iterable[sources.Source],
-  problems: Problems,
-) -> Iterator[Passage | None]:
-  """Yields the documents of files, and None for each problem, which is added.
-
-  A document with the id of one before is one.
-  """
-  ids = deduplication.Seen()
-  for source in found:
-    for line, document, problem in read(source):
-      if document and not ids.add(deduplication.digest(document.id)):
-        document, problem = None, repeated(document.id)
-      if not document:
-        problems.add(f'{source.path}:{line}: {problem}')
-      yield document
-
-
-def repeated(name: str) -> str:
-  """What is wrong with a document whose id another has."""
-  return f'id {name!r} occurs before.'
-
-
 def begin(directory: pathlib.Path, claim: Mapping[str, Any]) -> None:
   """Makes a directory that nothing but this preparation has files in.
 
@@ -196,7 +130,7 @@ def _filled(directory: pathlib.Path) -> bool:
   return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
 
 
-def _identity(source: sources.Source) -> list:
+def _identity(source: Source) -> list:
   status = os.stat(source.path)
   return [source.path, status.st_size, status.st_mtime_ns]
 
@@ -274,7 +208,7 @@ def _next(
 
 
 def _done(directory, seen):
-  """What an earlier call has finished: passages of each file, counts; fills `seen`."""
+  """The files and counts that an earlier call has finished; fills `seen`."""
   shards, counts = {}, Counts()
   for number in itertools.count():
     path = _progress(directory, number)

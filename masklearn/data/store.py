@@ -8,6 +8,7 @@ References:
   https://github.com/google/array_record
 """
 
+import contextlib
 import itertools
 import operator
 import os
@@ -93,28 +94,40 @@ def write_store(
 
 def write_shard(path: str | os.PathLike, rows: Iterable[bytes]) -> int:
   """Writes the records of one file, whole or not at all; returns how many there are."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(f'{path.name}.partial')
-  writer, count = array_record_module.ArrayRecordWriter(str(partial), OPTIONS), 0
-  try:
+  count = 0
+  with shard_writer(path) as writer:
     for row in rows:
       writer.write(row)
       count += 1
+  return count
+
+
+@contextlib.contextmanager
+def shard_writer(path: str | os.PathLike) -> Iterator[Any]:
+  """A writer with `write(bytes)` of the records of one file, whole or absent."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  partial = path.with_name(f'{path.name}.partial')
+  writer = array_record_module.ArrayRecordWriter(str(partial), OPTIONS)
+  try:
+    yield writer
   finally:
     writer.close()
   os.replace(partial, path)
-  return count
 
 
 def read_shard(path: str | os.PathLike) -> Iterator[Passage]:
   """Yields the passages of one file."""
+  return map(passage_records.decode, read_rows(path))
+
+
+def read_rows(path: str | os.PathLike) -> Iterator[bytes]:
+  """Yields the records of one file."""
   reader = array_record_module.ArrayRecordReader(str(path))
   try:
     count = reader.num_records()
     for start in range(0, count, AHEAD):
-      for row in reader.read(start, min(start + AHEAD, count)):
-        yield passage_records.decode(row)
+      yield from reader.read(start, min(start + AHEAD, count))
   finally:
     reader.close()
 

@@ -1,23 +1,32 @@
 """Articles in the forms that dumps of Wikipedia come in.
 
-The readers of lines yield (line, title, id, text); the id is '' where there is none,
-and in place of a text that cannot be used there is a `ValueError`.
+The readers take numbered lines, see `lines.Lines`, and yield a `Record` of an `Article`
+for each article, whose place is the number of its first line.
 """
 
 import html
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from masklearn.io import reading, sources
+from masklearn.io.lines import decode
+from masklearn.io.records import Record, text_field
 from masklearn.types import Passage
 
-Article = tuple[int, str, str, str | ValueError]
+Lines = Iterable[tuple[int, bytes]]
 
 HEADING = ('id', 'text', 'title')  # of the columns of DPR's passages
 _DOC = re.compile(r'<doc id="([^"]*)"(?: url="[^"]*")? title="(.*)">\s*$')
 _TITLE = re.compile(r' ?= (?!= )(.*[^=\s]) = ?$')  # of an article
 _SECTION = re.compile(r' ?= = .* = = ?$')
+
+
+class Article(NamedTuple):
+  """The parts of an article."""
+
+  text: str
+  title: str = ''
+  id: str = ''  # '' where it has none
 
 
 def article(record: dict[str, Any], default_id: str) -> Passage:
@@ -26,9 +35,9 @@ def article(record: dict[str, Any], default_id: str) -> Passage:
   Raises:
     ValueError: a field is missing, or there is no text.
   """
-  title = reading.text_field(record, 'title')
-  body = _without_title(reading.text_field(record, 'text'), title)
-  return Passage(reading.text_field(record, 'id', default_id), _filled(body), title)
+  title = text_field(record, 'title')
+  body = _without_title(text_field(record, 'text'), title)
+  return Passage(text_field(record, 'id', default_id), _filled(body), title)
 
 
 def wikitext_article(record: dict[str, Any], default_id: str) -> Passage:
@@ -37,85 +46,85 @@ def wikitext_article(record: dict[str, Any], default_id: str) -> Passage:
   Raises:
     ValueError: a field is missing, or there is no text.
   """
-  lines = reading.text_field(record, 'text').split('\n')
+  lines = text_field(record, 'text').split('\n')
   body = ' '.join(line for line in lines if not _SECTION.match(line))
-  title = reading.text_field(record, 'title', '')
-  return Passage(reading.text_field(record, 'id', default_id), _filled(body), title)
+  title = text_field(record, 'title', '')
+  return Passage(text_field(record, 'id', default_id), _filled(body), title)
 
 
-def doc_tags(lines: Iterable[bytes]) -> Iterator[Article]:
+def doc_tags(lines: Lines) -> Iterator[Record]:
   """Yields the articles of `<doc id=".." url=".." title=".."> text </doc>`."""
-  start, title, name, body = 0, '', '', []
-  problem = None
-  for number, line in enumerate(lines, start=1):
+  unclosed = '<doc ..> without </doc>.'
+  start, title, name, body, problem = 0, '', '', [], None
+  for number, line in lines:
     try:
-      text = sources.decode(line)
+      text = decode(line)
     except ValueError as error:
-      problem = problem or (number, title, name, error)
+      problem = problem or Record(number, problem=str(error))
       text = line.decode('utf-8', 'replace')
     if text.startswith('<doc '):
       if start:
-        yield start, title, name, ValueError('<doc ..> without </doc>.')
+        yield Record(start, problem=unclosed)
       start, problem, body = number, None, []
       opened = _DOC.match(text)
       name, title = opened.groups() if opened else ('', '')
       title = html.unescape(title)
       if not opened:
         reason = f'expected <doc id=".." url=".." title="..">, got {text.strip():.60}'
-        problem = number, title, name, ValueError(reason)
+        problem = Record(number, problem=reason)
     elif not start:
       if text.strip():
-        yield number, '', '', ValueError(f'text outside of <doc>: {text.strip():.40}')
+        reason = f'text outside of <doc>: {text.strip():.40}'
+        yield Record(number, problem=reason)
     elif text.rstrip() == '</doc>':
       found = _without_title(''.join(body), title)
-      yield problem or (start, title, name, found)
+      yield problem or Record(start, Article(found, title, name))
       start = 0
     else:
       body.append(text)
   if start:
-    yield start, title, name, ValueError('<doc ..> without </doc>.')
+    yield Record(start, problem=unclosed)
 
 
-def rows(lines: Iterable[bytes]) -> Iterator[Article]:
+def rows(lines: Lines) -> Iterator[Record]:
   """Yields the passages of a file of tab-separated `HEADING`."""
-  for number, line in enumerate(lines, start=1):
-    name, title = '', ''
+  for number, line in lines:
     try:
-      text = sources.decode(line).rstrip('\r\n')
-      if not text.strip() or (number == 1 and tuple(text.split('\t')) == HEADING):
-        continue
-      # A tab within a text is the text's: the others are the first and the last.
-      name, _, rest = text.partition('\t')
-      body, tab, title = rest.rpartition('\t')
-      if not (name and tab and title):
-        raise ValueError(
-          'expected JSON, <doc ..> or id, text and title between tabs, got '
-          f'{text.strip():.40}'
-        )
-      yield number, _unquoted(title), name, _unquoted(body)
+      text = decode(line).rstrip('\r\n')
     except ValueError as error:
-      yield number, title, name, error
+      yield Record(number, problem=str(error))
+      continue
+    if not text.strip() or (number == 1 and tuple(text.split('\t')) == HEADING):
+      continue
+    # A tab within a text is the text's: the others are the first and the last.
+    name, _, rest = text.partition('\t')
+    body, tab, title = rest.rpartition('\t')
+    if name and tab and title:
+      yield Record(number, Article(_unquoted(body), _unquoted(title), name))
+    else:
+      reason = 'expected JSON, <doc ..> or id, text and title between tabs, got '
+      yield Record(number, problem=f'{reason}{text.strip():.40}')
 
 
-def wikitext_articles(lines: Iterable[bytes]) -> Iterator[Article]:
+def wikitext_articles(lines: Lines) -> Iterator[Record]:
   """Yields the articles of a file of wikitext, each with the line of its heading."""
   start, title, body, problem = 0, '', [], None
-  for number, line in enumerate(lines, start=1):
+  for number, line in lines:
     try:
-      text = sources.decode(line).rstrip('\r\n')
+      text = decode(line).rstrip('\r\n')
     except ValueError as error:
-      problem = problem or (number, title, '', error)
+      problem = problem or Record(number, problem=str(error))
       text = ''
     heading = _TITLE.match(text)
     if heading:
       if start:
-        yield problem or (start, title, '', ' '.join(body))
+        yield problem or Record(start, Article(' '.join(body), title))
       start, title, body, problem = number, heading[1], [], None
     elif not _SECTION.match(text):
       start = start or (number if text.strip() or problem else 0)
       body.append(text)
   if start:
-    yield problem or (start, title, '', ' '.join(body))
+    yield problem or Record(start, Article(' '.join(body), title))
 
 
 def _without_title(body: str, title: str) -> str:

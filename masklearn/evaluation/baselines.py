@@ -16,6 +16,6 @@ def majority_baseline(task: Task, split: str) -> float:
   for example in task.train:
     answers[example.label][example.targets[0]] += 1
   guess = {label: count.most_common(1)[0][0] for label, count in answers.items()}
-  examples = getattr(task, split)
+  examples = task.split(split)
   right = [metrics.exact_match(guess.get(e.label, ''), e.targets) for e in examples]
   return sum(right) / len(right)

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from masklearn.evaluation import intervals, metrics, overlap
-from masklearn.io import reading
+from masklearn.io import record_files
+from masklearn.io.records import collect, text_field
 from masklearn.tasks import closed_book, jsonl, splits
 from masklearn.types import Example, InputError
 
@@ -88,7 +89,7 @@ def score(
     }
   if train:
     questions = [_question(gold) for gold in wanted.values()]
-    seen, problems = reading.read_records(train, _seen)
+    seen, problems = record_files.read_records(train, _seen)
     splits.report(problems, str(train))
     labels = np.array(overlap.split(questions, seen))
     result['overlap'] = {
@@ -138,8 +139,8 @@ def compare(
 
 def _read(path, parse):
   # In the place of an id, which all must have, comes that of the record, for errors.
-  found = (f._replace(id=str(f.place)) for f in reading.read(path))
-  records, problems = reading.collect(found, parse, str(path))
+  found = (f._replace(id=str(f.place)) for f in record_files.read(path))
+  records, problems = collect(found, parse, str(path))
   if problems:
     raise InputError(
       f'Scores need every record, but {len(problems)} of {path} cannot be used, the '
@@ -217,7 +218,7 @@ def _gold(record: dict[str, Any], place: str) -> Record:
   answers = tuple(answer for answer in answers if answer.strip())
   if not answers:
     raise ValueError('a gold record needs an answer that is not blank, got none.')
-  question = reading.text_field(record, 'input', '')
+  question = text_field(record, 'input', '')
   return Record(_id(record), place, question, answers)
 
 
@@ -263,4 +264,4 @@ def _seen(record: dict[str, Any], default_id: str) -> Example:
 
 
 def _id(record: dict[str, Any]) -> str:
-  return reading.text_field(record, 'id').strip()
+  return text_field(record, 'id').strip()

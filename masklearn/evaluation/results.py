@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
 
 from masklearn.evaluation import metrics
-from masklearn.io import reading
+from masklearn.io import record_files
 from masklearn.types import InputError
 
 T = TypeVar('T')
@@ -290,16 +290,14 @@ def read_lines(
   path = pathlib.Path(path)
   if not path.exists():
     return []
-  found = list(reading.read(path))
+  found = list(record_files.read(path))
   unfinished = not path.read_bytes().endswith(b'\n')
-  if found and unfinished and isinstance(found[-1].record, ValueError):
+  if found and unfinished and found[-1].problem:
     found.pop()
-  rows = []
-  for place, _, record in found:
-    if isinstance(record, ValueError):
-      raise InputError(f'{place}: {record}')
-    rows.append(parse(record, str(place)))
-  return rows
+  for record in found:
+    if record.problem:
+      raise InputError(record.message)
+  return [parse(record.value, str(record.place)) for record in found]
 
 
 def read_study(path: str | os.PathLike) -> StudyRecord:

@@ -32,11 +32,11 @@ def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 class ResumableFile:
-  """A file that grows in batches and gets its name when it is whole.
+  """A file that is written in batches and gets its name when it is whole.
 
-  Until then it is FILE.partial. FILE.state says what made it, and how far it is: where
-  a process was killed, the next one goes on behind the last batch. FILE.state stays, so
-  that the same command is known to have nothing to do. A file that none of this made
+  Until then it is FILE.partial. FILE.state says what made it and how far it got: after
+  a process was killed, the next one resumes behind the last batch. FILE.state stays, so
+  that the same command finds nothing left to do. A file that was not made in this way
   is not touched.
 
   Attributes:
@@ -82,7 +82,7 @@ class ResumableFile:
 
   @property
   def state(self) -> dict:
-    """What the last `add` was given."""
+    """The state that the last `add` was given."""
     return dict(self._said['at'])
 
   @property
@@ -91,7 +91,7 @@ class ResumableFile:
     return self._said['done']
 
   def add(self, lines: Iterable[str], state: Mapping) -> None:
-    """Writes lines, then `state`: both, or neither, for who goes on after a crash."""
+    """Writes lines, then `state`; after a crash, both count or neither does."""
     self._file.write(''.join(lines).encode())
     self._file.flush()
     os.fsync(self._file.fileno())
@@ -155,7 +155,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-  """Returns what `write_json` wrote."""
+  """The value that `write_json` wrote."""
   return json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
 
 
@@ -166,6 +166,6 @@ def write_jsonl(path: str | os.PathLike, rows: Iterable[Mapping]) -> None:
 
 
 def read_jsonl(path: str | os.PathLike) -> list[dict]:
-  """Returns what `write_jsonl` wrote."""
+  """The rows of one of our own files; `record_files` reads users' files."""
   text = pathlib.Path(path).read_text(encoding='utf-8')
   return [json.loads(line) for line in text.split('\n') if line]

@@ -1,4 +1,4 @@
-"""What glibc's allocator does with memory; elsewhere nothing happens."""
+"""Settings of glibc's allocator; on other systems nothing happens."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ _TUNABLES, _HUGE = 'GLIBC_TUNABLES', 'glibc.malloc.hugetlb'
 def huge_pages() -> None:
   """Starts the program again, with large allocations on huge pages.
 
-  On CPU, XLA maps the large temporaries of every call anew, and the kernel fills them
+  On CPU, XLA maps the large temporaries of every call again, and the kernel fills them
   page by page: a step that keeps 2 GB spends a third of its time there. glibc reads
   this when a process starts, so nothing must have been done before; what the user has
   set is left alone.
@@ -25,7 +25,7 @@ def huge_pages() -> None:
 def keep() -> None:
   """Lets the process keep what is freed, instead of giving it back at once.
 
-  On CPU, XLA asks for the temporaries of every call anew. Given back and fetched
+  On CPU, XLA allocates the temporaries of every call again. Given back and fetched
   again, page by page, they take about a third of the time of a small model's step.
   """
   mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)

@@ -1,4 +1,4 @@
-"""What a waiting person sees, and the one thing that they may ask for: to stop."""
+"""The progress that a waiting person sees, and their request to stop."""
 
 import signal
 import threading

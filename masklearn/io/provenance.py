@@ -1,4 +1,4 @@
-"""Where results come from: the config of a work directory, the commit, the machine."""
+"""The origin of results: the config of a work directory, the commit, the machine."""
 
 import functools
 import json

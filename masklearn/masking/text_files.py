@@ -27,6 +27,7 @@ import masklearn
 from masklearn import text
 from masklearn.data import stream
 from masklearn.io import files
+from masklearn.io.lines import Offset
 from masklearn.io.progress import Progress
 from masklearn.masking import infill
 from masklearn.masking.apply import ROWS, Hidden, Masker, choose
@@ -173,7 +174,7 @@ def _masker(order, progress) -> tuple[Masker, dict[str, Any]]:
     # A name that belongs to this input, as another's would be as good to read.
     of_input = order.input, size.st_size, size.st_mtime_ns
     path = f'{order.output}.{_digest(of_input)}.collocations'
-    found = collocations.kept(path, _passages(order.input, progress))
+    found = collocations.load_or_count(path, _passages(order.input, progress))
   elif path:
     raise InputError(f'The policy {chosen.name!r} has no use for collocations.')
   masker = Masker(chosen, order.seed, order.length, order.format, found)
@@ -198,8 +199,8 @@ def _passages(path, progress) -> Iterator[Passage]:
         shown.update(documents.position // 1000, note=f'{number} records')
         if progress.stop.is_set():
           raise KeyboardInterrupt
-      if item.passage:
-        yield item.passage
+      if item.value:
+        yield item.value
     shown.update(documents.size // 1000 + 1)
 
 
@@ -211,8 +212,8 @@ def _start(progress, what, documents, offset):
 
 
 def _mask_all(order, masker, out, counts, progress) -> Counts:
-  place = stream.Place(counts.offset, counts.line)
-  with stream.Documents(order.input, place) as documents:
+  offset = Offset(counts.offset, counts.line)
+  with stream.Documents(order.input, offset) as documents:
     shown = _start(progress, 'masking', documents, counts.offset)
     waiting = None
     for group in itertools.chain(_groups(documents, masker), [None]):
@@ -236,7 +237,7 @@ class _Group(NamedTuple):
   problems: list[str]
   records: int
   skipped: int
-  behind: stream.Place
+  behind: Offset
 
   def start(self, masker: Masker):
     numbers = np.array(self.numbers, np.int32).reshape(-1, 2)
@@ -247,18 +248,18 @@ def _groups(documents: stream.Documents, masker: Masker) -> Iterator[_Group]:
   """Groups that depend on the place where the first begins, and on nothing else."""
   pieces, numbers, problems, records, skipped, behind = [], [], [], 0, 0, None
   for item in documents:
-    parts, wrong = [], [item.problem]
-    if item.passage:
-      parts, wrong = masker.cut(item.passage)
-      marker = infill.marker_in(item.passage.text, masker.form)
+    parts, wrong = [], [item.message]
+    if item.value:
+      parts, wrong = masker.cut(item.value)
+      marker = infill.marker_in(item.value.text, masker.form)
       if marker:
         parts, wrong = [], [f'the text has {marker}, which is a marker of the format.']
-      wrong = [f'{documents.path}:{item.line}: {w}' for w in wrong]
+      wrong = [f'{item.place}: {w}' for w in wrong]
     pieces += parts
-    numbers += [(item.line, k) for k in range(len(parts))]
+    numbers += [(item.place.number, k) for k in range(len(parts))]
     problems += wrong
     records, skipped = records + 1, skipped + (not parts)
-    behind = item.behind
+    behind = documents.offset
     if len(pieces) >= GROUP or records >= 8 * GROUP:
       yield _Group(pieces, numbers, problems, records, skipped, behind)
       pieces, numbers, problems, records, skipped, behind = [], [], [], 0, 0, None

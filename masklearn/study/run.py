@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from masklearn import policies, tasks
-from masklearn.data import encoded
+from masklearn.data import array_files
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
@@ -142,23 +142,19 @@ class Study:
     c, units = self.config, None
     if any('collocations' in POLICIES[name].needs for name in self.policy_names):
       path = self.workdir / 'corpus' / 'collocations.json'
-      units = collocations.kept(path, self.setup.passages).units
+      units = collocations.load_or_count(path, self.setup.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
     asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
-    first = {labels: name for name, labels in reversed(asked.items())}
-    maps = {
-      labels: encoded.kept(
-        self.workdir / 'corpus' / 'encoded' / name,
-        self.setup.passages,
-        self.setup.tokenizer,
-        c.corpus.annotator,
-        labels,
-        c.corpus.longest,
-        units,
-      )
-      for labels, name in first.items()
-    }
-    self.passages = {name: maps[asked[name]] for name in self.task_names}
+    self.passages = array_files.load_or_encode(
+      self.workdir / 'corpus' / 'encoded',
+      self.workdir / 'corpus' / setup.TOKENS,
+      self.setup.passages,
+      self.setup.tokenizer,
+      c.corpus.annotator,
+      asked,
+      c.corpus.longest,
+      units,
+    )
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
     self.policies, self.specs = settings.make_policies(c, names, self.setup)

@@ -1,34 +1,37 @@
-"""What every stage stands on: made once, and read by all that follow.
+"""The corpus, tokenizer and model of a study: made once, and read by every stage.
 
 DIRECTORY/
   tokenizer.json
   passages.jsonl problems.json   of a generated corpus
   documents/ passages/           of one in files: two stores, before and after the cuts
                                  that the model's length asks for
+  passages.tokens                of the passages, until `load_or_encode` has read them
 """
 
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from masklearn import data, models, text
+from masklearn.data import array_files
 from masklearn.io import files
 from masklearn.io.lookup import check_name
 from masklearn.models import pretrained
 from masklearn.types import InputError, Passage
 
 STORED = pathlib.Path('documents', 'store.json')
+TOKENS = 'passages.tokens'
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """The corpus, its tokens and the model's shape."""
+  """The corpus, its tokenizer, and the model."""
 
-  passages: Sequence[Passage]  # in memory, or a `corpus.Store`
+  passages: Sequence[Passage]  # in memory, or a `data.Store`
   problems: tuple[str, ...]  # records that could not be used, or the first of them
   skipped: int  # how many there are
   tokenizer: text.Tokenizer
@@ -54,16 +57,16 @@ def prepare(
   Args:
     directory: gets the corpus and tokenizer.json.
     seed: of a generated corpus.
-    name: a key of `corpus.CORPORA`.
+    name: a key of `data.CORPORA`.
     longest: tokens of a passage at most; longer ones are cut into several.
     tokenizer: a file, directory or Hugging Face name; '' is that of a published model,
       or trains one on the corpus.
     vocabulary: size of a trained one.
     model: arguments of `models.make_model`, but for vocabulary and tokens; with
       `checkpoint`, a directory of `pretrained.from_hf`, the others must fit it.
-    say: is told how far it is.
-    stopped: whether to end; see `corpus.prepare`.
-    **corpus_options: arguments of the corpus, or of `corpus.prepare`.
+    say: takes progress messages.
+    stopped: whether to stop; see `data.prepare_corpus`.
+    **corpus_options: arguments of the corpus, or of `data.prepare_corpus`.
   """
   directory, options = pathlib.Path(directory), dict(model)
   checkpoint = options.pop('checkpoint', '')
@@ -82,12 +85,19 @@ def prepare(
     made.save(own)
     return made
 
+  def fitted(documents: Iterable[Passage], used: text.Tokenizer) -> Iterator[Passage]:
+    encoded = data.fit_passages(documents, used.encode, longest)
+    return array_files.hand_on(directory / TOKENS, encoded)
+
   if name in data.FORMATS:
     prepared = data.prepare_corpus(
       directory / 'documents', name=name, say=say, stopped=stopped, **corpus_options
     )
     used, summary = tokens(prepared), prepared.summary
-    passages = _fitted(directory / 'passages', prepared, used, longest)
+    if (directory / 'passages' / 'store.json').exists():
+      passages = data.Store(directory / 'passages')
+    else:
+      passages = data.write_store(directory / 'passages', fitted(prepared, used))
     problems, skipped = summary['examples'], summary['problems']
   else:
     made = directory / 'passages.jsonl'
@@ -98,22 +108,20 @@ def prepare(
     else:
       documents, problems = data.load_documents(name, seed, **corpus_options)
       used = tokens(documents)
-      passages = tuple(_fit(documents, used, longest))
+      passages = tuple(fitted(documents, used))
       files.write_json(directory / 'problems.json', problems)
       data.write_passages(made, passages)  # last: its presence says that all is there
     passages, skipped = tuple(passages), len(problems)
   if checkpoint:
     net, params = published
   else:
-    net, params = (
-      models.make_model(vocab_size=used.size, ids=used.specials, **options),
-      None,
-    )
+    net = models.make_model(vocab_size=used.size, ids=used.specials, **options)
+    params = None
   return Setup(passages, tuple(problems), skipped, used, net, params)
 
 
 def summary(directory: str | os.PathLike) -> dict[str, Any]:
-  """What `prepare` has found: documents, passages, duplicates, problems and more.
+  """The counts of `prepare`: documents, passages, duplicates, problems and more.
 
   Of a generated corpus, passages and problems.
   """
@@ -142,7 +150,7 @@ def _published(checkpoint, tokenizer, name, size, **changes):
     )
   fields = {field.name for field in dataclasses.fields(loaded.model.config)}
   for field in changes.keys() - fields:
-    check_name(fields, field, f'field of a {name}')
+    check_name(sorted(fields), field, f'field of a {name}')
   net = type(loaded.model)(dataclasses.replace(loaded.model.config, **changes))
   like = jax.eval_shape(lambda: models.init_params(net, jax.random.key(0)))
   shapes = [jax.tree.map(lambda x: x.shape, tree) for tree in (like, loaded.params)]
@@ -152,15 +160,3 @@ def _published(checkpoint, tokenizer, name, size, **changes):
       f'out {", ".join(sorted(changes))}, as far as they change it.'
     )
   return net, loaded.params
-
-
-def _fitted(directory, prepared, tokens, longest) -> data.Store:
-  if (directory / 'store.json').exists():
-    return data.Store(directory)
-  return data.write_store(directory, _fit(prepared, tokens, longest))
-
-
-def _fit(passages, tokens, longest):
-  return data.fit_passages(
-    passages, lambda piece: len(tokens.encode(piece).ids), longest
-  )

@@ -45,7 +45,7 @@ TASKS = {
 
 
 def load(name: str, seed: int, **kwargs) -> Task:
-  """Returns the task that `TASKS` has under `name`; `kwargs` are its own arguments."""
+  """The task of this name in `TASKS`; `kwargs` are its own arguments."""
   make = lookup(TASKS, name, 'task')
   for key in kwargs:
     check_name(options(name), key, f'option of task {name!r}')
@@ -53,13 +53,13 @@ def load(name: str, seed: int, **kwargs) -> Task:
 
 
 def for_study(name: str, seed: int, fields: Mapping[str, Any]) -> Task:
-  """Returns a task that can be scored, by the fields of a study's config.
+  """A task that can be scored, by the fields of a study's config.
 
   Args:
     name: a key of `TASKS`.
     seed: of the split.
-    fields: of all tasks, of which each takes those that it has a use for; in paths
-      '{task}' becomes its name. `options` has what single tasks get, by their name.
+    fields: of all tasks; each takes those that it knows, and '{task}' in a path becomes
+      its name. `options` has further fields of single tasks, by name.
 
   Raises:
     InputError: also if a test question has no answers: a study would score zeros.
@@ -80,7 +80,11 @@ def for_study(name: str, seed: int, fields: Mapping[str, Any]) -> Task:
 
 
 def options(name: str) -> tuple[str, ...]:
-  """Returns the names of the arguments that a task has besides `seed`."""
+  """The names of the arguments that a task has besides `seed`.
+
+  >>> options('habits')
+  ('size', 'train_share', 'validation_share')
+  """
   found = inspect.signature(lookup(TASKS, name, 'task')).parameters
   own = [key for key, p in found.items() if p.kind is not p.VAR_KEYWORD]
   where = benchmark.Where.__annotations__ if len(own) < len(found) else ()
@@ -88,13 +92,13 @@ def options(name: str) -> tuple[str, ...]:
 
 
 def shuffled(task: Task, seed: int) -> Task:
-  """The same questions with each other's answers, in training and validation.
+  """The same questions with answers exchanged, in training and in validation.
 
-  Nothing can be learned from them about where answers are: a control.
+  A control: nothing can be learned from them about where answers stand.
   """
   mixed = {}
   for split in ('train', 'validation'):
-    examples = list(getattr(task, split))
+    examples = list(task.split(split))
     order = random.Random(f'answers/{seed}').sample(examples, len(examples))
     mixed[split] = tuple(
       dataclasses.replace(example, targets=other.targets)

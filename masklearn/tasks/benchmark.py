@@ -12,10 +12,11 @@ import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import shapes, splits
+from masklearn.io import record_files
+from masklearn.io.records import Record, collect
+from masklearn.tasks import fields, splits
 from masklearn.types import Example, InputError, Task
 
 
@@ -31,33 +32,28 @@ class Official(NamedTuple):
 
 
 class Where(TypedDict, total=False):
-  """Where the questions come from, and how they are split; see `task`."""
+  """Where the questions come from, and how they are split; all may be left out."""
 
-  train: str
-  validation: str
-  test: str
-  source: str
-  train_share: float
-  validation_share: float
+  train: str  # path or pattern of files of the benchmark's format
+  validation: str  # the same; without it, `validation_share` of the keys of training
+  test: str  # the same; without it, but with `train`, what the shares leave of its keys
+  source: str  # a directory, instead
+  train_share: float  # of the keys, 0.8; what no other split needs is training, too
+  validation_share: float  # of the keys, 0.1
 
 
 def task(
   name: str,
   seed: int,
   official: Official | None,
-  parse: shapes.Parser,
+  parse: fields.Parser,
   *,
   metric: str = 'em',
   key: Callable[[Example], str] = lambda e: e.group or e.source,
   disjoint: bool = False,
-  train: str | os.PathLike = '',
-  validation: str | os.PathLike = '',
-  test: str | os.PathLike = '',
-  source: str | os.PathLike = '',
-  train_share: float = 0.8,
-  validation_share: float = 0.1,
+  **where: Unpack[Where],
 ) -> Task:
-  """Returns the questions of a benchmark, in its own splits as far as they go.
+  """The questions of a benchmark, in its own splits as far as they go.
 
   What cannot be used is skipped, logged with its place and the reason, and counted.
 
@@ -65,23 +61,18 @@ def task(
     name: of the task.
     seed: of what is cut off training.
     official: where it is published; None if it is not.
-    parse: makes an example of a record, see `shapes.by_shape`; None leaves it out.
+    parse: makes an example of a record, see `fields.by_kind`; None leaves it out.
     metric: its name, see `types.Task`.
     key: of a training question; what has the same stays together when others are cut
       off.
     disjoint: whether files that share a group are refused.
-    train: path or pattern of files of the benchmark's format.
-    validation: the same, or '' to take `validation_share` of the keys of training.
-    test: the same; or '', with `train`, to take what the shares leave of its keys.
-    source: a directory, instead.
-    train_share: of the keys; what no other split needs stays in training, too.
-    validation_share: of the keys.
+    **where: see `Where`.
 
   Raises:
     InputError: nothing is found, a file cannot be read, or a split is empty.
   """
-  given = {'train': train, 'validation': validation, 'test': test}
-  given = {split: str(path) for split, path in given.items() if path}
+  given = {s: str(where[s]) for s in splits.SPLITS if where.get(s)}
+  source = where.get('source', '')
   if given and source:
     raise InputError(
       f'Task {name!r} takes files or a directory, got {next(iter(given))}='
@@ -96,16 +87,17 @@ def task(
   examples: dict[str, list[Example]] = {split: [] for split in splits.SPLITS}
   for split, (what, records) in found.items():
     answered = parse if split == 'test' else _answered(parse)
-    examples[split], problems = reading.collect(records, answered, what)
+    examples[split], problems = collect(records, answered, what)
     splits.report(problems, what)
   if disjoint:
     splits.check_disjoint(examples)
   keys = [key(example) for example in examples['train']]
-  splits.cut(examples, keys, seed, train_share, validation_share)
+  shares = where.get('train_share', 0.8), where.get('validation_share', 0.1)
+  splits.cut(examples, keys, seed, *shares)
   return splits.make_task(name, examples, metric)
 
 
-def _answered(parse: shapes.Parser) -> shapes.Parser:
+def _answered(parse: fields.Parser) -> fields.Parser:
   def answered(record, default_id):
     example = parse(record, default_id)
     if example and not example.targets:
@@ -116,7 +108,7 @@ def _answered(parse: shapes.Parser) -> shapes.Parser:
 
 
 # split -> (what it is read from, its records)
-Records = dict[str, tuple[str, Iterator[reading.Found]]]
+Records = dict[str, tuple[str, Iterator[Record]]]
 
 
 def _given(name: str, paths: Mapping[str, str]) -> Records:
@@ -158,7 +150,7 @@ def _hub(name: str, official: Official) -> Records:
   }
 
 
-def _rows(name: str, official: Official, split: str) -> Iterator[reading.Found]:
+def _rows(name: str, official: Official, split: str) -> Iterator[Record]:
   import datasets  # here, as it takes its time and most tasks do without
 
   if official.pattern:
@@ -179,7 +171,7 @@ def _rows(name: str, official: Official, split: str) -> Iterator[reading.Found]:
     ) from error
   for number, record in enumerate(rows, start=1):
     place = f'{official.hub_id}: {split} {number}'
-    yield reading.Found(place, f'{split}-{number}', record)
+    yield Record(place, record, id=f'{split}-{number}')
 
 
 def _advice(official: Official) -> str:
@@ -214,5 +206,5 @@ def _first(root: pathlib.Path, patterns: Iterable[str]) -> list[pathlib.Path]:
   return []
 
 
-def _chain(paths: Iterable[str | os.PathLike]) -> Iterator[reading.Found]:
-  return itertools.chain.from_iterable(map(reading.read, paths))
+def _chain(paths: Iterable[str | os.PathLike]) -> Iterator[Record]:
+  return itertools.chain.from_iterable(map(record_files.read, paths))

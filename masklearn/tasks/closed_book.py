@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, shapes
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, fields
 from masklearn.text.normalization import normalize
 from masklearn.types import Example, Task
 
@@ -55,7 +55,7 @@ _DESCRIPTION = re.compile(
 
 
 def nq_open(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns NQ-open: what people asked a search engine, and short answers.
+  """NQ-open: questions that people asked a search engine, with short answers.
 
   Source: the question, in lower case as it is. Targets: all answers, with the spacing
   of their source ('July 5 , 2018'). Metric: exact match. DPR's form of it is the same.
@@ -70,17 +70,17 @@ def nq_open(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 def web_questions(
   seed: int, held_out: bool = True, **where: Unpack[benchmark.Where]
 ) -> Task:
-  """Returns WebQuestions: questions that Freebase answers.
+  """WebQuestions: questions that Freebase can answer.
 
-  Source: the question. Targets: the descriptions of `targetValue`, all of them. Metric:
-  exact match. Also read: the lists of YodaQA ({qId, qText, answers}), the hub's, and
-  such as have been joined with the World Factbook, where `country` becomes the group:
-  then it is countries that are split, and a `split` of the record is not used.
+  Source: the question. Targets: all descriptions of `targetValue`. Metric: exact
+  match. The records of YodaQA ({qId, qText, answers}), of the hub, and those joined
+  with the World Factbook are read as well. The last have a `country`, which becomes the
+  group: countries are split then, and a `split` in the record is ignored.
 
   Args:
     seed: of the split.
-    held_out: False leaves out questions about countries whose profile the corpus lacks
-      (`country_held_out`).
+    held_out: False leaves out the questions with `country_held_out`: about countries
+      of which the corpus has no profile.
     **where: see `benchmark.Where`.
 
   References:
@@ -88,19 +88,19 @@ def web_questions(
     https://github.com/brmson/dataset-factoid-webquestions.
   """
 
-  def kept(record, default_id):
+  def parse(record, default_id):
     left_out = not held_out and record.get('country_held_out')
     return None if left_out else parse_web(record, default_id)
 
-  return benchmark.task('web_questions', seed, WEB_QUESTIONS, kept, **where)
+  return benchmark.task('web_questions', seed, WEB_QUESTIONS, parse, **where)
 
 
 def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns TriviaQA: questions of quiz lovers; the evidence is left out.
+  """TriviaQA: questions by quiz enthusiasts, without the evidence documents.
 
   Source: the question. Targets: the original answer, to train on, then its aliases.
-  Metric: exact match, in TriviaQA's own normalization. Of the several sets the
-  unfiltered one is the default, as it is that of open-domain answering. DPR's form,
+  Metric: exact match, in TriviaQA's own normalization. Of its several sets, the
+  unfiltered one is the default, as in open-domain question answering. DPR's form,
   {question, answer: [aliases]}, does not say which alias is the original: there the
   first target is the most typical one.
 
@@ -115,10 +115,12 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def typical(aliases: Sequence[str]) -> str:
-  """Returns the alias whose words most aliases share, on average.
+  """The alias whose words most aliases share, on average.
 
-  'Helicopter' of Copter, Helicopter, Cargo helicopter. Of several, the spelling that
-  stands in most aliases; of these the first.
+  Of several, the spelling that is part of most aliases; of these, the first.
+
+  >>> typical(['Copter', 'Helicopter', 'Cargo helicopter'])
+  'Helicopter'
   """
   words = {alias: tuple(normalize(alias).split()) for alias in aliases}
   # What differs in case or punctuation alone counts once.
@@ -133,14 +135,14 @@ def typical(aliases: Sequence[str]) -> str:
 
 def _nq_open(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'question'),
-    targets=shapes.answers(record, 'answer'),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'question'),
+    targets=fields.answers(record, 'answer'),
   )
 
 
 def _freebase(record: dict[str, Any], default_id: str) -> Example:
-  value = reading.text_field(record, 'targetValue').strip()
+  value = text_field(record, 'targetValue').strip()
   inner = re.fullmatch(r'\(list(.*)\)', value, re.DOTALL)
   # Whatever is no description is left over.
   if not inner or _DESCRIPTION.sub('', inner[1]).strip():
@@ -153,35 +155,35 @@ def _freebase(record: dict[str, Any], default_id: str) -> Example:
     for match in _DESCRIPTION.finditer(inner[1])
   ]
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'utterance'),
-    targets=shapes.answers({'targetValue': found}, 'targetValue'),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'utterance'),
+    targets=fields.answers({'targetValue': found}, 'targetValue'),
   )
 
 
 def _yoda_qa(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field({'id': record.get('qId')}, 'id', default_id),
-    source=reading.text_field(record, 'qText'),
-    targets=shapes.answers(record, 'answers'),
-    group=reading.text_field(record, 'country', ''),
+    id=text_field({'id': record.get('qId')}, 'id', default_id),
+    source=text_field(record, 'qText'),
+    targets=fields.answers(record, 'answers'),
+    group=text_field(record, 'country', ''),
   )
 
 
 def _hub_web(record: dict[str, Any], default_id: str) -> Example:
   return Example(
     id=default_id,
-    source=reading.text_field(record, 'question'),
-    targets=shapes.answers(record, 'answers'),
+    source=text_field(record, 'question'),
+    targets=fields.answers(record, 'answers'),
   )
 
 
 def _trivia(record: dict[str, Any], default_id: str) -> Example:
-  ident = reading.text_field({'id': record.get('QuestionId')}, 'id', default_id)
+  ident = text_field({'id': record.get('QuestionId')}, 'id', default_id)
   targets = ()
   if 'Answer' in record:
     targets = _original_first(record['Answer'], 'Value', 'Aliases', 'HumanAnswers')
-  return Example(ident, reading.text_field(record, 'Question'), targets)
+  return Example(ident, text_field(record, 'Question'), targets)
 
 
 def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
@@ -189,15 +191,15 @@ def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
   # How the hub writes that the test has no answers.
   unknown = isinstance(answer, dict) and answer.get('value') == '<unk>'
   targets = () if unknown else _original_first(answer, 'value', 'aliases')
-  ident = reading.text_field({'id': record.get('question_id')}, 'id', default_id)
-  return Example(ident, reading.text_field(record, 'question'), targets)
+  ident = text_field({'id': record.get('question_id')}, 'id', default_id)
+  return Example(ident, text_field(record, 'question'), targets)
 
 
 def _original_first(answer: Any, value: str, *aliases: str) -> tuple[str, ...]:
   if not isinstance(answer, dict):
     raise ValueError(f'an answer must be an object, got {answer!r:.40}.')
-  original = reading.text_field(answer, value)
-  given = [shapes.strings(answer, key) for key in aliases if answer.get(key)]
+  original = text_field(answer, value)
+  given = [fields.strings(answer, key) for key in aliases if answer.get(key)]
   return tuple(dict.fromkeys([original, *itertools.chain(*given)]))
 
 
@@ -208,15 +210,15 @@ def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
   return Example(example.id, example.source, targets)
 
 
-parse_nq = shapes.by_shape({'an NQ-open record': _nq_open})
-parse_web = shapes.by_shape(
+parse_nq = fields.by_kind({'an NQ-open record': _nq_open})
+parse_web = fields.by_kind(
   {
     'a WebQuestions record': _freebase,
     'a WebQuestions record of YodaQA': _yoda_qa,
     'a WebQuestions record of the hub': _hub_web,
   }
 )
-parse_trivia = shapes.by_shape(
+parse_trivia = fields.by_kind(
   {
     'a TriviaQA record': _trivia,
     'a TriviaQA record of the hub': _hub_trivia,

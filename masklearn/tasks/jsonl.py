@@ -1,13 +1,14 @@
 """Questions from a user's own files.
 
 A record is {"source", "target" or "targets": [...], "id"?, "group"?, "label"?}, or
-has KILT's shape, {"id", "input", "output": [{"answer"}, ...]}.
+one of KILT, {"id", "input", "output": [{"answer"}, ...]}.
 """
 
 import os
 from typing import Any
 
-from masklearn.io import reading
+from masklearn.io import record_files
+from masklearn.io.records import text_field
 from masklearn.tasks import splits
 from masklearn.types import Example, InputError, Task
 
@@ -21,7 +22,7 @@ def task(
   train_share: float = 0.5,
   validation_share: float = 0.2,
 ) -> Task:
-  """Returns the questions of the files; a split without a file is cut off `train`.
+  """The questions of the files; a split without a file is cut off `train`.
 
   Questions of one group stay in one split; a record without a group is one of its
   own. What cannot be used is skipped, logged as FILE:LINE with the reason, and
@@ -30,7 +31,7 @@ def task(
   Args:
     name: of the task.
     seed: of the split.
-    train: path of a file of JSON lines, plain or .gz.
+    train: path of a file, see `record_files.read`.
     validation: the same, or '' to take `validation_share` of the groups of `train`.
     test: the same, or '' to take what the shares leave of the groups of `train`.
     train_share: of the groups; what no other split needs stays in training, too.
@@ -54,19 +55,19 @@ def task(
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
-  """Returns the questions of a file, and what was wrong with the other records."""
-  return reading.read_records(path, parse)
+  """The questions of a file, and the problems of its other records."""
+  return record_files.read_records(path, parse)
 
 
 def parse(record: dict[str, Any], default_id: str) -> Example:
-  """Returns the question of a record; raises `ValueError` if there is none."""
+  """The question of a record; raises `ValueError` if there is none."""
   if 'source' in record or 'input' not in record:
-    source = reading.text_field(record, 'source')
+    source = text_field(record, 'source')
     targets = record.get('targets')
     if targets is None and 'target' in record:
       targets = [record['target']]
   else:
-    source = reading.text_field(record, 'input')
+    source = text_field(record, 'input')
     outputs = record.get('output')
     if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
       raise ValueError("'output' must be a list of objects with 'answer'.")
@@ -76,9 +77,9 @@ def parse(record: dict[str, Any], default_id: str) -> Example:
   if not all(isinstance(target, str) and target.strip() for target in targets):
     raise ValueError('a target must be a string that is not empty.')
   return Example(
-    id=reading.text_field(record, 'id', default_id),
+    id=text_field(record, 'id', default_id),
     source=source,
     targets=tuple(dict.fromkeys(targets)),
-    group=reading.text_field(record, 'group', ''),
-    label=reading.text_field(record, 'label', ''),
+    group=text_field(record, 'group', ''),
+    label=text_field(record, 'label', ''),
   )

@@ -23,8 +23,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, closed_book, shapes
+from masklearn.io import record_files
+from masklearn.io.lookup import check_name
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, closed_book, fields, splits
 from masklearn.types import Example, InputError, Task
 
 
@@ -64,10 +66,10 @@ _MENTION = re.compile(r'\[START_ENT\].*?\[END_ENT\]', re.DOTALL)
 
 
 def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns AIDA-YAGO2: which Wikipedia page does a mention in a news text mean?
+  """AIDA-YAGO2: the Wikipedia page that a mention in a news text refers to.
 
-  Source: the text with the mention between [START_ENT] and [END_ENT]; of it no more
-  than `window` words on either side. Target: the title of the page. Metric: accuracy,
+  Source: the text with the mention between [START_ENT] and [END_ENT], and no more than
+  `window` words of it on either side. Target: the title of the page. Metric: accuracy,
   KILT's strict comparison. Validation is cut by document.
 
   Args:
@@ -98,7 +100,7 @@ def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> 
 
 
 def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns zero-shot relation extraction, as slot filling.
+  """Zero-shot relation extraction, as slot filling.
 
   Source: "subject [SEP] relation", the official input. Targets: the objects. Metric:
   accuracy. The official splits share no relation, and neither do those that are cut.
@@ -123,7 +125,7 @@ def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -
 
 
 def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns Wizard of Wikipedia: the next turn of a conversation.
+  """Wizard of Wikipedia: the next turn of a conversation.
 
   Source: the turns so far, a line each; of long ones the last turns that have at most
   `window` words together, as the answer is to the last. Target: the reply. Metric: F1.
@@ -165,7 +167,7 @@ def kilt(
   metric: str = '',
   **where: Unpack[benchmark.Where],
 ) -> Task:
-  """Returns the questions of any KILT files; what is cut off training is cut by group.
+  """The questions of any KILT files; what is cut off training is cut by group.
 
   Source: the official input. Targets: the answers.
 
@@ -175,10 +177,12 @@ def kilt(
       has ids alone, and takes the questions from there. The first target then is
       TriviaQA's original answer.
     templates: asks the first of `template_questions` where there are some.
-    metric: its name; '' takes KILT's for the official name of the training file, and
-      'em' for any other.
+    metric: of `splits.METRICS`; '' takes KILT's for the official name of the training
+      file, and 'em' for any other.
     **where: see `benchmark.Where`; `train` is needed.
   """
+  if metric:
+    check_name(splits.METRICS, metric, 'metric')
   read = parser(read_questions(questions) if questions else {}, templates)
   task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
   metric = metric or METRICS.get(task, 'em')
@@ -186,7 +190,7 @@ def kilt(
 
 
 def read_questions(path: str | os.PathLike) -> dict[str, Example]:
-  """Returns the questions of TriviaQA by id, of a file or all JSON of a directory."""
+  """The questions of TriviaQA by id, of a file or all JSON of a directory."""
   path = pathlib.Path(path)
   paths = [path]
   if path.is_dir():
@@ -195,15 +199,15 @@ def read_questions(path: str | os.PathLike) -> dict[str, Example]:
     raise InputError(f'{path} holds no JSON of TriviaQA, such as qa/web-train.json.')
   found = {}
   for file in paths:
-    for example in reading.read_records(file, closed_book.parse_trivia)[0]:
+    for example in record_files.read_records(file, closed_book.parse_trivia)[0]:
       found.setdefault(example.id, example)
   return found
 
 
 def parser(
   questions: Mapping[str, Example] | None = None, templates: bool = False
-) -> shapes.Parser:
-  """Returns what makes examples of KILT records, of a file or of the hub.
+) -> fields.Parser:
+  """A parser of KILT records, of a file or of the hub.
 
   Args:
     questions: by id, for records without input.
@@ -212,7 +216,7 @@ def parser(
   questions = questions or {}
 
   def parse(record: dict[str, Any], default_id: str) -> Example:
-    ident = reading.text_field(record, 'id', default_id)
+    ident = text_field(record, 'id', default_id)
     other = questions.get(ident)
     source = _source(record, other)
     subject, _, relation = source.partition(' [SEP] ')
@@ -221,7 +225,7 @@ def parser(
     targets, places, title = _outputs(record)
     if targets and other and other.targets:
       targets = dict.fromkeys([other.targets[0], *targets])
-    context = reading.text_field(record, 'context', '')
+    context = text_field(record, 'context', '')
     return Example(
       id=ident,
       source=source,
@@ -229,17 +233,20 @@ def parser(
       group=subject if relation else title,
       label=relation,
       context=context,
-      answer_spans=shapes.spans(context, places),
+      answer_spans=fields.spans(context, places),
     )
 
-  return shapes.by_shape(dict.fromkeys(shapes.KILT, parse))
+  return fields.by_kind(dict.fromkeys(fields.KILT, parse))
 
 
 def around_mention(text: str, window: int) -> str:
-  """Returns a mention with at most `window` words before it and after it; 0 is all.
+  """A mention with at most `window` words before it and after it; 0 keeps all.
 
   Raises:
     ValueError: the text has no mention between [START_ENT] and [END_ENT].
+
+  >>> around_mention('Off to [START_ENT] Rome [END_ENT] by train today.', 1)
+  'to [START_ENT] Rome [END_ENT] by'
   """
   mention = _MENTION.search(text)
   if not mention:
@@ -254,27 +261,30 @@ def around_mention(text: str, window: int) -> str:
 
 
 def last_turns(text: str, window: int) -> str:
-  """Returns the last lines that have at most `window` words together; 0 is all.
+  r"""The last lines that have at most `window` words together; 0 keeps all.
 
-  The last line stays, and of a longer one its last words.
+  A last line that is longer by itself is cut to its last words.
+
+  >>> last_turns('Hello there.\nHi.\nHow are you?', 4)
+  'Hi.\nHow are you?'
   """
   if not window:
     return text
-  kept, count = [], 0
+  turns, count = [], 0
   for turn in reversed(text.split('\n')):
     count += len(turn.split())
-    if count > window and kept:
+    if count > window and turns:
       break
-    kept.append(turn)
-  if count > window and len(kept) == 1:
-    starts = [match.start() for match in re.finditer(r'\S+', kept[0])]
-    return kept[0][starts[-window] :]
-  return '\n'.join(reversed(kept))
+    turns.append(turn)
+  if count > window and len(turns) == 1:
+    starts = [match.start() for match in re.finditer(r'\S+', turns[0])]
+    return turns[0][starts[-window] :]
+  return '\n'.join(reversed(turns))
 
 
 def _source(record: dict[str, Any], other: Example | None) -> str:
   if record.get('input') not in (None, ''):  # the hub writes '' for none
-    return reading.text_field(record, 'input')
+    return text_field(record, 'input')
   if other is None:
     raise ValueError(
       "no 'input', and no question of this id from questions=FILE: one of TriviaQA's "
@@ -288,13 +298,13 @@ def _templates(record: dict[str, Any]) -> tuple[str, ...]:
   if not isinstance(meta, dict):
     raise ValueError(f"'meta' must be an object, got {meta!r:.40}.")
   key = 'template_questions'
-  return shapes.strings(meta, key) if meta.get(key) else ()
+  return fields.strings(meta, key) if meta.get(key) else ()
 
 
 def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
   """The different answers, where they begin in the context, and a title."""
   targets, places, title = {}, [], ''
-  outputs = shapes.objects(record, 'output') if record.get('output') else []
+  outputs = fields.objects(record, 'output') if record.get('output') else []
   for output in outputs:
     title = title or _title(output)
     answer = output.get('answer') or ''
@@ -310,6 +320,6 @@ def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
 
 
 def _title(output: dict[str, Any]) -> str:
-  rows = shapes.objects(output, 'provenance') if output.get('provenance') else []
+  rows = fields.objects(output, 'provenance') if output.get('provenance') else []
   titles = (row.get('title') for row in rows)
   return next((title for title in titles if isinstance(title, str) and title), '')

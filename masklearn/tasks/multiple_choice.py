@@ -11,10 +11,12 @@ References:
 """
 
 import hashlib
+import itertools
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, shapes
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, fields
+from masklearn.text.segmentation import occurrences
 from masklearn.types import Example, Task
 
 SEPARATOR = r' \n '
@@ -49,7 +51,7 @@ ROPES = benchmark.Official(
 
 
 def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns WIQA: what does a change do to a process described in steps?
+  """WIQA: how does a change affect a process that is described in steps?
 
   Source: question, the choices more, less and no effect, and the steps. Label: whether
   the change is in the text, outside of it, or a distractor. Metric: accuracy. The
@@ -64,7 +66,7 @@ def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns QuaRTz: questions about qualitative relations, and a sentence of one.
+  """QuaRTz: questions about qualitative relations, each with a sentence about one.
 
   Source: question, two choices, and the sentence. Metric: accuracy. The splits are the
   official ones. The context is the sentence where the right choice stands in it.
@@ -79,7 +81,7 @@ def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns ROPES: what follows from a background text in a situation?
+  """ROPES: what follows from a background text in a situation?
 
   Source: question, background and situation. Targets: the answers. Metric: exact match.
   The answers of the official test are not public: the development questions are the
@@ -94,7 +96,11 @@ def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def source(question: str, choices: dict[str, str], passage: str) -> str:
-  """Returns the parts in UnifiedQA's format; `choices` are texts by letter."""
+  r"""The parts in UnifiedQA's format; `choices` are texts by letter.
+
+  >>> print(source('Is it?', {'A': 'Yes', 'B': 'No'}, 'It is.'))
+  Is it? \n (A) Yes (B) No \n It is.
+  """
   listed = ' '.join(f'({label}) {text}' for label, text in choices.items())
   return SEPARATOR.join(filter(None, (question, listed, passage)))
 
@@ -104,25 +110,25 @@ def _wiqa(record: dict[str, Any], default_id: str) -> Example:
   if not isinstance(question, dict) or not isinstance(meta, dict):
     raise ValueError("'question' and 'metadata' must be objects.")
   return _example_of_steps(
-    reading.text_field({'id': meta.get('ques_id')}, 'id', default_id),
-    reading.text_field(question, 'stem'),
-    shapes.strings(question, 'para_steps'),
+    text_field({'id': meta.get('ques_id')}, 'id', default_id),
+    text_field(question, 'stem'),
+    fields.strings(question, 'para_steps'),
     _choices(question),
-    reading.text_field(question, 'answer_label_as_choice'),
-    reading.text_field(meta, 'question_type', ''),
-    reading.text_field({'id': meta.get('para_id')}, 'id', ''),
+    text_field(question, 'answer_label_as_choice'),
+    text_field(meta, 'question_type', ''),
+    text_field({'id': meta.get('para_id')}, 'id', ''),
   )
 
 
 def _hub_wiqa(record: dict[str, Any], default_id: str) -> Example:
   return _example_of_steps(
-    reading.text_field({'id': record.get('metadata_question_id')}, 'id', default_id),
-    reading.text_field(record, 'question_stem'),
-    shapes.strings(record, 'question_para_step'),
+    text_field({'id': record.get('metadata_question_id')}, 'id', default_id),
+    text_field(record, 'question_stem'),
+    fields.strings(record, 'question_para_step'),
     _choices(record),
-    reading.text_field(record, 'answer_label_as_choice'),
-    reading.text_field(record, 'metadata_question_type', ''),
-    reading.text_field({'id': record.get('metadata_para_id')}, 'id', ''),
+    text_field(record, 'answer_label_as_choice'),
+    text_field(record, 'metadata_question_type', ''),
+    text_field({'id': record.get('metadata_para_id')}, 'id', ''),
   )
 
 
@@ -142,43 +148,42 @@ def _quartz(record: dict[str, Any], default_id: str) -> Example:
   # Published with the choices inside the question, on the hub beside it.
   nested = isinstance(record['question'], dict)
   inside = record['question'] if nested else record
-  passage, choices = reading.text_field(record, 'para'), _choices(inside)
-  target = _right(choices, reading.text_field(record, 'answerKey'))
-  places = shapes.occurrences(passage, (target,))
+  passage, choices = text_field(record, 'para'), _choices(inside)
+  target = _right(choices, text_field(record, 'answerKey'))
+  places = occurrences(passage, (target,))[target]
   return Example(
-    id=reading.text_field(record, 'id', default_id),
+    id=text_field(record, 'id', default_id),
     source=source(
-      reading.text_field(inside, 'stem' if nested else 'question'), choices, passage
+      text_field(inside, 'stem' if nested else 'question'), choices, passage
     ),
     targets=(target,),
-    group=reading.text_field({'id': record.get('para_id')}, 'id', ''),
+    group=text_field({'id': record.get('para_id')}, 'id', ''),
     context=passage if places else '',
     answer_spans=places,
   )
 
 
 def _ropes(record: dict[str, Any], default_id: str) -> Example:
-  question = reading.text_field(record, 'question')
-  background = reading.text_field(record, 'background').strip()
-  situation = reading.text_field(record, 'situation', '').strip()
-  found = shapes.objects(record, 'answers') if record.get('answers') else []
-  targets = tuple(dict.fromkeys(reading.text_field(row, 'text') for row in found))
-  places = shapes.occurrences(situation, targets)
+  question = text_field(record, 'question')
+  background = text_field(record, 'background').strip()
+  situation = text_field(record, 'situation', '').strip()
+  found = fields.objects(record, 'answers') if record.get('answers') else []
+  targets = tuple(dict.fromkeys(text_field(row, 'text') for row in found))
+  found = occurrences(situation, targets).values()
+  places = sorted(set(itertools.chain(*found)))
   return Example(
-    id=reading.text_field(record, 'id', default_id),
+    id=text_field(record, 'id', default_id),
     source=source(question, {}, f'{background} {situation}'.strip()),
     targets=targets,
     group=hashlib.blake2s(background.encode(), digest_size=8).hexdigest(),
     context=situation if places else '',
-    answer_spans=places,
+    answer_spans=tuple(places),
   )
 
 
 def _choices(record: dict[str, Any]) -> dict[str, str]:
-  rows = shapes.objects(record, 'choices')
-  return {
-    reading.text_field(row, 'label'): reading.text_field(row, 'text') for row in rows
-  }
+  rows = fields.objects(record, 'choices')
+  return {text_field(row, 'label'): text_field(row, 'text') for row in rows}
 
 
 def _right(choices: dict[str, str], label: str) -> str:
@@ -187,8 +192,8 @@ def _right(choices: dict[str, str], label: str) -> str:
   return choices[label]
 
 
-parse_wiqa = shapes.by_shape(
+parse_wiqa = fields.by_kind(
   {'a WIQA record': _wiqa, 'a WIQA record of the hub': _hub_wiqa}
 )
-parse_quartz = shapes.by_shape({'a QuaRTz record': _quartz})
-parse_ropes = shapes.by_shape({'a ROPES record': _ropes})
+parse_quartz = fields.by_kind({'a QuaRTz record': _quartz})
+parse_ropes = fields.by_kind({'a ROPES record': _ropes})

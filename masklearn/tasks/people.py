@@ -7,7 +7,7 @@ the others: what a model answers, it has learned from the passages.
 import functools
 import random
 
-from masklearn.tasks import facts
+from masklearn.tasks import profiles
 from masklearn.types import InputError, Passage, Task
 
 # Kinds whose values are names; the others are years and common nouns.
@@ -160,12 +160,12 @@ _SECOND_WORDS = {
 
 
 def passages(seed: int, size: int = 400, copies: int = 4) -> list[Passage]:
-  """Returns `copies` biographies of each of `size` people.
+  """`copies` biographies of each of `size` people.
 
   `Passage.group` is the person, `Passage.spans` are the values labelled by kind. A
   larger `size` keeps the people of a smaller one.
   """
-  return facts.passages(_subjects(seed, size), TEMPLATES, seed, copies)
+  return profiles.passages(_subjects(seed, size), TEMPLATES, seed, copies)
 
 
 def task(
@@ -175,7 +175,7 @@ def task(
   train_share: float = 0.5,
   validation_share: float = 0.2,
 ) -> Task:
-  """Returns `habits` or `origins`, about the people of `passages(seed, size)`.
+  """`habits` or `origins`, about the people of `passages(seed, size)`.
 
   Args:
     name: a key of `QUESTIONS`.
@@ -185,11 +185,11 @@ def task(
     validation_share: of the people, for every choice; the rest is the test.
   """
   subjects, questions = _subjects(seed, size), QUESTIONS[name]
-  return facts.task(name, subjects, questions, seed, train_share, validation_share)
+  return profiles.task(name, subjects, questions, seed, train_share, validation_share)
 
 
 @functools.lru_cache(maxsize=8)
-def _subjects(seed: int, size: int) -> tuple[facts.Subject, ...]:
+def _subjects(seed: int, size: int) -> tuple[profiles.Subject, ...]:
   if not 1 <= size <= CAPACITY:
     raise InputError(
       f'size must lie in [1, {CAPACITY}], as many names exist; got {size}.'
@@ -204,5 +204,5 @@ def _subjects(seed: int, size: int) -> tuple[facts.Subject, ...]:
       values[kind] += f' {rng.choice(words)}'
     values['spouse'] = names[(i + CAPACITY // 2) % CAPACITY]  # never oneself
     answers = {kind: (value,) for kind, value in values.items()}
-    subjects.append(facts.Subject(group=name, prose=name, facts=answers))
+    subjects.append(profiles.Subject(group=name, prose=name, facts=answers))
   return tuple(subjects)

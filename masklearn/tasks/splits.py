@@ -8,12 +8,20 @@ from masklearn.types import Example, InputError, Task
 
 SPLITS = ('train', 'validation', 'test')
 SHOWN = 5  # problems of a file that are logged
+# What a task can be scored by; `evaluation.metrics` has the functions.
+METRICS = (
+  'em', 'f1', 'accuracy', 'rougeL', 'trivia_em', 'trivia_f1', 'summary_rouge1',
+  'summary_rouge2', 'summary_rougeL', 'summary_rougeLsum',
+)  # fmt: skip
 
 
 def split_groups(
   groups: Iterable[str], seed: int, train_share: float, validation_share: float
 ) -> dict[str, str]:
-  """Returns the split of every group, the same for the same groups and seed.
+  """The split of every group; the same for the same groups and seed.
+
+  >>> split_groups(['Chad', 'Peru', 'Chad', 'Togo', 'Oman'], 0, 0.5, 0.25)
+  {'Togo': 'train', 'Peru': 'train', 'Chad': 'validation', 'Oman': 'test'}
 
   Args:
     groups: what the questions are about; duplicates count once.
@@ -69,7 +77,7 @@ def check_disjoint(examples: Mapping[str, Sequence[Example]]) -> None:
 
 
 def report(problems: Sequence[str], name: str) -> None:
-  """Logs the first problems of what is called `name`, and how many there are."""
+  """Logs the first problems of a file or data set, and how many there are."""
   for problem in problems[:SHOWN]:
     logging.warning(problem)
   if problems:
@@ -79,7 +87,7 @@ def report(problems: Sequence[str], name: str) -> None:
 def make_task(
   name: str, examples: Mapping[str, Sequence[Example]], metric: str = 'em'
 ) -> Task:
-  """Returns the task; raises `InputError` if one of its splits has no question."""
+  """The task; raises `InputError` if one of its splits has no question."""
   for split in SPLITS:
     if not examples[split]:
       raise InputError(

@@ -6,8 +6,9 @@ They supervise a policy that learns which spans of a passage somebody would ask 
 import os
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, shapes
+from masklearn.io import record_files
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, fields
 from masklearn.types import Example, Task
 
 SQUAD = benchmark.Official(
@@ -20,7 +21,7 @@ SQUAD = benchmark.Official(
 
 
 def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns SQuAD v1.1, or any files of its format or of QED's, closed book.
+  """SQuAD v1.1, or any files of its format or of QED's, closed book.
 
   Source: the question alone. Targets: the answers of all annotators, the first one's
   first. Context: the paragraph, with every place that an annotator marked. Group: the
@@ -37,47 +38,47 @@ def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
-  """Returns the questions of a file, and what was wrong with the other records."""
-  return reading.read_records(path, parse)
+  """The questions of a file, and the problems of its other records."""
+  return record_files.read_records(path, parse)
 
 
 def _squad(record: dict[str, Any], default_id: str) -> Example:
   # No passage is stripped: its characters are counted from where it begins.
-  context = reading.text_field(record, 'context')
-  rows = shapes.objects(record, 'answers')
-  texts = [reading.text_field(row, 'text') for row in rows]
+  context = text_field(record, 'context')
+  rows = fields.objects(record, 'answers')
+  texts = [text_field(row, 'text') for row in rows]
   if not texts:
     raise ValueError("'answers' is empty: the question has no answer.")
   starts = [row.get('answer_start') for row in rows]
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'question'),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'question'),
     targets=tuple(dict.fromkeys(texts)),
-    group=reading.text_field(record, 'title', ''),
+    group=text_field(record, 'title', ''),
     context=context,
-    answer_spans=shapes.spans(context, zip(starts, texts, strict=True)),
+    answer_spans=fields.spans(context, zip(starts, texts, strict=True)),
   )
 
 
 def _qed(record: dict[str, Any], default_id: str) -> Example:
   """Each annotator's answer is a list of spans, of which each is a target."""
-  context = reading.text_field(record, 'paragraph_text')
+  context = text_field(record, 'paragraph_text')
   found = record['original_nq_answers']
   if not isinstance(found, list) or not all(isinstance(rows, list) for rows in found):
     raise ValueError("'original_nq_answers' must be a list of lists.")
-  rows = [row for rows in found for row in shapes.objects({'spans': rows}, 'spans')]
-  texts = [reading.text_field(row, 'string') for row in rows]
+  rows = [row for rows in found for row in fields.objects({'spans': rows}, 'spans')]
+  texts = [text_field(row, 'string') for row in rows]
   if not texts:
     raise ValueError("'original_nq_answers' is empty: the question has no answer.")
   starts = [row.get('start') for row in rows]
   return Example(
-    id=reading.text_field({'id': record.get('example_id')}, 'id', default_id),
-    source=reading.text_field(record, 'question_text'),
+    id=text_field({'id': record.get('example_id')}, 'id', default_id),
+    source=text_field(record, 'question_text'),
     targets=tuple(dict.fromkeys(texts)),
-    group=reading.text_field(record, 'title_text', ''),
+    group=text_field(record, 'title_text', ''),
     context=context,
-    answer_spans=shapes.spans(context, zip(starts, texts, strict=True)),
+    answer_spans=fields.spans(context, zip(starts, texts, strict=True)),
   )
 
 
-parse = shapes.by_shape({'a SQuAD record': _squad, 'a QED record': _qed})
+parse = fields.by_kind({'a SQuAD record': _squad, 'a QED record': _qed})

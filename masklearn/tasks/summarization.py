@@ -7,8 +7,8 @@ example has a context.
 
 from typing import Any, Unpack
 
-from masklearn.io import reading
-from masklearn.tasks import benchmark, shapes
+from masklearn.io.records import text_field
+from masklearn.tasks import benchmark, fields
 from masklearn.types import Example, Task
 
 _THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}
@@ -53,7 +53,7 @@ SCITLDR = benchmark.Official(
 
 
 def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns CNN/DailyMail: news articles and their highlights.
+  """CNN/DailyMail: news articles and their highlights.
 
   Source: the article. Target: the highlights, one a line. Read are the hub's records
   {article, highlights} and the shards of PreSumm, {src, tgt}: lists of sentences of
@@ -71,7 +71,7 @@ def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns XSum: news articles and a sentence that says what each is about.
+  """XSum: news articles and a sentence that says what each is about.
 
   Source: the document. Target: the summary. Read are the hub's records {document,
   summary, id}, also as JSON lines.
@@ -85,7 +85,7 @@ def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
-  """Returns SciTLDR: what a scientific paper says, in a sentence.
+  """SciTLDR: what a scientific paper says, in a sentence.
 
   Source: the abstract, its sentences joined by spaces (or abstract, introduction and
   conclusion, from the files of SciTLDR-AIC). Targets: all summaries, the authors'
@@ -102,9 +102,9 @@ def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 def _cnn(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'article'),
-    targets=(reading.text_field(record, 'highlights'),),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'article'),
+    targets=(text_field(record, 'highlights'),),
   )
 
 
@@ -117,7 +117,7 @@ def _presumm(record: dict[str, Any], default_id: str) -> Example:
 
 
 def _sentences(record: dict[str, Any], key: str) -> list[str]:
-  """Returns the sentences of a list of lists of tokens."""
+  """The sentences of a list of lists of tokens."""
   rows = record[key]
   if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
     raise ValueError(f'{key!r} must be a list of lists of tokens, got {rows!r:.40}.')
@@ -131,23 +131,23 @@ def _sentences(record: dict[str, Any], key: str) -> list[str]:
 
 def _xsum(record: dict[str, Any], default_id: str) -> Example:
   return Example(
-    id=reading.text_field(record, 'id', default_id),
-    source=reading.text_field(record, 'document'),
-    targets=(reading.text_field(record, 'summary'),),
+    id=text_field(record, 'id', default_id),
+    source=text_field(record, 'document'),
+    targets=(text_field(record, 'summary'),),
   )
 
 
 def _scitldr(record: dict[str, Any], default_id: str) -> Example:
   del default_id  # every paper has its own
   return Example(
-    id=reading.text_field({'id': record['paper_id']}, 'id'),
-    source=' '.join(shapes.answers(record, 'source')),
-    targets=shapes.answers(record, 'target'),
+    id=text_field({'id': record['paper_id']}, 'id'),
+    source=' '.join(fields.answers(record, 'source')),
+    targets=fields.answers(record, 'target'),
   )
 
 
-parse_cnn = shapes.by_shape(
+parse_cnn = fields.by_kind(
   {'a CNN/DailyMail record': _cnn, 'a PreSumm record': _presumm}
 )
-parse_xsum = shapes.by_shape({'an XSum record': _xsum})
-parse_scitldr = shapes.by_shape({'a SciTLDR record': _scitldr})
+parse_xsum = fields.by_kind({'an XSum record': _xsum})
+parse_scitldr = fields.by_kind({'a SciTLDR record': _scitldr})

@@ -5,10 +5,10 @@ third_party/world/build.py; the wording of prose and questions is the project's 
 """
 
 import functools
-import importlib.resources
-import json
+import pathlib
 
-from masklearn.tasks import facts
+from masklearn.io import files
+from masklearn.tasks import profiles
 from masklearn.types import Passage, Task
 
 # Kinds whose values are names; salient span masking is expected to find these.
@@ -155,17 +155,17 @@ _WITH_ARTICLE = (
 
 
 def passages(seed: int, copies: int = 4) -> list[Passage]:
-  """Returns `copies` profiles of every country, a sentence for each fact it has.
+  """`copies` profiles of every country, a sentence for each fact it has.
 
   `Passage.group` is the country, `Passage.spans` are the values labelled by kind.
   """
-  return facts.passages(_subjects(), TEMPLATES, seed, copies, _article)
+  return profiles.passages(_subjects(), TEMPLATES, seed, copies, _article)
 
 
 def task(
   name: str, seed: int, train_share: float = 0.5, validation_share: float = 0.2
 ) -> Task:
-  """Returns `civics` or `geography`, split by country.
+  """`civics` or `geography`, split by country.
 
   Args:
     name: a key of `QUESTIONS`.
@@ -173,16 +173,15 @@ def task(
     train_share: of the countries; only their questions are ever trained on.
     validation_share: of the countries, for every choice; the rest is the test.
   """
-  questions = QUESTIONS[name]
-  return facts.task(name, _subjects(), questions, seed, train_share, validation_share)
+  subjects, questions = _subjects(), QUESTIONS[name]
+  return profiles.task(name, subjects, questions, seed, train_share, validation_share)
 
 
 @functools.cache
-def _subjects() -> tuple[facts.Subject, ...]:
-  table = importlib.resources.files(__package__) / 'world.jsonl'
-  rows = [json.loads(line) for line in table.read_text('utf-8').splitlines()]
+def _subjects() -> tuple[profiles.Subject, ...]:
+  rows = files.read_jsonl(pathlib.Path(__file__).with_name('world.jsonl'))
   return tuple(
-    facts.Subject(
+    profiles.Subject(
       group=row['country'],
       prose=_article(row['country']) + row['country'],
       facts={kind: tuple(answers) for kind, answers in row['facts'].items()},
@@ -192,6 +191,6 @@ def _subjects() -> tuple[facts.Subject, ...]:
 
 
 def _article(name: str) -> str:
-  """Returns 'the ' if prose puts it before a country or region of this name."""
+  """'the ' if prose puts it before a country or region of this name."""
   plural = name.endswith(' Islands') or name in _PLURALS
   return 'the ' if plural or name in _WITH_ARTICLE else ''

@@ -1,5 +1,6 @@
 """Text to tokens, words, sentences and salient spans; offsets count characters."""
 
+from masklearn.text.segmentation import occurrences as occurrences
 from masklearn.text.segmentation import sentences as sentences
 from masklearn.text.segmentation import words as words
 from masklearn.text.tokenizer import SPECIAL_TOKENS as SPECIAL_TOKENS

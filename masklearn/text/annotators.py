@@ -1,4 +1,4 @@
-"""Who finds the salient spans of a passage: names, dates, numbers.
+"""Annotators find the salient spans of a passage: names, dates, numbers.
 
 An annotator takes passages and yields the spans of each, in order and without
 overlap. It is chosen by name: `rules`, `corpus`, `none`, or `spacy:MODEL`.
@@ -52,7 +52,7 @@ _DATE = re.compile(
 
 
 def make(name: str) -> Annotator:
-  """Returns the annotator of that name, ready to be used.
+  """The annotator of that name, ready to be used.
 
   Args:
     name: 'rules', names, dates and numbers by `salient_by_rules`; 'corpus', the spans
@@ -69,8 +69,8 @@ def make(name: str) -> Annotator:
 def check(name: str) -> None:
   """Raises an `InputError` if no annotator has this name; loads none."""
   kind, colon, model = name.partition(':')
-  needs = kind == 'spacy'
-  if kind not in ANNOTATORS or (bool(colon), bool(model)) != (needs, needs):
+  wanted = kind == 'spacy'  # Only spaCy takes a model.
+  if kind not in ANNOTATORS or (bool(colon), bool(model)) != (wanted, wanted):
     raise InputError(
       'An annotator is rules, corpus, none or spacy:MODEL, such as '
       f'spacy:en_core_web_sm; got {name!r}.'
@@ -105,7 +105,11 @@ def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
 
 
 def dates(body: str) -> list[Span]:
-  """Days, months with or without a year, years and decades of a text."""
+  """Days, months with or without a year, years and decades of a text.
+
+  >>> [span[:2] for span in dates('From May 1945 to the 1960s.')]
+  [(5, 13), (21, 26)]
+  """
   return [Span(*match.span(), 'DATE') for match in _DATE.finditer(body)]
 
 
@@ -167,7 +171,7 @@ def _load(model: str):
 
 
 def _is_inner(word: str, body: str, firsts: set[int]) -> bool:
-  """Whether a word of `segmentation.words` is this one, but at the start of no sentence."""
+  """Whether a word of a text is this one, but at the start of no sentence."""
   at = body.find(word)
   while at >= 0:
     if at not in firsts:

@@ -10,10 +10,10 @@ Words count in lower case, and n-grams reach over no mark and no end of a senten
 best of each length are taken, in the proportions of the paper, until they hold about
 half of the corpus's words, as in the paper too; so the list grows with the corpus.
 
-Memory: counts are kept of at most `CAPACITY` n-grams, roughly 200 bytes each. When
-there are more, the rarer half is forgotten, all up to a count c. So no n-gram is ever
-counted too often, and none lacks more than the sum of these c, which is stored as
-`undercount`; 0 means that all counts are exact.
+Memory: at most `CAPACITY` n-grams are counted, in roughly 200 bytes each. When there
+are more, the rarer half is forgotten, up to a count c. So no n-gram is ever counted too
+often, and none is undercounted by more than the sum of these c, the `undercount`; where
+it is 0, all counts are exact.
 
 References:
   Levine et al., PMI-Masking: Principled Masking of Correlated Spans (2021), section 3,
@@ -121,7 +121,7 @@ def count(
   return Collocations(tuple(ngrams), totals[1], minimum, coverage, undercount)
 
 
-def kept(path: str | os.PathLike, passages: Iterable[Passage]) -> Collocations:
+def load_or_count(path: str | os.PathLike, passages: Iterable[Passage]) -> Collocations:
   """Reads the collocations of a corpus from a file, or counts them and writes it."""
   if not pathlib.Path(path).exists():
     write(path, count(passages))
@@ -210,8 +210,8 @@ def _best(counts, totals, minimum, coverage) -> Iterator[str]:
 def _runs(passage: Passage, marks: bool = False) -> Iterator[list[tuple[int, int]]]:
   """Words that stand together: no mark and no end of a sentence between them.
 
-  A sentence of `segmentation.sentences` ends with a mark; only those that came with the passage
-  need to be looked at. With `marks`, each is a run of its own.
+  A sentence of `segmentation.sentences` ends with a mark; only those that came with
+  the passage need to be looked at. With `marks`, each mark is a run of its own.
   """
   body, run = passage.text, []
   ends = {start for start, _ in passage.sentences}

@@ -9,26 +9,31 @@ _TRIVIA_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + '‘’´
 
 
 def normalize(text: str) -> str:
-  """Returns `text` in lower case without punctuation, articles and extra spaces.
+  """The text in lower case, without punctuation, articles and extra spaces.
 
   Punctuation is ASCII's, as in the source: typographic quotes stay.
 
   References:
     The evaluation script of SQuAD v1.1, https://rajpurkar.github.io/SQuAD-explorer/;
     KILT and the overlap splits of Lewis et al. use the same.
+
+  >>> normalize('The U.S. Dollar')
+  'us dollar'
   """
   return _without_articles(text.lower().translate(_PUNCTUATION))
 
 
 def normalize_trivia(text: str) -> str:
-  """Returns `text` normalized as TriviaQA does it: punctuation parts words.
+  """The text normalized as TriviaQA does it: punctuation separates words.
 
-  It becomes a space, and typographic single quotes and accents are punctuation, so
-  "U.S." is "u s" and "rock’n’roll" is "rock n roll". TriviaQA's `NormalizedAliases`
-  are of this form, and stay what they are.
+  It becomes a space, and typographic single quotes and accents are punctuation.
+  TriviaQA's `NormalizedAliases` have this form already, and do not change.
 
   References:
     https://github.com/mandarjoshi90/triviaqa/blob/master/evaluation/triviaqa_evaluation.py
+
+  >>> normalize_trivia('U.S. rock’n’roll')
+  'u s rock n roll'
   """
   return _without_articles(text.lower().translate(_TRIVIA_PUNCTUATION))
 

@@ -1,6 +1,9 @@
 """Words and sentences of a text, as characters [start, end): no tokenizer needed."""
 
 import re
+from collections.abc import Iterable
+
+from masklearn.types import Span
 
 _WORD = re.compile(r"\d[\d,.]*\d|\w(?:[\w'’.\-]*\w)?|[^\w\s]")
 _SENTENCE_END = re.compile(r'[.!?](["”\')\]]*)\s+(?=["“\'(\[]?[A-Z0-9])')
@@ -9,12 +12,20 @@ _LONGEST = len('approx.')
 
 
 def words(text: str) -> list[tuple[int, int]]:
-  """Characters of each word: letters and digits with inner ' . -, or one mark."""
+  """Characters of each word: letters and digits with inner ' . -, or one mark.
+
+  >>> [text[a:b] for text in ["Guinea-Bissau's 1,5 km."] for a, b in words(text)]
+  ["Guinea-Bissau's", '1,5', 'km', '.']
+  """
   return [m.span() for m in _WORD.finditer(text)]
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-  """Characters of each sentence, by rule: a full stop, a space and a capital."""
+  """Characters of each sentence, by rule: a full stop, a space and a capital.
+
+  >>> sentences('Mt. Etna is high. It smokes.')
+  [(0, 17), (18, 28)]
+  """
   bounds, start = [], 0
   for match in _SENTENCE_END.finditer(text):
     stop, last = match.span(1)
@@ -25,3 +36,29 @@ def sentences(text: str) -> list[tuple[int, int]]:
   if text[start:].strip():
     bounds.append((start, len(text.rstrip())))
   return bounds
+
+
+def occurrences(text: str, phrases: Iterable[str]) -> dict[str, tuple[Span, ...]]:
+  """Every place where a phrase begins and ends as `words` do, in its case.
+
+  Args:
+    text: where to look.
+    phrases: what to look for; the places of one may overlap those of another.
+
+  Returns:
+    Phrase -> its spans, in order.
+
+  >>> occurrences('Guinea-Bissau borders Guinea.', ['Guinea'])
+  {'Guinea': (Span(start=22, end=28, label=''),)}
+  """
+  bounds = words(text)
+  starts, ends = {start for start, _ in bounds}, {end for _, end in bounds}
+  found = {}
+  for phrase in dict.fromkeys(phrases):
+    spans, at = [], text.find(phrase) if phrase else -1
+    while at >= 0:
+      if at in starts and at + len(phrase) in ends:
+        spans.append(Span(at, at + len(phrase)))
+      at = text.find(phrase, at + 1)
+    found[phrase] = tuple(spans)
+  return found

@@ -56,7 +56,7 @@ class Tokenizer:
     return self._backend.decode(list(ids), skip_special_tokens=True).strip()
 
   def to_json(self) -> str:
-    """What `save` writes, on one line."""
+    """The content of `tokenizer.json`, on one line."""
     return self._backend.to_str()
 
   def save(self, path: str | os.PathLike) -> None:

@@ -146,7 +146,7 @@ def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
   for changes, message in (
     ({'name': 't5' if family == 'bart' else 'bart'}, f'holds a {family}'),
     ({'decoder_layers': 1}, 'leave out decoder_layers'),
-    ({'remt': True}, 'nearest it has is remat'),
+    ({'remt': True}, "did you mean 'remat'"),
     ({'tokenizer': 'mine'}, "got 'mine'"),
   ):
     with pytest.raises(InputError, match=message):

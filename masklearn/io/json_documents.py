@@ -11,8 +11,9 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from masklearn.io.records import Record, check_text
 from masklearn.types import InputError
 
 # The key that tells a document -> the lists to go down through.
@@ -23,7 +24,7 @@ _DECODER = json.JSONDecoder()
 
 
 class Place(NamedTuple):
-  """Where a record stands; finding its line is left until somebody asks."""
+  """The place of a record in a document; its line is found when it is asked for."""
 
   document: 'Document'
   steps: tuple[str | int, ...]
@@ -41,7 +42,7 @@ class Document:
     """Parses all of it.
 
     Args:
-      path: of the file, for what is said about it.
+      path: of the file, for messages.
       data: its bytes.
 
     Raises:
@@ -62,13 +63,19 @@ class Document:
     except RecursionError as error:
       raise InputError(f'{path}:1: not JSON: too many brackets.') from error
 
-  def records(self) -> Iterator[tuple[Place, dict[str, Any] | ValueError]]:
-    """Yields every record, flat, or what is wrong in its place."""
-    for steps, record in _walk(self.value):
-      yield Place(self, steps), record
+  def records(self) -> Iterator[Record]:
+    """Yields every record, flat, or what is wrong with it."""
+    escaped = '\\u' in self.text
+    for steps, value, problem in _walk(self.value):
+      if escaped and not problem:
+        try:
+          check_text(value)
+        except ValueError as error:
+          value, problem = None, str(error)
+      yield Record(Place(self, steps), value, problem)
 
   def line(self, steps: tuple[str | int, ...]) -> int:
-    """Returns the line, from 1, in which a part of the document begins."""
+    """The line, from 1, in which a part of the document begins."""
     at = _SPACE.match(self.text).end()
     for step in steps:
       at = self._children(at)[step]
@@ -80,7 +87,7 @@ class Document:
 
   @functools.lru_cache(maxsize=64)  # noqa: B019 (documents do not outlive a reading)
   def _children(self, at: int) -> dict[str | int, int]:
-    """Where the values begin of the object or list that begins at `at`."""
+    """The places of the values of the object or list that begins at `at`."""
     text, found = self.text, {}
     named = text[at] == '{'
     at = _skip(text, at + 1)
@@ -100,7 +107,7 @@ def _skip(text, at):
 
 
 def _walk(value):
-  """Yields (steps, record or ValueError)."""
+  """Yields (steps, record, problem)."""
   if isinstance(value, list):
     for i, item in enumerate(value):
       yield from _descend((i,), item, (), {})
@@ -114,11 +121,11 @@ def _walk(value):
 
 def _descend(steps, node, levels, above):
   if not isinstance(node, dict):
-    yield steps, ValueError(f'expected a JSON object, got {json.dumps(node):.40}.')
+    yield steps, None, f'expected a JSON object, got {json.dumps(node):.40}.'
   elif not levels:
-    yield steps, {**above, **node}
+    yield steps, {**above, **node}, ''
   elif not isinstance(node.get(levels[0]), list):
-    yield steps, ValueError(f'no list {levels[0]!r}.')
+    yield steps, None, f'no list {levels[0]!r}.'
   else:
     own = {key: value for key, value in node.items() if key != levels[0]}
     for i, child in enumerate(node[levels[0]]):

@@ -1,18 +1,13 @@
-"""The files of a corpus, in order, and their lines."""
+"""The files of a corpus, in order."""
 
-import bz2
 import glob
-import gzip
 import os
 import pathlib
-import zlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
+from masklearn.io.lines import stem
 from masklearn.io.lookup import nearest
 from masklearn.types import InputError
-
-OPEN = {'.gz': gzip.open, '.bz2': bz2.open}
 
 
 class Source(NamedTuple):
@@ -23,7 +18,7 @@ class Source(NamedTuple):
 
 
 def find(path: str | os.PathLike) -> list[Source]:
-  """Returns the files of a corpus, in the order of their paths.
+  """The files of a corpus, in the order of their paths.
 
   A file's name is its path below the folder, without the endings of compression and
   format: `AA/wiki_00` for `extracts/AA/wiki_00.bz2` of `extracts`.
@@ -54,46 +49,10 @@ def find(path: str | os.PathLike) -> list[Source]:
       f'A corpus is a file, a folder with files or a pattern; {path} is none'
       f'{_nearest(path)}.'
     )
-  names = [_stem(place) for place in sorted(places)]
+  names = [stem(place) for place in sorted(places)]
   if len(set(names)) < len(names):  # a.txt beside a.jsonl
     names = sorted(places)
   return [Source(str(places[k]), n) for k, n in zip(sorted(places), names, strict=True)]
-
-
-def lines(path: str | os.PathLike) -> Iterator[bytes]:
-  """Yields the lines of a file, plain, .gz or .bz2, with their ends.
-
-  Raises:
-    InputError: it cannot be read, to its end.
-  """
-  number = 0
-  try:
-    with OPEN.get(pathlib.Path(path).suffix, open)(path, 'rb') as file:
-      for line in file:
-        number += 1
-        yield line
-  except (OSError, EOFError, zlib.error) as error:  # gzip raises any of them
-    reason = str(getattr(error, 'strerror', None) or error).rstrip('.')
-    after = f', after line {number}' if number else ''
-    raise InputError(f'{path} cannot be read: {reason}{after}.') from error
-
-
-def decode(line: bytes) -> str:
-  """The text of a line.
-
-  Raises:
-    ValueError: it is not UTF-8.
-  """
-  try:
-    return line.decode('utf-8-sig')
-  except UnicodeDecodeError as error:
-    raise ValueError(f'not UTF-8 at byte {error.start}.') from error
-
-
-def _stem(place: str) -> str:
-  path = pathlib.PurePosixPath(place)
-  path = path.with_suffix('') if path.suffix in OPEN else path
-  return path.with_suffix('').as_posix()
 
 
 def _nearest(path: pathlib.Path) -> str:

@@ -9,7 +9,7 @@ from tests.documents import articles
 
 def cut(body, words, **fields):
   """The passages of a text."""
-  return list(data.cut(Passage('d', body, **fields), words))
+  return list(data.chunk(Passage('d', body, **fields), words))
 
 
 def test_whole_sentences_as_many_as_fit():
@@ -39,7 +39,7 @@ def test_whole_sentences_as_many_as_fit():
 def test_what_fits_stays_as_it_is(words):
   """With its id; no limit is none."""
   document = Passage('d', ' One two. Three four five. Six.\nSeven eight. ')
-  assert list(data.cut(document, words)) == [document]
+  assert list(data.chunk(document, words)) == [document]
 
 
 def test_a_document_of_long_words_that_fits():

@@ -16,7 +16,7 @@ from masklearn.types import Example, InputError, Passage, Span, Task
 
 
 class Subject(NamedTuple):
-  """Something that facts are about."""
+  """A country, a person, or whatever else facts are about."""
 
   group: str  # its name, unique in the table
   prose: str  # the name inside a sentence: 'the Bahamas'
@@ -24,7 +24,11 @@ class Subject(NamedTuple):
 
 
 def slug(name: str) -> str:
-  """Returns `name` in lower-case ASCII: "Côte d'Ivoire" -> cote-d-ivoire."""
+  """`name` in lower-case ASCII, with hyphens.
+
+  >>> slug("Côte d'Ivoire")
+  'cote-d-ivoire'
+  """
   plain = unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode()
   return re.sub('[^a-z0-9]+', '-', plain.casefold()).strip('-')
 
@@ -36,17 +40,17 @@ def passages(
   copies: int,
   article: Callable[[str], str] = lambda value: '',
 ) -> list[Passage]:
-  """Returns `copies` profiles of every subject: one sentence for each of its facts.
+  """`copies` profiles of every subject: one sentence for each of its facts.
 
-  The order of the sentences is random. The copies of a subject go through the
-  paraphrases of a kind in a shuffled order, so they differ as much as they can.
+  The order of the sentences is random. The copies of a subject take turns through the
+  shuffled paraphrases of each kind, so that they differ as much as possible.
 
   Args:
     subjects: what to write about; `Passage.group` is the subject's.
     templates: kind -> paraphrases.
     seed: of order and paraphrases; a subject's prose does not depend on the others.
-    copies: profiles a subject.
-    article: value -> what prose puts before it, such as 'the '; no part of the span.
+    copies: profiles of each subject.
+    article: value -> the word before it, such as 'the '; not a part of the span.
   """
   if copies < 1:
     raise InputError(f'copies must be at least 1, got {copies}.')
@@ -86,7 +90,7 @@ def task(
   train_share: float,
   validation_share: float,
 ) -> Task:
-  """Returns the questions of the kinds in `questions`, split by subject.
+  """The questions of the kinds in `questions`, split by subject.
 
   Training asks in every phrasing; validation and test in the first one only, so that
   the number of their questions is the number of facts. The split depends on the
@@ -114,7 +118,7 @@ def task(
 
 
 def _fill(template: str, subject: str, value: str, article: str) -> tuple[str, int]:
-  """Returns the sentence and the character where the value starts in it."""
+  """The sentence and the character where the value starts in it."""
   # 'uni' sounds like a consonant: a unitary republic.
   vowel = value[0].lower() in 'aeiou' and not value.startswith('uni')
   before, after = template.split('{value}')

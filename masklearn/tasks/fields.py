@@ -1,18 +1,17 @@
-"""What kind of record is this? Its fields tell; and readers of fields that many share.
+"""The fields of a record tell its kind; readers of fields that many kinds share.
 
-Benchmarks come in several shapes: as they were published, as others have converted
-them, and as the Hugging Face hub has them. A record has the shape of all whose fields
-it has the most of.
+A benchmark comes in several kinds of records: as it was published, as others have
+converted it, and as the Hugging Face hub has it. A record is of the kind all of whose
+fields it has; of several such kinds, the one with the most fields.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from masklearn.types import Example, Span
 
-# What it is called -> the fields that tell it, in flat records (see `documents`).
-SHAPES = {
+# Kind of record -> the fields that tell it, in flat records, see `io.json_documents`.
+KINDS = {
   'an NQ-open record': ('question', 'answer'),
   'a WebQuestions record': ('utterance', 'targetValue'),
   'a WebQuestions record of YodaQA': ('qText', 'answers'),
@@ -40,35 +39,38 @@ KILT = ('a KILT record', 'a KILT record without input', 'an id of KILT')
 Parser = Callable[[dict[str, Any], str], Example]
 
 
-def by_shape(parsers: Mapping[str, Parser]) -> Parser:
-  """Returns a parser that takes records of several shapes, and names all others.
+def by_kind(parsers: Mapping[str, Parser]) -> Parser:
+  """A parser of records of several kinds, which names the kind of any other.
 
   Args:
-    parsers: a key of `SHAPES` -> what makes an example of such a record.
+    parsers: a key of `KINDS` -> what makes an example of such a record.
   """
 
   def parse(record: dict[str, Any], default_id: str) -> Example:
-    fit = [name for name, fields in SHAPES.items() if record.keys() >= set(fields)]
+    fit = [name for name, fields in KINDS.items() if record.keys() >= set(fields)]
     # Of two that fit alike, one that is wanted; of two more, the first.
-    best = max(fit, key=lambda name: (len(SHAPES[name]), name in parsers), default='')
+    best = max(fit, key=lambda name: (len(KINDS[name]), name in parsers), default='')
     if best in parsers:
       return parsers[best](record, default_id)
-    near = max(parsers, key=lambda name: len(record.keys() & set(SHAPES[name])))
-    missing = [field for field in SHAPES[near] if field not in record]
-    if not best and 0 < len(missing) < len(SHAPES[near]):
+    near = max(parsers, key=lambda name: len(record.keys() & set(KINDS[name])))
+    missing = [field for field in KINDS[near] if field not in record]
+    if not best and 0 < len(missing) < len(KINDS[near]):
       raise ValueError(f'no {missing[0]!r}.')
     found = f'this looks like {best}' if best else f'got fields {list(record)!s:.80}'
-    wanted = ' or '.join(f'{name} ({", ".join(SHAPES[name])})' for name in parsers)
+    wanted = ' or '.join(f'{name} ({", ".join(KINDS[name])})' for name in parsers)
     raise ValueError(f'{found}, expected {wanted}.')
 
   return parse
 
 
 def strings(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
-  """Returns the different strings of a list that are not blank.
+  """The different strings of a list that are not blank.
 
   Raises:
     ValueError: it is no list of strings.
+
+  >>> strings({'names': ['Oslo', ' ', 'Oslo', 'Bergen']}, 'names')
+  ('Oslo', 'Bergen')
   """
   values = record.get(key)
   if values is None:
@@ -79,7 +81,7 @@ def strings(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def answers(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
-  """The same, of a list that must have one."""
+  """The `strings` of a list that must have one."""
   found = strings(record, key)
   if not found:
     raise ValueError(f'{key!r} has no answer.')
@@ -87,12 +89,13 @@ def answers(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def objects(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-  """Returns the objects of a list, or of columns, as the hub has it.
-
-  [{"a": 1, "b": 2}, ..] and {"a": [1, ..], "b": [2, ..]} are the same.
+  """The objects of a list; or of columns, as the hub has lists of objects.
 
   Raises:
     ValueError: it is neither.
+
+  >>> objects({'answers': {'text': ['Oslo'], 'start': [0]}}, 'answers')
+  [{'text': 'Oslo', 'start': 0}]
   """
   value = record.get(key)
   if isinstance(value, dict):
@@ -108,7 +111,7 @@ def objects(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def spans(context: str, places: Iterable[tuple[int, str]]) -> tuple[Span, ...]:
-  """Returns where the answers stand that are said to begin at some characters.
+  """The spans of answers that are said to begin at some characters.
 
   Args:
     context: the text.
@@ -130,13 +133,3 @@ def spans(context: str, places: Iterable[tuple[int, str]]) -> tuple[Span, ...]:
       )
     found[Span(start, end)] = None
   return tuple(found)
-
-
-def occurrences(context: str, texts: Sequence[str]) -> tuple[Span, ...]:
-  """Returns every place where one of the texts stands as whole words, in order."""
-  found = set()
-  for text in texts:
-    # Between two characters of a word there is no end of it.
-    pattern = rf'(?<!\w){re.escape(text)}(?!\w)'
-    found |= {Span(*match.span()) for match in re.finditer(pattern, context)}
-  return tuple(sorted(found))

@@ -1,0 +1,182 @@
+"""The encoded corpus on disk, of which batches are read as they are needed.
+
+DIRECTORY/
+  tokens.npy valid.npy ..  the fields of a `Batch` [P, L], as narrow as values allow
+  asked-TASK.npy           that field, which differs from task to task
+  fields.json              which there are; written last
+
+Until these are written, the tokens of passages that were cut to fit a model are handed
+on in a file, so that no passage is tokenized twice.
+"""
+
+import collections
+import itertools
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from masklearn import text
+from masklearn.data import arrays, store
+from masklearn.io import files
+from masklearn.text import Encoding
+from masklearn.types import Batch, Passage
+
+AT_ONCE = 4_096  # passages that are encoded in memory
+
+
+class Widened:
+  """An array of a file, of which what is read is int32."""
+
+  dtype = np.dtype(np.int32)
+
+  def __init__(self, file: np.memmap):
+    self.file, self.shape = file, file.shape
+
+  def __len__(self) -> int:
+    return len(self.file)
+
+  def __getitem__(self, index) -> np.ndarray:
+    return np.asarray(self.file[index], self.dtype)
+
+  def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    del copy  # It always is one.
+    return np.asarray(self.file, dtype or self.dtype)
+
+
+def hand_on(
+  path: str | os.PathLike, encoded: Iterable[tuple[Passage, Encoding]]
+) -> Iterator[Passage]:
+  """Yields passages and writes their encodings, for `load_or_encode`.
+
+  The file is there once the last passage has been taken.
+  """
+  with store.shard_writer(path) as writer:
+    for passage, (ids, offsets) in encoded:
+      writer.write(np.array([ids, *zip(*offsets, strict=True)], np.int32).tobytes())
+      yield passage
+
+
+def load_or_encode(
+  directory: str | os.PathLike,
+  tokens: str | os.PathLike,
+  passages: Sequence[Passage],
+  tokenizer: text.Tokenizer,
+  annotator: str,
+  asked: Mapping[str, frozenset[str]],
+  max_length: int,
+  units: Callable[[Passage], list[tuple[int, int]]] | None = None,
+) -> dict[str, Batch]:
+  """The encoded corpus of each task, out of a directory, where it is encoded once.
+
+  Args:
+    directory: of this corpus and tokenizer; what was not finished there is written
+      again.
+    tokens: the file of `hand_on`, which is then removed; without it, passages are
+      tokenized here.
+    passages: what to encode.
+    tokenizer: text to tokens.
+    annotator: see `arrays.encode_passages`, as for all others.
+    asked: task -> labels of the spans that answer its questions.
+    max_length: tokens of a passage at most.
+    units: a passage's collocations.
+
+  Returns:
+    Task -> what `arrays.encode_passages` returns, as read-only maps of files, `Widened`
+    but for `valid`; tasks share all but `asked`. A token takes 7 bytes of disk, 2 more
+    where passages have more than 256 tokens, 2 more where the vocabulary has more than
+    65,536, and 1 more with collocations and for each further task; padding included.
+    Memory is only what the system has to spare.
+  """
+  directory, tokens = pathlib.Path(directory), pathlib.Path(tokens)
+  marker = directory / 'fields.json'
+  labels = {task: sorted(found) for task, found in asked.items()}
+  if not marker.exists() or files.read_json(marker)['asked'] != labels:
+    marker.unlink(missing_ok=True)
+    if not tokens.exists():
+      pairs = ((passage, tokenizer.encode(passage.text)) for passage in passages)
+      collections.deque(hand_on(tokens, pairs), maxlen=0)
+    longest = largest = 0
+    for encoding in _encodings(tokens):
+      longest = max(longest, len(encoding.ids))
+      largest = max(largest, tokenizer.specials.pad, *encoding.ids)
+
+    def encode(some: Sequence[Passage], encodings: Sequence[Encoding]):
+      width = arrays.width(longest, max_length)
+      batch = arrays.encode_passages(
+        some, tokenizer, annotator, frozenset(), max_length, units, width, encodings
+      )
+      return batch._asdict() | {
+        f'asked-{task}': arrays.asked_tokens(some, encodings, found, width)
+        for task, found in asked.items()
+      }
+
+    pairs = zip(passages, _encodings(tokens), strict=True)
+    names = _write(
+      directory, itertools.starmap(encode, _parts(pairs)), len(passages), largest
+    )
+    files.write_json(marker, {'fields': names, 'asked': labels})
+  tokens.unlink(missing_ok=True)
+  found = {name: _read(directory, name) for name in files.read_json(marker)['fields']}
+  return {
+    task: Batch(
+      *(found.get('asked-' + task if n == 'asked' else n) for n in Batch._fields)
+    )
+    for task in asked
+  }
+
+
+def _encodings(tokens: pathlib.Path) -> Iterator[Encoding]:
+  """Yields what `hand_on` was given, as arrays."""
+  for row in store.read_rows(tokens):
+    ids, *offsets = np.frombuffer(row, np.int32).reshape(3, -1)
+    yield Encoding(ids, np.stack(offsets, axis=1))
+
+
+def _parts(pairs: Iterable[tuple]) -> Iterator[tuple]:
+  """Yields some of the first of the pairs, and as many of the second."""
+  pairs = iter(pairs)
+  while part := list(itertools.islice(pairs, AT_ONCE)):
+    yield tuple(zip(*part, strict=True))
+
+
+def _write(
+  directory: pathlib.Path,
+  parts: Iterable[Mapping[str, np.ndarray | None]],
+  count: int,
+  largest: int,
+) -> list[str]:
+  """Writes the fields of all parts, each as one array; returns their names.
+
+  Args:
+    directory: where to.
+    parts: name -> some rows.
+    count: rows of all parts together.
+    largest: token id.
+  """
+  directory.mkdir(parents=True, exist_ok=True)
+  opened, start = {}, 0
+  for part in parts:
+    stop = start + len(part['tokens'])
+    for name, values in part.items():
+      if values is None or name == 'asked':
+        continue
+      if name not in opened:
+        # Words and sentences are counted from 0, and marks are 0, 1 or 2.
+        width = values.shape[1]
+        most = {'tokens': largest, 'word': width - 1, 'sentence': width - 1}
+        kind = bool if name == 'valid' else np.min_scalar_type(most.get(name, 2))
+        opened[name] = np.lib.format.open_memmap(
+          directory / f'{name}.npy', 'w+', kind, (count, width)
+        )
+      opened[name][start:stop] = values
+    start = stop
+  for array in opened.values():
+    array.flush()
+  return list(opened)
+
+
+def _read(directory: pathlib.Path, name: str) -> np.memmap | Widened:
+  array = np.load(directory / f'{name}.npy', mmap_mode='r')
+  return array if name == 'valid' else Widened(array)
