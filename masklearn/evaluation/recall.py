@@ -15,6 +15,7 @@ import numpy as np
 from masklearn import data, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
+from masklearn.evaluation import intervals
 from masklearn.types import Answers, InputError, Policy
 
 EVERY, WORDS = 20, 3  # a span for every 20 words, of 3 words
@@ -138,37 +139,6 @@ def choose(
   return sorted(_widened(rng, spans, free, left))
 
 
-def interval(
-  first: np.ndarray,
-  second: np.ndarray,
-  owners: np.ndarray,
-  *,
-  seed: int = 0,
-  samples: int = 2_000,
-  level: float = 0.95,
-) -> tuple[float, float, float]:
-  """The mean of `first - second` over questions, and its interval: (mean, low, high).
-
-  Percentiles of a bootstrap over passages, as questions about one passage are not
-  independent of each other.
-
-  Args:
-    first: [Q] of each question.
-    second: [Q] the same of another policy, or zeros.
-    owners: [Q] the passage of each question.
-    seed: of the resampling.
-    samples: how many.
-    level: of the interval.
-  """
-  sums = np.bincount(owners, first - second)
-  counts = np.bincount(owners)
-  rng = np.random.default_rng(seed)
-  drawn = rng.integers(len(sums), size=(samples, len(sums)))
-  means = sums[drawn].sum(1) / counts[drawn].sum(1)
-  low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-  return float((first - second).mean()), float(low), float(high)
-
-
 def of_policies(
   made: Iterable[tuple[str, Policy, Sequence[Any], int]],
   answered: Sequence[Answered],
@@ -228,7 +198,13 @@ def summary(
   """
 
   def difference(one, other):
-    mean, low, high = interval(one.questions, other, one.passages, seed=seed)
+    # Questions about one passage are not independent of each other.
+    mean, *bounds = map(
+      float,
+      intervals.bootstrap(one.questions - other, seed=seed, groups=one.passages),
+    )
+    # Of a single passage, nothing is known of others.
+    low, high = (mean if np.isnan(bound) else bound for bound in bounds)
     return {'mean': mean, 'low': low, 'high': high}
 
   rows = []
