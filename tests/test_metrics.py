@@ -284,5 +284,5 @@ def test_tasks_name_metrics_that_there_are(shared_data):
 
 def test_an_unknown_metric_names_the_nearest():
   """A slip of the pen is answered with what there is."""
-  with pytest.raises(InputError, match=r"'rougel'; the nearest are rougeL and"):
+  with pytest.raises(InputError, match="'rougel'; did you mean 'rougeL'"):
     metrics.table([], [], ['rougel'])
