@@ -1,4 +1,4 @@
-"""What BERT, BART and T5 were pre-trained on: masks by rules of their own, of no task.
+"""Original objectives of BERT, BART and T5: masks by rules, whatever the task.
 
 BART and T5 have rates of their own, 30% of the words and 15% of the tokens, and so
 stand outside the budget that other policies share; BERT's single tokens, at the rate of
@@ -35,7 +35,7 @@ def original(rate: float | None = None, *, ids: Specials) -> Policy:
 
 
 def target(ids: Specials) -> str:
-  """The output format that belongs to it: T5's 'spans', BART's 'full'."""
+  """The output format that belongs to `original`: T5's 'spans', BART's 'full'."""
   return 'spans' if ids.sentinels else 'full'
 
 
@@ -111,7 +111,7 @@ def bart_infilling(rate: float = BART_RATE, mean_length: float = MEAN_LENGTH) ->
   """Permutes the sentences, then hides spans of Poisson many words.
 
   Lengths are drawn until they add up to `rate` of the words, the last cut to fit.
-  Spans begin at distinct words, all equally likely, and reach over the ends of
+  Spans begin at distinct words, all equally likely, and go over the ends of
   sentences; where they overlap, they are one. A length of 0 puts a marker between
   two tokens of what has become of the passage. `lost` counts those for which `ROOM`
   did not suffice.

@@ -22,7 +22,7 @@ from masklearn.io.progress import Progress
 from masklearn.meta import inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
-from masklearn.meta.policy_update import Setting, make_ascent, warn
+from masklearn.meta.policy_update import Setting, make_policy_update, warn
 from masklearn.policies import statistics
 from masklearn.policies.capacity import word_capacity
 from masklearn.study.stages import Setup, finish
@@ -148,7 +148,7 @@ def learn_policy(
     learning_rate,
     updates,
   )
-  tx, inner_tx, probe, place, step, compare = make_ascent(
+  tx, inner_tx, probe, place, step, compare = make_policy_update(
     setup.model, policy, ids, rate, setting
   )
   start = inner.start(inner_tx, warm.state.params, warm.state.opt)
