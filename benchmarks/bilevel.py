@@ -30,7 +30,7 @@ CANDIDATES, TARGET_LENGTH = 16, 16  # of each passage, and of each candidate's t
 
 
 class Work(NamedTuple):
-  """What both sides are given, as numpy arrays."""
+  """The inputs of both sides, as numpy arrays."""
 
   tokens: np.ndarray  # [K, P, L] int32
   shares: np.ndarray  # [K, P, L] how much of each token is hidden

@@ -100,7 +100,7 @@ def _corrupt(tokens, rng, sentinels, eos):
 
 
 def noise_mask(length: int, rng) -> np.ndarray:
-  """Which of `length` tokens are hidden, [length] bool, by T5's random segments."""
+  """The hidden ones of `length` tokens, [length] bool, by T5's random segments."""
   hidden, spans = pretraining.t5_sizes(length, RATE, MEAN)[:, -1]
   hides, shows = (_segments(n, spans, rng) for n in (hidden, length - hidden))
   lengths = np.stack([shows, hides], axis=1).reshape(-1)

@@ -1,4 +1,4 @@
-"""A step of policy learning, in units of one plain gradient of what it trains on.
+"""A step of policy learning, against one plain gradient of what it trains on.
 
 The step is the meta-gradient of one episode by the parameters of the policy network:
 soft masks of 8 passages of 128 tokens, K = J = 1, SGD. The unit is the gradient of the

@@ -9,7 +9,7 @@ from benchmarks import bilevel, model_sizes
 
 
 def make_gradient(library: str, pair: model_sizes.Pair, work: bilevel.Work, dtype: str):
-  """Returns a function that gives what our side does, as numpy: [K * P, L].
+  """A function that gives what our side does, as numpy: [K * P, L].
 
   Args:
     library: a key of `OUTER_LOSSES`.

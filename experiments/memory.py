@@ -1,4 +1,4 @@
-"""How much memory work on a BART needs, by compiling it and not running it.
+"""The memory that work on a BART takes, by compiling it and not running it.
 
 python -m experiments.memory --size=small --rows=32
 python -m experiments.memory --size=base --rows=32 --topology=v5e:2x2
@@ -37,7 +37,7 @@ def main(
   estimators='low,fast,reverse',
   topology='',
 ):
-  """Compiles the work in every variant, and prints what it needs."""
+  """Compiles the work in every variant, and prints what it takes."""
   works = {'train': memory_use.training, 'meta': memory_use.policy_learning}
   find = lookup(works, work, 'work')
   lookup(model_sizes.VOCABULARY, size, 'size')

@@ -1,4 +1,4 @@
-"""What a sample of scores says about their mean, and about a difference of means."""
+"""Intervals and tests: of a mean of scores, and of a difference of means."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ _CELLS = 2**22  # numbers that are drawn at once
 
 
 class Difference(NamedTuple):
-  """How much better A is than B, on the same questions and seeds."""
+  """The difference of A and B, on the same questions and seeds."""
 
   n: int  # questions that differ in their id
   seeds: int
@@ -221,14 +221,14 @@ def _resampled(sizes: Sequence[int], statistic, draws: int, seed: int) -> np.nda
 
 
 def _counts(drawn: np.ndarray, count: int) -> np.ndarray:
-  """How often each of `count` things is in each of C samples: [C, count]."""
+  """The times that each of `count` things is in each of C samples: [C, count]."""
   rows = len(drawn)
   drawn = drawn + count * np.arange(rows)[:, None]
   return np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
 
 
 def _differences(a, b) -> tuple[np.ndarray, np.ndarray]:
-  """Returns A - B, 0 where a seed lacks a question, and where it has it: [S, Q]."""
+  """A - B, 0 where a seed lacks a question, and where it has it: [S, Q]."""
   if len(a) != len(b) or not len(a):
     raise InputError(
       f'A comparison needs the same seeds of both, at least one, got {len(a)} and '

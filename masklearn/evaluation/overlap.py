@@ -1,4 +1,4 @@
-"""Which test questions of open-domain QA a model may have seen in training."""
+"""Overlap: test questions of open-domain QA that training may have shown."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ _IGNORED = frozenset(f'{_QUESTION_WORDS} {_FUNCTION_WORDS}'.split())
 
 
 def split(test: Sequence[Example], train: Iterable[Example]) -> list[str]:
-  """Which of `SPLITS` each test question belongs to.
+  """The one of `SPLITS` that each test question belongs to.
 
   >>> known = Example('1', 'Where is Oslo?', ('Norway',))
   >>> asked = [known, Example('2', 'What has fjords?', ('Norway',))]

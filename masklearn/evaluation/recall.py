@@ -1,4 +1,4 @@
-"""Answer-span recall: how many answers a policy hides, before anything is trained.
+"""Answer-span recall: the share of answers a policy hides, before any training.
 
 A cheap measure of a policy that needs passages with known answers, and no model. All
 policies hide as many spans and as many words of a passage, so that none is better for
@@ -22,7 +22,7 @@ EVERY, WORDS = 20, 3  # a span for every 20 words, of 3 words
 
 
 class Recall(NamedTuple):
-  """What a policy hid."""
+  """The answers that a policy hid."""
 
   questions: np.ndarray  # [Q] share of draws and answers that were wholly hidden
   passages: np.ndarray  # [Q] int, the passage of each question
@@ -43,7 +43,7 @@ def measure(
   words: int = WORDS,
   batch_size: int = 16,
 ) -> Recall:
-  """Returns how many of the answers a policy hides.
+  """The share of the answers that a policy hides.
 
   An answer counts if all its characters are within one hidden span. Of a question
   with several answers each counts in part, and the mean over the draws is taken.
@@ -51,7 +51,7 @@ def measure(
   Args:
     scores: `scores(batch)` [B, W, N] of the policy, compiled.
     answered: the passages and the places of their answers.
-    encoded: the same, by `answers.encode`.
+    encoded: the same, by `answer_spans.encode`.
     tokenizer: of the passages.
     seed: of the draws.
     top_k: draws each span from the k best, 0 from all; see `sampling.draw_spans`.
@@ -147,7 +147,7 @@ def of_policies(
   seed: int,
   **budget,
 ) -> dict[str, Recall]:
-  """Returns how many answers policies hide, by name: means over their seeds.
+  """The share of answers that policies hide, by name: means over their seeds.
 
   Args:
     made: the name, the policy, its parameters for each seed, and its `top_k`.

@@ -130,7 +130,7 @@ def make_meta_gradient(
 
 
 class Probed(NamedTuple):
-  """What hiding spans of E episodes does to the questions of each."""
+  """The effects of hidden spans of E episodes on the questions of each."""
 
   draw: Any  # [E, ..]
   outer: jax.Array  # [E, Q] the outer losses

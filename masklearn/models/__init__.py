@@ -19,7 +19,7 @@ MODELS = {'bart': (Bart, BartConfig, bart_config), 't5': (T5, T5Config, t5_confi
 def make_model(
   name: str, size: str, vocab_size: int, ids: Specials, **overrides
 ) -> nn.Module:
-  """Returns the model of a family and size, for a tokenizer's special tokens.
+  """The model of a family and size, for a tokenizer's special tokens.
 
   Args:
     name: a key of `MODELS`.

@@ -1,4 +1,4 @@
-"""How a policy reads a passage: networks from tokens to a state of each token.
+"""Encoders of a policy: networks from tokens to a state of each token.
 
 `ENCODERS` is the one list of them, by name. Each is a function `(tokens [B, L],
 valid [B, L], config) -> [B, L, D]`, called in the compact method of the module that

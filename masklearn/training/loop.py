@@ -23,7 +23,7 @@ from masklearn.training.steps import TrainState
 
 
 class Result(NamedTuple):
-  """What a run hands over."""
+  """The outcome of a run."""
 
   state: TrainState  # of the best validation score; the last without validation
   score: float  # the best validation score; nan without validation

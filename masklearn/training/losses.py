@@ -1,4 +1,4 @@
-"""What a model is trained on: functions of parameters, a key and a batch.
+"""Losses of a model: functions of parameters, a key and a batch.
 
 Each returns `(scalar, aux)`, as `steps.make_step` and the bilevel loop expect.
 """
