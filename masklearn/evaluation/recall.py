@@ -107,6 +107,10 @@ def choose(
   to come; then what is left of the budget widens spans, a word at a time at a random
   end. Where no candidate is left, a single word is drawn from all.
 
+  >>> scores = np.array([[0, 9], [0, 0], [0, 0], [0, 0]])  # 'words 0 and 1' is best
+  >>> choose(np.random.default_rng(0), scores, count=1, budget=2, top_k=1)
+  [(0, 2)]
+
   Args:
     rng: of the draw.
     scores: [W, N] log-weights, -inf for what is no candidate.

@@ -268,6 +268,9 @@ def buckets(count: int, max_distance: int) -> np.ndarray:
   The first half has a bucket for each distance, the second grows by a constant factor
   up to `max_distance`. In float32 as in Hugging Face's, so that a distance on a
   border falls to the same side.
+
+  >>> buckets(8, 16).tolist()
+  [0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7]
   """
   distance = np.arange(max_distance + 1, dtype=np.int32)
   exact = count // 2

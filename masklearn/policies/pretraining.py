@@ -70,7 +70,11 @@ def random_token(rate: float) -> Policy:
 
 
 def token_budget(width: int, rate: float) -> np.ndarray:
-  """Tokens that `random_token` hides of passages of 0 to `width`: [width + 1] int32."""
+  """Tokens that `random_token` hides of passages of 0 to `width`: [width + 1] int32.
+
+  >>> token_budget(5, 0.4).tolist()
+  [0, 1, 1, 1, 2, 2]
+  """
   sizes = [min(max(round(rate * n), 1), n) for n in range(width + 1)]
   return np.array(sizes, np.int32)
 
@@ -173,6 +177,9 @@ def t5_sizes(width: int, rate: float, mean_length: float) -> np.ndarray:
   """Hidden tokens, and spans, of passages of 0 to `width` tokens: [2, width + 1] int32.
 
   At least one token is shown before each span; of one token nothing is hidden.
+
+  >>> t5_sizes(40, 0.15, 3.0)[:, 40].tolist()
+  [6, 2]
   """
   sizes = np.zeros((2, width + 1), np.int32)
   for count in range(2, width + 1):

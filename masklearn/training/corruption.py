@@ -186,7 +186,7 @@ def _in_order(x, draw):
 def _spans(batch, draw):
   """The tokens that a draw hides, and those that begin spans.
 
-  A span begins where the draw says so, or after a shown token. In the order of the draw.
+  A span begins where the draw says so, or after a shown token; all in its order.
   """
   hidden = _in_order((draw.mask > 0) & batch.valid, draw)  # [B, L]
   before = jnp.pad(hidden, ((0, 0), (1, 0)))[:, :-1]
