@@ -36,7 +36,7 @@ CARRIED = (
 
 
 class Pretrained(NamedTuple):
-  """What a directory holds."""
+  """The contents of a directory."""
 
   model: Any  # a Linen module
   params: Any
