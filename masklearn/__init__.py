@@ -35,7 +35,7 @@ _ROOMS = (
 # Earlier names of modules.
 _ALIASES = {'objective': 'training.corruption'}
 
-__all__ = ['__version__', *_PUBLIC, *_ROOMS]  # noqa: PLE0604 (names are strings)
+__all__ = ['__version__', *_PUBLIC, *_ROOMS]
 
 
 def __getattr__(name: str):

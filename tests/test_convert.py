@@ -145,7 +145,7 @@ def test_configurations_that_ours_cannot_follow_are_refused():
   hf |= {'feed_forward_proj': 'gated-silu'}
   with pytest.raises(InputError, match="be 'relu' or 'gated-gelu', got 'gated-silu'"):
     convert.config_from_hf(hf, MASK)
-  with pytest.raises(InputError, match="'mbart'; did you mean 'bart'.*bart, t5"):
+  with pytest.raises(InputError, match=r"'mbart'; did you mean 'bart'.*bart, t5"):
     convert.config_from_hf({'model_type': 'mbart'}, MASK)
 
 

@@ -31,7 +31,9 @@ OURS = ('masklearn', 'benchmarks', 'experiments', 'configs', 'tests')
 LONGEST = 400  # lines; a longer file holds two nouns
 LINES, PARAMETERS = 80, 10  # of a function
 # file: function -> why it is longer, or takes more.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS = {
+  'experiments/mask.py: main': 'its parameters are the flags of the command'
+}
 
 # Name -> the one file that may import or mention it.
 ONLY = {
@@ -87,7 +89,10 @@ def _too_large(place, tree):
     if lines > LINES:
       yield f'{place}:{node.lineno}: {node.name} has {lines} lines, at most {LINES}'
     if count > PARAMETERS:
-      yield f'{place}:{node.lineno}: {node.name} has {count} parameters, at most {PARAMETERS}'
+      yield (
+        f'{place}:{node.lineno}: {node.name} has {count} parameters, at most '
+        f'{PARAMETERS}'
+      )
 
 
 def _out_of_place(place, names):
