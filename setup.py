@@ -36,7 +36,7 @@ setuptools.setup(
     'rouge>=1.0.1',
     'rouge-score>=0.1.2',
     'safetensors>=0.5',
-    'scipy>=1.14',
+    'scipy>=1.15',
     'tensorboardX>=2.6.4',
     'tokenizers>=0.22',
     'transformers>=5.0',

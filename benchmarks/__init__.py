@@ -1,4 +1,4 @@
-"""What `experiments.benchmark` measures: the same work, here and in a peer's code."""
+"""Suites of `experiments.benchmark`: the same work, here and in a peer's code."""
 
 from benchmarks import generate, mask, meta, train, units, unrolled_torch
 from benchmarks.case import Case

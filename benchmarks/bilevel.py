@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 
-from benchmarks import shapes
+from benchmarks import model_sizes
 from masklearn import meta, policies
 from masklearn.meta import relaxations
 from masklearn.meta.outer import Episode
@@ -18,7 +18,7 @@ QUESTIONS, SOURCE, TARGET = 8, 16, 8
 RATE = 0.05  # of plain SGD, in the denoising steps and in the one of fine-tuning
 TX = optax.sgd(RATE)
 HIDDEN = 0.15  # of the words of a passage
-IDS = shapes.IDS['bart']
+IDS = model_sizes.IDS['bart']
 # How to go back, by name: a mode and what it keeps.
 ESTIMATORS = {
   'low': {'mode': 'mixed', 'memory': 'low'},
@@ -30,7 +30,7 @@ CANDIDATES, TARGET_LENGTH = 16, 16  # of each passage, and of each candidate's t
 
 
 class Work(NamedTuple):
-  """What both sides are given, as numpy arrays."""
+  """The inputs of both sides, as numpy arrays."""
 
   tokens: np.ndarray  # [K, P, L] int32
   shares: np.ndarray  # [K, P, L] how much of each token is hidden

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import shapes
+from benchmarks import model_sizes
 from benchmarks.case import Case
 from masklearn.models import generate
 
@@ -19,9 +19,9 @@ def build(family: str, beams: int, size: str, sides) -> Case:
   Agreement is the share of tokens that differ.
   """
   # As drawn, a model says the same whatever it reads; wider, it does not.
-  both = shapes.pair(family, size, scale=4.0 if family == 'bart' else 1.5)
+  both = model_sizes.pair(family, size, scale=4.0 if family == 'bart' else 1.5)
   rng = np.random.default_rng(0)
-  ids = shapes.IDS[family]
+  ids = model_sizes.IDS[family]
   lengths = rng.integers(SOURCE // 4, SOURCE + 1, BATCH)
   valid = np.arange(SOURCE) < lengths[:, None]
   source = rng.integers(110, both.model.config.vocab_size, (BATCH, SOURCE))
@@ -49,7 +49,7 @@ def build(family: str, beams: int, size: str, sides) -> Case:
   if 'peer' in sides:
     import torch
 
-    theirs = shapes.peer(both).eval()
+    theirs = model_sizes.peer(both).eval()
 
     @torch.inference_mode()
     def peer():

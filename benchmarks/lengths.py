@@ -1,4 +1,4 @@
-"""How long real questions and passages are, for the cases that train on them.
+"""Lengths of real questions and passages, for the cases that train on them.
 
 python -m benchmarks.lengths --questions=NQ-open.dev.jsonl \
   --passages=wiki.jsonl.gz --output=benchmarks/lengths.json

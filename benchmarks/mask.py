@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import shapes
+from benchmarks import model_sizes
 from benchmarks.case import Case
 from masklearn.policies import pretraining
 from masklearn.training import corruption
@@ -23,7 +23,7 @@ def build(size: str, sides) -> Case:
   sixteenth of a passage.
   """
   rows, length = SHAPES[size]
-  ids = shapes.IDS['t5']
+  ids = model_sizes.IDS['t5']
   rng = np.random.default_rng(0)
   tokens = rng.integers(110, 32_000, (rows, length)).astype(np.int32)
   hidden, spans = pretraining.t5_sizes(length, RATE, MEAN)[:, -1]
@@ -100,7 +100,7 @@ def _corrupt(tokens, rng, sentinels, eos):
 
 
 def noise_mask(length: int, rng) -> np.ndarray:
-  """Which of `length` tokens are hidden, [length] bool, by T5's random segments."""
+  """The hidden ones of `length` tokens, [length] bool, by T5's random segments."""
   hidden, spans = pretraining.t5_sizes(length, RATE, MEAN)[:, -1]
   hides, shows = (_segments(n, spans, rng) for n in (hidden, length - hidden))
   lengths = np.stack([shows, hides], axis=1).reshape(-1)

@@ -11,7 +11,7 @@ REPEATS = 5
 
 
 def seconds(function, *args) -> float:
-  """How long the matmuls of `function(*args)` take, each of them alone.
+  """The seconds of the matmuls of `function(*args)`, each of them alone.
 
   Every `dot_general` of its jaxpr, with random operands of the same shapes, times how
   often it is there; medians of several runs.

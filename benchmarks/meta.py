@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import bilevel, shapes, unrolled_torch
+from benchmarks import bilevel, model_sizes, unrolled_torch
 from benchmarks.case import Case
 from masklearn.meta import soft
 from masklearn.training import steps
@@ -41,7 +41,7 @@ def build(count: int, memory: str, size: str, sides, peer: str) -> Case:
 
 def _compiled(size, count, estimator, dtype='float32'):
   """Our side, as a function that waits for the gradient, and its temporaries."""
-  pair = shapes.pair('bart', size, dtype=dtype)
+  pair = model_sizes.pair('bart', size, dtype=dtype)
   work = bilevel.make_work(pair.model.config.vocab_size, count, dtype)
   shown = work.episode.passages
   unread = work.tokens, work.tokens[..., 0], shown
@@ -71,7 +71,7 @@ def _compiled(size, count, estimator, dtype='float32'):
 def _peer(size, count, peer, dtype='float32'):
   if peer == 'reverse':
     return _compiled(size, count, 'reverse', dtype)[0]
-  pair = shapes.pair('bart', size, dtype=dtype)
+  pair = model_sizes.pair('bart', size, dtype=dtype)
   work = bilevel.make_work(pair.model.config.vocab_size, count, dtype)
   return unrolled_torch.make_gradient(peer, pair, work, dtype)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks import lengths, matmuls, shapes
+from benchmarks import lengths, matmuls, model_sizes
 from benchmarks.case import Case
 from masklearn import data
 from masklearn.training import losses, packing, steps
@@ -36,11 +36,11 @@ def build(
   On our side rows hold several examples, and the loss is computed where there are
   targets; on the peer's every batch is padded to its longest example. Both make as
   many steps. Agreement is that of the mean loss of all target tokens, without dropout.
-  `chunk`, `gradient_accumulation`, `remat` and `dtype` are what our side does to save memory.
+  `chunk`, `gradient_accumulation`, `remat` and `dtype` save memory on our side.
   """
-  both = shapes.pair(family, size, dropout=0.1, remat=remat, dtype=dtype)
-  plain = shapes.pair(family, size, dtype=dtype)
-  full, ids = kinds == ('full',), shapes.IDS[family]
+  both = model_sizes.pair(family, size, dropout=0.1, remat=remat, dtype=dtype)
+  plain = model_sizes.pair(family, size, dtype=dtype)
+  full, ids = kinds == ('full',), model_sizes.IDS[family]
   examples = {
     kind: _examples(
       np.full((BATCH[kind], 2), [SOURCE, TARGET])
@@ -51,74 +51,25 @@ def build(
     )
     for kind in kinds
   }
-  ours = peer = agree = None
+  ours = peer = agree = alone = None
   temp_bytes = 0
-
   if 'ours' in sides:
     batches = (
       [jax.tree.map(jnp.asarray, examples['full'])]
       if full
       else [b for kind in kinds for b in _packed(examples[kind], ROW[kind], ids.pad)]
     )
-    tx = optax.adamw(RATE, weight_decay=0.01)
-    step = steps.make_step(
-      losses.make_token_loss(both.model, chunk=chunk), tx, gradient_accumulation
-    )
-    key = jax.random.key(0)
-    holder = [steps.init_state(jax.tree.map(jnp.copy, both.params), tx)]
-    jitted = jax.jit(step, donate_argnums=0)
-    compiled = {}  # by shape
-    for batch in batches:
-      if batch.source.shape not in compiled:
-        run = jitted.lower(holder[0], key, batch).compile()
-        compiled[batch.source.shape] = run
-        temp_bytes = max(temp_bytes, run.memory_analysis().temp_size_in_bytes)
-
-    def ours():
-      for batch in batches:
-        run = compiled[batch.source.shape]
-        holder[0], metrics = run(holder[0], key, batch)
-        jax.block_until_ready(metrics['loss'])
-
+    loss = losses.make_token_loss(both.model, chunk=chunk)
+    ours, alone, temp_bytes = _ours(loss, both.params, batches, gradient_accumulation)
   if 'peer' in sides:
-    import torch
-
-    theirs = shapes.peer(both).train()
-    optimizer = torch.optim.AdamW(
-      theirs.parameters(), lr=RATE, weight_decay=0.01, fused=True
-    )
     inputs = [
       _padded(data.take(rows, slice(first, first + BATCH[kind])))
       for kind, rows in examples.items()
       for first in range(0, len(rows.source), BATCH[kind])
     ]
-
-    def peer():
-      for batch in inputs:
-        optimizer.zero_grad(set_to_none=True)
-        loss = theirs(**batch).loss
-        loss.backward()
-        optimizer.step()
-        loss.item()
-
+    peer = _peer(model_sizes.peer(both).train(), inputs)
   if set(sides) == {'ours', 'peer'}:
-
-    def agree():
-      loss = jax.jit(losses.make_token_loss(plain.model, train=False, chunk=chunk))
-      found = [loss(plain.params, None, batch) for batch in batches]
-      tokens = [float(aux['tokens']) for _, aux in found]
-      one = np.average([float(value) for value, _ in found], weights=tokens)
-      model = shapes.peer(plain).eval()
-      with torch.no_grad():
-        two = np.average(
-          [model(**batch).loss.item() for batch in inputs],
-          weights=[int((batch['labels'] != -100).sum()) for batch in inputs],
-        )
-      return abs(one - two) / abs(two)
-
-  def alone():
-    return sum(matmuls.seconds(step, holder[0], key, batch) for batch in batches)
-
+    agree = functools.partial(_disagreement, plain, batches, inputs, chunk)
   return Case(
     ours,
     peer,
@@ -128,6 +79,67 @@ def build(
     tokens=sum(int(packing.lengths(rows).sum()) for rows in examples.values()),
     matmul_seconds=alone if full and not chunk else None,
   )
+
+
+def _ours(loss, params, batches, gradient_accumulation):
+  """One step on each batch, the seconds of its matrix products, and XLA's bytes."""
+  tx = optax.adamw(RATE, weight_decay=0.01)
+  step = steps.make_step(loss, tx, gradient_accumulation)
+  key = jax.random.key(0)
+  holder = [steps.init_state(jax.tree.map(jnp.copy, params), tx)]
+  jitted = jax.jit(step, donate_argnums=0)
+  compiled = {}  # by shape
+  for batch in batches:
+    if batch.source.shape not in compiled:
+      compiled[batch.source.shape] = jitted.lower(holder[0], key, batch).compile()
+
+  def ours():
+    for batch in batches:
+      run = compiled[batch.source.shape]
+      holder[0], metrics = run(holder[0], key, batch)
+      jax.block_until_ready(metrics['loss'])
+
+  def alone():
+    return sum(matmuls.seconds(step, holder[0], key, batch) for batch in batches)
+
+  analyses = [run.memory_analysis() for run in compiled.values()]
+  return ours, alone, max(found.temp_size_in_bytes for found in analyses)
+
+
+def _peer(model, inputs):
+  """The peer's steps on as many batches."""
+  import torch
+
+  optimizer = torch.optim.AdamW(
+    model.parameters(), lr=RATE, weight_decay=0.01, fused=True
+  )
+
+  def peer():
+    for batch in inputs:
+      optimizer.zero_grad(set_to_none=True)
+      loss = model(**batch).loss
+      loss.backward()
+      optimizer.step()
+      loss.item()
+
+  return peer
+
+
+def _disagreement(plain, batches, inputs, chunk) -> float:
+  """The relative difference of both mean losses of a target token."""
+  import torch
+
+  loss = jax.jit(losses.make_token_loss(plain.model, train=False, chunk=chunk))
+  found = [loss(plain.params, None, batch) for batch in batches]
+  tokens = [float(aux['tokens']) for _, aux in found]
+  one = np.average([float(value) for value, _ in found], weights=tokens)
+  model = model_sizes.peer(plain).eval()
+  with torch.no_grad():
+    two = np.average(
+      [model(**batch).loss.item() for batch in inputs],
+      weights=[int((batch['labels'] != -100).sum()) for batch in inputs],
+    )
+  return abs(one - two) / abs(two)
 
 
 def _examples(sizes, vocab, ids) -> Corrupted:
@@ -185,7 +197,9 @@ CASES = {
   'bart_questions': functools.partial(_chunked, 'bart', _REAL[:1]),
   'bart_passages': functools.partial(_chunked, 'bart', _REAL[1:]),
   'bart_full_chunk': functools.partial(build, 'bart', _FULL, chunk=128),
-  'bart_full_pieces': functools.partial(build, 'bart', _FULL, gradient_accumulation=4),
+  'bart_full_accumulated': functools.partial(
+    build, 'bart', _FULL, gradient_accumulation=4
+  ),
   'bart_full_remat': functools.partial(build, 'bart', _FULL, remat=True),
   'bart_full_bfloat16': functools.partial(
     build, 'bart', _FULL, dtype='bfloat16', tolerance=1e-3

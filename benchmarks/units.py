@@ -1,4 +1,4 @@
-"""A step of policy learning, in units of one plain gradient of what it trains on.
+"""A step of policy learning, against one plain gradient of what it trains on.
 
 The step is the meta-gradient of one episode by the parameters of the policy network:
 soft masks of 8 passages of 128 tokens, K = J = 1, SGD. The unit is the gradient of the
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import bilevel, shapes
+from benchmarks import bilevel, model_sizes
 from benchmarks.case import Case
 from masklearn import policies
 from masklearn.training import steps
@@ -19,7 +19,7 @@ from masklearn.training import steps
 
 def build(memory: str, size: str, sides) -> Case:
   """Agreement is that of the unit and of the gradient that our step makes of masks."""
-  pair = shapes.pair('bart', size)
+  pair = model_sizes.pair('bart', size)
   work = bilevel.make_work(pair.model.config.vocab_size, 1)
   policy = bilevel.make_policy(pair.model)
   theta = policy.init(jax.random.key(0))

@@ -5,11 +5,11 @@ Everything imports PyTorch late, as the extra `parity` may not be there.
 
 import numpy as np
 
-from benchmarks import bilevel, shapes
+from benchmarks import bilevel, model_sizes
 
 
-def make_gradient(library: str, pair: shapes.Pair, work: bilevel.Work, dtype: str):
-  """Returns a function that gives what our side does, as numpy: [K * P, L].
+def make_gradient(library: str, pair: model_sizes.Pair, work: bilevel.Work, dtype: str):
+  """A function that gives what our side does, as numpy: [K * P, L].
 
   Args:
     library: a key of `OUTER_LOSSES`.
@@ -20,7 +20,9 @@ def make_gradient(library: str, pair: shapes.Pair, work: bilevel.Work, dtype: st
   import torch
 
   kind = getattr(torch, dtype)
-  model = _soft(shapes.peer(pair, attention='eager').to(kind))  # can be derived twice
+  model = _soft(
+    model_sizes.peer(pair, attention='eager').to(kind)
+  )  # can be derived twice
 
   def tensor(x):
     return torch.tensor(x, dtype=kind if x.dtype.kind == 'f' else torch.long)

@@ -17,7 +17,7 @@ import sys
 
 import benchmarks
 from benchmarks.case import SIDES, compare, peak_bytes
-from benchmarks.shapes import SIZES
+from benchmarks.model_sizes import SIZES
 from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import lookup

@@ -1,4 +1,4 @@
-"""How much memory work on a BART needs, by compiling it and not running it.
+"""The memory that work on a BART takes, by compiling it and not running it.
 
 python -m experiments.memory --size=small --rows=32
 python -m experiments.memory --size=base --rows=32 --topology=v5e:2x2
@@ -7,7 +7,7 @@ python -m experiments.memory --work=meta --size=large --topology=v5e:4x4 \
   --relaxation=mixture --estimators=low
 
 `train` is a training step with AdamW and dropout, with each way to save memory; `meta`
-the meta-gradients of one episode a device, K = `--steps`, J = 1, with each way back. A
+the meta-gradients of one episode a device, K = `--steps`, J = 1, by each estimator. A
 line of JSON for each goes to stdout, with XLA's bytes on a device: this machine, or one
 of TPUs that need not be there (`--topology`, with the extra `tpu`).
 """
@@ -18,7 +18,7 @@ import json
 import jax
 from jax.experimental import topologies
 
-from benchmarks import bilevel, needs, shapes
+from benchmarks import bilevel, memory_use, model_sizes
 from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import lookup
@@ -37,9 +37,10 @@ def main(
   estimators='low,fast,reverse',
   topology='',
 ):
-  """Compiles the work in every variant, and prints what it needs."""
-  find = lookup({'train': needs.training, 'meta': needs.policy_learning}, work, 'work')
-  lookup(shapes.VOCABULARY, size, 'size')
+  """Compiles the work in every variant, and prints what it takes."""
+  works = {'train': memory_use.training, 'meta': memory_use.policy_learning}
+  find = lookup(works, work, 'work')
+  lookup(model_sizes.VOCABULARY, size, 'size')
   lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
   for name in estimators.split(','):
     lookup(bilevel.ESTIMATORS, name, 'estimators')

@@ -7,19 +7,19 @@ from masklearn import policies
 from masklearn.types import Batch, Specials
 
 IDS = Specials(bos=0, pad=1, eos=2, mask=4)  # BART's
-# Policies that hide whole words within a budget: all but BART's, T5's and BERT's own.
+# Policies that hide whole words within the budget.
 BUDGETED = sorted(name for name, e in policies.POLICIES.items() if e.has_scores)
 T5_IDS = Specials(bos=None, pad=0, eos=1, mask=9, sentinels=(9, 8, 7, 6, 5))
 
 
 def make_batch(
-  words, sentences=None, salient=None, asked=None, length=None, units=None
+  words, sentences=None, salient=None, asked=None, length=None, collocations=None
 ):
   """A `Batch` of passages given as tokens per word, `[[1, 2, 1], [3, 1]]`.
 
   Token ids are all different and count up from 10. `salient` and `asked` list spans
   of words, `[[(first, words), ...], ...]`; `sentences` the words of each sentence, and
-  `units` those of each collocation, by default one.
+  `collocations` those of each collocation, by default one.
   """
   length = length or max(sum(w) for w in words)
   shape = len(words), length
@@ -37,7 +37,7 @@ def make_batch(
     if sentences:
       by_word = np.repeat(np.arange(len(sentences[b])), sentences[b])
       sentence[b, :n] = by_word[word[b, :n]]
-    sizes = units[b] if units else [1] * len(sizes)
+    sizes = collocations[b] if collocations else [1] * len(sizes)
     number = np.repeat(np.arange(len(sizes)), sizes)[word[b, :n]]
     collocation[b, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
     for name, spans in (('salient', salient), ('asked', asked)):
@@ -52,10 +52,10 @@ def make_batch(
 
 def make_policy(name, rate=0.4):
   """A policy of the registry, and parameters for it."""
-  more = {}
-  if name in ('learned', 'supervised'):
+  entry, more = policies.POLICIES[name], {}
+  if entry.trained_by:
     more = {'vocab_size': 40, 'width': 8, 'longest': 3}
-  if name in ('random_span', 'same_sentences_random'):
+  if 'reference' in entry.needs:
     more = {'reference': policies.POLICIES['salient'](rate)}
-  policy = policies.POLICIES[name](rate, **more)
+  policy = entry(rate, **more)
   return policy, policy.init(jax.random.key(1))

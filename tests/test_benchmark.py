@@ -10,10 +10,10 @@ import pytest
 from benchmarks import (
   lengths,
   matmuls,
+  memory_use,
   meta,
-  needs,
+  model_sizes,
   preparation,
-  shapes,
   units,
   unrolled_torch,
 )
@@ -105,7 +105,7 @@ def test_weighing_sees_what_a_side_allocates():
 
 def test_what_a_step_needs_is_told_without_running_it():
   """Parameters, two moments and the batch; chunks of logits need less than all."""
-  plain, chunked = (needs.training('tiny', 8, False, chunk) for chunk in (0, 64))
+  plain, chunked = (memory_use.training('tiny', 8, False, chunk) for chunk in (0, 64))
   assert plain['argument_bytes'] == chunked['argument_bytes'] > 3 * 4 * 2048 * 64
   assert 0 < chunked['temp_bytes'] < plain['temp_bytes']
 
@@ -133,8 +133,8 @@ def test_the_unit_is_the_gradient_of_the_denoising_step():
 
 def test_what_meta_gradients_need_is_told_on_each_device():
   """Every device holds the state and one of the episodes."""
-  found = needs.policy_learning('tiny', 'soft', 1, 'low', jax.devices()[:2])
-  model = shapes.make_model('bart', 'tiny')
+  found = memory_use.policy_learning('tiny', 'soft', 1, 'low', jax.devices()[:2])
+  model = model_sizes.make_model('bart', 'tiny')
   params = jax.eval_shape(lambda key: models.init_params(model, key), jax.random.key(0))
   state = 4 * sum(x.size for x in jax.tree.leaves(params))
   assert state < found['argument_bytes'] < 2 * state
@@ -142,13 +142,13 @@ def test_what_meta_gradients_need_is_told_on_each_device():
   assert found['bytes'] > found['argument_bytes'] + found['temp_bytes']
 
 
-def test_memory_has_a_line_for_each_number_of_steps_and_way_back(capsys, monkeypatch):
+def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkeypatch):
   """In the order in which they are asked for, with what was asked."""
 
   def found(size, relaxation, steps, estimator, devices):
     return {'bytes': steps}
 
-  monkeypatch.setattr(needs, 'policy_learning', found)
+  monkeypatch.setattr(memory_use, 'policy_learning', found)
   flags = '--work=meta', '--size=tiny', '--steps=1,4', '--estimators=fast,low'
   code, printed = run(capsys, *flags, main=memory.main)
   assert code == 0, printed.err

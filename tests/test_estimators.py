@@ -36,7 +36,7 @@ def make(**numbers):
 
 @pytest.mark.parametrize('relaxation', estimators.NUMBERS)
 def test_every_relaxation_can_be_drawn_and_decided(relaxation):
-  """Blotted passages are what the policy reads, and not what is learned from."""
+  """The policy reads passages with dropped tokens; what is learned from has all."""
   given = make(relaxation=relaxation, candidates=4, token_dropout=0.5, samples=2)
   _, theta = make_policy_and_theta()
   passages = bilevel.of_steps(2)
@@ -63,7 +63,7 @@ def test_unknown_relaxations_are_refused():
 
 
 def test_cosine_of_an_approximation_and_of_itself():
-  """1 with itself; with the first-order way something below."""
+  """1 with itself; with the first-order mode something below."""
   problem = Problem('soft', 'bart', 1, 'sgd', dropout=False)
   exact, flat = problem.meta(1), problem.meta(1, mode='first_order')
   theta, state, episode, *_ = problem.arguments()
@@ -108,7 +108,7 @@ def test_a_gradient_that_says_nothing_is_told_with_its_cause(influence, norm, me
 
 
 def test_a_learned_baseline_moves_towards_the_gain():
-  """One step of descent brings what it expects nearer to the gain, in units."""
+  """One step of descent brings what it expects nearer to the gain, in scales."""
   _, theta = make_policy_and_theta()
   _, params, _ = bilevel.make_model()
   tx = bilevel.OPTIMIZERS['sgd']()

@@ -57,7 +57,7 @@ def test_examples_stand_behind_each_other():
     [[1] * 4 + [2] * 2 + [0] * 2, [1] * 3 + [2] + [3] * 2 + [0] * 2],
   )
   np.testing.assert_array_equal(made.source_valid, made.segments.source > 0)
-  assert made.decoder_input[1, 3] == 2  # the decoder's start, anew
+  assert made.decoder_input[1, 3] == 2  # the decoder's start, again
 
 
 def test_tokens_without_a_place_are_counted():
@@ -169,7 +169,7 @@ def test_batches_that_are_not_packed_are_left_as_they_are():
   assert len(order[0]) == 3
 
 
-def test_positions_begin_anew_in_every_segment():
+def test_positions_begin_at_zero_in_every_segment():
   """Padding too is a segment."""
   segments = jnp.array([[1, 1, 2, 2, 2, 0], [1, 2, 3, 3, 0, 0]])
   found = layers.segment_positions(segments)

@@ -167,7 +167,9 @@ def test_units_reach_the_policy_through_the_batch():
 
 def test_units_are_hidden_whole_and_as_often_as_single_words():
   """Two words of eight: a pair, or two single words; all first choices alike."""
-  batch = make_batch([[1, 2, 1, 1, 1, 3, 1, 1]], units=[[2, 1, 1, 1, 1, 2]], length=14)
+  batch = make_batch(
+    [[1, 2, 1, 1, 1, 3, 1, 1]], collocations=[[2, 1, 1, 1, 1, 2]], length=14
+  )
   policy = policies.POLICIES['pmi_span'](0.25)
   scores = np.asarray(policy.scores({}, batch))[0]
   assert {tuple(i) for i in np.argwhere(np.isfinite(scores)).tolist()} == {

@@ -53,7 +53,7 @@ def test_there_and_back_are_the_same_files(tmp_path, family, capsys):
   params = write_hf(theirs, family)
   assert convert_by_command(theirs, own) == 0
   assert 'vocab_size 384' in capsys.readouterr().out
-  loaded = pretrained.load(own)
+  loaded = pretrained.load_model(own)
   jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
   assert loaded.tokenizer.encode(TEXTS[0]).ids
   assert convert_by_command(own, again) == 0
@@ -92,9 +92,9 @@ def test_what_cannot_be_used_writes_nothing(tmp_path, capsys):
   (tmp_path / 'big.json').unlink()
   refused('tokenizer.json', lambda b: big, 'do not belong together')
   with pytest.raises(InputError, match=r'model\.json cannot be used'):
-    pretrained.load(theirs)
+    pretrained.load_model(theirs)
   (theirs / 'model.json').write_text('{"family": "bert", "config": {}}')
   with pytest.raises(
     InputError, match=r"model\.json cannot be used: KeyError\('bert'\)"
   ):
-    pretrained.load(theirs)
+    pretrained.load_model(theirs)

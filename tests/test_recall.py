@@ -7,7 +7,7 @@ import pytest
 from masklearn import data, policies, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
-from masklearn.evaluation import recall
+from masklearn.evaluation import intervals, recall
 from masklearn.types import InputError, Passage, Span
 
 RNG = np.random.default_rng
@@ -115,14 +115,14 @@ def test_intervals_are_of_passages_and_paired():
   owners = np.repeat(np.arange(50), 4)
   level = RNG(0).random(50)[owners]
   noise = 0.01 * RNG(1).random(200)
-  mean, low, high = recall.interval(level + 0.1 + noise, level, owners)
+  mean, low, high = intervals.bootstrap(0.1 + noise, groups=owners)
   assert low < mean < high
   assert low > 0.1
   assert high < 0.11
-  mean, low, high = recall.interval(level, np.zeros(200), owners)
+  mean, low, high = intervals.bootstrap(level, groups=owners)
   spread = level.reshape(50, 4)[:, 0].std() / np.sqrt(50)
   assert abs((high - low) / (2 * 1.96 * spread) - 1) < 0.15
-  assert recall.interval(level, level, owners) == (0, 0, 0)
+  assert intervals.bootstrap(level - level, groups=owners) == (0, 0, 0)
 
 
 def test_a_summary_compares_with_the_references():

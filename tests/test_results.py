@@ -5,10 +5,10 @@ import json
 import pytest
 
 from masklearn import policies, report
-from masklearn.evaluation.results import ResultRow
+from masklearn.evaluation.results import ResultRow, StudyRecord
 from masklearn.io import files
 from masklearn.report import workdir
-from masklearn.study import results
+from masklearn.study import mask_rows, results
 from masklearn.study.plan import Cell
 from masklearn.types import InputError
 from tests.runs import PASSAGE, ROWS, row, write
@@ -107,3 +107,28 @@ def test_what_was_not_pretrained_has_no_updates(tmp_path, monkeypatch):
   ]  # fmt: skip
   assert 'overlaps' not in found[0]
   assert found[0]['seconds'] == 1.23
+
+
+def test_recall_is_of_policies_that_score_any_passage():
+  """By what their entries say; once for each task where a policy knows its task."""
+  made = dict.fromkeys(
+    ('none', 'random', 'random_token', 'random_span', 'oracle', 'supervised'), 'policy'
+  )
+  found = mask_rows.scored(
+    made, ['a', 'b'], [0, 1], lambda name, task, seed: seed or None, top=5
+  )
+  assert found == [
+    ('random', 'policy', [1], 0),
+    ('random_span, a', 'policy', [1], 0),
+    ('random_span, b', 'policy', [1], 0),
+    ('supervised, a', 'policy', [1], 5),
+    ('supervised, b', 'policy', [1], 5),
+  ]
+
+
+def test_the_study_says_how_policies_are_called():
+  """Title and role of each, of policies of one's own as well."""
+  shown = results.display(['none', 'oracle'])
+  record = json.loads(json.dumps(StudyRecord(display=shown).to_json()))
+  assert record['display']['oracle'] == {'title': 'oracle', 'role': 'reference'}
+  assert StudyRecord.from_json(record, 'study.json').display == shown

@@ -140,7 +140,7 @@ def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
   found = made(remat=True)
   jax.tree.map(np.testing.assert_array_equal, found.params, params)
   assert found.model.config.remat
-  ours = pretrained.load(tmp_path / 'ours')
+  ours = pretrained.load_model(tmp_path / 'ours')
   assert found.model.config == dataclasses.replace(ours.model.config, remat=True)
   assert found.tokenizer.encode('Oslo') == ours.tokenizer.encode('Oslo')
   for changes, message in (

@@ -85,7 +85,7 @@ def test_scores_have_a_gradient_through_shares():
 
 
 def test_the_log_probability_of_spans_is_that_of_their_draw():
-  """Made anew from spans and scores, filler words included."""
+  """Computed again from spans and scores, filler words included."""
   table = scores(THETA, BATCH)
   for seed in range(5):
     spans = sampling.draw_spans(jax.random.key(seed), table, BATCH, RATE)

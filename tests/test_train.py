@@ -167,8 +167,8 @@ def test_checkpoints_keep_dtypes_and_the_newest(tmp_path):
     np.testing.assert_array_equal(a, b)
 
 
-def test_a_step_in_pieces_is_the_step_of_the_whole():
-  """Pieces count by their tokens; what is logged is the mean of the pieces."""
+def test_gradient_accumulation_is_the_step_of_the_whole_batch():
+  """Parts count by their tokens; what is logged is the mean of the parts."""
 
   def loss(params, key, batch):
     x, weight = batch

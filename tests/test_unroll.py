@@ -1,4 +1,4 @@
-"""The ways back through training steps, against finite differences and each other."""
+"""Backward passes through training steps, against differences and each other."""
 
 import jax
 import jax.numpy as jnp
@@ -148,7 +148,7 @@ def pulled(mode, value, count, rate=0.5, **options):
   return jax.jit(both)(state, items)
 
 
-def test_a_truncated_way_back_is_exact_for_the_steps_that_it_has():
+def test_a_truncated_backward_pass_is_exact_for_the_steps_that_it_has():
   """Zeros before them; with as many as there are steps, all is exact."""
   exact = pulled('mixed', quadratic, 5)
   short = pulled('truncated', quadratic, 5, window=2)
@@ -173,7 +173,7 @@ def test_first_order_drops_curvature_alone():
 
 @pytest.mark.parametrize('solver', ['cg', 'neumann'])
 def test_implicit_is_exact_at_a_minimum(solver):
-  """After many steps, the sum over them is that of the exact way back."""
+  """After many steps, the sum over them is that of the exact backward pass."""
   exact = pulled('mixed', quadratic, 120).sum(0)
   found = pulled(
     'implicit', quadratic, 120, solver=solver, solver_iterations=200, damping=0.0

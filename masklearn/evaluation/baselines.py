@@ -1,4 +1,4 @@
-"""What needs no model: the most frequent answer of each kind of question."""
+"""A baseline without a model: the most frequent answer of each kind of question."""
 
 import collections
 
@@ -7,7 +7,7 @@ from masklearn.types import Task
 
 
 def majority_baseline(task: Task, split: str) -> float:
-  """Returns the exact match in [0, 1] of one answer for all questions of a label.
+  """The exact match in [0, 1] of one answer for all questions of a label.
 
   The answer is the most frequent one of the label's training questions; of equally
   frequent ones, the first.

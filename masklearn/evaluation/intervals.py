@@ -1,23 +1,23 @@
-"""What a sample of scores says about their mean, and about a difference of means."""
+"""Intervals and tests: of a mean of scores, and of a difference of means."""
 
 import itertools
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+from scipy import stats
 
 from masklearn.types import InputError
 
 DRAWS = 2_000  # bootstrap samples; Efron and Tibshirani ask for 1,000 at least
 _EXACT = 16  # differences of which all 2^n signs are tried
-_CELLS = 2**22  # numbers that a piece of work holds at once
+_CELLS = 2**22  # numbers that are drawn at once
 
 
 class Difference(NamedTuple):
-  """How much better A is than B, on the same questions and seeds."""
+  """The difference of A and B, on the same questions and seeds."""
 
   n: int  # questions that differ in their id
   seeds: int
@@ -29,28 +29,38 @@ class Difference(NamedTuple):
 
 
 def student(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-  """Returns (mean, low, high): Student's two-sided interval of the mean.
+  """(mean, low, high): Student's two-sided interval of the mean.
 
   low and high are NaN for a single value: one seed says nothing about others.
+
+  >>> [round(x, 3) for x in student([1.0, 2.0, 3.0])]
+  [2.0, -0.484, 4.484]
   """
   _check(len(values), level)
   mean = statistics.fmean(values)
   if len(values) == 1:
     return mean, math.nan, math.nan
-  quantile = float(special.stdtrit(len(values) - 1, (1 + level) / 2))
-  half = quantile * statistics.stdev(values) / math.sqrt(len(values))
+  half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values))
   return mean, mean - half, mean + half
 
 
 def bootstrap(
-  values, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+  values,
+  level: float = 0.95,
+  draws: int = DRAWS,
+  seed: int = 0,
+  groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns (mean, low, high): the bootstrap's percentile interval of the mean.
+  """(mean, low, high): the bootstrap's percentile interval of the mean.
 
   A sample draws Q of the Q questions with replacement; low and high are quantiles
   (1 - level) / 2 and (1 + level) / 2 of the samples' means. It says how the mean would
   move with other questions of the same kind, and nothing about other seeds. NaN for a
   single question; without width where all values are equal, which understates.
+
+  >>> mean, low, high = bootstrap([0, 1, 1, 0, 1, 1, 1, 0])
+  >>> float(mean), float(low), float(high)
+  (0.625, 0.25, 1.0)
 
   Args:
     values: [Q], or [Q, M] for M scores of the same questions, drawn together; then
@@ -58,20 +68,29 @@ def bootstrap(
     level: of confidence.
     draws: samples.
     seed: of the samples; the same gives the same interval.
+    groups: [Q] numbers from 0 of what is drawn instead of questions, each with all its
+      questions, such as the passage that they are about.
 
   References:
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
   """
   values = np.asarray(values, float)
-  rows = len(values)
-  _check(rows, level)
+  _check(len(values), level)
   mean = values.mean(0)
-  if rows == 1:
+  sums, sizes = values, np.ones(len(values))
+  if groups is not None:
+    sizes = np.bincount(groups).astype(float)
+    sums = np.zeros((len(sizes), *values.shape[1:]))
+    np.add.at(sums, groups, values)
+  if len(sizes) == 1:
     return mean, mean * np.nan, mean * np.nan
-  rng = np.random.default_rng(seed)
-  means = [counts @ values / rows for counts in _resampled(rng, draws, rows)]
-  low, high = _quantiles(np.concatenate(means), level)
-  return mean, low, high
+
+  def of_samples(drawn, axis):
+    times = _counts(drawn, len(sizes))
+    return (times @ sums).T / (times @ sizes)
+
+  means = _resampled([len(sizes)], of_samples, draws, seed)
+  return mean, *_quantiles(means, level)
 
 
 def paired(
@@ -81,7 +100,7 @@ def paired(
   draws: int = DRAWS,
   seed: int = 0,
 ) -> Difference:
-  """Returns the difference A - B of two policies that answered the same questions.
+  """The difference A - B of two policies that answered the same questions.
 
   With d(s, q) the difference of seed s on question q and Q(s) the questions of s,
 
@@ -112,18 +131,22 @@ def paired(
   _check(questions, level)
   by_seed = difference.sum(1) / present.sum(1)
   by_question = difference.sum(0) / present.sum(0)
-  rng = np.random.default_rng(seed)
-  means = []
-  for counts in _resampled(rng, draws, questions):  # [C, Q]
-    weight = counts @ present.T  # [C, S] questions of each seed in the sample
-    of_seed = counts @ difference.T / np.maximum(weight, 1)
-    drawn = np.concatenate(list(_resampled(rng, len(counts), seeds)))
-    drawn = drawn * (weight > 0)  # a seed without a question says nothing,
-    found = drawn.sum(1) > 0  # nor does a sample without a seed
-    means.append((drawn * of_seed)[found].sum(1) / drawn[found].sum(1))
   low, high = math.nan, math.nan
-  if questions > 1:
-    low, high = map(float, _quantiles(np.concatenate(means), level))
+  if seeds == 1:
+    _, low, high = map(float, bootstrap(by_question, level, draws, seed))
+  elif questions > 1:
+
+    def of_samples(drawn_questions, drawn_seeds, axis):
+      counts = _counts(drawn_questions, questions)  # [C, Q]
+      weight = counts @ present.T  # [C, S] questions of each seed in the sample
+      means = counts @ difference.T / np.maximum(weight, 1)
+      # A seed without a question says nothing, nor does a sample without a seed.
+      drawn = _counts(drawn_seeds, seeds) * (weight > 0)
+      total = drawn.sum(axis)
+      return np.stack([(drawn * means).sum(axis) / np.maximum(total, 1), total > 0])
+
+    means, some = _resampled([questions, seeds], of_samples, draws, seed)
+    low, high = map(float, _quantiles(means[some > 0], level))
   return Difference(
     n=questions,
     seeds=seeds,
@@ -136,30 +159,41 @@ def paired(
 
 
 def sign_flip(differences, draws: int = DRAWS, seed: int = 0) -> float:
-  """Returns the two-sided p of "each difference might as well have the other sign".
+  """The two-sided p of "each difference might as well have the other sign".
 
   p is the share of all sign vectors whose |sum| is at least the observed one: exact
   for up to 16 differences that are not zero (five seeds cannot go below 2 / 2^5 =
-  0.0625), else (k + 1) / (draws + 1), where k of `draws` random vectors reach it.
+  0.0625), else (k + 1) / (draws + 1), where k of `draws` random vectors reach it. The
+  digits of the latter depend on `seed`, and on how scipy draws signs.
+
+  >>> sign_flip([1, 2, 3])
+  0.25
 
   References:
     Fisher, The Design of Experiments, 1935, section 21.
     Phipson and Smyth, Permutation p-values should never be zero, 2010.
   """
   differences = np.asarray(differences, float)
-  sizes = np.abs(differences[differences != 0])
-  if not len(sizes):
+  differences = differences[differences != 0]
+  if len(differences) < 2:
     return 1.0
-  # Sums of the same numbers in another order differ in their last bits.
-  reached = abs(differences.sum()) - 1e-9 * sizes.sum()
-  if len(sizes) <= _EXACT:
-    signs = np.array(list(itertools.product((-1, 1), repeat=len(sizes))))
-    return float((np.abs(signs @ sizes) >= reached).mean())
-  rng, found = np.random.default_rng(seed), 0
-  for rows in _pieces(draws, len(sizes)):
-    signs = 2.0 * rng.integers(2, size=(rows, len(sizes)), dtype=np.int8) - 1
-    found += int((np.abs(signs @ sizes) >= reached).sum())
-  return (found + 1) / (draws + 1)
+  size = np.abs(differences).sum()
+
+  def distance(x, axis):
+    # Sums of the same numbers in another order differ in their last bits.
+    return np.abs(x.sum(axis) / size).round(9)
+
+  found = stats.permutation_test(
+    (differences,),
+    distance,
+    permutation_type='samples',
+    alternative='greater',
+    vectorized=True,
+    n_resamples=draws if len(differences) > _EXACT else np.inf,
+    batch=max(1, _CELLS // len(differences)),
+    rng=np.random.default_rng(seed),
+  )
+  return float(found.pvalue)
 
 
 def _check(count: int, level: float) -> None:
@@ -170,26 +204,31 @@ def _check(count: int, level: float) -> None:
 
 
 def _quantiles(means: np.ndarray, level: float) -> np.ndarray:
-  return np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+  return np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=-1)
 
 
-def _resampled(rng, draws: int, count: int) -> Iterator[np.ndarray]:
-  """Yields how often each of `count` things is in a sample of as many: [C, count]."""
-  for rows in _pieces(draws, count):
-    drawn = rng.integers(count, size=(rows, count))
-    drawn += count * np.arange(rows)[:, None]
-    yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+def _resampled(sizes: Sequence[int], statistic, draws: int, seed: int) -> np.ndarray:
+  """A statistic of bootstrap samples of `sizes` things each: [.., draws]."""
+  return stats.bootstrap(
+    [np.arange(size) for size in sizes],
+    statistic,
+    vectorized=True,
+    n_resamples=draws,
+    batch=max(1, _CELLS // sizes[0]),
+    method='percentile',
+    rng=np.random.default_rng(seed),
+  ).bootstrap_distribution
 
 
-def _pieces(draws: int, count: int) -> Iterator[int]:
-  """Yields numbers of rows that sum to `draws`, each of bounded memory."""
-  most = max(1, _CELLS // count)
-  for first in range(0, draws, most):
-    yield min(most, draws - first)
+def _counts(drawn: np.ndarray, count: int) -> np.ndarray:
+  """The times that each of `count` things is in each of C samples: [C, count]."""
+  rows = len(drawn)
+  drawn = drawn + count * np.arange(rows)[:, None]
+  return np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
 
 
 def _differences(a, b) -> tuple[np.ndarray, np.ndarray]:
-  """Returns A - B, 0 where a seed lacks a question, and where it has it: [S, Q]."""
+  """A - B, 0 where a seed lacks a question, and where it has it: [S, Q]."""
   if len(a) != len(b) or not len(a):
     raise InputError(
       f'A comparison needs the same seeds of both, at least one, got {len(a)} and '

@@ -36,7 +36,7 @@ class Record(NamedTuple):
 
 
 def read_golds(path: Path) -> dict[str, Record]:
-  """Returns the gold records by id, with all of their answers that are not blank.
+  """The gold records by id, with all of their answers that are not blank.
 
   Raises:
     InputError: the file cannot be read, a line is bad, an id occurs twice, or a record
@@ -46,7 +46,7 @@ def read_golds(path: Path) -> dict[str, Record]:
 
 
 def read_predictions(path: Path) -> dict[str, Record]:
-  """Returns the predictions by id.
+  """The predictions by id.
 
   Raises:
     InputError: as `read_golds`, or where a record does not have just one answer.
@@ -57,7 +57,7 @@ def read_predictions(path: Path) -> dict[str, Record]:
 def score(
   predictions: Path, golds: Path, train: Path = '', reference: Path = ''
 ) -> dict[str, Any]:
-  """Returns KILT's downstream scores of a file of predictions, ready for JSON.
+  """KILT's downstream scores of a file of predictions, ready for JSON.
 
   `em`, `f1`, `accuracy` and `rougeL` are means over the questions, fractions; each has
   a bootstrap interval, `em_interval: [low, high]` (95%; None where it is not defined);
@@ -102,7 +102,7 @@ def score(
 def compare(
   predictions_a: Sequence[Path], predictions_b: Sequence[Path], metric: str = 'em'
 ) -> intervals.Difference:
-  """Returns how much better A is than B, from the `predictions.jsonl` of a study.
+  """The difference of A and B, from the `predictions.jsonl` of a study.
 
   Args:
     predictions_a: WORKDIR/finetune/TASK/VARIANT/SEED/predictions.jsonl for each seed.
@@ -150,7 +150,7 @@ def _read(path, parse):
 
 
 def _answers(path, wanted, golds) -> list[str]:
-  """Returns the predictions in the order of the gold records."""
+  """The predictions in the order of the gold records."""
   found = read_predictions(path)
   _check_ids(path, found, golds, wanted)
   return [found[id].answers[0] for id in wanted]
@@ -183,7 +183,7 @@ def _question(gold: Record) -> Example:
 def _summary(
   table: Mapping[str, np.ndarray], empty, rows=slice(None)
 ) -> dict[str, Any]:
-  """Returns means, numbers and intervals of some rows; None for what is undefined."""
+  """Means, numbers and intervals of some rows; None for what is undefined."""
   values = np.stack(list(table.values()), axis=1)[rows]  # [Q, M]
   nothing = np.full(len(table), np.nan)
   mean, low, high = intervals.bootstrap(values) if len(values) else [nothing] * 3
@@ -207,7 +207,7 @@ def _difference(ids, ours, theirs) -> dict[str, float | None]:
 
 
 def _number(value) -> float | None:
-  """Returns a number that JSON has, or None."""
+  """A number that JSON has, or None."""
   return None if math.isnan(value) else float(value)
 
 
@@ -237,7 +237,7 @@ def _prediction(record: dict[str, Any], place: str) -> Record:
 
 
 def _answered(record: dict[str, Any], place: str) -> Record:
-  """Returns a prediction with the gold answers that a study writes beside it."""
+  """A prediction with the gold answers that a study writes beside it."""
   meta = record.get('meta')
   targets = meta.get('targets') if isinstance(meta, dict) else None
   if not isinstance(targets, list) or not all(isinstance(t, str) for t in targets):
@@ -255,7 +255,7 @@ def _outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _seen(record: dict[str, Any], default_id: str) -> Example:
-  """Returns a training question in any form of open-domain QA."""
+  """A training question in any form of open-domain QA."""
   if record.keys() & {'source', 'input'}:
     return jsonl.parse(record, default_id)
   if record.keys() & {'utterance', 'qText'}:

@@ -1,17 +1,22 @@
 """Scores of a prediction against its gold answers, as the official scorers have them.
 
+ROUGE comes in two forms: KILT reports that of the package `rouge`, summarization that
+of `rouge-score`. They share a name and little else: tokens, stemming and the counting
+of repeated words differ.
+
 For all of them: the best gold answer counts, blank ones are dropped, and an empty
 prediction scores 0, as in KILT's evaluation, even where a gold answer normalizes to
 nothing. (SQuAD's own script gives exact match 1 there.)
 """
 
 import collections
+import contextlib
 import functools
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from masklearn.evaluation import rouge
 from masklearn.io.lookup import check_name
 from masklearn.text.normalization import normalize, normalize_trivia
 
@@ -21,7 +26,11 @@ def exact_match(
   golds: Sequence[str],
   normalize: Callable[[str], str] = normalize,
 ) -> bool:
-  """Returns whether the normalized prediction is one of the normalized golds."""
+  """Whether the normalized prediction is one of the normalized golds.
+
+  >>> exact_match('The Nile.', ['nile', 'River Nile'])
+  True
+  """
   if not prediction.strip():
     return False
   return normalize(prediction) in {normalize(gold) for gold in golds if gold.strip()}
@@ -32,17 +41,23 @@ def f1(
   golds: Sequence[str],
   normalize: Callable[[str], str] = normalize,
 ) -> float:
-  """Returns the largest F1 in [0, 1] of normalized words over the golds.
+  """The largest F1 in [0, 1] of normalized words over the golds.
 
   A word counts as often as it occurs on both sides. 0 where either side normalizes to
   nothing, as in SQuAD v1.1, TriviaQA and KILT.
+
+  >>> f1('the river Nile', ['Nile'])
+  0.6666666666666666
   """
   words = collections.Counter(normalize(prediction).split())
   return max((_f1(words, normalize(gold).split()) for gold in golds), default=0.0)
 
 
 def accuracy(prediction: str, golds: Sequence[str]) -> bool:
-  """Returns whether the prediction is one of the golds, white space around it aside.
+  """Whether the prediction is one of the golds, white space around it aside.
+
+  >>> accuracy(' Nile', ['Nile']), accuracy('nile', ['Nile'])
+  (True, False)
 
   References:
     KILT's accuracy,
@@ -55,7 +70,7 @@ def accuracy(prediction: str, golds: Sequence[str]) -> bool:
 def best(
   pairwise: Callable[[str, str], float], prediction: str, golds: Sequence[str]
 ) -> float:
-  """Returns the largest `pairwise(prediction, gold)`, of texts without outer spaces."""
+  """The largest `pairwise(prediction, gold)`, of texts without outer spaces."""
   prediction = prediction.strip()
   wanted = {gold.strip() for gold in golds} - {''}
   if not prediction:
@@ -63,33 +78,73 @@ def best(
   return max((pairwise(prediction, gold) for gold in wanted), default=0.0)
 
 
+def kilt_rouge_l(prediction: str, gold: str) -> float:
+  """The F1 in [0, 1] of KILT's ROUGE-L, without any normalization.
+
+  It is summary-level ROUGE-L over *distinct* words, case and punctuation kept, where
+  each '.' ends a sentence, also the one in "U.S.":
+
+    P = |LCS words| / |words of prediction|,  R = |LCS words| / |words of gold|,
+    F1 = 2 P R / (P + R + 1e-8),
+
+  so a text scores 1 - 5e-9 against itself. A text of nothing but '.' has no sentence
+  and scores 0, as KILT's scorer has it. Time and memory grow with the product of the
+  numbers of words.
+
+  References:
+    https://github.com/facebookresearch/KILT/blob/main/kilt/eval_downstream.py
+    https://github.com/pltrdy/rouge
+  """
+  with _stack_for(len(prediction.split()) + len(gold.split())):
+    try:
+      (scores,) = _kilt_scorer().get_scores(prediction, gold)
+    except ValueError:  # no sentence on one side
+      return 0.0
+  return float(scores['rouge-l']['f'])
+
+
+def summary_rouge(kind: str, prediction: str, gold: str) -> float:
+  """The F1 in [0, 1] of ROUGE as the summarization literature reports it.
+
+  Words are runs of a-z and 0-9 after lower-casing, stemmed by Porter's algorithm where
+  they have more than three letters; other scripts have no words and score 0.
+
+  Args:
+    kind: 'rouge1', 'rouge2', 'rougeL' (of the whole text) or 'rougeLsum' (of
+      sentences, one a line; what ROUGE-1.5.5 calls ROUGE-L).
+    prediction: a summary.
+    gold: the one to compare with.
+
+  References:
+    Lin, ROUGE: A Package for Automatic Evaluation of Summaries, 2004,
+    https://aclanthology.org/W04-1013
+    https://github.com/google-research/google-research/tree/master/rouge
+  """
+  return float(_summary_scorer(kind).score(gold, prediction)[kind].fmeasure)
+
+
 # Name -> function(prediction, golds) -> float in [0, 1].
 METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
   'em': exact_match,
   'f1': f1,
   'accuracy': accuracy,
-  'rougeL': functools.partial(best, rouge.kilt_rouge_l),
+  'rougeL': functools.partial(best, kilt_rouge_l),
   'trivia_em': functools.partial(exact_match, normalize=normalize_trivia),
   'trivia_f1': functools.partial(f1, normalize=normalize_trivia),
-  'summary_rouge1': functools.partial(
-    best, functools.partial(rouge.summary_rouge, 'rouge1')
-  ),
-  'summary_rouge2': functools.partial(
-    best, functools.partial(rouge.summary_rouge, 'rouge2')
-  ),
-  'summary_rougeL': functools.partial(
-    best, functools.partial(rouge.summary_rouge, 'rougeL')
-  ),
-  'summary_rougeLsum': functools.partial(
-    best, functools.partial(rouge.summary_rouge, 'rougeLsum')
-  ),
+  **{
+    f'summary_{kind}': functools.partial(best, functools.partial(summary_rouge, kind))
+    for kind in ('rouge1', 'rouge2', 'rougeL', 'rougeLsum')
+  },
 }
 
 
 def table(
   predictions: Sequence[str], golds: Sequence[Sequence[str]], names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-  """Returns the scores of Q questions by each metric, name -> [Q] float64.
+  """The scores of Q questions by each metric, name -> [Q] float64.
+
+  >>> table(['Nile', ''], [['Nile'], ['Po']], ['em'])
+  {'em': array([1., 0.])}
 
   Args:
     predictions: one a question.
@@ -113,3 +168,31 @@ def _f1(predicted: collections.Counter, wanted: Sequence[str]) -> float:
     return 0.0
   precision, recall = same / predicted.total(), same / len(wanted)
   return 2 * precision * recall / (precision + recall)
+
+
+@functools.cache
+def _kilt_scorer():
+  from rouge import rouge  # few need it
+
+  return rouge.Rouge(metrics=['rouge-l'])
+
+
+@functools.cache
+def _summary_scorer(kind):
+  from rouge_score import rouge_scorer  # brings nltk, whose import takes a while
+
+  return rouge_scorer.RougeScorer([kind], use_stemmer=True)
+
+
+@contextlib.contextmanager
+def _stack_for(calls: int):
+  """Lets Python recurse `calls` deeper than now: the package does, for each word."""
+  before = sys.getrecursionlimit()
+  if calls < before // 8:
+    yield
+    return
+  sys.setrecursionlimit(before + calls)
+  try:
+    yield
+  finally:
+    sys.setrecursionlimit(before)

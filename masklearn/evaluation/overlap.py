@@ -1,4 +1,4 @@
-"""Which test questions of open-domain QA a model may have seen in training."""
+"""Overlap: test questions of open-domain QA that training may have shown."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,12 @@ _IGNORED = frozenset(f'{_QUESTION_WORDS} {_FUNCTION_WORDS}'.split())
 
 
 def split(test: Sequence[Example], train: Iterable[Example]) -> list[str]:
-  """Returns for each test question which of `SPLITS` it belongs to.
+  """The one of `SPLITS` that each test question belongs to.
+
+  >>> known = Example('1', 'Where is Oslo?', ('Norway',))
+  >>> asked = [known, Example('2', 'What has fjords?', ('Norway',))]
+  >>> split(asked, [known])
+  ['question_overlap', 'answer_overlap_only']
 
   `question_overlap`: a training question is the same after SQuAD's normalization,
   whatever its answers; or it has the same set of content words and an answer in
@@ -68,7 +73,7 @@ def _answers(example: Example) -> set[str]:
 
 
 def _content(question: str) -> frozenset[str]:
-  """Returns the content words of a normalized question."""
+  """The content words of a normalized question."""
   return frozenset(map(_stem, question.split())) - {''}
 
 

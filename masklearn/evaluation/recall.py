@@ -1,4 +1,4 @@
-"""Answer-span recall: how many answers a policy hides, before anything is trained.
+"""Answer-span recall: the share of answers a policy hides, before any training.
 
 A cheap measure of a policy that needs passages with known answers, and no model. All
 policies hide as many spans and as many words of a passage, so that none is better for
@@ -15,13 +15,14 @@ import numpy as np
 from masklearn import data, text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
+from masklearn.evaluation import intervals
 from masklearn.types import Answers, InputError, Policy
 
 EVERY, WORDS = 20, 3  # a span for every 20 words, of 3 words
 
 
 class Recall(NamedTuple):
-  """What a policy hid."""
+  """The answers that a policy hid."""
 
   questions: np.ndarray  # [Q] share of draws and answers that were wholly hidden
   passages: np.ndarray  # [Q] int, the passage of each question
@@ -42,7 +43,7 @@ def measure(
   words: int = WORDS,
   batch_size: int = 16,
 ) -> Recall:
-  """Returns how many of the answers a policy hides.
+  """The share of the answers that a policy hides.
 
   An answer counts if all its characters are within one hidden span. Of a question
   with several answers each counts in part, and the mean over the draws is taken.
@@ -50,7 +51,7 @@ def measure(
   Args:
     scores: `scores(batch)` [B, W, N] of the policy, compiled.
     answered: the passages and the places of their answers.
-    encoded: the same, by `answers.encode`.
+    encoded: the same, by `answer_spans.encode`.
     tokenizer: of the passages.
     seed: of the draws.
     top_k: draws each span from the k best, 0 from all; see `sampling.draw_spans`.
@@ -106,6 +107,10 @@ def choose(
   to come; then what is left of the budget widens spans, a word at a time at a random
   end. Where no candidate is left, a single word is drawn from all.
 
+  >>> scores = np.array([[0, 9], [0, 0], [0, 0], [0, 0]])  # 'words 0 and 1' is best
+  >>> choose(np.random.default_rng(0), scores, count=1, budget=2, top_k=1)
+  [(0, 2)]
+
   Args:
     rng: of the draw.
     scores: [W, N] log-weights, -inf for what is no candidate.
@@ -138,37 +143,6 @@ def choose(
   return sorted(_widened(rng, spans, free, left))
 
 
-def interval(
-  first: np.ndarray,
-  second: np.ndarray,
-  owners: np.ndarray,
-  *,
-  seed: int = 0,
-  samples: int = 2_000,
-  level: float = 0.95,
-) -> tuple[float, float, float]:
-  """The mean of `first - second` over questions, and its interval: (mean, low, high).
-
-  Percentiles of a bootstrap over passages, as questions about one passage are not
-  independent of each other.
-
-  Args:
-    first: [Q] of each question.
-    second: [Q] the same of another policy, or zeros.
-    owners: [Q] the passage of each question.
-    seed: of the resampling.
-    samples: how many.
-    level: of the interval.
-  """
-  sums = np.bincount(owners, first - second)
-  counts = np.bincount(owners)
-  rng = np.random.default_rng(seed)
-  drawn = rng.integers(len(sums), size=(samples, len(sums)))
-  means = sums[drawn].sum(1) / counts[drawn].sum(1)
-  low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-  return float((first - second).mean()), float(low), float(high)
-
-
 def of_policies(
   made: Iterable[tuple[str, Policy, Sequence[Any], int]],
   answered: Sequence[Answered],
@@ -177,7 +151,7 @@ def of_policies(
   seed: int,
   **budget,
 ) -> dict[str, Recall]:
-  """Returns how many answers policies hide, by name: means over their seeds.
+  """The share of answers that policies hide, by name: means over their seeds.
 
   Args:
     made: the name, the policy, its parameters for each seed, and its `top_k`.
@@ -228,7 +202,13 @@ def summary(
   """
 
   def difference(one, other):
-    mean, low, high = interval(one.questions, other, one.passages, seed=seed)
+    # Questions about one passage are not independent of each other.
+    mean, *bounds = map(
+      float,
+      intervals.bootstrap(one.questions - other, seed=seed, groups=one.passages),
+    )
+    # Of a single passage, nothing is known of others.
+    low, high = (mean if np.isnan(bound) else bound for bound in bounds)
     return {'mean': mean, 'low': low, 'high': high}
 
   rows = []

@@ -76,7 +76,7 @@ def choose(
   """The policy of a name or directory.
 
   Args:
-    policy: a name of `policies.POLICIES`, or a directory as `policies.save_policy` writes it.
+    policy: a name of `POLICIES`, or a directory as `save_policy` writes it.
     form: 't5' or 'bart': whose original objective is meant.
     rate: share of the words to hide; None for the policy's own, or `RATE`.
     tokenizer: file, directory or name of Hugging Face's, for a policy by name; '' takes

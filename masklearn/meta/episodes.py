@@ -1,4 +1,4 @@
-"""What a policy learns from: passages, each with questions about its group."""
+"""Episodes to learn a policy from: passages with questions about their groups."""
 
 from collections.abc import Callable, Sequence
 
@@ -79,7 +79,7 @@ class Episodes:
     self.questions = data.encode_examples(examples, tokenizer, beside=beside)
     self.held_out = held_out
     self.inner_steps = inner_steps
-    self.units = np.ones(len(examples), np.float32)
+    self.scales = np.ones(len(examples), np.float32)
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -89,17 +89,17 @@ class Episodes:
     asked = self.asked[index]  # [E, Q]
     query = data.take(self.questions, asked[:, :, None])
     # Moved on by one, every episode is tuned on the questions of another.
-    others = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
+    shifted = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
     rows = np.repeat(self.rows[index][:, None, None], self.inner_steps, axis=1)
     texts = data.take(self.passages, rows)
-    support = others if self.held_out else query
-    return Episode(texts, support, query, self.units[asked])
+    support = shifted if self.held_out else query
+    return Episode(texts, support, query, self.scales[asked])
 
   def measure_scales(self, probe: Callable, count: int, key: jax.Array) -> None:
     """Makes each question's scale the mean size of a span's influence on it.
 
     Some questions have a hundred times the influence of others, and the mean outer
-    loss is that of the few that move most: each counts alike in a scale of its own. It
+    loss is that of the few that move most: in a scale of its own, each counts alike. It
     is measured once, before a policy learns: from the candidates of an update it would
     be a lottery, which the one span that answers a question wins or misses.
 
@@ -109,7 +109,7 @@ class Episodes:
       count: E.
       key: a random key.
     """
-    total, times = np.zeros((2, len(self.units)))
+    total, times = np.zeros((2, len(self.scales)))
     for i, index in enumerate(data.filled(len(self), count)):
       keys = jax.random.split(jax.random.fold_in(key, i), count)
       influence = np.abs(probe(self.stack(index), keys).influence)  # [E, Q, ..]
@@ -118,4 +118,4 @@ class Episodes:
       np.add.at(times, self.asked[index], 1)
     # In no episode, or moved by nothing: then any scale will do.
     mean = total / np.maximum(times, 1)
-    self.units = np.where(mean > 0, mean, 1).astype(np.float32)
+    self.scales = np.where(mean > 0, mean, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How a policy's gradient is estimated: a relaxation, a mode, and their numbers."""
+"""Estimators of a policy's gradient: a relaxation, a mode, and their numbers."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from masklearn.meta import reinforce, relaxations
 from masklearn.meta.gradient import MetaGradient, make_meta_gradient
 from masklearn.types import Policy, Specials
 
-# What can be learned by, each with the numbers that it needs beside a policy.
+# Relaxations -> the numbers that each needs beside a policy.
 NUMBERS = {
   'mixture': ('candidates', 'uniform_share', 'token_dropout'),
   'soft': ('token_dropout',),

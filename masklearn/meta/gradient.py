@@ -130,7 +130,7 @@ def make_meta_gradient(
 
 
 class Probed(NamedTuple):
-  """What hiding spans of E episodes does to the questions of each."""
+  """The effects of hidden spans of E episodes on the questions of each."""
 
   draw: Any  # [E, ..]
   outer: jax.Array  # [E, Q] the outer losses
@@ -263,7 +263,7 @@ def cosine(
 def merge_steps(tree):
   """[K, P, ..] as [K * P, ..].
 
-  >>> merge_steps(np.zeros((2, 3, 5))).shape
+  >>> merge_steps(jnp.zeros((2, 3, 5))).shape
   (6, 5)
   """
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
@@ -272,7 +272,7 @@ def merge_steps(tree):
 def split_steps(tree, like):
   """[K * P, ..] as [K, P, ..], the first axes of `like`.
 
-  >>> split_steps(np.zeros((6, 5)), np.zeros((2, 3, 7))).shape
+  >>> split_steps(jnp.zeros((6, 5)), jnp.zeros((2, 3, 7))).shape
   (2, 3, 5)
   """
   shape = jax.tree.leaves(like)[0].shape[:2]

@@ -22,7 +22,7 @@ B1, B2 = 0.9, 0.98  # those of `stages.optimizer`, whose moments are carried on
 
 
 class Scale(NamedTuple):
-  """What the gradient of each parameter is divided by."""
+  """The divisor of each parameter's gradient."""
 
   size: Any
 

@@ -136,7 +136,7 @@ def log_share(policy: Policy, theta, passages: Batch, possible: jax.Array) -> ja
 
 
 def weights(policy: Policy, theta, spans: Candidates) -> jax.Array:
-  """What the candidates' summed losses are multiplied with, [P, M].
+  """The importance weights of the candidates' summed losses, [P, M].
 
   A passage's weighted sum is an estimate of sum_s pi(s) L_s / sum_s pi(s) n(s), the
   loss of a hidden word.

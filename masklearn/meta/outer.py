@@ -1,4 +1,4 @@
-"""What a policy is worth: fine-tuning steps on questions, then their loss."""
+"""The outer loss: that of questions after fine-tuning steps on questions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Episode(NamedTuple):
   passages: Batch  # [K, P, L] of each denoising step; K = P = 1 in the paper
   support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
   query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
-  scale: jax.Array  # [Q] what gains are counted in, see `Episodes.measure_scales`
+  scale: jax.Array  # [Q] by which gains are divided, see `Episodes.measure_scales`
 
 
 class Outer(NamedTuple):

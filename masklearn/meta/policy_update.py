@@ -1,4 +1,4 @@
-"""What a policy climbs by: its optimizer, and the steps that are compiled once."""
+"""Updates of a policy: its optimizer, and the steps that are compiled once."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Setting(NamedTuple):
 
 
 class PolicyUpdate(NamedTuple):
-  """All is compiled, and shared by what has equal settings."""
+  """Compiled functions, shared by what has equal settings."""
 
   tx: optax.GradientTransformation  # of the policy
   inner_tx: optax.GradientTransformation  # of the model, in an episode
@@ -90,7 +90,7 @@ def make_policy_update(
   _, probe, place = mesh.spread(
     functools.partial(gradients.probe, gradient), setting.episodes
   )
-  ascend = jax.jit(
+  update = jax.jit(
     gradients.make_policy_step(policy, gradient.decide, tx, entropy_coefficient)
   )
 
@@ -102,14 +102,18 @@ def make_policy_update(
     # As strongly typed as numpy's, or it would be compiled for both.
     warmth = jnp.asarray(temperature(state.step), jnp.float32)
     probed = probe(state.params, start, episodes, keys, warmth)
-    return ascend(state, probed, episodes.scale)
+    return update(state, probed, episodes.scale)
 
   compare = jax.jit(functools.partial(gradients.cosine, gradient, exact))
   return PolicyUpdate(tx, inner_tx, probe, place, step, compare)
 
 
 def warn(metrics: Mapping[str, float]) -> str:
-  """What is wrong with logged metrics, and its likely cause; '' if nothing."""
+  """A warning about logged metrics, with its likely cause; '' if all is well.
+
+  >>> warn({'influence': 0.3, 'grad_norm': 0.1})
+  ''
+  """
   norms = metrics['influence'], metrics['grad_norm']
   if not np.isfinite(norms).all():
     return (

@@ -1,4 +1,4 @@
-"""What is differentiated of a policy: decisions that a model's loss is smooth in.
+"""Relaxations of a hard draw: decisions that a model's loss is smooth in.
 
 A hard draw is a choice, and has no derivative. A relaxation puts decisions d in its
 place that the policy's parameters theta move smoothly, and a pre-training loss

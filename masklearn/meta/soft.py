@@ -24,7 +24,7 @@ TAKEN = 1e-4  # a word of which less is left is hidden
 
 
 class Noise(NamedTuple):
-  """What a soft draw of P passages depends on, beside the policy's parameters."""
+  """The noise and the passages of a soft draw of P passages."""
 
   gumbel: jax.Array  # [P, W, N]
   temperature: jax.Array  # [P] float
@@ -61,7 +61,7 @@ def sample(
 
 
 def shares(policy: Policy, theta, noise: Noise, rate: float) -> jax.Array:
-  """How much of each token is hidden: [P, L] in [0, 1], a word's tokens alike.
+  """The share of each token that is hidden: [P, L] in [0, 1], a word's tokens alike.
 
   Over the words of a passage they add up to its budget, or to a little less.
   """

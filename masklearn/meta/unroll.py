@@ -54,7 +54,7 @@ class Loss(NamedTuple):
 
 
 class Items(NamedTuple):
-  """What K steps are given, besides the state: every array is [K, ..]."""
+  """The inputs of K steps besides the state: every array is [K, ..]."""
 
   decisions: Any
   data: Any

@@ -19,7 +19,7 @@ MODELS = {'bart': (Bart, BartConfig, bart_config), 't5': (T5, T5Config, t5_confi
 def make_model(
   name: str, size: str, vocab_size: int, ids: Specials, **overrides
 ) -> nn.Module:
-  """Returns the model of a family and size; the arguments are `model_config`'s."""
+  """The model of a family and size; the arguments are `model_config`'s."""
   config = model_config(name, size, vocab_size, ids, **overrides)
   return MODELS[name][0](config)
 
@@ -27,7 +27,7 @@ def make_model(
 def model_config(
   name: str, size: str, vocab_size: int, ids: Specials, **overrides
 ) -> BartConfig | T5Config:
-  """Returns the configuration of a family and size, for a tokenizer's special tokens.
+  """The configuration of a family and size, for a tokenizer's special tokens.
 
   Args:
     name: a key of `MODELS`.

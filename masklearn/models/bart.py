@@ -75,7 +75,7 @@ class Bart(nn.Module):
     segments=None,
     train=False,
   ):
-    """What `logits` makes logits of, [B, T, D]; arguments as above."""
+    """The states that `logits` projects, [B, T, D]; arguments as above."""
     encoded = self.encode(source, source_valid, source_mask, segments, train)
     return self._decode(decoder_input, encoded, source_valid, segments, train)
 
@@ -215,7 +215,7 @@ class Decoder(nn.Module):
     return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
 
   def __call__(self, x, positions, bias, memory, memory_bias, past=None, train=False):
-    """Returns the states and each layer's keys and values.
+    """The states and each layer's keys and values.
 
     Args:
       x: [B, T, D] token embeddings; with a cache, T is N.
@@ -229,12 +229,12 @@ class Decoder(nn.Module):
     """
     x = self.layernorm_embedding(x + self.embed_positions(OFFSET + positions))
     x = self.drop(x, deterministic=not train)
-    kept = []
+    own_of_all = []
     for i, layer in enumerate(self.layers):
       cached = None if past is None else past[i]
       x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0, 0], train)
-      kept.append(own)
-    return x, tuple(kept)
+      own_of_all.append(own)
+    return x, tuple(own_of_all)
 
 
 class EncoderLayer(nn.Module):

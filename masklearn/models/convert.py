@@ -158,7 +158,7 @@ def known_fields(
 
 
 def config_to_hf(config) -> dict[str, Any]:
-  """What config.json says of a configuration."""
+  """The config.json of a configuration."""
   family, form = _form(config)
   return {
     'architectures': [form.architecture],

@@ -1,4 +1,4 @@
-"""How Hugging Face writes each family down: its config.json, its tensors' names.
+"""Hugging Face's formats of each family: its config.json, its tensors' names.
 
 The tree of parameters has BART's names for both. A matrix is stored transposed:
 

@@ -16,7 +16,7 @@ NEVER = -1.0e9  # the score of what must not be chosen; finite, so that it can b
 
 
 class Rules(NamedTuple):
-  """What an output must and must not contain, whatever the model prefers.
+  """Rules for an output, whatever the model prefers.
 
   Lengths count generated tokens: `decoder_start` is not one of them, but it counts as
   one that is there where n-grams must not repeat. Hugging Face's `min_length` counts
@@ -266,7 +266,7 @@ def _beats_worst(scores, finished):
 
 
 def top_k(x: jax.Array, k: int, block: int = 128) -> tuple[jax.Array, jax.Array]:
-  """What `jax.lax.top_k` gives for x [B, N], sooner where N is large.
+  """The same as `jax.lax.top_k` of x [B, N], sooner where N is large.
 
   The k greatest lie in the k blocks with the greatest maxima: were one in none of
   them, each would hold something greater, or as great and further to the front.
@@ -312,7 +312,7 @@ def _obey(rules, scores, tokens, position, max_length, eos):
 
 
 def _repeats(tokens, length, size, vocab):
-  """Which tokens [B, V] would make an n-gram of `size` come a second time.
+  """The tokens [B, V] that would make an n-gram of `size` come a second time.
 
   `tokens` [B, T] are there up to `length` [].
   """

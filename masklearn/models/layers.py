@@ -18,12 +18,12 @@ from flax import linen as nn
 
 
 def wide(dtype) -> jnp.dtype:
-  """Returns the dtype to sum in: float32, or `dtype` itself where it is wider."""
+  """The dtype to sum in: float32, or `dtype` itself where it is wider."""
   return jnp.dtype(dtype if jnp.finfo(dtype).bits > 32 else jnp.float32)
 
 
 def padding_bias(valid: jax.Array) -> jax.Array:
-  """What to add to scores so that nothing attends where `valid` [B, S] is False.
+  """The bias of scores by which nothing attends where `valid` [B, S] is False.
 
   The lowest finite float32 and not -inf: a row without any valid position gets
   uniform attention, where -inf would give NaN.
@@ -235,7 +235,7 @@ class RMSNorm(nn.Module):
 
 
 class KeysValues(NamedTuple):
-  """What a layer attends to."""
+  """The keys and values that a layer attends to."""
 
   # Positions come last: with them before the last axis, the gradient of the values
   # reads a [T, S] matrix transposed, which takes XLA's CPU matmul twice as long.
@@ -263,7 +263,7 @@ def extend(past: KeysValues, new: KeysValues, position: jax.Array) -> KeysValues
 
 
 class Cache(NamedTuple):
-  """What a decoder keeps between steps; the batch is the first axis throughout.
+  """The cache of a decoder between steps; the batch is the first axis throughout.
 
   N outputs of a row may grow side by side. What they attend to lies in one place, the
   N of a position next to each other, so that an output that goes on from another's

@@ -36,7 +36,7 @@ CARRIED = (
 
 
 class Pretrained(NamedTuple):
-  """What a directory holds."""
+  """The contents of a directory."""
 
   model: Any  # a Linen module
   params: Any
@@ -48,8 +48,22 @@ def is_ours(directory: str | os.PathLike) -> bool:
   return (pathlib.Path(directory) / 'model.json').is_file()
 
 
-def load(directory: str | os.PathLike) -> Pretrained:
-  """Reads a directory that `from_hf` has written."""
+def load_model(directory: str | os.PathLike) -> Pretrained:
+  """The model of a directory that `from_hf` or `experiments.convert` has written.
+
+  Args:
+    directory: with model.json, params and a tokenizer.
+
+  Returns:
+    The Linen module, its parameters and the tokenizer.
+
+  Raises:
+    InputError: names the file that is missing, or that cannot be used.
+
+  >>> load_model('nowhere')
+  Traceback (most recent call last):
+  masklearn.types.InputError: nowhere/model.json cannot be used: ..
+  """
   directory = pathlib.Path(directory)
   try:
     said = files.read_json(directory / 'model.json')
@@ -106,7 +120,7 @@ def to_hf(source: str | os.PathLike, target: str | os.PathLike) -> Any:
     target: must not exist, or be empty.
   """
   source = pathlib.Path(source)
-  model, params, _ = load(source)
+  model, params, _ = load_model(source)
   extra = files.read_json(source / 'model.json').get('huggingface', {})
   with files.new_directory(target) as partial:
     convert.save(partial, model.config, params, extra)

@@ -76,7 +76,7 @@ class T5(nn.Module):
     segments=None,
     train=False,
   ):
-    """What `logits` makes logits of, [B, T, D]; arguments as above."""
+    """The states that `logits` projects, [B, T, D]; arguments as above."""
     encoded = self.encode(source, source_valid, source_mask, segments, train)
     return self._decode(decoder_input, encoded, source_valid, segments, train)
 
@@ -210,7 +210,7 @@ class Decoder(nn.Module):
   def __call__(
     self, x, positions, attended, bias, memory, memory_bias, past=None, train=False
   ):
-    """Returns the states and each layer's keys and values.
+    """The states and each layer's keys and values.
 
     Args:
       x: [B, T, D] token embeddings; with a cache, T is N.
@@ -228,16 +228,16 @@ class Decoder(nn.Module):
     near = self.relative_attention_bias(positions, attended)
     bias = near + bias.astype(near.dtype)
     x = self.drop(x, deterministic=off)
-    kept = []
+    own_of_all = []
     for i, layer in enumerate(self.layers):
       cached = None if past is None else past[i]
       x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0], train)
-      kept.append(own)
-    return self.drop(self.final_layer_norm(x), deterministic=off), tuple(kept)
+      own_of_all.append(own)
+    return self.drop(self.final_layer_norm(x), deterministic=off), tuple(own_of_all)
 
 
 class DistanceBias(nn.Module):
-  """What attention scores gain by how far, and in which direction, they reach."""
+  """The bias of attention scores by distance and direction."""
 
   config: T5Config
   both_ways: bool  # whether positions after one's own can be seen
@@ -269,6 +269,9 @@ def buckets(count: int, max_distance: int) -> np.ndarray:
   The first half has a bucket for each distance, the second grows by a constant factor
   up to `max_distance`. In float32 as in Hugging Face's, so that a distance on a
   border falls to the same side.
+
+  >>> buckets(8, 16).tolist()
+  [0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7]
   """
   distance = np.arange(max_distance + 1, dtype=np.int32)
   exact = count // 2

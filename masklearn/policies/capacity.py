@@ -1,4 +1,4 @@
-"""How long the target of a draw can get: what arrays must have room for."""
+"""The longest target of a draw: what arrays must have room for."""
 
 import math
 

@@ -27,8 +27,8 @@ from masklearn.types import InputError, Policy
 _ABOUT = ('name', 'annotator')
 
 
-class Stored(NamedTuple):
-  """What a directory holds."""
+class SavedPolicy(NamedTuple):
+  """A policy, its parameters, its tokenizer, and what policy.json says."""
 
   policy: Policy
   theta: Any
@@ -103,16 +103,20 @@ def complete_policy(
 
 def load_policy(
   directory: str | os.PathLike, rate: float | None = None, **more
-) -> Stored:
-  """Reads a directory; its policy has the scores of the one that was saved, to the bit.
+) -> SavedPolicy:
+  """The policy of a directory, with the scores of the one that was saved, to the bit.
 
   Args:
     directory: the directory.
-    rate: in place of the stored one.
+    rate: in place of the saved one.
     **more: as in `make_policy`.
 
   Raises:
     InputError: says what is missing, or what does not fit what.
+
+  >>> load_policy('nowhere')
+  Traceback (most recent call last):
+  masklearn.types.InputError: nowhere is no directory of a policy: it does not exist.
   """
   directory = pathlib.Path(directory)
   _check_files(directory)
@@ -131,7 +135,7 @@ def load_policy(
     )
   like = jax.eval_shape(lambda: policy.init(jax.random.key(0)))
   if not jax.tree.leaves(like):
-    return Stored(policy, like, tokenizer, spec)
+    return SavedPolicy(policy, like, tokenizer, spec)
   if not (directory / 'theta').is_dir():
     raise InputError(
       f'{directory} has no theta, the parameters that the policy {spec["name"]!r} has '
@@ -143,7 +147,7 @@ def load_policy(
     raise InputError(
       f'{directory / "theta"} does not fit policy.json beside it: {error}'
     ) from error
-  return Stored(policy, theta, tokenizer, spec)
+  return SavedPolicy(policy, theta, tokenizer, spec)
 
 
 def _check_files(directory):

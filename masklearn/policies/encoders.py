@@ -1,4 +1,4 @@
-"""How a policy reads a passage: networks from tokens to a state of each token.
+"""Encoders of a policy: networks from tokens to a state of each token.
 
 `ENCODERS` is the one list of them, by name. Each is a function `(tokens [B, L],
 valid [B, L], config) -> [B, L, D]`, called in the compact method of the module that
@@ -29,7 +29,7 @@ from masklearn.types import InputError
 
 @dataclasses.dataclass(frozen=True)
 class EncoderConfig:
-  """What an encoder is called, and its shape."""
+  """The name of an encoder, and its sizes."""
 
   vocab_size: int  # V
   embedding: int  # width of the table of words
@@ -67,12 +67,12 @@ def conv(tokens, valid, c: EncoderConfig):
 def bilstm(tokens, valid, c: EncoderConfig):
   """An LSTM from each end of the passage, side by side: [B, L, 2 * width]."""
   x = _words(tokens, c)  # [B, L, D]
-  ahead, back = (
+  forward, backward = (
     nn.RNN(nn.OptimizedLSTMCell(c.width, name=name)) for name in ('forward', 'backward')
   )
-  # The way back begins at the last token, and not in the padding behind it.
+  # Backward, it begins at the last token, and not in the padding behind it.
   length = valid.sum(-1, dtype=jnp.int32)  # [B]
-  return nn.Bidirectional(ahead, back)(x, seq_lengths=length)
+  return nn.Bidirectional(forward, backward)(x, seq_lengths=length)
 
 
 def bert(tokens, valid, c: EncoderConfig):

@@ -1,4 +1,4 @@
-"""What BERT, BART and T5 were pre-trained on: masks by rules of their own, of no task.
+"""Original objectives of BERT, BART and T5: masks by rules, whatever the task.
 
 BART and T5 have rates of their own, 30% of the words and 15% of the tokens, and so
 stand outside the budget that other policies share; BERT's single tokens, at the rate of
@@ -35,7 +35,7 @@ def original(rate: float | None = None, *, ids: Specials) -> Policy:
 
 
 def target(ids: Specials) -> str:
-  """The output format that belongs to it: T5's 'spans', BART's 'full'."""
+  """The output format that belongs to `original`: T5's 'spans', BART's 'full'."""
   return 'spans' if ids.sentinels else 'full'
 
 
@@ -70,7 +70,11 @@ def random_token(rate: float) -> Policy:
 
 
 def token_budget(width: int, rate: float) -> np.ndarray:
-  """Tokens that `random_token` hides of passages of 0 to `width`: [width + 1] int32."""
+  """Tokens that `random_token` hides of passages of 0 to `width`: [width + 1] int32.
+
+  >>> token_budget(5, 0.4).tolist()
+  [0, 1, 1, 1, 2, 2]
+  """
   sizes = [min(max(round(rate * n), 1), n) for n in range(width + 1)]
   return np.array(sizes, np.int32)
 
@@ -111,7 +115,7 @@ def bart_infilling(rate: float = BART_RATE, mean_length: float = MEAN_LENGTH) ->
   """Permutes the sentences, then hides spans of Poisson many words.
 
   Lengths are drawn until they add up to `rate` of the words, the last cut to fit.
-  Spans begin at distinct words, all equally likely, and reach over the ends of
+  Spans begin at distinct words, all equally likely, and go over the ends of
   sentences; where they overlap, they are one. A length of 0 puts a marker between
   two tokens of what has become of the passage. `lost` counts those for which `ROOM`
   did not suffice.
@@ -173,6 +177,9 @@ def t5_sizes(width: int, rate: float, mean_length: float) -> np.ndarray:
   """Hidden tokens, and spans, of passages of 0 to `width` tokens: [2, width + 1] int32.
 
   At least one token is shown before each span; of one token nothing is hidden.
+
+  >>> t5_sizes(40, 0.15, 3.0)[:, 40].tolist()
+  [6, 2]
   """
   sizes = np.zeros((2, width + 1), np.int32)
   for count in range(2, width + 1):

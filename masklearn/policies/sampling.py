@@ -370,7 +370,7 @@ def _log_prob(scores, start, length, possible):
 
 
 def _after(free, left, start, length):
-  """What is free, and left of the budget, once a span of each passage is hidden."""
+  """The free words, and the rest of the budget, after a span of each passage."""
   words = jnp.arange(free.shape[1], dtype=jnp.int32)[None]
   hidden = (words >= start[:, None]) & (words < (start + length)[:, None])
   return free & ~hidden, left - length

@@ -1,4 +1,4 @@
-"""What a policy hides: how often each token, and how much of it is asked about."""
+"""Statistics of what a policy hides: of each token, and of what is asked about."""
 
 import functools
 from typing import Any, NamedTuple

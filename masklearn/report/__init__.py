@@ -30,6 +30,10 @@ def write_report(
   Raises:
     InputError: there is no such directory, or a file in it cannot be used; the message
       names file, line and field. No file is written then.
+
+  >>> write_report('nowhere')
+  Traceback (most recent call last):
+  masklearn.types.InputError: ..
   """
   found = directories.read(pathlib.Path(workdir), policies or {})
   run = content.draw(found)

@@ -46,6 +46,13 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   Raises:
     InputError: a config that `config.check` refuses, an unusable corpus or task, or a
       work directory that another config made. Nothing is overwritten then.
+
+  >>> from masklearn.study.config import default_config
+  >>> config = default_config()
+  >>> config.policy.rate = 1.5
+  >>> run_study(config, 'runs/mine')
+  Traceback (most recent call last):
+  masklearn.types.InputError: ..
   """
   check(config)
   began = datetime.datetime.now(datetime.UTC)

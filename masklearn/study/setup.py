@@ -142,7 +142,7 @@ def _published(checkpoint, tokenizer, name, size, **changes):
       f'config.corpus.tokenizer empty, got {tokenizer!r}.'
     )
   del size  # The checkpoint has one.
-  loaded = pretrained.load(checkpoint)
+  loaded = pretrained.load_model(checkpoint)
   family = type(loaded.model).__name__.lower()
   if family != name:
     raise InputError(

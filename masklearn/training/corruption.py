@@ -160,7 +160,7 @@ def corrupt_spans(
 def overflow(
   batch: Batch, draw: MaskDraw, ids: Specials, target_length: int | None
 ) -> jax.Array:
-  """How many tokens [B] int32 of a draw an example has no place for.
+  """The number of tokens [B] int32 of a draw that an example has no place for.
 
   Those that `target_length` cuts off a `spans` target, None for 'full'; those of spans
   that no sentinel is left for; and extra markers that the source had no room for.
@@ -184,9 +184,9 @@ def _in_order(x, draw):
 
 
 def _spans(batch, draw):
-  """What a draw hides and where spans begin: where it says so, or after what shows.
+  """The tokens that a draw hides, and those that begin spans.
 
-  In the order of the draw.
+  A span begins where the draw says so, or after a shown token; all in its order.
   """
   hidden = _in_order((draw.mask > 0) & batch.valid, draw)  # [B, L]
   before = jnp.pad(hidden, ((0, 0), (1, 0)))[:, :-1]
@@ -194,7 +194,7 @@ def _spans(batch, draw):
 
 
 def _counted(batch, draw, ids):
-  """What is hidden, but for spans that no sentinel is left for.
+  """The hidden tokens, but for spans that no sentinel is left for.
 
   Returns:
     `hidden` [B, L] bool; how many tokens are hidden, and how many spans have begun, up

@@ -23,7 +23,7 @@ from masklearn.training.steps import TrainState
 
 
 class Result(NamedTuple):
-  """What a run hands over."""
+  """The outcome of a run."""
 
   state: TrainState  # of the best validation score; the last without validation
   score: float  # the best validation score; nan without validation
@@ -154,7 +154,11 @@ def best_of(
 
 
 def mean(history: list[dict[str, float]], name: str) -> float:
-  """The mean of a logged metric over a run whose lines stand for equally many steps."""
+  """The mean of a logged metric over a run whose lines stand for equally many steps.
+
+  >>> mean([{'step': 10, 'loss': 3.0}, {'step': 20, 'loss': 2.0}], 'loss')
+  2.5
+  """
   return float(np.mean([row[name] for row in history if name in row]))
 
 

@@ -1,4 +1,4 @@
-"""What a model is trained on: functions of parameters, a key and a batch.
+"""Losses of a model: functions of parameters, a key and a batch.
 
 Each returns `(scalar, aux)`, as `steps.make_step` and the bilevel loop expect.
 """
@@ -30,16 +30,7 @@ def make_loss_sums(model, train: bool = False):
   """
 
   def sums(params, key, batch: Corrupted) -> tuple[jax.Array, jax.Array]:
-    logits = model.apply(
-      {'params': params},
-      batch.source,
-      batch.source_valid,
-      batch.decoder_input,
-      source_mask=batch.source_mask,
-      segments=batch.segments,
-      train=train,
-      rngs={'dropout': key} if train else None,
-    )  # [B, T, V]
+    logits = _apply(model, params, key, batch, train)  # [B, T, V]
     nll = negative_log_likelihood(logits, batch.target)
     weight = batch.weight.astype(nll.dtype)
     return (nll * weight).sum(-1), weight.sum(-1)
@@ -63,24 +54,13 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
   loss_sums = make_loss_sums(model, train)
 
   def in_chunks(params, key, batch):
-    variables = {'params': params}
-    states = model.apply(
-      variables,
-      batch.source,
-      batch.source_valid,
-      batch.decoder_input,
-      source_mask=batch.source_mask,
-      segments=batch.segments,
-      train=train,
-      rngs={'dropout': key} if train else None,
-      method='states',
-    )  # [B, T, D]
+    states = _apply(model, params, key, batch, train, method='states')  # [B, T, D]
     weight = batch.weight.reshape(-1)
     total = cross_entropy(
       chunk,
       model.config.vocab_size,
       states.reshape(-1, states.shape[-1]),
-      *model.apply(variables, method='output_layer'),
+      *model.apply({'params': params}, method='output_layer'),
       batch.target.reshape(-1),
       weight,
     )
@@ -92,6 +72,20 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
     return total.sum() / jnp.maximum(tokens, 1e-6), {'tokens': tokens}
 
   return loss
+
+
+def _apply(model, params, key, batch: Corrupted, train, **more):
+  return model.apply(
+    {'params': params},
+    batch.source,
+    batch.source_valid,
+    batch.decoder_input,
+    source_mask=batch.source_mask,
+    segments=batch.segments,
+    train=train,
+    rngs={'dropout': key} if train else None,
+    **more,
+  )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -1,4 +1,4 @@
-"""Which device does what: episodes are spread, everything else is everywhere."""
+"""Devices: episodes are spread over them, everything else is on each."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

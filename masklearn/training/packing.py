@@ -26,7 +26,7 @@ OPEN = 64  # rows that may still get an example; the oldest is closed first
 
 
 class Plan(NamedTuple):
-  """Which examples stand in which row."""
+  """The rows, and the examples in each."""
 
   rows: np.ndarray  # [R, E] int32 numbers of examples, -1 behind the last of a row
   source: int  # tokens of a row

@@ -10,7 +10,7 @@ import optax
 
 @flax.struct.dataclass
 class TrainState:
-  """What a step reads and writes."""
+  """The state that a step reads and writes."""
 
   step: jax.Array  # [] int32
   params: Any
@@ -32,23 +32,23 @@ def apply_gradients(tx, state: TrainState, grads) -> TrainState:
 def make_step(loss_fn, tx, gradient_accumulation: int = 1):
   """Returns `step(state, key, batch) -> (state, metrics)`.
 
-  The step is pure and left un-jitted: `train.run` jits it, `meta` differentiates
-  through its parts.
+  The step is pure and left un-jitted: who calls `loop.run` jits it, `meta`
+  differentiates through its parts.
 
   Args:
-    loss_fn: `loss_fn(params, key, batch)` returns `(scalar, aux)`; with more than one
-      piece a mean over `aux['tokens']` tokens.
+    loss_fn: `loss_fn(params, key, batch)` returns `(scalar, aux)`; with gradient
+      accumulation a mean over `aux['tokens']` tokens.
     tx: the optimizer.
-    gradient_accumulation: parts of a batch whose gradients are made one after the other, in the
-      memory of one; the rows are a multiple of it. The step is that of the whole batch,
-      but for dropout, which draws anew in each.
+    gradient_accumulation: parts of a batch whose gradients are computed one after the
+      other, in the memory of one; the rows are a multiple of it. The step is that of
+      the whole batch, but for dropout, which differs between the parts.
   """
   gradient = jax.value_and_grad(loss_fn, has_aux=True)
 
   def accumulated(params, key, batch):
     def add(total, item):
-      i, piece = item
-      (loss, aux), grads = gradient(params, jax.random.fold_in(key, i), piece)
+      i, part = item
+      (loss, aux), grads = gradient(params, jax.random.fold_in(key, i), part)
       share = jax.tree.map(lambda x: aux['tokens'].astype(x.dtype) * x, (loss, grads))
       return jax.tree.map(jnp.add, total, share), aux
 

@@ -1,4 +1,4 @@
-"""What work on a BART needs of memory, as XLA tells it of a compiled program.
+"""The memory that work on a BART takes, as XLA tells it of a compiled program.
 
 Nothing is run, and of the arguments nothing is made but their shapes.
 """
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks import bilevel, shapes
+from benchmarks import bilevel, model_sizes
 from masklearn import meta, models
 from masklearn.training import losses, mesh
 from masklearn.training.steps import init_state, make_step
@@ -25,11 +25,11 @@ def training(size, rows, remat, chunk, devices=None) -> dict[str, float]:
   Args:
     size: of the model.
     rows: of a batch.
-    remat: whether layers are run again for the gradient.
+    remat: whether layers are recomputed in the backward pass.
     chunk: target tokens whose logits are in memory at a time; 0 for all.
     devices: TPUs that need not be there; None for this machine's own.
   """
-  model = shapes.make_model('bart', size, dropout=0.1, remat=remat)
+  model = model_sizes.make_model('bart', size, dropout=0.1, remat=remat)
   tx = optax.adamw(1e-4)
   step = make_step(losses.make_token_loss(model, chunk=chunk or None), tx)
   tokens = jnp.zeros((rows, SOURCE), jnp.int32)
@@ -54,7 +54,7 @@ def policy_learning(
     estimator: one of `bilevel.ESTIMATORS`.
     devices: over which as many episodes are spread; None for one of this machine.
   """
-  model = shapes.make_model('bart', size)
+  model = model_sizes.make_model('bart', size)
   policy = bilevel.make_policy(model)
   _, given = bilevel.make_gradient(model, policy, estimator, relaxation)
   episodes = len(devices) if devices else 1
@@ -71,14 +71,14 @@ def policy_learning(
 def measure(jitted, *arguments) -> dict[str, float]:
   """Bytes on each device, and the processor's seconds for compiling."""
   began = time.process_time()
-  needs = jitted.lower(*arguments).compile().memory_analysis()
+  found = jitted.lower(*arguments).compile().memory_analysis()
   seconds = time.process_time() - began
-  kept = needs.output_size_in_bytes - needs.alias_size_in_bytes
+  kept = found.output_size_in_bytes - found.alias_size_in_bytes
   return {
-    'argument_bytes': needs.argument_size_in_bytes,
-    'temp_bytes': needs.temp_size_in_bytes,
+    'argument_bytes': found.argument_size_in_bytes,
+    'temp_bytes': found.temp_size_in_bytes,
     'output_bytes': kept,  # beside the arguments that they take the place of
-    'bytes': needs.argument_size_in_bytes + needs.temp_size_in_bytes + kept,
+    'bytes': found.argument_size_in_bytes + found.temp_size_in_bytes + kept,
     'seconds': seconds,
   }
 
