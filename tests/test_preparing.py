@@ -107,7 +107,7 @@ def test_a_finished_corpus_is_read(tmp_path):
   ('options', 'message'),
   [
     ({'name': 'jsn'}, "Unknown format of a corpus 'jsn'; did you mean 'jsonl'"),
-    ({'annotator': 'rule'}, "got 'rule'"),
+    ({'annotator': 'rule'}, "'rule'; did you mean 'rules'"),
     ({'words': -1}, 'words must be 0 for whole documents or more, got -1'),
     ({'path': ''}, "Corpus 'jsonl' needs path=FILE"),
     ({}, r'a\.jsonl has no usable record; 1 are bad, the first at .*a\.jsonl:1: no'),

@@ -112,7 +112,7 @@ def test_names_are_checked_before_anything_is_written(tmp_path, capsys):
   """Of corpora, annotators and files."""
   for flag, message in (
     ('--config.corpus.name=wikipdia', 'wikipedia'),
-    ('--config.corpus.annotator=rule', 'rules, corpus, none or spacy:MODEL'),
+    ('--config.corpus.annotator=rule', "'rule'; did you mean 'rules'"),
     ('--config.corpus.name=text', 'needs path'),
   ):
     with pytest.raises(SystemExit) as end:

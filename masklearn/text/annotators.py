@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from masklearn.io.lookup import check_name
 from masklearn.text import segmentation
 from masklearn.types import InputError, Passage, Span
 
@@ -69,8 +70,9 @@ def make(name: str) -> Annotator:
 def check(name: str) -> None:
   """Raises an `InputError` if no annotator has this name; loads none."""
   kind, colon, model = name.partition(':')
+  check_name(ANNOTATORS, kind, 'annotator')
   wanted = kind == 'spacy'  # Only spaCy takes a model.
-  if kind not in ANNOTATORS or (bool(colon), bool(model)) != (wanted, wanted):
+  if (bool(colon), bool(model)) != (wanted, wanted):
     raise InputError(
       'An annotator is rules, corpus, none or spacy:MODEL, such as '
       f'spacy:en_core_web_sm; got {name!r}.'
