@@ -313,3 +313,19 @@ def test_what_is_allowed_passes(tmp_path, file, source):
   path.parent.mkdir(parents=True)
   path.write_text(source + '\n')
   assert not list(violations(tmp_path))
+
+
+def figures(root=ROOT):
+  """What a folder listing and the imports say of a tree, in one line."""
+  entries = [p for p in (root / 'masklearn').iterdir() if p.name != '__pycache__']
+  between, order = imports(root), list(ROOMS)
+  upward = [pair for pair in between if order.index(pair[1]) > order.index(pair[0])]
+  return (
+    f'{len(entries)} entries, {len(ROOMS) - 1} rooms, {between.total()} imports '
+    f'between {len(between)} pairs of rooms, {len(upward)} upwards, '
+    f'{int(bool(circles(root)))} circles'
+  )
+
+
+if __name__ == '__main__':  # python -m tests.test_imports
+  print(figures())
