@@ -8,7 +8,7 @@ import optax
 
 from benchmarks import model_sizes
 from masklearn import meta, policies
-from masklearn.meta import relaxations
+from masklearn.meta import estimators, relaxations
 from masklearn.meta.outer import Episode
 from masklearn.training import losses
 from masklearn.types import Batch, Corrupted, Policy
@@ -85,7 +85,7 @@ def make_gradient(
   if name == 'mixture':
     options |= {'candidates': CANDIDATES, 'target_length': TARGET_LENGTH}
     chunk *= 2  # as a candidate's target is short
-  relaxation = relaxations.RELAXATIONS[name](
+  relaxation = estimators.RELAXATIONS[name](
     policy, loss_sums, IDS, HIDDEN, chunk=chunk, **options
   )
   given = meta.make_meta_gradient(

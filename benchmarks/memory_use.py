@@ -49,7 +49,7 @@ def policy_learning(
 
   Args:
     size: of the model.
-    relaxation: one of `relaxations.RELAXATIONS`.
+    relaxation: one of `estimators.RELAXATIONS`.
     steps: K.
     estimator: one of `bilevel.ESTIMATORS`.
     devices: over which as many episodes are spread; None for one of this machine.

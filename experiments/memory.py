@@ -21,8 +21,7 @@ from jax.experimental import topologies
 from benchmarks import bilevel, memory_use, model_sizes
 from experiments import app
 from masklearn.io import provenance
-from masklearn.io.lookup import lookup
-from masklearn.meta import relaxations
+from masklearn.io.lookup import check_name, lookup
 from masklearn.types import InputError
 
 CHUNK = 256
@@ -41,7 +40,9 @@ def main(
   works = {'train': memory_use.training, 'meta': memory_use.policy_learning}
   find = lookup(works, work, 'work')
   lookup(model_sizes.VOCABULARY, size, 'size')
-  lookup(relaxations.RELAXATIONS, relaxation, 'relaxation')
+  check_name(
+    [n for n in estimators.RELAXATIONS if n != 'score'], relaxation, 'relaxation'
+  )
   for name in estimators.split(','):
     lookup(bilevel.ESTIMATORS, name, 'estimators')
   variants = {

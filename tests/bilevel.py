@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from masklearn import meta, models, policies
-from masklearn.meta import relaxations
+from masklearn.meta import estimators
 from masklearn.meta.outer import Episode
 from masklearn.training import corruption, losses, steps
 from tests.hf import jit
@@ -120,7 +120,7 @@ class Problem:
     self.episode = make_episode(of_steps(count), ids)
     if relaxation == 'mixture':
       options = {'candidates': 4, 'token_dropout': 0.3, 'chunk': 2, **options}
-    self.relaxation = relaxations.RELAXATIONS[relaxation](
+    self.relaxation = estimators.RELAXATIONS[relaxation](
       self.policy, self.loss_sums, ids, RATE, **options
     )
     # Compiling threefry takes longer than all the rest.

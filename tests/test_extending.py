@@ -1,13 +1,20 @@
 """What a user adds, in the way that the README says, works everywhere."""
 
+import jax
 import jax.numpy as jnp
+import optax
 import pytest
 
+from configs import world
 from experiments import app
 from experiments import mask as mask_experiment
 from experiments import study as experiment
+from masklearn import data, tasks
 from masklearn.io import files
-from masklearn.policies import POLICIES, Entry, heuristic, sampling
+from masklearn.meta import estimators, relaxations
+from masklearn.policies import ENCODERS, POLICIES, Entry, heuristic, sampling
+from masklearn.study.config import check
+from masklearn.types import Example, InputError, Passage, Task
 from tests.small import IDS, make_batch
 from tests.test_study import SMALL
 
@@ -66,3 +73,55 @@ def test_every_entry_tells_how_long_its_targets_get(name):
   lengths = POLICIES[name].capacity(batch, 0.3, IDS)
   assert lengths.shape == (2,)
   assert (lengths >= 3).all()
+
+
+def capitals(seed, train_share=0.5):
+  """A task of one's own: a question in each split."""
+  del seed, train_share
+  rows = [Example(n, f'Capital of {n}?', ('Oslo',), group=n) for n in 'abc']
+  return Task('capitals', *((row,) for row in rows))
+
+
+def notes(seed):
+  """A corpus of one's own."""
+  del seed
+  return [Passage('n', 'Oslo is in Norway.', 'a')], []
+
+
+def test_a_task_and_a_corpus_of_ones_own(monkeypatch):
+  """A function and a line each; a config may name them, and they are read."""
+  config = world.get_config('smoke')
+  config.task.names, config.corpus.name = 'capitals', 'notes'
+  with pytest.raises(InputError, match='capitals'):
+    check(config)
+  monkeypatch.setitem(tasks.TASKS, 'capitals', capitals)
+  monkeypatch.setitem(data.CORPORA, 'notes', notes)
+  check(config)
+  assert tasks.for_study('capitals', 0, config.task).test[0].id == 'c'
+  assert data.load_documents('notes', 0)[0][0].group == 'a'
+
+
+def bag(tokens, valid, config):
+  """An encoder of one's own: the token's number, and nothing around it."""
+  del valid
+  return jnp.repeat(tokens[..., None].astype(jnp.float32), config.width, axis=2)
+
+
+def test_an_encoder_and_a_relaxation_of_ones_own(monkeypatch):
+  """A function and a line each; both are made by their names."""
+  config = world.get_config('smoke')
+  config.policy.encoder, config.learn.relaxation = 'bag', 'softer'
+  with pytest.raises(InputError, match='bag|softer'):
+    check(config)
+  monkeypatch.setitem(ENCODERS, 'bag', bag)
+  monkeypatch.setitem(estimators.RELAXATIONS, 'softer', relaxations.soft)
+  check(config)
+  policy = POLICIES['learned'](0.3, vocab_size=40, width=4, encoder='bag')
+  batch = make_batch([[1, 2, 1], [3, 1, 1, 1, 2]])
+  theta = policy.init(jax.random.key(0))
+  assert policy.scores(theta, batch).shape == (2, 8, 4)
+  made = estimators.make_estimator(
+    estimators.Estimator('softer'), policy, None, optax.sgd(0.1), IDS, 0.3
+  )
+  draw = made.sample(theta, jax.tree.map(lambda x: x[None], batch), jax.random.key(0))
+  assert draw.gumbel.shape[-1] == 4

@@ -30,9 +30,9 @@ def lookup(table: Mapping[str, T], name: str, noun: str) -> T:
 def check_name(names: Iterable[str], name: str, noun: str) -> None:
   """Raises an `InputError` unless `name` is one of `names`.
 
-  >>> check_name(['bart', 't5'], 'bort', 'model')
+  >>> check_name(['t5', 'up'], 't6', 'model')
   Traceback (most recent call last):
-  masklearn.types.InputError: Unknown model 'bort'; did you mean 'bart'? All are bart, t5.
+  masklearn.types.InputError: Unknown model 't6'; did you mean 't5'? All are t5, up.
   """
   names = list(names)
   if name not in names:

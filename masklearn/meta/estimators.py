@@ -1,5 +1,6 @@
 """Estimators of a policy's gradient: a relaxation, a mode, and their numbers."""
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,14 +11,15 @@ from masklearn.meta import reinforce, relaxations
 from masklearn.meta.gradient import MetaGradient, make_meta_gradient
 from masklearn.types import Policy, Specials
 
-# Relaxations -> the numbers that each needs beside a policy.
-NUMBERS = {
-  'mixture': ('candidates', 'uniform_share', 'token_dropout'),
-  'soft': ('token_dropout',),
-  'straight_through': ('token_dropout',),
-  'score': ('samples', 'baseline', 'token_dropout'),
+# (policy, loss_sums, ids, rate, *, target, ..) -> Relaxation. An argument that has the
+# name of a field of `Estimator` gets its value.
+RELAXATIONS: dict[str, Callable] = {
+  'mixture': relaxations.mixture,
+  'soft': relaxations.soft,
+  'straight_through': relaxations.straight_through,
+  'score': reinforce.hard_draws,
 }
-# The same of the modes.
+# The fields of `Estimator` that belong to each mode.
 OPTIONS = {
   'truncated': ('window',),
   'implicit': ('solver', 'solver_iterations', 'damping'),
@@ -27,7 +29,7 @@ OPTIONS = {
 class Estimator(NamedTuple):
   """Plain numbers, so that equal ones share what is compiled for them."""
 
-  relaxation: str = 'mixture'  # a key of `NUMBERS`
+  relaxation: str = 'mixture'  # a key of `RELAXATIONS`
   mode: str = 'mixed'  # of `unroll.MODES`; 'score' has no use for one
   memory: str = 'low'  # 'fast' keeps more, see `meta.make_meta_gradient`
   fine_tune_steps: int = 0  # J
@@ -69,30 +71,30 @@ def make_estimator(
     ids: the special tokens.
     rate: the policy's budget.
     target: the objective's output format.
-    span_length: T of targets that hold one span, in 'mixture'.
-    draw_length: T of those that hold a whole draw, in 'score'.
+    span_length: T of targets that hold one span, for a relaxation of spans.
+    draw_length: T of targets that hold a whole draw, for hard draws.
 
   Raises:
     InputError: relaxation, mode, memory or a number is none that there is.
   """
-  name = estimator.relaxation
-  used = lookup(NUMBERS, name, 'relaxation')
-  numbers = {key: getattr(estimator, key) for key in used}
-  numbers['target'] = target
-  if name == 'score':
+  relax = lookup(RELAXATIONS, estimator.relaxation, 'relaxation')
+  hard = relax is reinforce.hard_draws
+  lengths = {'target_length': draw_length if hard else span_length}
+  given = estimator._asdict() | lengths | {'target': target}
+  taken = {
+    key: given[key] for key in inspect.signature(relax).parameters if key in given
+  }
+  relaxation = relax(policy, loss_sums, ids, rate, **taken)
+  if hard:
     return reinforce.make_score_gradient(
-      reinforce.hard_draws(
-        policy, loss_sums, ids, rate, target_length=draw_length, **numbers
-      ),
+      relaxation,
       loss_sums,
       tx,
       baseline=estimator.baseline,
       fine_tune_steps=estimator.fine_tune_steps,
     )
-  if name == 'mixture':
-    numbers['target_length'] = span_length
   return make_meta_gradient(
-    relaxations.RELAXATIONS[name](policy, loss_sums, ids, rate, **numbers),
+    relaxation,
     loss_sums,
     tx,
     fine_tune_steps=estimator.fine_tune_steps,

@@ -64,7 +64,7 @@ def make_meta_gradient(
   same steps forward.
 
   Args:
-    relaxation: of the policy, one of `relaxations.RELAXATIONS`.
+    relaxation: of the policy, one of `estimators.RELAXATIONS`.
     loss_sums: of the model, see `losses.make_loss_sums`.
     tx: the inner optimizer, of both kinds of steps; any differentiable one. Adam
       needs `eps_root` > 0, or the gradient is NaN.

@@ -26,6 +26,7 @@ Soft: tokens' embeddings are mixed with that of `<mask>`, and the loss of a toke
 by how much it is hidden (`spans`) or fully (`full`), see `corruption.corrupt_tokens`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -155,16 +156,8 @@ def soft(
   )
 
 
-def straight_through(*arguments, **options) -> Relaxation:
-  """Hard draws with soft derivatives; arguments are those of `soft`."""
-  return soft(*arguments, **options, decide=shares.straight)
-
-
-RELAXATIONS = {
-  'mixture': mixture,
-  'soft': soft,
-  'straight_through': straight_through,
-}
+# Hard draws with soft derivatives; arguments are those of `soft`.
+straight_through = functools.partial(soft, decide=shares.straight)
 
 
 def _in_rows(row_losses, rows, chunk) -> unroll.Loss:

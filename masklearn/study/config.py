@@ -57,7 +57,7 @@ LEARN = {
   'inner_learning_rate': number(3e-4, '(0, inf)'),
   # Weight of the policy's entropy, at the start and at the end.
   'entropy_coefficient': numbers((0.07, 0.0), '[0, inf)', 2),
-  'relaxation': name('mixture', estimators.NUMBERS, 'relaxation'),
+  'relaxation': name('mixture', estimators.RELAXATIONS, 'relaxation'),
   # Of soft draws, at the start and at the end.
   'temperature': numbers((1.0, 0.3), '(0, inf)', 2),
   'samples': whole(4, '[1, inf)'),  # draws of a passage, for 'score'
