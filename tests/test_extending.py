@@ -92,7 +92,7 @@ def test_a_task_and_a_corpus_of_ones_own(monkeypatch):
   """A function and a line each; a config may name them, and they are read."""
   config = world.get_config('smoke')
   config.task.names, config.corpus.name = 'capitals', 'notes'
-  with pytest.raises(InputError, match='capitals'):
+  with pytest.raises(InputError, match='notes'):
     check(config)
   monkeypatch.setitem(tasks.TASKS, 'capitals', capitals)
   monkeypatch.setitem(data.CORPORA, 'notes', notes)
@@ -111,7 +111,7 @@ def test_an_encoder_and_a_relaxation_of_ones_own(monkeypatch):
   """A function and a line each; both are made by their names."""
   config = world.get_config('smoke')
   config.policy.encoder, config.learn.relaxation = 'bag', 'softer'
-  with pytest.raises(InputError, match='bag|softer'):
+  with pytest.raises(InputError, match='bag'):
     check(config)
   monkeypatch.setitem(ENCODERS, 'bag', bag)
   monkeypatch.setitem(estimators.RELAXATIONS, 'softer', relaxations.soft)
