@@ -373,6 +373,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
 def test_a_name_is_a_policy_or_says_what_it_needs(name):
   """No name of the registry is forgotten."""
   needs = {
+    'none': 'nothing',
     'learned': 'directory',
     'supervised': 'directory',
     'oracle': 'task',
