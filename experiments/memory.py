@@ -40,9 +40,7 @@ def main(
   works = {'train': memory_use.training, 'meta': memory_use.policy_learning}
   find = lookup(works, work, 'work')
   lookup(model_sizes.VOCABULARY, size, 'size')
-  check_name(
-    [n for n in estimators.RELAXATIONS if n != 'score'], relaxation, 'relaxation'
-  )
+  check_name([n for n in RELAXATIONS if n != 'score'], relaxation, 'relaxation')
   for name in estimators.split(','):
     lookup(bilevel.ESTIMATORS, name, 'estimators')
   variants = {

@@ -1,10 +1,13 @@
 """Small passages and policies for tests: words by hand, not by a tokenizer."""
 
+import functools
+
 import jax
 import numpy as np
+import pytest
 
 from masklearn import policies
-from masklearn.types import Batch, Specials
+from masklearn.types import Batch, Policy, Specials
 
 IDS = Specials(bos=0, pad=1, eos=2, mask=4)  # BART's
 # Policies that hide whole words within the budget.
@@ -50,12 +53,24 @@ def make_batch(
   )
 
 
+def slow_case(*values):
+  """A case that `make test-slow` runs: a further example of what others check."""
+  return pytest.param(*values, marks=pytest.mark.slow)
+
+
+@functools.cache
+def compiled(policy):
+  """The policy with compiled functions: one program each, not one an operation."""
+  return Policy(*map(jax.jit, policy))
+
+
+@functools.cache
 def make_policy(name, rate=0.4):
-  """A policy of the registry, and parameters for it."""
+  """A policy of the registry, compiled, and parameters for it."""
   entry, more = policies.POLICIES[name], {}
   if entry.trained_by:
     more = {'vocab_size': 40, 'width': 8, 'longest': 3}
   if 'reference' in entry.needs:
     more = {'reference': policies.POLICIES['salient'](rate)}
-  policy = entry(rate, **more)
+  policy = compiled(entry(rate, **more))
   return policy, policy.init(jax.random.key(1))

@@ -103,6 +103,7 @@ def test_weighing_sees_what_a_side_allocates():
   assert 45e6 < peak_bytes(Work(), 'ours') < 200e6
 
 
+@pytest.mark.slow
 def test_what_a_step_needs_is_told_without_running_it():
   """Parameters, two moments and the batch; chunks of logits need less than all."""
   plain, chunked = (memory_use.training('tiny', 8, False, chunk) for chunk in (0, 64))
@@ -110,6 +111,7 @@ def test_what_a_step_needs_is_told_without_running_it():
   assert 0 < chunked['temp_bytes'] < plain['temp_bytes']
 
 
+@pytest.mark.slow
 def test_meta_gradients_agree_with_every_library():
   """Through a denoising step and one of fine-tuning, whose table of words is shared."""
   pytest.importorskip('torch', reason='needs the extra `parity`')
@@ -120,6 +122,7 @@ def test_meta_gradients_agree_with_every_library():
     assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours), library
 
 
+@pytest.mark.slow
 def test_the_unit_is_the_gradient_of_the_denoising_step():
   """The step has a gradient for the policy, and needs memory for it."""
   case = units.build('low', 'tiny', SIDES)
@@ -131,6 +134,7 @@ def test_the_unit_is_the_gradient_of_the_denoising_step():
   assert case.temp_bytes > 0
 
 
+@pytest.mark.slow
 def test_what_meta_gradients_need_is_told_on_each_device():
   """Every device holds the state and one of the episodes."""
   found = memory_use.policy_learning('tiny', 'soft', 1, 'low', jax.devices()[:2])
@@ -168,8 +172,8 @@ def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkey
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--work=met'], "work must be one of train, meta, got 'met'"),
-    (['--size=big'], 'size must be one of tiny, small, base, large, got'),
+    (['--work=met'], "Unknown work 'met'; did you mean 'meta'? All are train, meta."),
+    (['--size=big'], 'All are tiny, small, base, large.'),
     (['--steps=1,x', '--work=meta'], 'steps must be a whole number above 0'),
     (['--estimators=low,fst'], "did you mean 'fast'"),
     (['--relaxation=mix'], "did you mean 'mixture'"),
@@ -185,11 +189,14 @@ def test_wrong_names_of_work_list_the_nearest(capsys, flags, message):
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--suite=gen'], 'suite must be one of train, generate, mask, meta, units, got'),
-    (['--suite=train', '--size=huge'], 'size must be one of tiny, small, base, got'),
+    (['--suite=gen'], "'generate'? All are train, generate, mask, meta, units."),
+    (['--suite=train', '--size=huge'], 'All are tiny, small, base.'),
     (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
-    (['--suite=train', '--peer=numpy'], "peer must be one of torch, got 'numpy'"),
-    (['--suite=meta', '--peer=opt'], "one of higher, torchopt, reverse, got 'opt'"),
+    (['--suite=train', '--peer=numpy'], "Unknown peer 'numpy'; did you mean 'torch'?"),
+    (
+      ['--suite=meta', '--peer=opt'],
+      "did you mean 'torchopt'? All are higher, torchopt",
+    ),
     (
       ['--suite=train', '--repeats=x'],
       "repeats must be a whole number above 0, got 'x'",

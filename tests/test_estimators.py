@@ -61,6 +61,7 @@ def test_unknown_relaxations_are_refused():
     make(relaxation='mixtures')
 
 
+@pytest.mark.slow
 def test_cosine_of_an_approximation_and_of_itself():
   """1 with itself; with the first-order mode something below."""
   problem = Problem('soft', 'bart', 1, 'sgd', dropout=False)

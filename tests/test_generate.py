@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from masklearn.models import generate
 from masklearn.types import InputError
 from tests.hf import forward, jit, ours, shallow
+from tests.small import slow_case
 
 LENGTH = 5  # as in the stored batch, whose compiled forward pass is used again
 greedy = jit(generate.greedy, static_argnames=('model', 'max_length', 'rules'))
@@ -110,8 +111,8 @@ FIRST = {
   ('family', 'seed', 'end', 'sizes', 'rules'),
   [
     ('bart', 1, 3, BART, generate.Rules()),
-    ('bart', 4, 5, DEEP, generate.Rules(forced_bos=0, forced_eos=2)),
-    ('t5', 4, 2, T5, generate.Rules()),
+    slow_case('bart', 4, 5, DEEP, generate.Rules(forced_bos=0, forced_eos=2)),
+    slow_case('t5', 4, 2, T5, generate.Rules()),
     ('t5', 2, 4, FIRST, generate.Rules(min_length=3, no_repeat_ngram=2)),
   ],
 )
@@ -139,13 +140,13 @@ def test_greedy_writes_what_hugging_face_writes(family, seed, end, sizes, rules)
 @pytest.mark.parametrize(
   ('family', 'seed', 'end', 'sizes', 'search', 'rules'),
   [
-    ('bart', 1, 3, BART, {'beams': 4, 'best': 3}, generate.Rules()),
+    slow_case('bart', 1, 3, BART, {'beams': 4, 'best': 3}, generate.Rules()),
     (
       'bart', 4, 5, DEEP,
       {'beams': 3, 'best': 3, 'length_penalty': 2.0, 'early_stopping': True},
       generate.Rules(forced_bos=0, forced_eos=2, no_repeat_ngram=2),
     ),
-    (
+    slow_case(
       't5', 4, 2, T5,
       {'beams': 5, 'best': 2, 'length_penalty': 0.5, 'early_stopping': 'never'},
       generate.Rules(),

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from masklearn.meta import inner, unroll
-from masklearn.study import stages
+from masklearn.study import stage
 from masklearn.training import steps
 from masklearn.types import InputError
 
@@ -25,7 +25,7 @@ def gradient(seed):
 
 def warmed():
   """The optimizer of every stage after three updates, and what it leads to."""
-  tx = stages.optimizer(1e-2, 10, 0.0)
+  tx = stage.optimizer(1e-2, 10, 0.0)
   state = steps.init_state(PARAMS, tx)
   for seed in range(3):
     state = steps.apply_gradients(tx, state, gradient(seed))
@@ -69,7 +69,7 @@ def test_second_moments_precondition_and_stay():
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after.params, found
   )
   # Nothing was warmed up: plain SGD.
-  fresh = stages.optimizer(1e-2, 10, 0.0).init(PARAMS)
+  fresh = stage.optimizer(1e-2, 10, 0.0).init(PARAMS)
   after = steps.apply_gradients(tx, inner.start(tx, PARAMS, fresh), g)
   jax.tree.map(
     lambda a, p, g: np.testing.assert_allclose(a, p - 0.1 * g, rtol=1e-6),

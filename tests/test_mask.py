@@ -18,6 +18,7 @@ from masklearn.masking import apply, infill, text_files
 from masklearn.policies import pretraining
 from masklearn.types import InputError
 from tests import runs
+from tests.small import slow_case
 
 ROOT = pathlib.Path(__file__).parents[1]
 LENGTH = '24'
@@ -72,10 +73,10 @@ def check(rows, form='t5', target='spans'):
 @pytest.mark.parametrize(
   ('policy', 'form', 'target'),
   [
-    ('random', 't5', 'spans'),
+    slow_case('random', 't5', 'spans'),
     ('salient', 'bart', 'spans'),
     ('random_span', 'bart', 'full'),
-    ('pmi_span', 't5', 'spans'),
+    slow_case('pmi_span', 't5', 'spans'),
     ('original', 'bart', 'spans'),
   ],
 )
@@ -161,7 +162,7 @@ def test_tokens_of_a_tokenizer_can_be_hidden(command, tmp_path):
   assert (len(touched), len(rows[0]['spans'])) == (hidden, spans)
 
 
-@pytest.mark.parametrize('name', ['learned', 'moved'])
+@pytest.mark.parametrize('name', ['learned', slow_case('moved')])
 def test_a_directory_masks_as_the_policy_that_it_holds(command, tmp_path, name):
   """With its own rate and tokenizer; or as the reference of a control."""
   tokenizer = text.train_tokenizer(TEXTS, 300)

@@ -19,7 +19,7 @@ from masklearn.types import InputError
 from tests import bilevel
 from tests.bilevel import PASSAGES, Problem, make_policy_and_theta, of_steps
 from tests.hf import jit
-from tests.small import IDS
+from tests.small import IDS, slow_case
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +171,7 @@ def test_sampled_gradient_is_unbiased():
   assert error < 0.15
 
 
-@pytest.mark.parametrize('baseline', ['others', 'learned'])
+@pytest.mark.parametrize('baseline', ['others', slow_case('learned')])
 def test_score_function_is_unbiased_for_hard_draws(baseline):
   """Its mean is the gradient of the expected outer loss over every possible draw."""
   policy, theta = make_policy_and_theta()

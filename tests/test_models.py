@@ -21,12 +21,13 @@ from tests.hf import (
   ours,
   shallow,
 )
+from tests.small import slow_case
 
 FAMILIES = pytest.mark.parametrize('family', ['bart', 't5'])
 
 
 @FAMILIES
-@pytest.mark.parametrize('remat', [False, True])
+@pytest.mark.parametrize('remat', [False, slow_case(True)])
 def test_logits_loss_and_gradients_are_those_of_the_stored_model(family, remat):
   """A checkpoint of odd sizes, computed by Hugging Face in PyTorch."""
   model, params, batch, file = golden(family)
@@ -41,7 +42,7 @@ def test_logits_loss_and_gradients_are_those_of_the_stored_model(family, remat):
   ('family', 'sizes'),
   [
     ('bart', {'scale_embedding': False, 'encoder_layers': 1, 'decoder_layers': 2}),
-    (
+    slow_case(
       'bart',
       {
         'encoder_layers': 1,

@@ -13,7 +13,15 @@ from masklearn.policies.capacity import token_capacity
 from masklearn.policies.learned import BOUND
 from masklearn.training import corruption
 from masklearn.types import InputError
-from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy
+from tests.small import (
+  BUDGETED,
+  IDS,
+  T5_IDS,
+  compiled,
+  make_batch,
+  make_policy,
+  slow_case,
+)
 
 BATCH = make_batch(
   [[1, 2, 1, 1, 1, 3, 1, 1, 1, 2], [2, 1, 1, 1, 1, 1]],
@@ -23,6 +31,7 @@ BATCH = make_batch(
   length=16,
 )
 WORDS = np.array([10, 6])
+INCLUSION = jax.jit(sampling.inclusion, static_argnums=2)
 
 
 def hidden_words(batch, draw):
@@ -40,7 +49,7 @@ def hidden_words(batch, draw):
 
 
 @pytest.mark.parametrize('name', BUDGETED)
-@pytest.mark.parametrize('rate', [0.1, 0.35, 0.5])
+@pytest.mark.parametrize('rate', [slow_case(0.1), 0.35, slow_case(0.5)])
 def test_budget_is_exact(name, rate):
   """Every passage loses round(rate * words) whole words, whatever the policy."""
   policy, theta = make_policy(name, rate)
@@ -65,7 +74,7 @@ def test_same_key_same_draw(name):
 
 def test_salient_hides_annotated_spans_whole():
   """With a budget that fits, spans are hidden whole and marked where they begin."""
-  policy = policies.POLICIES['salient'](0.3)  # 3 words of 10, 2 of 6
+  policy = compiled(policies.POLICIES['salient'](0.3))  # 3 words of 10, 2 of 6
   seen = set()
   for seed in range(30):
     draw = policy.draw({}, jax.random.key(seed), BATCH)
@@ -79,12 +88,14 @@ def test_salient_hides_annotated_spans_whole():
 
 def test_oracle_falls_back_on_parts_and_then_on_anything():
   """A budget above the asked words takes all of them and fills up at random."""
-  policy = policies.POLICIES['oracle'](0.5)  # 5 words of 10, 3 of 6
+  policy = compiled(policies.POLICIES['oracle'](0.5))  # 5 words of 10, 3 of 6
   for seed in range(10):
     first, second = hidden_words(BATCH, policy.draw({}, jax.random.key(seed), BATCH))
     assert first[7:].all()
     assert second[4]
-  policy = policies.POLICIES['oracle'](0.2)  # 2 of the 3 words that are asked about
+  policy = compiled(
+    policies.POLICIES['oracle'](0.2)
+  )  # 2 of the 3 words that are asked about
   for seed in range(10):
     first, _ = hidden_words(BATCH, policy.draw({}, jax.random.key(seed), BATCH))
     assert not first[:7].any()
@@ -93,7 +104,9 @@ def test_oracle_falls_back_on_parts_and_then_on_anything():
 def test_control_stays_in_the_sentences_of_its_reference():
   """As many words in each sentence as the compared policy hides there."""
   reference = policies.POLICIES['oracle'](0.3)
-  control = policies.POLICIES['same_sentences_random'](0.3, reference=reference)
+  control = compiled(
+    policies.POLICIES['same_sentences_random'](0.3, reference=reference)
+  )
   places = set()
   for seed in range(40):
     first, second = hidden_words(BATCH, control.draw({}, jax.random.key(seed), BATCH))
@@ -107,7 +120,7 @@ def test_control_stays_in_the_sentences_of_its_reference():
 def test_random_span_keeps_the_lengths_and_leaves_the_places():
   """Spans as long as the reference's, and anywhere in the passage."""
   reference = policies.POLICIES['oracle'](0.3)
-  policy = policies.POLICIES['random_span'](0.3, reference=reference)
+  policy = compiled(policies.POLICIES['random_span'](0.3, reference=reference))
   places = set()
   for seed in range(60):
     draw = policy.draw({}, jax.random.key(seed), BATCH)
@@ -121,8 +134,10 @@ def test_random_span_keeps_the_lengths_and_leaves_the_places():
 @pytest.mark.parametrize('within_sentence', [False, True])
 def test_moved_scores_are_the_distribution_of_moved_spans(within_sentence):
   """First spans fall where the scores say, by frequency over many draws."""
-  scores = policies.POLICIES['salient'](0.1).scores({}, BATCH)
-  moved = sampling.moved_scores(scores, BATCH, within_sentence)
+  scores = compiled(policies.POLICIES['salient'](0.1)).scores({}, BATCH)
+  moved = jax.jit(sampling.moved_scores, static_argnums=2)(
+    scores, BATCH, within_sentence
+  )
   expected = jax.nn.softmax(moved.reshape(2, -1)).reshape(moved.shape)
 
   def one(key):
@@ -130,7 +145,7 @@ def test_moved_scores_are_the_distribution_of_moved_spans(within_sentence):
     return sampling.move_spans(key, spans, BATCH, within_sentence).mask
 
   # Of passage 1, whose only salient span has two words, compare word by word.
-  masks = jax.vmap(one)(jax.random.split(jax.random.key(0), 4000))
+  masks = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 4000))
   share = np.asarray(sampling.spans_cover(expected))[1, :6]
   tokens = np.asarray(sampling.token_of_word(BATCH))[1, :6]
   np.testing.assert_allclose(masks[:, 1, tokens].mean(0), share, atol=0.03)
@@ -145,7 +160,7 @@ def test_log_prob_is_that_of_the_draw():
     spans = sampling.draw_spans(key, table, batch, 0.25)
     return spans.start[0, 0], spans.log_prob[0]
 
-  start, log_prob = jax.vmap(one)(jax.random.split(jax.random.key(0), 4000))
+  start, log_prob = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 4000))
   for word in range(4):
     chosen = np.asarray(start) == word
     np.testing.assert_allclose(np.exp(log_prob[chosen][0]), chosen.mean(), atol=0.03)
@@ -204,7 +219,9 @@ def test_learned_policy_reads_a_model_s_words_and_leaves_them_alone():
     scores = policy.scores(theta, BATCH)
     return jnp.where(jnp.isfinite(scores), jnp.square(scores), 0.0).sum()
 
-  value, gradient = jax.value_and_grad(total)(policies.with_words(theta, table))
+  value, gradient = jax.jit(jax.value_and_grad(total))(
+    policies.with_words(theta, table)
+  )
   assert value != total(theta)
   assert not np.any(gradient['embed']['embedding'])
   assert np.any(gradient['conv_0']['kernel'])
@@ -247,14 +264,16 @@ def test_what_still_fits_is_free_and_within_the_budget():
 @pytest.mark.parametrize('rate', [0.1, 0.35, 0.5])
 def test_random_token_hides_an_exact_number_of_tokens(rate):
   """Of 14 and of 7 tokens; every one alike, each a span of its own."""
-  policy = policies.POLICIES['random_token'](rate)
+  policy = compiled(policies.POLICIES['random_token'](rate))
   expected = [round(rate * 14), round(rate * 7)]
 
   def one(key):
     draw = policy.draw({}, key, BATCH)
     return draw.mask, draw.start, draw.log_prob
 
-  masks, starts, log_prob = jax.vmap(one)(jax.random.split(jax.random.key(0), 3000))
+  masks, starts, log_prob = jax.jit(jax.vmap(one))(
+    jax.random.split(jax.random.key(0), 3000)
+  )
   assert (np.asarray(masks).sum(-1) == expected).all()
   np.testing.assert_array_equal(masks, starts)
   for row, n in enumerate((14, 7)):
@@ -268,7 +287,9 @@ def test_random_token_hides_an_exact_number_of_tokens(rate):
 def test_random_token_hides_the_token_of_a_passage_of_one():
   """A budget is at least 1, and never more than there is."""
   batch = make_batch([[1], [2]], length=4)
-  draw = policies.POLICIES['random_token'](0.1).draw({}, jax.random.key(0), batch)
+  draw = compiled(policies.POLICIES['random_token'](0.1)).draw(
+    {}, jax.random.key(0), batch
+  )
   assert np.asarray(draw.mask).sum(1).tolist() == [1, 1]
   assert draw.mask[0, 0] == 1
 
@@ -277,7 +298,9 @@ def test_random_token_fits_its_target_and_its_sentinels():
   """`<mask>` and token for each, and `</s>`; more than T5 can number is refused."""
   batch = jax.tree.map(np.asarray, BATCH)
   capacity = token_capacity(batch, 0.35, IDS)
-  draw = policies.POLICIES['random_token'](0.35).draw({}, jax.random.key(0), BATCH)
+  draw = compiled(policies.POLICIES['random_token'](0.35)).draw(
+    {}, jax.random.key(0), BATCH
+  )
   assert capacity.tolist() == [11, 5]
   for less, lost in ((0, [0, 0]), (1, [1, 0])):
     found = corruption.overflow(BATCH, draw, IDS, int(capacity.max()) - less)
@@ -290,11 +313,11 @@ def test_random_token_fits_its_target_and_its_sentinels():
   ('name', 'rate', 'worst'),
   [
     ('random', 0.35, 0.02),
-    ('random_span', 0.35, 0.12),
-    ('salient', 0.1, 0.03),
+    slow_case('random_span', 0.35, 0.12),
+    slow_case('salient', 0.1, 0.03),
     ('salient', 0.3, 0.2),
-    ('oracle', 0.5, 0.03),
-    ('pmi_span', 0.35, 0.08),
+    slow_case('oracle', 0.5, 0.03),
+    slow_case('pmi_span', 0.35, 0.08),
     ('learned', 0.35, 0.25),  # where a few spans are nearly sure
   ],
 )
@@ -306,7 +329,7 @@ def test_inclusion_is_near_the_frequency_of_being_hidden(name, rate, worst):
   )
   draw = jax.jit(lambda key: policy.draw(theta, key, BATCH).mask)
   often = jax.lax.map(draw, jax.random.split(jax.random.key(0), 2000)).mean(0)
-  share = np.asarray(sampling.inclusion(policy.scores(theta, BATCH), BATCH, rate))
+  share = np.asarray(INCLUSION(policy.scores(theta, BATCH), BATCH, rate))
   assert np.abs(share - often).max() < worst
   firsts = np.asarray(sampling.token_of_word(BATCH))
   for row, words in enumerate(WORDS):

@@ -63,6 +63,7 @@ def write_data(folder):
 OTHERS = 'none,random,random_span,salient,pmi_span,same_sentences_random'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('config', 'family', 'task', 'names'),
   [

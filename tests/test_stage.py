@@ -10,8 +10,11 @@ from masklearn import data, policies, tasks
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies.capacity import original_capacity, word_capacity
-from masklearn.study import stages
+from masklearn.study import stage
+from masklearn.study.finetune import Finetuning, finetune
+from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.study.setup import prepare
+from masklearn.training.context import StageContext
 from masklearn.types import Batch, InputError, Specials
 
 
@@ -31,24 +34,38 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   ids = setup.tokenizer.specials
   assert len(ids.sentinels) == 100
   passages = data.encode_passages(setup.passages, setup.tokenizer)
-  first = stages.first_params(setup.model, 0)
-  policy = policies.POLICIES['original'](ids=ids)
-  base = stages.denoise(
-    setup, passages, policy, {}, first, tmp_path / 'base',
-    title='base', progress=Progress(), save_every=2, seed=0, target='spans',
-    capacity=original_capacity(passages, 0.2, ids), updates=2,
-    batch_size=4, learning_rate=1e-3, weight_decay=0.01,
-    saving={'packing': 140, 'chunk': 5, 'gradient_accumulation': 2},
-  )  # fmt: skip
+  first = stage.first_params(setup.model, 0)
+  objective = Objective(
+    policies.POLICIES['original'](ids=ids),
+    {},
+    'spans',
+    original_capacity(passages, 0.2, ids),
+  )
+
+  def context(name):
+    return StageContext(tmp_path / name, name, Progress(), save_every=2, seed=0)
+
+  base = denoise(
+    setup,
+    passages,
+    objective,
+    first,
+    Denoising(updates=2, batch_size=4, learning_rate=1e-3, weight_decay=0.01),
+    context('base'),
+    stage.Saving(packing=140, chunk=5, gradient_accumulation=2),
+  )
   changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
   assert all(jax.tree.leaves(changed))
   task = tasks.load('habits', 0, size=9, train_share=0.5, validation_share=0.2)
-  done = stages.finetune(
-    setup, task, base['params'], tmp_path / 'finetune',
-    title='fine-tuning', progress=Progress(), save_every=2, seed=0, updates=2,
-    batch_size=3, learning_rates=(1e-3,), weight_decay=0.01, validate_every=2,
+  tuning = Finetuning(
+    updates=2,
+    batch_size=3,
+    learning_rates=(1e-3,),
+    weight_decay=0.01,
+    validate_every=2,
     answer_length=5,
-  )  # fmt: skip
+  )
+  done = finetune(setup, task, base['params'], tuning, context('finetune'))
   assert 0 <= done['test']['f1'] <= 1
   predictions = files.read_jsonl(tmp_path / 'finetune' / 'predictions.jsonl')
   assert [p['id'] for p in predictions] == [e.id for e in task.test]

@@ -131,6 +131,7 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
   ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'flags',
   [
@@ -240,6 +241,7 @@ def start(workdir, cache):
   )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_killed_anywhere_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
   """`kill -9` in policy learning, in a save and in evaluation, one after the other."""
   cache = pathlib.Path(jax.config.jax_compilation_cache_dir or tmp_path / 'cache')

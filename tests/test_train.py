@@ -13,6 +13,7 @@ from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.training import loop, steps
 from masklearn.training.context import StageContext
+from tests.small import slow_case
 
 TX = optax.adamw(0.1)
 
@@ -59,7 +60,7 @@ class StopAfter:
     return self.left < 0
 
 
-@pytest.mark.parametrize('steps_before', [2, 5, 8])
+@pytest.mark.parametrize('steps_before', [slow_case(2), 5, slow_case(8)])
 def test_resume_equals_uninterrupted(tmp_path, steps_before):
   """Stopped anywhere and run again: the same state, best state and history."""
   whole = run(tmp_path / 'whole', 10, validate=validate, validate_every=5)

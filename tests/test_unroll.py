@@ -11,6 +11,7 @@ from masklearn.meta import unroll
 from masklearn.training import steps
 from tests.bilevel import Problem, warm
 from tests.hf import jit
+from tests.small import slow_case
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +52,9 @@ def assert_exact(problem, tuned, memories, by_differences=True):
 @pytest.mark.parametrize(
   ('relaxation', 'family', 'count', 'tuned', 'optimizer', 'memory'),
   [
-    ('mixture', 'bart', 1, 0, 'along_gradient', 'fast'),
+    slow_case('mixture', 'bart', 1, 0, 'along_gradient', 'fast'),
     ('mixture', 'bart', 2, 1, 'adam', 'low'),
-    ('soft', 'bart', 1, 2, 'momentum', 'low'),
+    slow_case('soft', 'bart', 1, 2, 'momentum', 'low'),
     ('soft', 't5', 2, 0, 'adam', 'fast'),
   ],
 )
@@ -85,7 +86,7 @@ def test_all_spans_and_straight_through_agree_with_reverse_mode():
   assert_exact(Problem('straight_through', 'bart', 2, 'sgd'), 0, ['fast'], False)
 
 
-@pytest.mark.parametrize('count', [1, 2, 5, 11])
+@pytest.mark.parametrize('count', [slow_case(1), 2, slow_case(5), slow_case(11)])
 @pytest.mark.parametrize('memory', ['low', 'fast'])
 def test_any_number_of_steps(count, memory):
   """With segments, a last one that is longer, and both cotangents."""
@@ -171,7 +172,7 @@ def test_first_order_drops_curvature_alone():
   )
 
 
-@pytest.mark.parametrize('solver', ['cg', 'neumann'])
+@pytest.mark.parametrize('solver', ['cg', slow_case('neumann')])
 def test_implicit_is_exact_at_a_minimum(solver):
   """After many steps, the sum over them is that of the exact backward pass."""
   exact = pulled('mixed', quadratic, 120).sum(0)

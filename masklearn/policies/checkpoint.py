@@ -25,6 +25,8 @@ from masklearn.types import InputError, Policy
 
 # The fields of policy.json that are no arguments of the policy.
 _ABOUT = ('name', 'annotator')
+# What arguments were called by earlier versions.
+_EARLIER = {'reach': 'kernel_size', 'top': 'top_k'}
 
 
 class SavedPolicy(NamedTuple):
@@ -64,7 +66,7 @@ def make_policy(spec: Mapping[str, Any], **more) -> Policy:
     InputError: an unknown name, or arguments that the policy does not take.
   """
   new = lookup(POLICIES, spec['name'], 'policy')
-  options = {key: value for key, value in spec.items() if key not in _ABOUT}
+  options = {_EARLIER.get(k, k): v for k, v in spec.items() if k not in _ABOUT}
   if options.get('bert'):
     options['bert'] = BertConfig(**options['bert'])
   try:
