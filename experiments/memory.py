@@ -22,6 +22,7 @@ from benchmarks import bilevel, memory_use, model_sizes
 from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import check_name, lookup
+from masklearn.meta.estimators import RELAXATIONS
 from masklearn.types import InputError
 
 CHUNK = 256

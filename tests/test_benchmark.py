@@ -195,7 +195,7 @@ def test_wrong_names_of_work_list_the_nearest(capsys, flags, message):
     (['--suite=train', '--peer=numpy'], "Unknown peer 'numpy'; did you mean 'torch'?"),
     (
       ['--suite=meta', '--peer=opt'],
-      "did you mean 'torchopt'? All are higher, torchopt",
+      "'torchopt'? All are higher, torchopt",
     ),
     (
       ['--suite=train', '--repeats=x'],
