@@ -197,7 +197,7 @@ def test_a_policy_starts_from_a_checkpoint():
 def test_wrong_settings_are_refused():
   """Every message names the rule and what was given."""
   learned = policies.POLICIES['learned']
-  with pytest.raises(InputError, match="got 'bilstn'; did you mean 'bilstm'"):
+  with pytest.raises(InputError, match="'bilstn'; did you mean 'bilstm'"):
     learned(RATE, 40, encoder='bilstn')
   with pytest.raises(InputError, match="configuration of a BERT, got encoder 'bert'"):
     learned(RATE, 40, encoder='bert')

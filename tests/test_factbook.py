@@ -12,6 +12,8 @@ from masklearn.data import Store
 from masklearn.io import files
 from masklearn.study import supervise
 
+pytestmark = pytest.mark.slow  # whole studies
+
 PAIRS = 'squad_like/new_wiki_40articles.json.gz'
 
 

@@ -13,6 +13,8 @@ from masklearn.models import pretrained
 from masklearn.tasks import people
 from tests.test_pretrained import write_hf
 
+pytestmark = pytest.mark.slow  # whole studies
+
 SMALL = (
   '--config=configs/world.py:smoke',
   '--config.corpus.name=people',
