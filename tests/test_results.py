@@ -115,7 +115,7 @@ def test_recall_is_of_policies_that_score_any_passage():
     ('none', 'random', 'random_token', 'random_span', 'oracle', 'supervised'), 'policy'
   )
   found = mask_rows.scored(
-    made, ['a', 'b'], [0, 1], lambda name, task, seed: seed or None, top=5
+    made, ['a', 'b'], [0, 1], lambda name, task, seed: seed or None, top_k=5
   )
   assert found == [
     ('random', 'policy', [1], 0),
