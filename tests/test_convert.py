@@ -14,7 +14,7 @@ from masklearn.models import convert
 from masklearn.models.formats import BIAS, FORMATS, HEAD
 from masklearn.types import InputError
 from tests.hf import MASK, golden, stored
-from tests.small import IDS
+from tests.small import IDS, slow_case
 
 FAMILIES = pytest.mark.parametrize('family', ['bart', 't5'])
 
@@ -40,11 +40,13 @@ def test_there_and_back_is_the_same_to_the_bit(family):
   ('family', 'options'),
   [
     ('bart', {'tied': True}),
-    ('bart', {'tied': False, 'scale_embedding': True, 'dropout': 0.2}),
+    slow_case('bart', {'tied': False, 'scale_embedding': True, 'dropout': 0.2}),
     ('t5', {'gated': False, 'tied': True, 'scale_output': True}),
-    ('t5', {'gated': True, 'tied': False, 'scale_output': False, 'max_distance': 50}),
-    ('t5', {'gated': True, 'tied': True, 'scale_output': False}),
-    ('t5', {'gated': False, 'tied': False, 'scale_output': True}),
+    slow_case(
+      't5', {'gated': True, 'tied': False, 'scale_output': False, 'max_distance': 50}
+    ),
+    slow_case('t5', {'gated': True, 'tied': True, 'scale_output': False}),
+    slow_case('t5', {'gated': False, 'tied': False, 'scale_output': True}),
   ],
 )
 def test_hugging_face_loads_what_was_saved(tmp_path, family, options):

@@ -14,7 +14,7 @@ from masklearn.models.sizes import BertConfig
 from masklearn.policies import sampling
 from masklearn.policies.encoders import ENCODERS, EncoderConfig
 from masklearn.types import InputError
-from tests.small import make_batch
+from tests.small import make_batch, slow_case
 
 BERT = BertConfig(
   vocab_size=41, width=12, layers=1, heads=3, ffn=10, max_positions=13, bos=0, eos=2,
@@ -23,7 +23,7 @@ BERT = BertConfig(
 RATE, LONGEST = 0.4, 3
 BATCH = make_batch([[1, 2, 1, 1, 2], [2, 1, 1]], length=9)
 WORDS = np.array([5, 3])
-ALL = pytest.mark.parametrize('name', ENCODERS)
+ALL = pytest.mark.parametrize('name', ['conv', 'bert', slow_case('bilstm')])
 
 
 @functools.cache

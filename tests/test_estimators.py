@@ -107,6 +107,7 @@ def test_a_gradient_that_says_nothing_is_told_with_its_cause(influence, norm, me
   assert bool(message) == bool(warning)
 
 
+@pytest.mark.slow
 def test_a_learned_baseline_moves_towards_the_gain():
   """One step of descent brings what it expects nearer to the gain, in scales."""
   _, theta = make_policy_and_theta()

@@ -138,7 +138,7 @@ def test_source_mask_mixes_in_the_embedding_of_mask(family):
   np.testing.assert_allclose(rate, (more - less) / 0.004, rtol=0.01, atol=0.02)
 
 
-@FAMILIES
+@pytest.mark.parametrize('family', ['t5', slow_case('bart')])
 def test_gradients_can_be_differentiated_forwards(family):
   """The derivative of the gradient agrees with the quotient, in float64."""
   model, params, batch = shallow(family, dtype='float64')

@@ -9,6 +9,7 @@ from masklearn.models import layers
 from masklearn.training import losses, packing
 from masklearn.types import Corrupted, InputError
 from tests.hf import jit, shallow
+from tests.small import slow_case
 
 LENGTHS = [(4, 3), (3, 2), (6, 1), (2, 4), (5, 2)]  # of source and target
 ROWS = np.array([[3, 1, -1], [0, 2, 4]])  # lengths 5 and 6, then 15 and 6
@@ -70,7 +71,7 @@ def test_tokens_without_a_place_are_counted():
 
 
 @pytest.mark.parametrize('family', ['bart', 't5'])
-@pytest.mark.parametrize('chunk', [None, 4])
+@pytest.mark.parametrize('chunk', [slow_case(None), 4])
 def test_packed_examples_have_the_loss_and_the_gradient_of_single_ones(family, chunk):
   """Of each example its loss, and of all the gradient, to 1e-5."""
   model, params, *_ = shallow(family)

@@ -11,6 +11,7 @@ from masklearn import data, policies, text
 from masklearn.io import files
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Passage
+from tests.small import slow_case
 
 BODY = 'Oslo is the capital of Norway. They pay in kroner.'
 TOKENIZER = text.train_tokenizer([BODY], 280)
@@ -49,7 +50,9 @@ def write(directory, name):
   return policy, theta
 
 
-@pytest.mark.parametrize('name', SPECS)
+@pytest.mark.parametrize(
+  'name', [n if n not in ('bert', 'bilstm') else slow_case(n) for n in SPECS]
+)
 def test_a_directory_gives_the_same_scores_to_the_bit(tmp_path, name):
   """Scores, parameters, tokens and what is said of them; moved, it is the same."""
   policy, theta = write(tmp_path / 'a', name)
