@@ -29,6 +29,7 @@ def float64():
     yield
 
 
+@pytest.mark.slow
 def test_loss_before_is_the_outer_loss_without_a_denoising_step():
   """Fine-tuning steps are in both: only what hiding spans taught is the gain."""
   problem = Problem('mixture', 'bart', 1, 'sgd', dropout=False)
