@@ -10,7 +10,7 @@ from masklearn.io import memory
 
 PROGRAM = """
 import os, sys
-from masklearn import memory
+from masklearn.io import memory
 print('begun', flush=True)
 memory.huge_pages()
 print(os.environ['GLIBC_TUNABLES'], sys.argv[1:], flush=True)
@@ -56,5 +56,5 @@ def test_the_allocator_is_told_and_others_are_left_alone(monkeypatch):
     memory.release()
     assert len(told) == count
   monkeypatch.delenv('GLIBC_TUNABLES', raising=False)
-  memory.huge_pages()  # or the tests would begin anew
+  memory.huge_pages()  # or the tests would begin again
   assert 'GLIBC_TUNABLES' not in os.environ
