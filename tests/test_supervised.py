@@ -12,6 +12,7 @@ from masklearn.io.progress import Progress
 from masklearn.policies import sampling
 from masklearn.policies.learned import make_answer_loss
 from masklearn.study import supervise
+from masklearn.training.context import StageContext
 from masklearn.types import Answers, InputError, Policy
 from tests.small import make_batch
 
@@ -67,15 +68,17 @@ def test_every_parameter_learns_from_answers():
 def test_training_finds_the_answers_and_goes_on_where_it_was(tmp_path):
   """With the better of two learning rates; a finished run is read and not repeated."""
   policy, theta = make()
-  arguments = {
-    'title': 'test', 'seed': 0, 'updates': 40, 'batch_size': 2, 'save_every': 20,
-    'learning_rates': (1e-6, 3e-2), 'weight_decay': 0.0, 'validate_every': 20,
-  }  # fmt: skip
+  training = supervise.Supervision(
+    updates=40,
+    batch_size=2,
+    learning_rates=(1e-6, 3e-2),
+    weight_decay=0.0,
+    validate_every=20,
+  )
   with Progress() as progress:
+    context = StageContext(tmp_path, 'test', progress, save_every=20, seed=0)
     done, again = (
-      supervise.train_policy(
-        policy, theta, ANSWERS, ANSWERS, tmp_path, progress=progress, **arguments
-      )
+      supervise.train_policy(policy, theta, (ANSWERS, ANSWERS), training, context)
       for _ in range(2)
     )
   assert done['learning_rate'] == 3e-2
