@@ -24,8 +24,9 @@ SIZES = {
     'init_std': 0.4,
   },
   't5': {
-    'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'heads': 2, 'head_width': 3,
-    'ffn': 6, 'buckets': 4, 'max_distance': 6,
+    'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'encoder_heads': 2,
+    'decoder_heads': 2, 'head_width': 3, 'encoder_ffn': 6, 'decoder_ffn': 6,
+    'buckets': 4, 'max_distance': 6,
   },
 }  # fmt: skip
 OPTIMIZERS = {
