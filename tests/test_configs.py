@@ -8,11 +8,11 @@ import pytest
 from ml_collections import config_dict
 
 from experiments import app, prepare_corpus
-from masklearn import tasks
+from masklearn import models, tasks
 from masklearn.io import provenance
 from masklearn.policies import POLICIES
 from masklearn.study import config, settings
-from masklearn.types import InputError
+from masklearn.types import InputError, Specials
 
 ROOT = pathlib.Path(__file__).parents[1]
 ALL = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
@@ -144,8 +144,11 @@ def test_fields_that_contradict_each_other_are_refused(key, value, message):
 def test_a_batch_that_is_packed_need_not_be_divisible():
   """Packing rounds the rows of a batch itself."""
   c = from_file('world')
-  c.saving.update(gradient_accumulation=3, packing=256)
-  config.check(c)
+  c.saving.gradient_accumulation = 3
+  with pytest.raises(InputError, match='must be a multiple of saving'):
+    config.check(c)
+  c.saving.packing = 256
+  assert config.check(c) is None
 
 
 def test_only_a_published_model_does_without_training_and_vocabulary():
@@ -223,8 +226,11 @@ def test_a_config_of_ones_own_is_checked_for_its_keys():
 
 def test_a_policy_added_to_the_table_can_be_named(monkeypatch):
   """The check looks at the table as it is then."""
+  c = changed('policy.names', 'none,mine')
+  with pytest.raises(InputError, match="Unknown policy 'mine'"):
+    config.check(c)
   monkeypatch.setitem(POLICIES, 'mine', POLICIES['random'])
-  config.check(changed('policy.names', 'none,mine'))
+  assert config.check(c) is None
 
 
 @pytest.mark.parametrize(
@@ -294,7 +300,12 @@ def test_the_demo_runs_with_either_family(family):
   for variant in ('', 'smoke', 'full', 'estimators'):
     c = from_file('world', variant)
     c.model.name = family
-    config.check(c)
+    assert config.check(c) is None
+    own = settings.model(c)
+    del own['checkpoint']
+    ids = Specials(0 if family == 'bart' else None, 1, 2, 3)
+    made = models.model_config(vocab_size=40, ids=ids, **own)
+    assert (made.encoder_layers, made.encoder_ffn) == (1, 128)
 
 
 @pytest.mark.parametrize('name', [n for n in ALL if n not in PUBLISHED])

@@ -52,7 +52,11 @@ def test_every_relaxation_can_be_drawn_and_decided(relaxation):
 def test_modes_are_given_their_options():
   """Those that take some, and one that takes none."""
   for mode in ('truncated', 'implicit', 'first_order'):
-    make(relaxation='soft', mode=mode)
+    assert make(relaxation='soft', mode=mode).gradient
+  arguments = Problem('soft', 'bart', 1, 'sgd', dropout=False).arguments()
+  wrong = make(relaxation='soft', mode='implicit', solver='cgg')
+  with pytest.raises(InputError, match="Unknown solver 'cgg'"):
+    jax.eval_shape(wrong.gradient, *arguments)
 
 
 def test_unknown_relaxations_are_refused():

@@ -14,6 +14,7 @@ from masklearn.data.chunking import chunk as chunk
 from masklearn.data.chunking import fit_passages as fit_passages
 from masklearn.data.chunking import split_passages as split_passages
 from masklearn.data.corpora import CORPORA as CORPORA
+from masklearn.data.corpora import corpus_options as corpus_options
 from masklearn.data.corpora import load_documents as load_documents
 from masklearn.data.formats import FORMATS as FORMATS
 from masklearn.data.passage_records import parse_passage as parse_passage

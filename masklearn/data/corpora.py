@@ -1,6 +1,7 @@
 """Corpora by name: documents as they are, generated or out of files."""
 
 import functools
+import inspect
 import os
 from collections.abc import Callable
 
@@ -19,12 +20,26 @@ def load_documents(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[
   return lookup(CORPORA, name, 'corpus')(seed=seed, **kwargs)
 
 
-def _world(seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
-  return world.passages(seed, **kwargs), []
+def corpus_options(name: str) -> tuple[str, ...]:
+  """The names of the arguments that a corpus has, besides `seed`.
+
+  >>> corpus_options('people'), corpus_options('jsonl')
+  (('size', 'copies'), ('path', 'words', 'annotator', 'runner', 'beam'))
+  """
+  if name in FORMATS:
+    return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`
+  arguments = inspect.signature(lookup(CORPORA, name, 'corpus')).parameters
+  return tuple(key for key in arguments if key != 'seed')
 
 
-def _people(seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
-  return people.passages(seed, **kwargs), []
+def _world(seed: int, copies: int = 4) -> tuple[list[Passage], list[str]]:
+  return world.passages(seed, copies), []
+
+
+def _people(
+  seed: int, size: int = 400, copies: int = 4
+) -> tuple[list[Passage], list[str]]:
+  return people.passages(seed, size, copies), []
 
 
 def _from_files(

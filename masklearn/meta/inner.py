@@ -18,7 +18,7 @@ from masklearn.types import InputError
 
 # Under the square roots: the derivative of one at zero is infinite.
 EPSILON = 1e-8
-B1, B2 = 0.9, 0.98  # those of `stages.optimizer`, whose moments are carried on
+B1, B2 = 0.9, 0.98  # those of `stage.optimizer`, whose moments are carried on
 
 
 class Scale(NamedTuple):

@@ -17,7 +17,7 @@ from masklearn.types import Policy, Specials
 
 
 class Setting(NamedTuple):
-  """Numbers that a compiled policy step depends on; see `learn.learn_policy`."""
+  """Numbers that a compiled policy step depends on; see `learn.Learning`."""
 
   target: str
   span_length: int

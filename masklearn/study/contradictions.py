@@ -2,7 +2,7 @@
 
 from masklearn import models, policies
 from masklearn.data import FORMATS
-from masklearn.study import settings
+from masklearn.study import plan, settings
 from masklearn.text.tokenizer import SPECIAL_TOKENS
 from masklearn.types import InputError, Specials
 
@@ -23,7 +23,8 @@ def check(config) -> None:
   for ablation in config.study.ablations:
     prefix = f'study.ablations.{ablation}'
     _require(not set('@/') & set(ablation), prefix, 'must have no @ and no /', ablation)
-    _check_learning(settings.learning(config, f'learned_{ablation}'), f'{prefix}.')
+    options = settings.learning(config, plan.ablation_kind(ablation))
+    _check_learning(options, f'{prefix}.')
 
 
 def check_encoder(c, prefix: str) -> None:
@@ -79,7 +80,7 @@ def _check_shares(c):
 
 
 def _check_policies(config):
-  c, plan = config.policy, config.study
+  c, study = config.policy, config.study
   check_encoder(c, 'policy.')
   trained = [one for one, entry in policies.POLICIES.items() if entry.trained_by]
   _require(
@@ -96,17 +97,17 @@ def _check_policies(config):
     for e in entries
   ]
   _require(
-    plan.learned_seeds or set(own) != {'learn'},
+    study.learned_seeds or set(own) != {'learn'},
     'study.learned_seeds',
     f'must be at least 1 where all policies are learned, as in {c.names!r}',
-    plan.learned_seeds,
+    study.learned_seeds,
   )
-  targets = settings.names(plan.targets)
+  targets = settings.names(study.targets)
   _require(
-    len(plan.target_seeds) == len(targets),
+    len(study.target_seeds) == len(targets),
     'study.target_seeds',
     f'must be as many as study.targets, {len(targets)}',
-    plan.target_seeds,
+    study.target_seeds,
   )
 
 

@@ -35,6 +35,16 @@ def policy_of(kind: str) -> str:
   return max(names, key=len)
 
 
+def ablation_kind(name: str) -> str:
+  """The kind of an ablation: of the first policy of the table that is meta-learned.
+
+  >>> ablation_kind('J1')
+  'learned_J1'
+  """
+  learned = next(n for n, entry in POLICIES.items() if entry.trained_by == 'learn')
+  return f'{learned}_{name}'
+
+
 class Cell(NamedTuple):
   """One row of the grid: a policy's pre-training, fine-tuned on a task."""
 
@@ -82,11 +92,10 @@ def ablations(
     seeds: of each.
     learning_rates: to try; with none, an ablation is as it is configured.
   """
-  learned = next(name for name, e in POLICIES.items() if e.trained_by == 'learn')
   planned = []
   for task in task_names:
     for name in names:
-      kind = f'{learned}_{name}'
+      kind = ablation_kind(name)
       trials = tuple(f'{kind}@{rate:g}' for rate in learning_rates)
       for i, seed in enumerate(seeds):
         if i == 0 and trials:

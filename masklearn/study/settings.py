@@ -1,11 +1,11 @@
-"""What a study's config asks for: names that exist, and the policies that they mean."""
+"""The arguments and policies that a study's config asks for."""
 
 import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 from masklearn import policies
-from masklearn.data import FORMATS
+from masklearn.data import corpus_options
 from masklearn.meta.estimators import Estimator
 from masklearn.models import bert
 from masklearn.study import plan
@@ -13,13 +13,6 @@ from masklearn.study.learn import Learning
 from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup
 from masklearn.types import Policy
-
-# The fields of config.corpus that each corpus has a use for.
-CORPUS_OPTIONS = {
-  'world': ('copies',),
-  'people': ('size', 'copies'),
-  **dict.fromkeys(FORMATS, ('path', 'words', 'annotator', 'runner', 'beam')),
-}
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -33,9 +26,9 @@ def model(config) -> dict[str, Any]:
 
 
 def corpus(config) -> dict[str, Any]:
-  """The arguments of the corpus."""
+  """The fields that the corpus has an argument for."""
   c = config.corpus
-  return {key: c[key] for key in CORPUS_OPTIONS.get(c.name, ())}
+  return {key: c[key] for key in corpus_options(c.name) if key in c}
 
 
 def learning(config, kind: str) -> dict[str, Any]:
