@@ -11,7 +11,10 @@ flags = os.environ.get('XLA_FLAGS', '')
 if 'host_platform_device_count' not in flags:
   flags += ' --xla_force_host_platform_device_count=8'
 if 'backend_optimization_level' not in flags:
-  flags += ' --xla_backend_optimization_level=0'  # tests compile more than they run
+  # Tests compile far more than they run: no LLVM optimization, no MLIR for each fusion,
+  # no threads that split what is small already. Together half the processor time.
+  flags += ' --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'
+  flags += ' --xla_cpu_parallel_codegen_split_count=1'
 os.environ['XLA_FLAGS'] = flags.strip()
 
 import jax  # noqa: E402
