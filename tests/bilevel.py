@@ -46,12 +46,10 @@ def wide(tree):
   )
 
 
-def nudged(tree, size, seed):
-  """Every leaf moved by noise."""
-  keys = iter(jax.random.split(jax.random.key(seed), 99))
-  return jax.tree.map(
-    lambda x: x + size * jax.random.normal(next(keys), x.shape, x.dtype), tree
-  )
+def noise_like(tree, size, seed):
+  """Noise in float64 for every leaf, by NumPy: drawing in JAX compiles for seconds."""
+  rng = np.random.default_rng(seed)
+  return jax.tree.map(lambda x: jnp.asarray(size * rng.normal(size=x.shape)), tree)
 
 
 @functools.cache
@@ -61,7 +59,7 @@ def make_policy_and_theta():
     RATE, 40, longest=LONGEST, width=4, kernel_size=3
   )
   # The last layer starts at zero, where the layers below have no gradient.
-  theta = jit(lambda key: wide(nudged(policy.init(key), 0.5, 2)))(jax.random.key(1))
+  theta = noise_like(jax.eval_shape(policy.init, jax.random.key(1)), 0.5, 2)
   return policy, theta
 
 
@@ -73,18 +71,22 @@ def make_model(family='bart', dropout=0.1):
   net = models.make_model(
     family, 'tiny', 40, ids, dtype='float64', dropout=dropout, **sizes
   )
-  init = jit(lambda key: wide(models.init_params(net, key)))
-  return net, init(jax.random.key(0)), ids
+  shapes = jax.eval_shape(functools.partial(models.init_params, net), jax.random.key(0))
+  noise = noise_like(shapes, 0.3, 0)
+  # Of a norm's scale, what is added to one.
+  params = jax.tree_util.tree_map_with_path(
+    lambda path, x: x + 1.0 if path[-1].key == 'scale' else x, noise
+  )
+  return net, params, ids
 
 
 def warm(tx, params):
   """A state with moments: a fresh Adam's first step is nearly the gradient's sign."""
 
-  def step(params):
-    noise = nudged(jax.tree.map(jnp.zeros_like, params), 0.1, 5)
+  def step(params, noise):
     return steps.apply_gradients(tx, steps.init_state(params, tx), noise)
 
-  return jit(step)(params)
+  return jit(step)(params, noise_like(params, 0.1, 5))
 
 
 @functools.cache
