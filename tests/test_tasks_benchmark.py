@@ -17,14 +17,7 @@ from masklearn import data, study, tasks, text
 from masklearn.evaluation import metrics
 from masklearn.io import files
 from masklearn.study import mask_rows
-from masklearn.tasks import (
-  benchmark,
-  closed_book,
-  kilt,
-  multiple_choice,
-  splits,
-  squad,
-)
+from masklearn.tasks import benchmark, closed_book, kilt, multiple_choice, splits, squad
 from masklearn.types import Example, InputError, Passage, Task
 from tests.published import HUB, METRICS, OFFICIAL, snapshot
 

@@ -291,10 +291,7 @@ def damaged(data, damage):
 
 
 @pytest.mark.parametrize('damage', ['cut in the middle', 'not UTF-8'])
-@pytest.mark.parametrize(
-  'name',
-  [name for name in FILES if '.jsonl' in name],
-)
+@pytest.mark.parametrize('name', [name for name in FILES if '.jsonl' in name])
 def test_a_damaged_line(shared_data, tmp_path, name, damage):
   """One bad line is named and skipped, and the others are kept."""
   parse, count, *_ = FILES[name]

@@ -86,10 +86,7 @@ def test_outer_fields_are_in_every_record(tmp_path):
   """A title or a passage belongs to all below it, wherever in the object it stands."""
   document = {
     'data': [
-      {
-        'paragraphs': [{'qas': [{'q': 1}, {'q': 2}], 'context': 'c'}],
-        'title': 't',
-      },
+      {'paragraphs': [{'qas': [{'q': 1}, {'q': 2}], 'context': 'c'}], 'title': 't'},
       {'title': 'u', 'paragraphs': [{'context': 'd', 'qas': [{'q': 3, 'title': 'v'}]}]},
     ],
     'version': '1.1',

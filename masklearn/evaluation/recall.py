@@ -204,8 +204,7 @@ def summary(
   def difference(one, other):
     # Questions about one passage are not independent of each other.
     mean, *bounds = map(
-      float,
-      intervals.bootstrap(one.questions - other, seed=seed, groups=one.passages),
+      float, intervals.bootstrap(one.questions - other, seed=seed, groups=one.passages)
     )
     # Of a single passage, nothing is known of others.
     low, high = (mean if np.isnan(bound) else bound for bound in bounds)

@@ -19,6 +19,8 @@ from masklearn.io.records import Record, collect
 from masklearn.tasks import fields, splits
 from masklearn.types import Example, InputError, Task
 
+_SAME = {split: split for split in splits.SPLITS}
+
 
 class Official(NamedTuple):
   """Where a benchmark is published; third_party/datasets.toml has it with licences."""
@@ -26,9 +28,18 @@ class Official(NamedTuple):
   hub_id: str
   config: str
   revision: str  # 40 hex digits; or a branch, which may move
-  splits: Mapping[str, str]  # ours -> the hub's; those it lacks are cut off train
   files: tuple[Mapping[str, str], ...]  # ours -> official name; any of several sets
+  splits: Mapping[str, str] = _SAME  # ours -> the hub's; what it lacks is cut off train
   pattern: str = ''  # of the Parquet files, where the revision has no config
+
+
+def files(pattern: str, **names: str) -> dict[str, str]:
+  """The official file of each split, of which each has a part of its own.
+
+  >>> files('NQ-open.{}.jsonl', train='train', test='dev')
+  {'train': 'NQ-open.train.jsonl', 'test': 'NQ-open.dev.jsonl'}
+  """
+  return {split: pattern.format(name) for split, name in names.items()}
 
 
 class Where(TypedDict, total=False):

@@ -9,8 +9,8 @@ from typing import Any
 
 from masklearn.io import record_files
 from masklearn.io.records import text_field
-from masklearn.tasks import splits
-from masklearn.types import Example, InputError, Task
+from masklearn.tasks import benchmark
+from masklearn.types import Example, Task
 
 
 def task(
@@ -40,18 +40,15 @@ def task(
   Raises:
     InputError: a file cannot be read, a split is empty, or files share a group.
   """
-  if not train:
-    raise InputError(f'Task {name!r} needs train=FILE, its training questions.')
+
+  def group(example):
+    return example.group or example.id
+
   paths = {'train': train, 'validation': validation, 'test': test}
-  examples = {split: [] for split in splits.SPLITS}
-  for split, path in paths.items():
-    if path:
-      examples[split], problems = read(path)
-      splits.report(problems, str(path))
-  splits.check_disjoint(examples)
-  keys = [example.group or example.id for example in examples['train']]
-  splits.cut(examples, keys, seed, train_share, validation_share)
-  return splits.make_task(name, examples)
+  shares = {'train_share': train_share, 'validation_share': validation_share}
+  return benchmark.task(
+    name, seed, None, parse, key=group, disjoint=True, **paths, **shares
+  )
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:

@@ -20,7 +20,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 from masklearn.io import record_files
@@ -36,9 +36,7 @@ def _official(config: str) -> benchmark.Official:
     config=config,
     revision='1af4af947c43df43514eb4c05aa1dc12759a9da2',
     splits={'train': 'train', 'test': 'validation'},
-    files=(
-      {'train': f'{config}-train-kilt.jsonl', 'test': f'{config}-dev-kilt.jsonl'},
-    ),
+    files=(benchmark.files(f'{config}-{{}}-kilt.jsonl', train='train', test='dev'),),
     pattern=f'{config}/kilt_tasks-{{split}}*.parquet',
   )
 
@@ -79,23 +77,13 @@ def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> 
       see anything but the mention; 64 + 64 words are about 200 tokens. 0 keeps all.
     **where: see `benchmark.Where`.
   """
-  if window < 0:
-    raise InputError(f'window must be at least 0 words, got {window}.')
 
-  read = parser()
+  def document(example):
+    return example.id.rpartition(':')[0] or example.id  # DOCUMENT:MENTION
 
-  def parse(record, default_id):
-    example = read(record, default_id)
-    return dataclasses.replace(example, source=around_mention(example.source, window))
-
+  parse = _shortened(around_mention, window)
   return benchmark.task(
-    'aidayago2',
-    seed,
-    AIDAYAGO2,
-    parse,
-    metric='accuracy',
-    key=lambda e: e.id.rpartition(':')[0] or e.id,  # DOCUMENT:MENTION
-    **where,
+    'aidayago2', seed, AIDAYAGO2, parse, metric='accuracy', key=document, **where
   )
 
 
@@ -113,14 +101,13 @@ def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -
   References:
     Levy et al., Zero-Shot Relation Extraction via Reading Comprehension, CoNLL 2017.
   """
+
+  def relation(example):
+    return example.label or example.source
+
+  parse = parser(templates=templates)
   return benchmark.task(
-    'zsre',
-    seed,
-    ZSRE,
-    parser(templates=templates),
-    metric='accuracy',
-    key=lambda e: e.label or e.source,
-    **where,
+    'zsre', seed, ZSRE, parse, metric='accuracy', key=relation, **where
   )
 
 
@@ -140,24 +127,12 @@ def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
     Dinan et al., Wizard of Wikipedia: Knowledge-Powered Conversational Agents, ICLR
     2019.
   """
-  if window < 0:
-    raise InputError(f'window must be at least 0 words, got {window}.')
 
-  read = parser()
+  def conversation(example):
+    return example.id.rpartition('_')[0] or example.id  # CONVERSATION_TURN
 
-  def parse(record, default_id):
-    example = read(record, default_id)
-    return dataclasses.replace(example, source=last_turns(example.source, window))
-
-  return benchmark.task(
-    'wow',
-    seed,
-    WOW,
-    parse,
-    metric='f1',
-    key=lambda e: e.id.rpartition('_')[0] or e.id,  # CONVERSATION_TURN
-    **where,
-  )
+  parse = _shortened(last_turns, window)
+  return benchmark.task('wow', seed, WOW, parse, metric='f1', key=conversation, **where)
 
 
 def kilt(
@@ -280,6 +255,19 @@ def last_turns(text: str, window: int) -> str:
     starts = [match.start() for match in re.finditer(r'\S+', turns[0])]
     return turns[0][starts[-window] :]
   return '\n'.join(reversed(turns))
+
+
+def _shortened(shorten: Callable[[str, int], str], window: int) -> fields.Parser:
+  """A parser of records whose inputs are shortened to a window of words."""
+  if window < 0:
+    raise InputError(f'window must be at least 0 words, got {window}.')
+  read = parser()
+
+  def parse(record, default_id):
+    example = read(record, default_id)
+    return dataclasses.replace(example, source=shorten(example.source, window))
+
+  return parse
 
 
 def _source(record: dict[str, Any], other: Example | None) -> str:

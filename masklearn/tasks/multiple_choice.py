@@ -22,13 +22,11 @@ from masklearn.types import Example, Task
 SEPARATOR = r' \n '
 
 _LINES = {'train': 'train.jsonl', 'validation': 'dev.jsonl', 'test': 'test.jsonl'}
-_THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}
 
 WIQA = benchmark.Official(
   hub_id='allenai/wiqa',
   config='default',
   revision='refs/convert/parquet',
-  splits=_THREE,
   files=(_LINES,),
   pattern='default/{split}/*.parquet',
 )
@@ -36,7 +34,6 @@ QUARTZ = benchmark.Official(
   hub_id='allenai/quartz',
   config='default',
   revision='28c1dbb56caf81799296cb17892fa73402e23464',
-  splits=_THREE,
   files=(_LINES,),
   pattern='data/{split}-*.parquet',
 )
@@ -45,7 +42,7 @@ ROPES = benchmark.Official(
   config='plain_text',
   revision='59ddd633cf1b31b31cd101afdced00690eb52cbf',
   splits={'train': 'train', 'test': 'validation'},
-  files=({'train': 'train-v1.0.json', 'test': 'dev-v1.0.json'},),
+  files=(benchmark.files('{}-v1.0.json', train='train', test='dev'),),
   pattern='plain_text/{split}/*.parquet',
 )
 

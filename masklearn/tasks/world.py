@@ -11,19 +11,6 @@ from masklearn.io import files
 from masklearn.tasks import profiles
 from masklearn.types import Passage, Task
 
-# Kinds whose values are names; salient span masking is expected to find these.
-NAMED_ENTITIES = frozenset(
-  {
-    'capital',
-    'highest_point',
-    'largest_city',
-    'neighbour',
-    'region',
-    'export_partner',
-    'anthem',
-  }
-)
-
 # task -> kind -> phrasings; validation and test ask in the first.
 QUESTIONS = {
   'civics': {
