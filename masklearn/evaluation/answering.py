@@ -119,6 +119,4 @@ def _row_losses(model, params, questions):
   return total / jnp.maximum(weight, 1e-6)
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'max_length'))
-def _greedy(model, params, source, source_valid, max_length):
-  return generate.greedy(model, params, source, source_valid, max_length)
+_greedy = jax.jit(generate.greedy, static_argnames=('model', 'max_length'))

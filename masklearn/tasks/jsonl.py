@@ -65,10 +65,7 @@ def parse(record: dict[str, Any], default_id: str) -> Example:
       targets = [record['target']]
   else:
     source = text_field(record, 'input')
-    outputs = record.get('output')
-    if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
-      raise ValueError("'output' must be a list of objects with 'answer'.")
-    targets = [output['answer'] for output in outputs if 'answer' in output]
+    targets = [output['answer'] for output in outputs(record) if 'answer' in output]
   if not isinstance(targets, list) or not targets:
     raise ValueError("no 'target', 'targets' or 'output' with an answer.")
   if not all(isinstance(target, str) and target.strip() for target in targets):
@@ -80,3 +77,11 @@ def parse(record: dict[str, Any], default_id: str) -> Example:
     group=text_field(record, 'group', ''),
     label=text_field(record, 'label', ''),
   )
+
+
+def outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
+  """The outputs of a record of KILT; raises `ValueError` if they are no objects."""
+  found = record.get('output')
+  if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    raise ValueError("'output' must be a list of objects with 'answer'.")
+  return found
