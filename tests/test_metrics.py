@@ -9,7 +9,6 @@ import rouge
 from rouge_score import rouge_scorer
 
 from masklearn.evaluation import metrics
-from masklearn.tasks import kilt, summarization
 from masklearn.types import InputError
 
 TEXT = (
@@ -273,13 +272,6 @@ def test_table_has_a_score_for_each_question():
   assert found['em'].tolist() == [1.0, 1.0]
   assert found['accuracy'].tolist() == [0.0, 0.0]
   assert found['em'].dtype == float
-
-
-def test_tasks_name_metrics_that_there_are(shared_data):
-  """What a task says it is scored by can be looked up."""
-  path = shared_data / 'scitldr' / 'SciTLDR-A.dev.first200.jsonl.gz'
-  names = {*kilt.METRICS.values(), summarization.scitldr(0, train=str(path)).metric}
-  assert names <= set(metrics.METRICS)
 
 
 def test_an_unknown_metric_names_the_nearest():
