@@ -14,8 +14,9 @@ import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import baselines
-from masklearn.tasks import splits, world
+from masklearn.tasks import people, world
 from masklearn.types import InputError
+from tests.published import disjoint
 
 ROOT = pathlib.Path(__file__).parents[1]
 TABLE = ROOT / 'masklearn' / 'tasks' / 'world.jsonl'
@@ -119,10 +120,12 @@ def test_the_manifest_names_the_shipped_table():
   assert entry['sha256'] == hashlib.sha256(TABLE.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize('kind', world.TEMPLATES)
-def test_values_come_first_between_and_last(kind):
+@pytest.mark.parametrize(
+  ('table', 'kind'), [(t, kind) for t in (people, world) for kind in t.TEMPLATES]
+)
+def test_values_come_first_between_and_last(table, kind):
   """The place in a sentence does not tell a value of any kind."""
-  templates = world.TEMPLATES[kind]
+  templates = table.TEMPLATES[kind]
   assert len(set(templates)) == len(templates) >= 4
   places = set()
   for template in templates:
@@ -202,24 +205,13 @@ def test_the_seed_decides():
   assert tasks.load('civics', 0) != tasks.load('civics', 1)
 
 
-def groups(task, split):
-  """Countries that a split asks about."""
-  return {example.group for example in task.split(split)}
-
-
 def test_tasks_share_a_split_by_country(rows):
   """Splits share no country, cover all of them, and are the same for both tasks."""
-  tasks_ = [tasks.load(name, seed=5) for name in ('civics', 'geography')]
-  for task in tasks_:
-    for a, b in itertools.combinations(splits.SPLITS, 2):
-      assert not groups(task, a) & groups(task, b)
-    everyone = set().union(*(groups(task, split) for split in splits.SPLITS))
-    assert everyone == {r['country'] for r in rows}
-    assert everyone == {p.group for p in world.passages(5, copies=1)}
-  for split in splits.SPLITS:
-    assert groups(tasks_[0], split) == groups(tasks_[1], split)
-  sizes = [len(groups(tasks_[0], split)) for split in splits.SPLITS]
-  assert sizes == [100, 39, 60]
+  found, other = (disjoint(tasks.load(n, seed=5)) for n in ('civics', 'geography'))
+  assert found == other
+  assert [len(countries) for countries in found] == [100, 39, 60]
+  assert set().union(*found) == {r['country'] for r in rows}
+  assert set().union(*found) == {p.group for p in world.passages(5, copies=1)}
 
 
 @pytest.mark.parametrize('name', world.QUESTIONS)
@@ -228,24 +220,16 @@ def test_questions(rows, name):
   facts = {r['country']: r['facts'] for r in rows}
   task = tasks.load(name, seed=0)
   assert task.asked == set(world.QUESTIONS[name])
-  examples = [e for split in splits.SPLITS for e in task.split(split)]
-  assert len({e.id for e in examples}) == len(examples)
+  assert len({e.id for e in task.examples}) == len(task.examples)
   for split, times in (('train', 2), ('validation', 1), ('test', 1)):
     asked = collections.Counter((e.group, e.label) for e in task.split(split))
     assert set(asked.values()) == {times}
     for country, kind in asked:
       assert kind in facts[country]
-  for example in examples:
+  for example in task.examples:
     assert example.targets == tuple(facts[example.group][example.label])
     assert example.group in example.source
     assert example.source.endswith('?')
-
-
-def test_named_entities_are_kinds():
-  """Geography asks for names, civics for none."""
-  assert set(world.TEMPLATES) > world.NAMED_ENTITIES
-  assert set(world.QUESTIONS['geography']) <= world.NAMED_ENTITIES
-  assert not set(world.QUESTIONS['civics']) & world.NAMED_ENTITIES
 
 
 def test_majority_baseline():
@@ -259,14 +243,6 @@ def test_majority_baseline():
   assert baselines.majority_baseline(task, 'test') == pytest.approx(
     sum(right) / len(right)
   )
-
-
-def test_an_unknown_task_names_the_nearest():
-  """A wrong name is answered with right ones."""
-  with pytest.raises(
-    InputError, match=r"Unknown task 'geografy'; did you mean 'geography'"
-  ):
-    tasks.load('geografy', seed=0)
 
 
 @pytest.mark.parametrize('shares', [(0, 0.2), (0.5, -0.1), (0.9, 0.2)])
