@@ -162,9 +162,8 @@ def test_questions_are_resampled_too():
   """Seeds that all say the same leave the spread between questions."""
   row = np.random.default_rng(1).random(200)
   found = intervals.paired(scores([row] * 3), scores(np.zeros((3, 200))))
-  assert (found.high - found.low) / 2 == pytest.approx(
-    1.96 * row.std() / math.sqrt(200), rel=0.1
-  )
+  error = row.std() / math.sqrt(200)
+  assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
   alone = intervals.paired(scores([row]), scores([np.zeros(200)]))
   assert math.isnan(alone.p_seeds)
   # Three copies of a seed know no more about questions than one.
@@ -187,13 +186,11 @@ def test_seeds_may_have_questions_of_their_own():
 
 def test_paired_interval_covers_the_difference():
   """Of 200 studies of 12 seeds and 40 questions, most intervals hold the truth."""
-  rng, covered = np.random.default_rng(2), 0
+  rng, covered, nothing = np.random.default_rng(2), 0, scores(np.zeros((12, 40)))
   for i in range(200):
     seeds, questions = rng.normal(size=(12, 1)), rng.normal(size=40)
     ours = 0.5 + seeds + questions + rng.normal(size=(12, 40))
-    found = intervals.paired(
-      scores(ours), scores(np.zeros((12, 40))), draws=300, seed=i
-    )
+    found = intervals.paired(scores(ours), nothing, draws=300, seed=i)
     covered += found.low <= 0.5 <= found.high
   assert 0.86 <= covered / 200 <= 0.99
 

@@ -212,16 +212,11 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
   passages = [Passage(f'p{i}', 'who is it') for i in range(9)]
   tokenizer = text.train_tokenizer(['who is it'] * 9, 300, 'bart')
   examples = (Example('a', 'who', ('it',)),)
-  mask_rows.write_masks(
-    tmp_path / 'masks.jsonl',
-    Task('t', examples, examples, examples),
-    types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
-    data.encode_passages(passages, tokenizer),
-    {},
-    seed=0,
-    workers=1,
-  )
-  shown = files.read_jsonl(tmp_path / 'masks.jsonl')
+  task, path = Task('t', examples, examples, examples), tmp_path / 'masks.jsonl'
+  setup = types.SimpleNamespace(passages=passages, tokenizer=tokenizer)
+  encoded = data.encode_passages(passages, tokenizer)
+  mask_rows.write_masks(path, task, setup, encoded, {}, seed=0, workers=1)
+  shown = files.read_jsonl(path)
   assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 
 

@@ -129,17 +129,13 @@ def test_spans_of_real_records(shared_data):
   assert (examples[0].group, examples[0].label) == ('Algeria', 'capital')
 
 
-def damaged(data, damage):
-  """Returns the bytes of a file after what has happened to it."""
-  lines = data.split(b'\n')
-  if damage == 'cut in the middle':
-    lines[1] = lines[1][: len(lines[1]) // 2]
-  elif damage == 'not UTF-8':
-    lines[1] = lines[1].replace(b'e', b'\xff', 1)
-  return b'\n'.join(lines)
+DAMAGE = {
+  'cut in the middle': lambda line: line[: len(line) // 2],
+  'not UTF-8': lambda line: line.replace(b'e', b'\xff', 1),
+}
 
 
-@pytest.mark.parametrize('damage', ['cut in the middle', 'not UTF-8'])
+@pytest.mark.parametrize('damage', DAMAGE)
 @pytest.mark.parametrize('name', [name for name in FILES if '.jsonl' in name])
 def test_a_damaged_line(shared_data, tmp_path, name, damage):
   """One bad line is named and skipped, and the others are kept."""
@@ -147,7 +143,8 @@ def test_a_damaged_line(shared_data, tmp_path, name, damage):
   data = (shared_data / name).read_bytes()
   data = gzip.decompress(data) if name.endswith('.gz') else data
   path = tmp_path / 'damaged.jsonl'
-  path.write_bytes(damaged(data, damage))
+  first, second, *rest = data.split(b'\n')
+  path.write_bytes(b'\n'.join([first, DAMAGE[damage](second), *rest]))
   examples, (problem,) = record_files.read_records(path, parse)
   assert len(examples) == count - 1
   assert problem.startswith(f'{path}:2: not ')
@@ -178,9 +175,8 @@ def test_a_truncated_archive(shared_data, tmp_path, name):
   path = tmp_path / name.rsplit('/', 1)[-1]
   data = (shared_data / name).read_bytes()
   path.write_bytes(data[: len(data) // 2])
-  with pytest.raises(
-    InputError, match=rf'{path.name} cannot be read: .*, in line [1-9]\d*\.'
-  ):
+  expected = rf'{path.name} cannot be read: .*, in line [1-9]\d*\.'
+  with pytest.raises(InputError, match=expected):
     record_files.read_records(path, FILES[name][0])
 
 

@@ -111,12 +111,10 @@ def compare(
           f'{ours[id].place}; the files must be of the same seed.'
         )
     for records, found in zip((ours, theirs), scores, strict=True):
-      table = metrics.table(
-        [record.answers[0] for record in records.values()],
-        [record.targets for record in records.values()],
-        [metric],
-      )
-      found.append(dict(zip(records, table[metric].tolist(), strict=True)))
+      answers = [record.answers[0] for record in records.values()]
+      targets = [record.targets for record in records.values()]
+      values = metrics.table(answers, targets, [metric])[metric]
+      found.append(dict(zip(records, values.tolist(), strict=True)))
   return intervals.paired(*scores)
 
 
@@ -174,25 +172,24 @@ def _summary(
   result = {name: _number(mean[i]) for i, name in enumerate(table)}
   result |= {'n': len(values), 'empty': int(empty[rows].sum())}
   for i, name in enumerate(table):
-    bounds = [_number(low[i]), _number(high[i])]
-    result[f'{name}_interval'] = None if None in bounds else bounds
+    result[f'{name}_interval'] = _interval(low[i], high[i])
   return result
 
 
 def _difference(ids, ours, theirs) -> dict[str, float | None]:
   a, b = (dict(zip(ids, scores, strict=True)) for scores in (ours, theirs))
   found = intervals.paired([a], [b])
-  bounds = [_number(found.low), _number(found.high)]
-  return {
-    'difference': found.difference,
-    'interval': None if None in bounds else bounds,
-    'p': found.p_questions,
-  }
+  bounds, p = _interval(found.low, found.high), found.p_questions
+  return {'difference': found.difference, 'interval': bounds, 'p': p}
 
 
 def _number(value) -> float | None:
   """A number that JSON has, or None."""
   return None if math.isnan(value) else float(value)
+
+
+def _interval(low, high) -> list[float] | None:
+  return None if math.isnan(low) else [float(low), float(high)]
 
 
 def _gold(record: dict[str, Any], place: str) -> Record:

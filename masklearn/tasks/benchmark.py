@@ -94,7 +94,10 @@ def task(
   elif source:
     found = _directory(name, official, pathlib.Path(source))
   else:
-    found = _hub(name, official)
+    found = {
+      ours: (f'{official.hub_id} ({theirs})', _rows(name, official, theirs))
+      for ours, theirs in official.splits.items()
+    }
   examples: dict[str, list[Example]] = {split: [] for split in splits.SPLITS}
   for split, (what, records) in found.items():
     answered = parse if split == 'test' else _answered(parse)
@@ -152,13 +155,6 @@ def _directory(name: str, official: Official, root: pathlib.Path) -> Records:
         )
     return {split: (str(files[0]), _chain(files)) for split, files in paths.items()}
   raise InputError(f'{root} does not hold {name}. {_advice(official)}')
-
-
-def _hub(name: str, official: Official) -> Records:
-  return {
-    ours: (f'{official.hub_id} ({theirs})', _rows(name, official, theirs))
-    for ours, theirs in official.splits.items()
-  }
 
 
 def _rows(name: str, official: Official, split: str) -> Iterator[Record]:

@@ -184,12 +184,11 @@ def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
 
 
 parse_nq = fields.by_kind({'an NQ-open record': fields.reader('question', 'answer')})
+_read_yoda = fields.reader('qText', 'answers', id='qId', group='country')
 parse_web = fields.by_kind(
   {
     'a WebQuestions record': _freebase,
-    'a WebQuestions record of YodaQA': fields.reader(
-      'qText', 'answers', id='qId', group='country'
-    ),
+    'a WebQuestions record of YodaQA': _read_yoda,
     'a WebQuestions record of the hub': fields.reader('question', 'answers'),
   }
 )

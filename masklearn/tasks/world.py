@@ -167,14 +167,12 @@ def task(
 @functools.cache
 def _subjects() -> tuple[profiles.Subject, ...]:
   rows = files.read_jsonl(pathlib.Path(__file__).with_name('world.jsonl'))
-  return tuple(
-    profiles.Subject(
-      group=row['country'],
-      prose=_article(row['country']) + row['country'],
-      facts={kind: tuple(answers) for kind, answers in row['facts'].items()},
-    )
-    for row in rows
-  )
+  subjects = []
+  for row in rows:
+    name, facts = row['country'], row['facts']
+    facts = {kind: tuple(answers) for kind, answers in facts.items()}
+    subjects.append(profiles.Subject(name, _article(name) + name, facts))
+  return tuple(subjects)
 
 
 def _article(name: str) -> str:
