@@ -20,13 +20,13 @@ def test_student_of_known_values():
   assert narrower - mean == pytest.approx(2.919986 / math.sqrt(3), rel=1e-6)
 
 
-def test_student_of_one_value_is_unknown():
-  """A single seed has a mean and no interval; equal seeds have an empty one."""
-  mean, low, high = intervals.student([0.4])
+@pytest.mark.parametrize('interval', [intervals.student, intervals.bootstrap])
+def test_intervals_of_one_value_are_unknown_and_of_equal_ones_empty(interval):
+  """One seed or question says nothing of others; where all agree, no sample differs."""
+  mean, low, high = interval([0.4])
   assert mean == 0.4
-  assert math.isnan(low)
-  assert math.isnan(high)
-  assert intervals.student([0.5, 0.5]) == (0.5, 0.5, 0.5)
+  assert np.isnan([low, high]).all()
+  assert interval([0.5] * 7) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize('interval', [intervals.student, intervals.bootstrap])
@@ -78,14 +78,6 @@ def test_bootstrap_is_a_function_of_its_seed(monkeypatch):
   monkeypatch.setattr(intervals, '_CELLS', 29 * 10)
   np.testing.assert_allclose(intervals.bootstrap(values, draws=101), first)
   assert intervals.bootstrap(values, draws=101, seed=1)[1] != first[1]
-
-
-def test_bootstrap_of_one_value_is_unknown_and_of_equal_ones_empty():
-  """One question has no interval; where all are wrong no sample differs."""
-  mean, low, high = intervals.bootstrap([0.4])
-  assert mean == 0.4
-  assert np.isnan([low, high]).all()
-  assert intervals.bootstrap([0.0] * 7)[1:] == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,8 @@ def study(tmp_path):
   def call(variant, seeds):
     paths = []
     for seed, (targets, answers) in enumerate(seeds):
-      folder = tmp_path / 'finetune' / 'civics' / variant / str(seed)
-      folder.mkdir(parents=True)
-      paths.append(folder / 'predictions.jsonl')
+      path = f'finetune/civics/{variant}/{seed}/predictions.jsonl'
+      paths.append(tmp_path / path)
       examples = [Example(f'q{i}', 'q', (t, 'yes')) for i, t in enumerate(targets)]
       answering.write_predictions(paths[-1], examples, answers)
     return paths

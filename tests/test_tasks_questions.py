@@ -49,9 +49,8 @@ def test_questions_about_countries(shared_data):
   assert [len(groups) for groups in disjoint(task)] == [48, 16, 16]
   kept = tasks.load('web_questions', seed=0, train=path, held_out=False, **shares)
   rows = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
-  assert {e.id for e in kept.examples} == {
-    row['qId'] for row in rows if not row['country_held_out']
-  }
+  wanted = {row['qId'] for row in rows if not row['country_held_out']}
+  assert {e.id for e in kept.examples} == wanted
   assert len(kept.examples) < len(task.examples) == len(rows)
 
 
@@ -115,14 +114,9 @@ def test_bad_records_of_kilt(record, expected):
 
 def test_answers_of_kilt():
   """Equal answers count once, blank ones and provenance alone never."""
-  outputs = [
-    {'provenance': [{'title': 'T'}]},
-    {'answer': 'B', 'provenance': [{'title': 'U'}]},
-    {'answer': ' '},
-    {'answer': None},
-    {'answer': 'A'},
-    {'answer': 'B'},
-  ]
+  first, second = ([{'title': title}] for title in 'TU')
+  outputs = [{'provenance': first}, {'answer': 'B', 'provenance': second}]
+  outputs += [{'answer': answer} for answer in (' ', None, 'A', 'B')]
   example = KILT({'id': 3, 'input': 'Q', 'output': outputs}, 'k-1')
   assert (example.id, example.targets, example.group) == ('3', ('B', 'A'), 'T')
   for record in ({'input': 'Q'}, {'input': 'Q', 'output': []}):

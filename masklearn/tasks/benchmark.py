@@ -31,6 +31,7 @@ class Official(NamedTuple):
   files: tuple[Mapping[str, str], ...]  # ours -> official name; any of several sets
   splits: Mapping[str, str] = _SAME  # ours -> the hub's; what it lacks is cut off train
   pattern: str = ''  # of the Parquet files, where the revision has no config
+  metric: str = 'em'  # see `types.Task`
 
 
 def files(pattern: str, **names: str) -> dict[str, str]:
@@ -59,7 +60,6 @@ def task(
   official: Official | None,
   parse: fields.Parser,
   *,
-  metric: str = 'em',
   key: Callable[[Example], str] = lambda e: e.group or e.source,
   disjoint: bool = False,
   **where: Unpack[Where],
@@ -73,7 +73,6 @@ def task(
     seed: of what is cut off training.
     official: where it is published; None if it is not.
     parse: makes an example of a record, see `fields.by_kind`; None leaves it out.
-    metric: its name, see `types.Task`.
     key: of a training question; what has the same stays together when others are cut
       off.
     disjoint: whether files that share a group are refused.
@@ -108,7 +107,7 @@ def task(
   keys = [key(example) for example in examples['train']]
   shares = where.get('train_share', 0.8), where.get('validation_share', 0.1)
   splits.cut(examples, keys, seed, *shares)
-  return splits.make_task(name, examples, metric)
+  return splits.make_task(name, examples, official.metric if official else 'em')
 
 
 def _answered(parse: fields.Parser) -> fields.Parser:

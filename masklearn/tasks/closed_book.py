@@ -44,6 +44,7 @@ TRIVIA_QA = benchmark.Official(
     benchmark.files('web-{}.json', train='train', test='dev'),
   ),
   pattern='unfiltered.nocontext/{split}-*.parquet',
+  metric='trivia_em',
 )
 
 # `(description "Lightning rod")` or `(description Bifocals)`
@@ -107,9 +108,7 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Reading Comprehension, ACL 2017; https://nlp.cs.washington.edu/triviaqa/.
     Karpukhin et al., Dense Passage Retrieval for Open-Domain QA, EMNLP 2020.
   """
-  return benchmark.task(
-    'trivia_qa', seed, TRIVIA_QA, parse_trivia, metric='trivia_em', **where
-  )
+  return benchmark.task('trivia_qa', seed, TRIVIA_QA, parse_trivia, **where)
 
 
 def typical(aliases: Sequence[str]) -> str:

@@ -29,22 +29,6 @@ from masklearn.io.records import text_field
 from masklearn.tasks import benchmark, closed_book, fields, splits
 from masklearn.types import Example, InputError, Task
 
-
-def _official(config: str) -> benchmark.Official:
-  return benchmark.Official(
-    hub_id='facebook/kilt_tasks',
-    config=config,
-    revision='1af4af947c43df43514eb4c05aa1dc12759a9da2',
-    splits={'train': 'train', 'test': 'validation'},
-    files=(benchmark.files(f'{config}-{{}}-kilt.jsonl', train='train', test='dev'),),
-    pattern=f'{config}/kilt_tasks-{{split}}*.parquet',
-  )
-
-
-AIDAYAGO2 = _official('aidayago2')
-ZSRE = _official('structured_zeroshot')
-WOW = _official('wow')
-
 # How KILT's leaderboard scores the task of a file, by the beginning of its name.
 METRICS = {
   'nq': 'em',
@@ -59,6 +43,23 @@ METRICS = {
   'eli5': 'rougeL',
   'wow': 'f1',
 }
+
+
+def _official(config: str) -> benchmark.Official:
+  return benchmark.Official(
+    hub_id='facebook/kilt_tasks',
+    config=config,
+    revision='1af4af947c43df43514eb4c05aa1dc12759a9da2',
+    splits={'train': 'train', 'test': 'validation'},
+    files=(benchmark.files(f'{config}-{{}}-kilt.jsonl', train='train', test='dev'),),
+    pattern=f'{config}/kilt_tasks-{{split}}*.parquet',
+    metric=METRICS[config],
+  )
+
+
+AIDAYAGO2 = _official('aidayago2')
+ZSRE = _official('structured_zeroshot')
+WOW = _official('wow')
 
 _MENTION = re.compile(r'\[START_ENT\].*?\[END_ENT\]', re.DOTALL)
 
@@ -82,9 +83,7 @@ def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> 
     return example.id.rpartition(':')[0] or example.id  # DOCUMENT:MENTION
 
   parse = _shortened(around_mention, window)
-  return benchmark.task(
-    'aidayago2', seed, AIDAYAGO2, parse, metric='accuracy', key=document, **where
-  )
+  return benchmark.task('aidayago2', seed, AIDAYAGO2, parse, key=document, **where)
 
 
 def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -> Task:
@@ -106,9 +105,7 @@ def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -
     return example.label or example.source
 
   parse = parser(templates=templates)
-  return benchmark.task(
-    'zsre', seed, ZSRE, parse, metric='accuracy', key=relation, **where
-  )
+  return benchmark.task('zsre', seed, ZSRE, parse, key=relation, **where)
 
 
 def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
@@ -132,7 +129,7 @@ def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
     return example.id.rpartition('_')[0] or example.id  # CONVERSATION_TURN
 
   parse = _shortened(last_turns, window)
-  return benchmark.task('wow', seed, WOW, parse, metric='f1', key=conversation, **where)
+  return benchmark.task('wow', seed, WOW, parse, key=conversation, **where)
 
 
 def kilt(
@@ -159,9 +156,9 @@ def kilt(
   if metric:
     check_name(splits.METRICS, metric, 'metric')
   read = parser(read_questions(questions) if questions else {}, templates)
-  task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
-  metric = metric or METRICS.get(task, 'em')
-  return benchmark.task('kilt', seed, None, read, metric=metric, **where)
+  official = pathlib.Path(where.get('train', '')).name.partition('-')[0]
+  task = benchmark.task('kilt', seed, None, read, **where)
+  return dataclasses.replace(task, metric=metric or METRICS.get(official, 'em'))
 
 
 def read_questions(path: str | os.PathLike) -> dict[str, Example]:

@@ -29,6 +29,7 @@ WIQA = benchmark.Official(
   revision='refs/convert/parquet',
   files=(_LINES,),
   pattern='default/{split}/*.parquet',
+  metric='accuracy',
 )
 QUARTZ = benchmark.Official(
   hub_id='allenai/quartz',
@@ -36,6 +37,7 @@ QUARTZ = benchmark.Official(
   revision='28c1dbb56caf81799296cb17892fa73402e23464',
   files=(_LINES,),
   pattern='data/{split}-*.parquet',
+  metric='accuracy',
 )
 ROPES = benchmark.Official(
   hub_id='allenai/ropes',
@@ -59,7 +61,7 @@ def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Tandon et al., WIQA: A dataset for "What if..." reasoning over procedural text,
     EMNLP 2019; https://github.com/allenai/wiqa-dataset.
   """
-  return benchmark.task('wiqa', seed, WIQA, parse_wiqa, metric='accuracy', **where)
+  return benchmark.task('wiqa', seed, WIQA, parse_wiqa, **where)
 
 
 def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -72,9 +74,7 @@ def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Tafjord et al., QuaRTz: An Open-Domain Dataset of Qualitative Relationship
     Questions, EMNLP 2019.
   """
-  return benchmark.task(
-    'quartz', seed, QUARTZ, parse_quartz, metric='accuracy', **where
-  )
+  return benchmark.task('quartz', seed, QUARTZ, parse_quartz, **where)
 
 
 def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:

@@ -18,6 +18,7 @@ CNN_DAILYMAIL = benchmark.Official(
   files=(
     benchmark.files('cnndm.{}.*.json', train='train', validation='valid', test='test'),
   ),
+  metric='summary_rougeLsum',
 )
 XSUM = benchmark.Official(
   hub_id='EdinburghNLP/xsum',
@@ -27,6 +28,7 @@ XSUM = benchmark.Official(
     {'train': 'train.jsonl', 'validation': 'validation.jsonl', 'test': 'test.jsonl'},
   ),
   pattern='default/xsum-{split}.parquet',
+  metric='summary_rougeL',
 )
 SCITLDR = benchmark.Official(
   hub_id='allenai/scitldr',
@@ -36,6 +38,7 @@ SCITLDR = benchmark.Official(
     benchmark.files('SciTLDR-A/{}.jsonl', train='train', validation='dev', test='test'),
   ),
   pattern='Abstract/scitldr-{split}.parquet',
+  metric='summary_rougeL',
 )
 
 
@@ -51,10 +54,7 @@ def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     2017; Liu and Lapata, Text Summarization with Pretrained Encoders, EMNLP 2019,
     https://github.com/nlpyang/PreSumm.
   """
-  metric = 'summary_rougeLsum'
-  return benchmark.task(
-    'cnn_dailymail', seed, CNN_DAILYMAIL, parse_cnn, metric=metric, **where
-  )
+  return benchmark.task('cnn_dailymail', seed, CNN_DAILYMAIL, parse_cnn, **where)
 
 
 def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -66,9 +66,7 @@ def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   References:
     Narayan et al., Don't Give Me the Details, Just the Summary!, EMNLP 2018.
   """
-  return benchmark.task(
-    'xsum', seed, XSUM, parse_xsum, metric='summary_rougeL', **where
-  )
+  return benchmark.task('xsum', seed, XSUM, parse_xsum, **where)
 
 
 def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -82,9 +80,7 @@ def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Cachola et al., TLDR: Extreme Summarization of Scientific Documents, Findings of
     EMNLP 2020; https://github.com/allenai/scitldr.
   """
-  return benchmark.task(
-    'scitldr', seed, SCITLDR, parse_scitldr, metric='summary_rougeL', **where
-  )
+  return benchmark.task('scitldr', seed, SCITLDR, parse_scitldr, **where)
 
 
 def _presumm(record: dict[str, Any], default_id: str) -> Example:
