@@ -7,6 +7,7 @@ from masklearn.tasks import (
   closed_book,
   kilt,
   multiple_choice,
+  splits,
   squad,
   summarization,
 )
@@ -184,3 +185,15 @@ def snapshot(root, name, count=10):
     rows = [_filled(HUB[name][0], split, i) for i in range(count)]
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
   return root
+
+
+def disjoint(task, field='group'):
+  """What each split of a task asks about, none of which is in two of them."""
+  asked = [{getattr(e, field) for e in task.split(split)} for split in splits.SPLITS]
+  assert len(set().union(*asked)) == sum(map(len, asked))
+  return asked
+
+
+def sizes(task):
+  """The number of questions in each split."""
+  return [len(task.split(split)) for split in splits.SPLITS]

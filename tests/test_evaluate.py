@@ -26,9 +26,8 @@ def test_answers_are_text_and_survive_a_last_batch(tmp_path):
   ]
   questions = data.encode_examples(examples, tokenizer)
   answers = answering.answer(model, params, questions, tokenizer, 6, batch_size=2)
-  alone = answering.answer(
-    model, params, data.take(questions, np.array([4])), tokenizer, 6, batch_size=2
-  )
+  last = data.take(questions, np.array([4]))
+  alone = answering.answer(model, params, last, tokenizer, 6, batch_size=2)
   assert len(answers) == 5
   loss = answering.question_loss(model, params, questions, batch_size=2)
   total, weight = losses.make_loss_sums(model)(params, None, questions)

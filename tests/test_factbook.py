@@ -72,27 +72,21 @@ def test_masks_are_shown_where_answers_stand(workdir):
 def test_no_answer_of_a_test_country_teaches_a_policy(workdir, shared_data):
   """Of both tasks, with gold passages and without; and of no article kept for tests."""
   c = factbook.get_config('smoke')
+  data = {key: str(value) for key, value in flags(shared_data).items() if 'task' in key}
   with c.unlocked():
-    c.update_from_flattened_dict(
-      {key: str(value) for key, value in flags(shared_data).items() if 'task' in key}
-    )
+    c.update_from_flattened_dict(data)
   passages = Store(workdir / 'corpus' / 'passages')
   tokenizer = text.load_tokenizer(workdir / 'corpus' / 'tokenizer.json')
   kept = supervise.of_file(shared_data / PAIRS, 0)['test']
   for name in ('kilt', 'web_questions'):
     task = tasks.for_study(name, 0, c.task)
-    training, validation = supervise.pairs(
-      f'task,{shared_data / PAIRS}', task, passages, tokenizer, 62, 0
-    )
+    pairs = f'task,{shared_data / PAIRS}'
+    answered = supervise.pairs(pairs, task, passages, tokenizer, 62, 0)
     hidden = {e.group for e in task.test}
     assert len(hidden) > 20
-    for answered in (training, validation):
-      texts = [
-        tokenizer.decode(row[valid])
-        for row, valid in zip(
-          answered.passages.tokens, answered.passages.valid, strict=True
-        )
-      ]
+    for batch in (split.passages for split in answered):
+      rows = zip(batch.tokens, batch.valid, strict=True)
+      texts = [tokenizer.decode(row[valid]) for row, valid in rows]
       assert len(texts) > 100
       # Articles of other data can begin with a country's name, but not as fields do.
       field = re.compile(r'(.+?)\. [A-Z][^.]*: ')

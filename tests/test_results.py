@@ -13,11 +13,17 @@ from masklearn.study.plan import Cell
 from masklearn.types import InputError
 from tests.runs import PASSAGE, ROWS, row, write
 
+# Of a line of results.jsonl, with another metric and overlaps.
+FIELDS = [
+  'task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split', 'em', 'f1',
+  'accuracy', 'n', 'overlaps', 'updates', 'masked_words', 'learning_rate', 'trials',
+  'seconds', 'learning_seconds', 'config', 'commit',
+]  # fmt: skip
+
 
 def test_bad_records_are_named(tmp_path):
   """What cannot be used says where it is and what is wrong."""
-  incomplete = row('random', 0.2)
-  del incomplete['commit']
+  incomplete = {k: v for k, v in row('random', 0.2).items() if k != 'commit'}
   with pytest.raises(InputError, match=r'results\.jsonl:2: missing commit'):
     workdir.result_rows(write(tmp_path, [ROWS[0], incomplete]))
   with pytest.raises(InputError, match=r'results\.jsonl:1: em must lie in \[0, 1\]'):
@@ -66,15 +72,9 @@ def test_a_wrong_field_is_named(tmp_path, name, record, message):
 def test_rows_are_written_as_they_were_read():
   """Field by field in the same order, other metrics and overlaps among them."""
   found = row('random', 0.2, learning_rate=0.1, trials={'0.1': -1.5})
-  items = list(found.items())
-  more = [
-    ('accuracy', 0.5),
-    ('n', 10),
-    ('overlaps', {'no_overlap': {'em': 0.2, 'n': 3}}),
-  ]
-  rest = [(k, found[k]) for k in ('updates', 'masked_words', 'learning_rate', 'trials')]
-  last = [('seconds', 2.0), ('learning_seconds', 0.0), ('config', 'x'), ('commit', 'c')]
-  record = dict([*items[:9], *more, *rest, *last])
+  found |= {'accuracy': 0.5, 'overlaps': {'no_overlap': {'em': 0.2, 'n': 3}}}
+  found['learning_seconds'] = 0.0
+  record = {name: found[name] for name in FIELDS}
   read = ResultRow.from_json(record, 'here')
   assert json.dumps(read.to_json()) == json.dumps(record)
   assert read.metrics == {'accuracy': 0.5}
@@ -91,29 +91,23 @@ def test_what_was_not_pretrained_has_no_updates(tmp_path, monkeypatch):
     'learning_seconds': 0.0, 'commit': 'abc1234',
   }  # fmt: skip
   cells = [Cell('civics', name, None, 'spans', 0) for name in ('nothing', 'random')]
+  done = dict.fromkeys(cells, done)
   path = tmp_path / 'results.jsonl'
-  results.write_results(
-    path, dict.fromkeys(cells, done), config='world', base='bart-tiny', updates=7
-  )
+  results.write_results(path, done, config='world', base='bart-tiny', updates=7)
   found = files.read_jsonl(path)
   assert [(r['policy'], r['split'], r['updates']) for r in found] == [
     ('nothing', 'validation', 0), ('nothing', 'test', 0),
     ('random', 'validation', 7), ('random', 'test', 7),
   ]  # fmt: skip
-  assert list(found[1]) == [
-    'task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split', 'em', 'f1',
-    'accuracy', 'n', 'overlaps', 'updates', 'masked_words', 'learning_rate', 'trials',
-    'seconds', 'learning_seconds', 'config', 'commit',
-  ]  # fmt: skip
+  assert list(found[1]) == FIELDS
   assert 'overlaps' not in found[0]
   assert found[0]['seconds'] == 1.23
 
 
 def test_recall_is_of_policies_that_score_any_passage():
   """By what their entries say; once for each task where a policy knows its task."""
-  made = dict.fromkeys(
-    ('none', 'random', 'random_token', 'random_span', 'oracle', 'supervised'), 'policy'
-  )
+  names = ('none', 'random', 'random_token', 'random_span', 'oracle', 'supervised')
+  made = dict.fromkeys(names, 'policy')
   found = mask_rows.scored(
     made, ['a', 'b'], [0, 1], lambda name, task, seed: seed or None, top_k=5
   )

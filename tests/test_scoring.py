@@ -1,6 +1,5 @@
 """Files of predictions and golds, right and wrong, and the command that scores them."""
 
-import gzip
 import json
 
 import numpy as np
@@ -9,7 +8,9 @@ import pytest
 from experiments import app
 from experiments import score as main
 from masklearn.evaluation import answering, kilt_files, metrics, overlap
+from masklearn.io import files
 from masklearn.types import Example, InputError
+from tests.documents import lines
 from tests.test_metrics import kilt_rouge, pairs
 
 GOLDS = [
@@ -24,27 +25,22 @@ def answered(id, answer):
   return {'id': id, 'output': [{'answer': answer, 'provenance': []}]}
 
 
+def wrong(*ids):
+  """Returns predictions with these ids."""
+  return [answered(id, 'no') for id in ids]
+
+
 @pytest.fixture
 def write(tmp_path):
   """Returns `write(name, records) -> path` of JSON lines; strings are lines as is."""
-
-  def call(name, records):
-    lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
-    content = '\n'.join([*lines, '']).encode()
-    path = tmp_path / name
-    path.write_bytes(gzip.compress(content) if path.suffix == '.gz' else content)
-    return str(path)
-
-  return call
+  return lambda name, records: lines(tmp_path / name, *records)
 
 
 def test_scores_are_means_of_records_joined_by_id(write):
   """Order, white space and the type of an id do not matter; blank golds are none."""
   golds = write('g.jsonl', GOLDS)
-  predictions = write(
-    'p.jsonl.gz', [answered('c ', 'a c'), answered('a', ' cat '), answered('7', 1984)]
-  )
-  found = kilt_files.score(predictions, golds)
+  answers = [answered('c ', 'a c'), answered('a', ' cat '), answered('7', 1984)]
+  found = kilt_files.score(write('p.jsonl.gz', answers), golds)
   assert found['em'] == pytest.approx(2 / 3)
   assert found['f1'] == pytest.approx((1 + 1 + 2 / 3) / 3)  # "a" is an article
   assert found['accuracy'] == pytest.approx(1 / 3)
@@ -58,9 +54,7 @@ def test_scores_are_means_of_records_joined_by_id(write):
 
 def test_an_empty_prediction_scores_nothing_and_is_counted(write):
   """Even where a gold answer normalizes to nothing."""
-  golds = write(
-    'g.jsonl', [{'id': str(i), 'output': [{'answer': 'The'}]} for i in range(3)]
-  )
+  golds = write('g.jsonl', [answered(str(i), 'The') for i in range(3)])
   answers = [answered('0', ''), answered('1', ' \n'), answered('2', 'the')]
   found = kilt_files.score(write('p.jsonl', answers), golds)
   assert (found['n'], found['empty']) == (3, 2)
@@ -78,15 +72,12 @@ def test_generated_files_score_as_their_pairs(write):
   ]
   predictions = [answered(f'q{i}', p) for i, (p, _) in enumerate(generated)]
   order = np.random.default_rng(0).permutation(len(golds))
-  found = kilt_files.score(
-    write('p.jsonl', predictions), write('g.jsonl', [golds[i] for i in order])
-  )
+  shuffled = write('g.jsonl', [golds[i] for i in order])
+  found = kilt_files.score(write('p.jsonl', predictions), shuffled)
   assert found['n'] == len(generated) > 450
   assert found['empty'] == sum(not p.strip() for p, _ in generated) > 5
-  for name, metric in [
-    ('em', metrics.exact_match), ('f1', metrics.f1), ('accuracy', metrics.accuracy),
-    ('rougeL', kilt_rouge),
-  ]:  # fmt: skip
+  for name in kilt_files.NAMES:
+    metric = kilt_rouge if name == 'rougeL' else metrics.METRICS[name]
     expected = np.mean([metric(*pair) for pair in generated])
     assert found[name] == pytest.approx(expected, abs=1e-9)
     assert 0.05 < found[name] < 0.95
@@ -94,44 +85,34 @@ def test_generated_files_score_as_their_pairs(write):
 
 def test_golds_of_kilt_score_one_against_themselves(shared_data, write):
   """Every KILT file with answers, the last answer of each record as prediction."""
-  files = 0
+  scored = 0
   for path in sorted((shared_data / 'kilt').glob('*.jsonl')):
     if 'without_answers' in path.name:
       with pytest.raises(InputError, match=r'jsonl:1: .output. must be a list'):
-        kilt_files.read_golds(path)
+        kilt_files.score(path, path)
       continue
-    golds = kilt_files.read_golds(path)
-    answers = [answered(id, gold.answers[-1]) for id, gold in golds.items()]
+    answers = [
+      answered(gold['id'], [o['answer'] for o in gold['output'] if o.get('answer')][-1])
+      for gold in files.read_jsonl(path)
+    ]
     found = kilt_files.score(write('p.jsonl', answers), path)
     assert (found['em'], found['accuracy']) == (1, 1), path
     assert found['f1'] == pytest.approx(1), path
     assert found['rougeL'] == pytest.approx(1, abs=1e-8), path
-    files += 1
-  assert files == 15
+    scored += 1
+  assert scored == 15
 
 
 @pytest.mark.parametrize(
   ('predictions', 'message'),
   [
-    (
-      [answered('a', 'x')],
-      'p.jsonl must have one record for each of the 3 ids of .*g.jsonl; 2 are missing, '
-      "the first at .*g.jsonl:2, '7'.",
-    ),
-    (
-      [answered(id, 'x') for id in ('a', '7', 'c', 'd', 'e')],
-      "; 2 are extra, the first at .*p.jsonl:4, 'd'.",
-    ),
-    (
-      [answered(id, 'x') for id in ('a', '7', 'C')],
-      "1 are missing, .*g.jsonl:3, 'c'; 1 are extra, .*p.jsonl:3, 'C'.",
-    ),
-    (
-      [answered(id, 'x') for id in ('a', 'c', 7, '7 ', 'a')],
-      "2 of .*p.jsonl cannot be used, the first at .*p.jsonl:4: id '7' occurs before",
-    ),
-    ([answered('a', 'x'), '', '{"id": "7"'], '1 of .*p.jsonl:3: not JSON'),
-    ([answered('a', 'x'), {'output': [{'answer': 'x'}]}], "p.jsonl:2: no 'id'"),
+    (wrong('a'), 'p.jsonl must have one record for each of the 3 ids of .*g.jsonl; 2'),
+    (wrong('a'), "2 are missing, the first at .*g.jsonl:2, '7'."),
+    (wrong('a', '7', 'c', 'd', 'e'), "; 2 are extra, the first at .*p.jsonl:4, 'd'."),
+    (wrong('a', '7', 'C'), "1 are missing, .*:3, 'c'; 1 are extra, .*p.jsonl:3, 'C'."),
+    (wrong('a', 'c', 7, '7 ', 'a'), "2 of .*p.jsonl:4: id '7' occurs before"),
+    ([*wrong('a'), '', '{"id": "7"'], '1 of .*p.jsonl cannot be .*p.jsonl:3: not JSON'),
+    ([*wrong('a'), {'output': [{'answer': 'x'}]}], "p.jsonl:2: no 'id'"),
     ([answered('a', None)], "p.jsonl:1: 'answer' must be a string, got None"),
     ([answered('a', True)], "p.jsonl:1: 'answer' must be a string, got True"),
     ([{'id': 'a', 'output': []}], 'p.jsonl:1: a prediction needs one output .* got 0'),
@@ -160,7 +141,7 @@ def test_predictions_that_do_not_fit_are_an_error(write, predictions, message):
 def test_golds_that_cannot_score_are_an_error(write, golds, message):
   """A question without an answer has no score, in KILT's scorer neither."""
   with pytest.raises(InputError, match=message):
-    kilt_files.score(write('p.jsonl', [answered('a', 'x')]), write('g.jsonl', golds))
+    kilt_files.score(write('p.jsonl', wrong('a')), write('g.jsonl', golds))
 
 
 def test_overlap_splits_add_up(write):
@@ -199,21 +180,18 @@ def test_overlap_splits_add_up(write):
 )
 def test_training_questions_come_in_any_form(write, record):
   """KILT's, ours, NQ-open's, both of WebQuestions, TriviaQA's: the answer is known."""
-  found = kilt_files.score(
-    write('p.jsonl', [answered('7', '')]),
-    write('g.jsonl', [GOLDS[1]]),
-    write('t.jsonl', [record]),
-  )
+  predictions, golds = write('p.jsonl', wrong('7')), write('g.jsonl', [GOLDS[1]])
+  found = kilt_files.score(predictions, golds, write('t.jsonl', [record]))
   assert found['train_skipped'] == 0
   assert found['overlap']['answer_overlap_only']['n'] == 1
 
 
 def test_overlap_needs_questions(write):
   """KILT's TriviaQA has none of its own."""
-  golds = write('g.jsonl', [{'id': 'a', 'output': [{'answer': 'x'}]}])
+  golds = write('g.jsonl', wrong('a'))
   train = write('t.jsonl', [{'source': 'q', 'targets': ['x']}])
   with pytest.raises(InputError, match=r"g.jsonl:1: .* 'a' has no 'input'"):
-    kilt_files.score(write('p.jsonl', [answered('a', 'x')]), golds, train)
+    kilt_files.score(golds, golds, train)
 
 
 def test_evaluate_scores_each_overlap():
@@ -224,9 +202,8 @@ def test_evaluate_scores_each_overlap():
     Example('b', 'when', ('1984',)),
     Example('c', 'in what year', ('1985', '1984')),
   ]
-  found = answering.score_overlaps(
-    test, ['the cat', '1983', '1984'], train, ['accuracy']
-  )
+  answers = ['the cat', '1983', '1984']
+  found = answering.score_overlaps(test, answers, train, ['accuracy'])
   assert found == {
     'question_overlap': {'accuracy': 0.5, 'n': 2},
     'answer_overlap_only': {'accuracy': 0.0, 'n': 1},
@@ -240,9 +217,8 @@ def study(tmp_path):
   def call(variant, seeds):
     paths = []
     for seed, (targets, answers) in enumerate(seeds):
-      folder = tmp_path / 'finetune' / 'civics' / variant / str(seed)
-      folder.mkdir(parents=True)
-      paths.append(folder / 'predictions.jsonl')
+      path = f'finetune/civics/{variant}/{seed}/predictions.jsonl'
+      paths.append(tmp_path / path)
       examples = [Example(f'q{i}', 'q', (t, 'yes')) for i, t in enumerate(targets)]
       answering.write_predictions(paths[-1], examples, answers)
     return paths
@@ -274,7 +250,7 @@ def test_policies_that_were_asked_other_things_are_not_compared(study, write):
   with pytest.raises(InputError, match=r'1 are missing'):
     kilt_files.compare(a[:1], study('none', [('ab', 'ab')]))
   with pytest.raises(InputError, match=r"p.jsonl:1: no 'meta' with 'targets'"):
-    kilt_files.compare([write('p.jsonl', [answered('a', 'x')])], a[:1])
+    kilt_files.compare([write('p.jsonl', wrong('a'))], a[:1])
 
 
 @pytest.fixture
@@ -295,7 +271,7 @@ def test_the_command_prints_one_json_object(command, write):
   rows = [answered('a', 'the cat'), answered('7', '1984'), answered('c', '')]
   predictions = write('p.jsonl', rows)
   train = write('t.jsonl', [{'source': 'who', 'targets': ['cat']}])
-  worse = write('worse.jsonl', [answered(id, 'no') for id in ('a', '7', 'c')])
+  worse = write('worse.jsonl', wrong('a', '7', 'c'))
   code, out, err = command(
     f'--predictions={predictions}', f'--gold={golds}', f'--train={train}',
     f'--compare={worse}',

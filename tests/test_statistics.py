@@ -15,9 +15,10 @@ BATCH = make_batch(
 )
 
 
-def counts(mask, start):
-  """Shares under a policy that always draws the same."""
-  draw = MaskDraw(jnp.array(mask, jnp.float32), jnp.array(start, jnp.float32), None)
+def counts(*draw):
+  """Shares under a policy that always draws the same: words, and where spans begin."""
+  mask, start = (jnp.array([list(map(float, row)) for row in rows]) for rows in draw)
+  draw = MaskDraw(mask, start, None)
   policy = heuristic.from_scores(lambda theta, batch: None, 0.5)._replace(
     draw=lambda theta, key, batch: draw._replace(log_prob=jnp.zeros(2))
   )
@@ -27,25 +28,17 @@ def counts(mask, start):
 def test_shares_of_asked_words_and_spans():
   """Words count one by one; a span only if it begins and ends as an asked one."""
   # The second word of passage 1, whole; the first two words of passage 2.
-  found = counts(
-    [[0, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0]], [[0, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]]
-  )
+  found = counts(['011000', '110000'], ['010000', '100000'])
   assert found.words == 1.5
   assert found.answer_precision == pytest.approx(2 / 3)
   assert found.span_precision == 0.5
   # Two asked spans that touch, told apart by where they begin.
-  found = counts(
-    [[0, 1, 1, 1, 1, 0], [1, 0, 0, 0, 0, 0]], [[0, 1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0]]
-  )
+  found = counts(['011110', '100000'], ['010100', '100000'])
   assert found.span_precision == 1.0
   # The same words as one span, and half of an asked one.
-  found = counts(
-    [[0, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0]], [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]
-  )
+  found = counts(['011110', '000000'], ['010000', '000000'])
   assert found.span_precision == 0.0
-  found = counts(
-    [[0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]], [[0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
-  )
+  found = counts(['000100', '000000'], ['000100', '000000'])
   assert (found.span_precision, found.answer_precision) == (0.0, 1.0)
 
 

@@ -1,6 +1,5 @@
 """Published tasks from files, directories, snapshots of the hub, and the hub."""
 
-import gzip
 import json
 import logging
 import pathlib
@@ -17,16 +16,10 @@ from masklearn import data, study, tasks, text
 from masklearn.evaluation import metrics
 from masklearn.io import files
 from masklearn.study import mask_rows
-from masklearn.tasks import (
-  benchmark,
-  closed_book,
-  kilt,
-  multiple_choice,
-  splits,
-  squad,
-)
+from masklearn.tasks import benchmark, closed_book, kilt, multiple_choice, splits, squad
 from masklearn.types import Example, InputError, Passage, Task
-from tests.published import HUB, METRICS, OFFICIAL, snapshot
+from tests.documents import lines
+from tests.published import HUB, METRICS, OFFICIAL, disjoint, sizes, snapshot
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -38,11 +31,6 @@ def offline(tmp_path, monkeypatch):
   monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
   monkeypatch.setattr(datasets.config, 'HF_HUB_OFFLINE', True)
   monkeypatch.setattr(datasets.config, 'HF_DATASETS_CACHE', tmp_path / 'cache')
-
-
-def sizes(task):
-  """The number of questions in each split."""
-  return [len(task.split(split)) for split in splits.SPLITS]
 
 
 @pytest.mark.parametrize('name', HUB)
@@ -70,9 +58,9 @@ def test_the_hub(tmp_path, monkeypatch, offline, name):
       if value is official:
         monkeypatch.setattr(module, key, near)
   found, expected = (tasks.load(name, seed=0, **w) for w in ({}, {'source': root}))
-  assert [e.source for e in found.test] == [e.source for e in expected.test]
-  assert [e.targets for e in found.test] == [e.targets for e in expected.test]
-  assert [e.answer_spans for e in found.test] == [e.answer_spans for e in expected.test]
+  for one, two in zip(found.test, expected.test, strict=True):
+    assert (one.source, one.targets) == (two.source, two.targets)
+    assert one.answer_spans == two.answer_spans
   assert sizes(found) == sizes(expected)
 
 
@@ -89,9 +77,7 @@ def test_offline_the_error_says_which_file_to_put_where(name, offline):
 
 def test_a_script_is_not_run(tmp_path, monkeypatch, offline):
   """A data set that is a script is refused, and the error says why."""
-  folder = tmp_path / 'nq'
-  folder.mkdir()
-  (folder / 'nq.py').write_text('raise SystemExit("it ran")\n')
+  folder = lines(tmp_path / 'nq' / 'nq.py', 'raise SystemExit("it ran")').parent
   near = closed_book.NQ_OPEN._replace(hub_id=str(folder))
   monkeypatch.setattr(closed_book, 'NQ_OPEN', near)
   with pytest.raises(InputError, match='it is a script, and no script is ever run'):
@@ -101,13 +87,11 @@ def test_a_script_is_not_run(tmp_path, monkeypatch, offline):
 def test_official_files_in_a_directory(tmp_path):
   """They are found at any depth, plain or .gz; all of a set must be there."""
   folder = tmp_path / 'nq' / 'v1'
-  folder.mkdir(parents=True)
   rows = [{'question': f'q{i}', 'answer': ['x']} for i in range(10)]
-  lines = '\n'.join(map(json.dumps, rows)).encode()
-  (folder / 'NQ-open.train.jsonl.gz').write_bytes(gzip.compress(lines))
+  lines(folder / 'NQ-open.train.jsonl.gz', *rows)
   with pytest.raises(InputError, match=r'NQ-open\.train\.jsonl\.gz, but no NQ-o'):
     tasks.load('nq_open', seed=0, source=tmp_path)
-  (folder / 'NQ-open.dev.jsonl').write_bytes(lines)
+  dev = lines(folder / 'NQ-open.dev.jsonl', *rows)
   task = tasks.load('nq_open', seed=0, source=tmp_path)
   assert sizes(task) == [9, 1, 10]
   with pytest.raises(InputError, match=r'does not hold trivia_qa\. Put unfiltere'):
@@ -115,7 +99,7 @@ def test_official_files_in_a_directory(tmp_path):
   with pytest.raises(InputError, match='files or a directory, got train=a and sour'):
     tasks.load('nq_open', seed=0, train='a', source=tmp_path)
   with pytest.raises(InputError, match="'nq_open' needs train=FILE"):
-    tasks.load('nq_open', seed=0, test=folder / 'NQ-open.dev.jsonl')
+    tasks.load('nq_open', seed=0, test=dev)
 
 
 def test_several_files_of_a_split(tmp_path):
@@ -132,23 +116,20 @@ def test_several_files_of_a_split(tmp_path):
 
 def test_equal_questions_stay_together(tmp_path):
   """What is cut off training shares no question with it, and depends on the seed."""
-  path = tmp_path / 'train.jsonl'
   rows = [{'question': f'q{i % 10}', 'answer': [f'a{i}']} for i in range(40)]
-  path.write_text('\n'.join(map(json.dumps, rows)))
+  path = lines(tmp_path / 'train.jsonl', *rows)
   shares = {'train_share': 0.5, 'validation_share': 0.2}
   task = tasks.load('nq_open', seed=0, train=path, **shares)
-  asked = [{e.source for e in task.split(split)} for split in splits.SPLITS]
+  asked = disjoint(task, 'source')
   assert [len(questions) for questions in asked] == [5, 2, 3]
-  assert not asked[0] & asked[1] | asked[0] & asked[2] | asked[1] & asked[2]
   other = tasks.load('nq_open', seed=1, train=path, **shares)
   assert {e.source for e in other.validation} != asked[1]
 
 
 def test_problems_are_counted(tmp_path, caplog):
   """The first few problems of a file are logged, and the number of all."""
-  path = tmp_path / 'train.jsonl'
   rows = [{'question': f'q{i}', 'answer': ['x'] if i % 2 else []} for i in range(40)]
-  path.write_text('\n'.join(map(json.dumps, rows)))
+  path = lines(tmp_path / 'train.jsonl', *rows)
   with caplog.at_level(logging.WARNING):
     tasks.load('nq_open', seed=0, train=path)
   assert len(caplog.messages) == splits.SHOWN + 1
@@ -215,11 +196,8 @@ def test_a_study_of_published_tasks(tmp_path):
 def test_a_study_needs_answers(tmp_path, shared_data):
   """A test without answers is for predictions: a study would score it with zeros."""
   folder = shared_data / 'kilt'
-  where = {
-    'train': str(folder / 'nq-train-kilt.jsonl'),
-    'validation': str(folder / 'nq-dev-kilt.jsonl'),
-    'test': str(folder / 'nq-test_without_answers-kilt.jsonl'),
-  }
+  names = {'train': 'train', 'validation': 'dev', 'test': 'test_without_answers'}
+  where = {s: str(folder / f'nq-{name}-kilt.jsonl') for s, name in names.items()}
   task = tasks.load('kilt', seed=0, **where)
   assert sizes(task) == [5, 5, 5]
   assert task.metric == 'em'
@@ -234,16 +212,11 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
   passages = [Passage(f'p{i}', 'who is it') for i in range(9)]
   tokenizer = text.train_tokenizer(['who is it'] * 9, 300, 'bart')
   examples = (Example('a', 'who', ('it',)),)
-  mask_rows.write_masks(
-    tmp_path / 'masks.jsonl',
-    Task('t', examples, examples, examples),
-    types.SimpleNamespace(passages=passages, tokenizer=tokenizer),
-    data.encode_passages(passages, tokenizer),
-    {},
-    seed=0,
-    workers=1,
-  )
-  shown = files.read_jsonl(tmp_path / 'masks.jsonl')
+  task, path = Task('t', examples, examples, examples), tmp_path / 'masks.jsonl'
+  setup = types.SimpleNamespace(passages=passages, tokenizer=tokenizer)
+  encoded = data.encode_passages(passages, tokenizer)
+  mask_rows.write_masks(path, task, setup, encoded, {}, seed=0, workers=1)
+  shown = files.read_jsonl(path)
   assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 
 

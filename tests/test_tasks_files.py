@@ -17,218 +17,66 @@ NQ, WEB, TRIVIA = closed_book.parse_nq, closed_book.parse_web, closed_book.parse
 WIQA, QUARTZ = multiple_choice.parse_wiqa, multiple_choice.parse_quartz
 ROPES = multiple_choice.parse_ropes
 CNN, SCITLDR = summarization.parse_cnn, summarization.parse_scitldr
-MORE_OR_LESS = r' \n (A) more (B) less (C) no effect \n '
+SQUAD = squad.parse
+ORIGINAL = 'triviaqa/original_schema/'
+EXAMPLES = 'webquestions/original_schema/webquestions.examples.'
+UNANSWERED = 'test_without_answers-kilt.jsonl'
+ZERO_SHOT = 'kilt/structured_zeroshot-'
 
 # file: parser, records, beginnings of the first source and of its first target
 FILES = {
-  'nq_open/NQ-open.dev.jsonl': (
-    NQ,
-    3610,
-    'when was the last time anyone was on the moon',
-    '14 December 1972 UTC',
-  ),
-  'nq_open/nq_dpr_dev.jsonl.gz': (
-    NQ,
-    8757,
-    'who sings does he love me with reba',
-    'Linda Davis',
-  ),
-  'webquestions/trainmodel.json': (
-    WEB,
-    2834,
-    'what character did natalie portman play in star wars?',
-    'Padmé Amidala',
-  ),
-  'webquestions/devtest.json': (
-    WEB,
-    189,
-    'what is the name of justin bieber brother?',
-    'Jazmyn Bieber',
-  ),
-  'webquestions/val.json': (
-    WEB,
-    755,
-    'what kind of money to take to bahamas?',
-    'Bahamian dollar',
-  ),
-  'webquestions/original_schema/webquestions.examples.train.sample.json': (
-    WEB,
-    2,
-    'what does jamaican people speak?',
-    'Jamaican Creole English Language',
-  ),
-  'webquestions/original_schema/webquestions.examples.test.sample.json': (
-    WEB,
-    1,
-    'what else did ben franklin invent?',
-    'Lightning rod',
-  ),
-  'facts/webquestions_in_factbook.jsonl': (
-    WEB,
-    310,
-    'what two countries invaded poland in the beginning of ww2?',
-    'Germany',
-  ),
-  'triviaqa/original_schema/web-train.sample.json': (
-    TRIVIA,
-    3,
-    'Which American-born Sinclair won the Nobel Prize for Literature in 1930?',
-    'Sinclair Lewis',
-  ),
-  'triviaqa/original_schema/wikipedia-train.sample.json': (
-    TRIVIA,
-    1,
-    'Where in England was Dame Judi Dench born?',
-    'York',
-  ),
-  'triviaqa/original_schema/wikipedia-dev.sample.json': (
-    TRIVIA,
-    1,
-    'Which Lloyd Webber musical premiered in the US on 10th December 1993?',
-    'Sunset Boulevard',
-  ),
-  'triviaqa/triviaqa_dpr_dev_first4000.jsonl.gz': (
-    TRIVIA,
-    4000,
-    'The VS-300 was a type of what?',
-    'Helicopter',
-  ),
+  'nq_open/NQ-open.dev.jsonl': (NQ, 3610, 'when was the last time', '14 December 1972'),
+  'nq_open/nq_dpr_dev.jsonl.gz': (NQ, 8757, 'who sings does he love', 'Linda Davis'),
+  'webquestions/trainmodel.json': (WEB, 2834, 'what character did', 'Padmé Amidala'),
+  'webquestions/devtest.json': (WEB, 189, 'what is the name of', 'Jazmyn Bieber'),
+  'webquestions/val.json': (WEB, 755, 'what kind of money to', 'Bahamian dollar'),
+  f'{EXAMPLES}train.sample.json': (WEB, 2, 'what does jamaican', 'Jamaican Creole'),
+  f'{EXAMPLES}test.sample.json': (WEB, 1, 'what else did ben', 'Lightning rod'),
+  'facts/webquestions_in_factbook.jsonl': (WEB, 310, 'what two countries', 'Germany'),
+  f'{ORIGINAL}web-train.sample.json': (TRIVIA, 3, 'Which American', 'Sinclair Lewis'),
+  f'{ORIGINAL}wikipedia-train.sample.json': (TRIVIA, 1, 'Where in England', 'York'),
+  f'{ORIGINAL}wikipedia-dev.sample.json': (TRIVIA, 1, 'Which Lloyd Webber', 'Sunset'),
+  'triviaqa/triviaqa_dpr_dev_first4000.jsonl.gz': (TRIVIA, 4000, 'The VS', 'Helicop'),
   'facts/factbook_slots.jsonl.gz': (KILT, 2418, 'Algeria [SEP] capital', 'Algiers'),
   'kilt/fever-train-kilt.jsonl': (KILT, 5, 'Nikolaj Coster-Waldau', 'SUPPORTS'),
   'kilt/fever-dev-kilt.jsonl': (KILT, 5, 'Fox 2000 Pictures', 'SUPPORTS'),
-  'kilt/hotpotqa-train-kilt.jsonl': (
-    KILT,
-    5,
-    'Which magazine was started first',
-    "Arthur's Magazine",
-  ),
+  'kilt/hotpotqa-train-kilt.jsonl': (KILT, 5, 'Which magazine was', "Arthur's"),
   'kilt/hotpotqa-dev-kilt.jsonl': (KILT, 5, 'Were Scott Derrickson and', 'yes'),
   'kilt/nq-train-kilt.jsonl': (KILT, 5, 'how i.met your mother', 'Tracy McConnell'),
   'kilt/nq-dev-kilt.jsonl': (KILT, 5, 'what do the 3 dots mean', 'the therefore sign'),
-  'kilt/nq-test_without_answers-kilt.jsonl': (KILT, 5, 'what is the definition', None),
-  'kilt/structured_zeroshot-train-kilt.jsonl': (
-    KILT,
-    5,
-    'Abarema cochleata var. moniliformis [SEP] IUCN conservation status',
-    'vulnerable',
-  ),
-  'kilt/structured_zeroshot-dev-kilt.jsonl': (
-    KILT,
-    5,
-    'USA-88 [SEP] time of spacecraft launch',
-    '3 February 1993',
-  ),
-  'kilt/structured_zeroshot-test_without_answers-kilt.jsonl': (
-    KILT,
-    5,
-    'Emily Halliday [SEP] participant of',
-    None,
-  ),
-  'kilt/trex-train-kilt.jsonl': (
-    KILT,
-    5,
-    'Serge Blisko [SEP] occupation',
-    'politician',
-  ),
+  f'kilt/nq-{UNANSWERED}': (KILT, 5, 'what is the definition', None),
+  f'{ZERO_SHOT}train-kilt.jsonl': (KILT, 5, 'Abarema cochleata var', 'vulnerable'),
+  f'{ZERO_SHOT}dev-kilt.jsonl': (KILT, 5, 'USA-88 [SEP] time of', '3 February 1993'),
+  f'{ZERO_SHOT}{UNANSWERED}': (KILT, 5, 'Emily Halliday [SEP] participant of', None),
+  'kilt/trex-train-kilt.jsonl': (KILT, 5, 'Serge Blisko [SEP] occupa', 'politician'),
   'kilt/trex-dev-kilt.jsonl': (KILT, 5, 'Cirith Ungol [SEP] genre', 'heavy metal'),
-  'kilt/trex-test_without_answers-kilt.jsonl': (
-    KILT,
-    5,
-    'Robert McBride [SEP] occupation',
-    None,
-  ),
-  'kilt/wned-dev-kilt.jsonl': (
-    KILT,
-    5,
-    'Robin " Bob " Coverdale ( birth',
-    'Sculcoates',
-  ),
-  'kilt/wned-test_without_answers-kilt.jsonl': (KILT, 5, "Lawrence ' Larry '", None),
-  'kilt/wow-train-kilt.jsonl': (
-    KILT,
-    5,
-    'I like to watch ice hockey on TV.',
-    'The Blackhawks are one of my favorite teams',
-  ),
-  'kilt/wow-dev-kilt.jsonl': (
-    KILT,
-    5,
-    'I love the 1980s music',
-    'Tears For Fears formed in 1981',
-  ),
-  'kilt/wow-test_without_answers-kilt.jsonl': (KILT, 5, 'i love hunting where', None),
-  'wiqa/train.sample.jsonl': (
-    WIQA,
-    2,
-    'suppose there will be fewer new trees happens, how will it affect LESS forest '
-    'formation.' + MORE_OR_LESS + 'A tree produces seeds. The seeds are dispersed by',
-    'more',
-  ),
-  'wiqa/dev.sample.jsonl': (
-    WIQA,
-    2,
-    'suppose squirrels get sick happens, how will it affect squirrels need more food.'
-    + MORE_OR_LESS
-    + 'Squirrels try to eat as much as possible. Squirrel gains weight',
-    'more',
-  ),
-  'quartz/train.sample.jsonl': (
-    QUARTZ,
-    2,
-    "John's town used to have lots of water, back when there were only a few hundred "
-    'people. However, now that the town holds several thousand people, the water '
-    r'availability is \n (A) scarce (B) plentiful \n Many of the worlds people live',
-    'scarce',
-  ),
+  f'kilt/trex-{UNANSWERED}': (KILT, 5, 'Robert McBride [SEP] occupation', None),
+  'kilt/wned-dev-kilt.jsonl': (KILT, 5, 'Robin " Bob " Coverdale', 'Sculcoates'),
+  f'kilt/wned-{UNANSWERED}': (KILT, 5, "Lawrence ' Larry '", None),
+  'kilt/wow-train-kilt.jsonl': (KILT, 5, 'I like to watch ice', 'The Blackhawks are'),
+  'kilt/wow-dev-kilt.jsonl': (KILT, 5, 'I love the 1980s music', 'Tears For Fears'),
+  f'kilt/wow-{UNANSWERED}': (KILT, 5, 'i love hunting where', None),
+  'wiqa/train.sample.jsonl': (WIQA, 2, 'suppose there will be fewer', 'more'),
+  'wiqa/dev.sample.jsonl': (WIQA, 2, 'suppose squirrels get sick', 'more'),
+  'quartz/train.sample.jsonl': (QUARTZ, 2, "John's town used to have", 'scarce'),
   'quartz/dev.sample.jsonl': (QUARTZ, 2, 'If Jim moves some particles', 'decrease'),
-  'ropes/train-v1.0.first3000.json.gz': (
-    ROPES,
-    3001,
-    r'Which cup has a higher concentration of sugar? \n Passive transport occurs when',
-    'cup B',
-  ),
-  'ropes/dev-v1.0.first_backgrounds.json.gz': (
-    ROPES,
-    400,
-    r'Which group has a higher likely hood of brain damage? \n Many chemicals that',
-    'Group B',
-  ),
-  'cnndm/cnndm_sample.train.0.first4.json': (
-    CNN,
-    4,
-    '( cnn ) -- that chris smith made an inspiring , gorgeous video of himself',
-    'pov video has gone viral on youtube\njuggler chris smith says he was',
-  ),
-  'scitldr/SciTLDR-A.train.first600.jsonl.gz': (
-    SCITLDR,
-    600,
-    'Due to the success of deep learning to solving',
-    'We provide necessary and sufficient analytical forms',
-  ),
-  'scitldr/SciTLDR-A.dev.first200.jsonl.gz': (
-    SCITLDR,
-    200,
-    'Mixed precision training (MPT) is becoming a practical technique',
-    'We devise adaptive loss scaling to improve mixed precision training',
-  ),
-  'squad_like/xquad.en.json.gz': (
-    squad.parse,
-    1190,
-    'How many points did the Panthers defense surrender?',
-    '308',
-  ),
-  'squad_like/new_wiki_40articles.json.gz': (
-    squad.parse,
-    6460,
-    'is there a delegate?',
-    'Each brotherhood elects two delegates',
-  ),
-  'qed/qed-dev.first1000.jsonl.gz': (
-    squad.parse,
-    1000,
-    'who got the first nobel prize in physics',
-    'Wilhelm Conrad Röntgen , of Germany',
-  ),
+  'ropes/train-v1.0.first3000.json.gz': (ROPES, 3001, 'Which cup has a', 'cup B'),
+  'ropes/dev-v1.0.first_backgrounds.json.gz': (ROPES, 400, 'Which group', 'Group B'),
+  'cnndm/cnndm_sample.train.0.first4.json': (CNN, 4, '( cnn ) -- that', 'pov video'),
+  'scitldr/SciTLDR-A.train.first600.jsonl.gz': (SCITLDR, 600, 'Due to', 'We provide'),
+  'scitldr/SciTLDR-A.dev.first200.jsonl.gz': (SCITLDR, 200, 'Mixed', 'We devise'),
+  'squad_like/xquad.en.json.gz': (SQUAD, 1190, 'How many points did the', '308'),
+  'squad_like/new_wiki_40articles.json.gz': (SQUAD, 6460, 'is there a', 'Each broth'),
+  'qed/qed-dev.first1000.jsonl.gz': (SQUAD, 1000, 'who got the first', 'Wilhelm'),
+}
+# What is in the first sources besides the question.
+MORE_OR_LESS = r' \n (A) more (B) less (C) no effect \n '
+INSIDE = {
+  'wiqa/train.sample.jsonl': MORE_OR_LESS + 'A tree produces seeds. The seeds are disp',
+  'wiqa/dev.sample.jsonl': MORE_OR_LESS + 'Squirrels try to eat as much as possible. S',
+  'quartz/train.sample.jsonl': r' \n (A) scarce (B) plentiful \n Many of the worlds',
+  'ropes/train-v1.0.first3000.json.gz': r'? \n Passive transport occurs when',
+  'cnndm/cnndm_sample.train.0.first4.json': ' made an inspiring , gorgeous video of ',
 }
 
 
@@ -252,6 +100,7 @@ def test_real_records(shared_data, name):
   assert not problems
   assert len(examples) == len({example.id for example in examples}) == count
   assert examples[0].source.startswith(source)
+  assert INSIDE.get(name, '') in examples[0].source
   for example in examples:
     for span in example.answer_spans:
       assert example.context[span.start : span.end] in example.targets
@@ -280,28 +129,22 @@ def test_spans_of_real_records(shared_data):
   assert (examples[0].group, examples[0].label) == ('Algeria', 'capital')
 
 
-def damaged(data, damage):
-  """Returns the bytes of a file after what has happened to it."""
-  lines = data.split(b'\n')
-  if damage == 'cut in the middle':
-    lines[1] = lines[1][: len(lines[1]) // 2]
-  elif damage == 'not UTF-8':
-    lines[1] = lines[1].replace(b'e', b'\xff', 1)
-  return b'\n'.join(lines)
+DAMAGE = {
+  'cut in the middle': lambda line: line[: len(line) // 2],
+  'not UTF-8': lambda line: line.replace(b'e', b'\xff', 1),
+}
 
 
-@pytest.mark.parametrize('damage', ['cut in the middle', 'not UTF-8'])
-@pytest.mark.parametrize(
-  'name',
-  [name for name in FILES if '.jsonl' in name],
-)
+@pytest.mark.parametrize('damage', DAMAGE)
+@pytest.mark.parametrize('name', [name for name in FILES if '.jsonl' in name])
 def test_a_damaged_line(shared_data, tmp_path, name, damage):
   """One bad line is named and skipped, and the others are kept."""
   parse, count, *_ = FILES[name]
   data = (shared_data / name).read_bytes()
   data = gzip.decompress(data) if name.endswith('.gz') else data
   path = tmp_path / 'damaged.jsonl'
-  path.write_bytes(damaged(data, damage))
+  first, second, *rest = data.split(b'\n')
+  path.write_bytes(b'\n'.join([first, DAMAGE[damage](second), *rest]))
   examples, (problem,) = record_files.read_records(path, parse)
   assert len(examples) == count - 1
   assert problem.startswith(f'{path}:2: not ')
@@ -332,9 +175,8 @@ def test_a_truncated_archive(shared_data, tmp_path, name):
   path = tmp_path / name.rsplit('/', 1)[-1]
   data = (shared_data / name).read_bytes()
   path.write_bytes(data[: len(data) // 2])
-  with pytest.raises(
-    InputError, match=rf'{path.name} cannot be read: .*, in line [1-9]\d*\.'
-  ):
+  expected = rf'{path.name} cannot be read: .*, in line [1-9]\d*\.'
+  with pytest.raises(InputError, match=expected):
     record_files.read_records(path, FILES[name][0])
 
 

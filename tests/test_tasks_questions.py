@@ -8,14 +8,10 @@ from masklearn import tasks
 from masklearn.evaluation import metrics
 from masklearn.tasks import closed_book, kilt, multiple_choice, splits, squad
 from masklearn.types import InputError, Span
+from tests.documents import lines
+from tests.published import disjoint
 
 KILT = kilt.parser()
-
-
-def lines(path, *rows):
-  """Writes JSON lines."""
-  path.write_text(''.join(json.dumps(row) + '\n' for row in rows), encoding='utf-8')
-  return path
 
 
 @pytest.mark.parametrize(
@@ -50,14 +46,11 @@ def test_questions_about_countries(shared_data):
   path = shared_data / 'facts' / 'webquestions_in_factbook.jsonl'
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('web_questions', seed=0, train=path, **shares)
-  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
-  assert [len(group) for group in groups] == [48, 16, 16]
-  assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+  assert [len(groups) for groups in disjoint(task)] == [48, 16, 16]
   kept = tasks.load('web_questions', seed=0, train=path, held_out=False, **shares)
   rows = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
-  assert {e.id for e in kept.examples} == {
-    row['qId'] for row in rows if not row['country_held_out']
-  }
+  wanted = {row['qId'] for row in rows if not row['country_held_out']}
+  assert {e.id for e in kept.examples} == wanted
   assert len(kept.examples) < len(task.examples) == len(rows)
 
 
@@ -121,14 +114,9 @@ def test_bad_records_of_kilt(record, expected):
 
 def test_answers_of_kilt():
   """Equal answers count once, blank ones and provenance alone never."""
-  outputs = [
-    {'provenance': [{'title': 'T'}]},
-    {'answer': 'B', 'provenance': [{'title': 'U'}]},
-    {'answer': ' '},
-    {'answer': None},
-    {'answer': 'A'},
-    {'answer': 'B'},
-  ]
+  first, second = ([{'title': title}] for title in 'TU')
+  outputs = [{'provenance': first}, {'answer': 'B', 'provenance': second}]
+  outputs += [{'answer': answer} for answer in (' ', None, 'A', 'B')]
   example = KILT({'id': 3, 'input': 'Q', 'output': outputs}, 'k-1')
   assert (example.id, example.targets, example.group) == ('3', ('B', 'A'), 'T')
   for record in ({'input': 'Q'}, {'input': 'Q', 'output': []}):
@@ -157,24 +145,19 @@ def test_trivia_of_kilt_is_joined(tmp_path, shared_data):
   records = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
   with pytest.raises(InputError, match=r'5 are bad, the first at \S+:1: no .input'):
     tasks.load('kilt', seed=0, train=path)
-  own = [
-    {
-      'Question': f'Question {i}?',
-      'QuestionId': record['id'],
-      'Answer': {'Value': record['output'][-1]['answer'], 'Aliases': []},
-    }
-    for i, record in enumerate(records)
-  ]
+  own = []
+  for i, record in enumerate(records):
+    answer = {'Value': record['output'][-1]['answer'], 'Aliases': []}
+    ident = {'Question': f'Question {i}?', 'QuestionId': record['id']}
+    own.append({**ident, 'Answer': answer})
   folder = tmp_path / 'qa'
-  folder.mkdir()
-  (folder / 'a.json').write_text(json.dumps({'Data': own[:3]}))
-  (folder / 'b.json').write_text(json.dumps({'Data': own[3:4]}))
+  lines(folder / 'a.json', {'Data': own[:3]})
+  lines(folder / 'b.json', {'Data': own[3:4]})
   test = shared_data / 'kilt' / 'triviaqa-test_id_without_answers-kilt.jsonl'
   rest = [{'Question': 'What?', 'QuestionId': 'qf_881'}]
-  (folder / 'c.json').write_text(json.dumps({'Data': rest}))
-  task = tasks.load(
-    'kilt', seed=0, train=path, validation=path, test=test, questions=folder
-  )
+  lines(folder / 'c.json', {'Data': rest})
+  where = {'train': path, 'validation': path, 'test': test}
+  task = tasks.load('kilt', seed=0, questions=folder, **where)
   assert [e.source for e in task.train] == [f'Question {i}?' for i in range(4)]
   for example, record in zip(task.train, records[:4], strict=True):
     answers = [output['answer'] for output in record['output']]
@@ -215,13 +198,10 @@ def test_a_mention_must_be_marked(tmp_path):
 
 def test_entity_linking_of_real_records(shared_data):
   """WNED has AIDA's schema: every mention is kept, in at most so many words."""
-  train, test = (
-    shared_data / 'kilt' / f'wned-{split}-kilt.jsonl'
-    for split in ('dev', 'test_without_answers')
-  )
-  task = tasks.load(
-    'aidayago2', seed=0, window=5, train=train, validation=train, test=test
-  )
+  dev, test = 'wned-dev-kilt.jsonl', 'wned-test_without_answers-kilt.jsonl'
+  where = {'train': dev, 'validation': dev, 'test': test}
+  where = {split: shared_data / 'kilt' / name for split, name in where.items()}
+  task = tasks.load('aidayago2', seed=0, window=5, **where)
   assert task.metric == 'accuracy'
   assert task.train[0].targets == ('Sculcoates',)
   assert task.train[0].source == (
@@ -258,8 +238,7 @@ def test_relations_stay_together(tmp_path):
   path = lines(tmp_path / 'z.jsonl', *rows)
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('zsre', seed=0, train=path, **shares)
-  relations = [{e.label for e in task.split(split)} for split in splits.SPLITS]
-  assert [len(found) for found in relations] == [3, 1, 1]
+  assert [len(relations) for relations in disjoint(task, 'label')] == [3, 1, 1]
   assert task.train[0].group == task.train[0].source.split(' [SEP] ')[0]
 
 
@@ -270,18 +249,9 @@ def test_questions_in_words(shared_data):
   first = next(e for e in task.examples if e.id == 'fb-africa-ag-capital')
   assert first.source == 'What is the capital of Algeria?'
   assert (first.group, first.label) == ('Algeria', 'capital')
-  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
-  assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+  assert all(disjoint(task))
   plain = {'id': 'a', 'input': 'Ada [SEP] job', 'meta': {'template_questions': []}}
   assert kilt.parser(templates=True)(plain, 'k').source == 'Ada [SEP] job'
-
-
-SQUAD = {
-  'id': 'q',
-  'title': 'T',
-  'context': ' Grüße, 🚁 Ada and Ada B.',
-  'question': 'Who?',
-}
 
 
 @pytest.mark.parametrize(
@@ -307,7 +277,8 @@ def test_places_of_answers(answers, expected, columns):
   rows = [{'text': text, 'answer_start': start} for text, start in answers]
   if columns:
     rows = {'text': [t for t, _ in answers], 'answer_start': [s for _, s in answers]}
-  record = {**SQUAD, 'answers': rows}
+  context = ' Grüße, 🚁 Ada and Ada B.'
+  record = {'context': context, 'title': 'T', 'question': 'Who?', 'answers': rows}
   if isinstance(expected, str):
     with pytest.raises(ValueError, match=expected):
       squad.parse(record, 'x')
@@ -322,9 +293,7 @@ def test_articles_are_in_one_split(shared_data, tmp_path):
   """SQuAD is split by article; two files about the same one are refused."""
   path = shared_data / 'squad_like' / 'new_wiki_40articles.json.gz'
   task = tasks.load('squad', seed=0, train=path)
-  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
-  assert [len(group) for group in groups] == [32, 4, 4]
-  assert len(set.union(*groups)) == 40
+  assert [len(groups) for groups in disjoint(task)] == [32, 4, 4]
   with pytest.raises(InputError, match='Splits share no group, but '):
     tasks.load('squad', seed=0, train=path, test=path)
   other = shared_data / 'squad_like' / 'xquad.en.json.gz'
@@ -335,15 +304,11 @@ def test_articles_are_in_one_split(shared_data, tmp_path):
 def test_a_choice_that_is_not_there():
   """The right letter must be one of the choices."""
   choices = [{'label': 'A', 'text': 'more'}, {'label': 'B', 'text': 'less'}]
-  record = {
-    'id': 'q',
-    'question': {'stem': 'Is it', 'choices': choices},
-    'answerKey': 'C',
-    'para': 'Heat.',
-  }
+  question = {'stem': 'Is it', 'choices': choices}
+  record = {'id': 'q', 'question': question, 'answerKey': 'C', 'para': 'Heat.'}
   with pytest.raises(ValueError, match=r"must be one of \['A', 'B'\], got 'C'"):
     multiple_choice.parse_quartz(record, 'x')
-  record['question']['choices'] = 'A'
+  question['choices'] = 'A'
   with pytest.raises(ValueError, match="'choices' must be a list of objects"):
     multiple_choice.parse_quartz(record, 'x')
 
@@ -353,8 +318,7 @@ def test_contexts_of_choices(shared_data):
   path = shared_data / 'ropes' / 'dev-v1.0.first_backgrounds.json.gz'
   shares = {'train_share': 0.6, 'validation_share': 0.2}
   task = tasks.load('ropes', seed=0, train=path, **shares)
-  groups = [{e.group for e in task.split(split)} for split in splits.SPLITS]
-  assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+  assert all(disjoint(task))
   for example in task.examples:
     assert bool(example.context) == bool(example.answer_spans)
   with_context = [e for e in task.examples if e.context]

@@ -23,8 +23,7 @@ class Item:
 
 def parse(record, default_id):
   """Takes records with a text."""
-  found = text_field(record, 'text')
-  return Item(text_field(record, 'id', default_id), found)
+  return Item(text_field(record, 'id', default_id), text_field(record, 'text'))
 
 
 def write(path, data):
@@ -75,26 +74,20 @@ def test_a_line_of_ten_megabytes(tmp_path):
   data = json.dumps(row, ensure_ascii=False).encode() + b'\n{"text": "short"}\n'
   assert data.index(b'\n') > 10 * 2**20
   for name in ('f.jsonl', 'f.json'):
-    (long, short), problems = record_files.read_records(
-      write(tmp_path / name, data), parse
-    )
+    path = write(tmp_path / name, data)
+    (long, short), problems = record_files.read_records(path, parse)
     assert not problems
     assert (long.text, short.text) == (row['text'], 'short')
 
 
 def test_outer_fields_are_in_every_record(tmp_path):
   """A title or a passage belongs to all below it, wherever in the object it stands."""
-  document = {
-    'data': [
-      {
-        'paragraphs': [{'qas': [{'q': 1}, {'q': 2}], 'context': 'c'}],
-        'title': 't',
-      },
-      {'title': 'u', 'paragraphs': [{'context': 'd', 'qas': [{'q': 3, 'title': 'v'}]}]},
-    ],
-    'version': '1.1',
-  }
-  found = json_documents.Document('f', json.dumps(document).encode()).records()
+  rows = [
+    {'paragraphs': [{'qas': [{'q': 1}, {'q': 2}], 'context': 'c'}], 'title': 't'},
+    {'title': 'u', 'paragraphs': [{'context': 'd', 'qas': [{'q': 3, 'title': 'v'}]}]},
+  ]
+  document = json.dumps({'data': rows, 'version': '1.1'}).encode()
+  found = json_documents.Document('f', document).records()
   assert [record.value for record in found] == [
     {'version': '1.1', 'title': 't', 'context': 'c', 'q': 1},
     {'version': '1.1', 'title': 't', 'context': 'c', 'q': 2},
@@ -162,9 +155,8 @@ def test_damaged_documents(tmp_path, data, expected):
 def test_the_same_id_twice(tmp_path):
   """Of two records with an id the first stays, in documents as in lines."""
   rows = [{'id': 7, 'text': 'first'}, {'id': '7', 'text': 'second'}]
-  (item,), (problem,) = record_files.read_records(
-    write(tmp_path / 'f.json', rows), parse
-  )
+  path = write(tmp_path / 'f.json', rows)
+  (item,), (problem,) = record_files.read_records(path, parse)
   assert item == Item('7', 'first')
   assert problem.endswith("f.json:1: [1]: id '7' occurs before.")
 

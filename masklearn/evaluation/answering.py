@@ -35,10 +35,10 @@ def answer(
     batch_size: questions at once; the last batch is filled up.
   """
   rows = len(questions.source)
-  tokens = [
-    _greedy(model, params, questions.source[i], questions.source_valid[i], max_length)
-    for i in data.filled(rows, batch_size)
-  ]
+  tokens = []
+  for i in data.filled(rows, batch_size):
+    source, valid = questions.source[i], questions.source_valid[i]
+    tokens.append(_greedy(model, params, source, valid, max_length))
   eos = tokenizer.specials.eos
   return [
     # Past the first </s> there is nothing; <s> and padding are left out anyway.
@@ -57,10 +57,8 @@ def question_loss(model, params, questions: Corrupted, batch_size: int = 64) -> 
     batch_size: questions at once; the last batch is filled up.
   """
   rows = len(questions.source)
-  each = [
-    _row_losses(model, params, data.take(questions, i))
-    for i in data.filled(rows, batch_size)
-  ]
+  batches = (data.take(questions, i) for i in data.filled(rows, batch_size))
+  each = [_row_losses(model, params, batch) for batch in batches]
   return float(np.concatenate(jax.device_get(each))[:rows].mean())
 
 
@@ -99,18 +97,11 @@ def write_predictions(
   path: str | os.PathLike, examples: Sequence[Example], answers: Sequence[str]
 ) -> None:
   """Writes answers as KILT records, what would have been right under `meta`."""
-  files.write_jsonl(
-    path,
-    (
-      {
-        'id': e.id,
-        'input': e.source,
-        'output': [{'answer': a}],
-        'meta': {'targets': list(e.targets), 'label': e.label},
-      }
-      for e, a in zip(examples, answers, strict=True)
-    ),
-  )
+  rows = []
+  for e, answer in zip(examples, answers, strict=True):
+    row = {'id': e.id, 'input': e.source, 'output': [{'answer': answer}]}
+    rows.append({**row, 'meta': {'targets': list(e.targets), 'label': e.label}})
+  files.write_jsonl(path, rows)
 
 
 @functools.partial(jax.jit, static_argnames=('model',))
@@ -119,6 +110,4 @@ def _row_losses(model, params, questions):
   return total / jnp.maximum(weight, 1e-6)
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'max_length'))
-def _greedy(model, params, source, source_valid, max_length):
-  return generate.greedy(model, params, source, source_valid, max_length)
+_greedy = jax.jit(generate.greedy, static_argnames=('model', 'max_length'))

@@ -147,15 +147,10 @@ def paired(
 
     means, some = _resampled([questions, seeds], of_samples, draws, seed)
     low, high = map(float, _quantiles(means[some > 0], level))
-  return Difference(
-    n=questions,
-    seeds=seeds,
-    difference=float(by_seed.mean()),
-    low=low,
-    high=high,
-    p_seeds=sign_flip(by_seed, draws, seed) if seeds > 1 else math.nan,
-    p_questions=sign_flip(by_question, draws, seed),
-  )
+  mean = float(by_seed.mean())
+  p_seeds = sign_flip(by_seed, draws, seed) if seeds > 1 else math.nan
+  p_questions = sign_flip(by_question, draws, seed)
+  return Difference(questions, seeds, mean, low, high, p_seeds, p_questions)
 
 
 def sign_flip(differences, draws: int = DRAWS, seed: int = 0) -> float:

@@ -35,25 +35,6 @@ class Record(NamedTuple):
   targets: tuple[str, ...] = ()  # gold answers that a study notes with a prediction
 
 
-def read_golds(path: Path) -> dict[str, Record]:
-  """The gold records by id, with all of their answers that are not blank.
-
-  Raises:
-    InputError: the file cannot be read, a line is bad, an id occurs twice, or a record
-      has no answer (KILT's scorer stops there as well); names file and line.
-  """
-  return _read(path, _gold)
-
-
-def read_predictions(path: Path) -> dict[str, Record]:
-  """The predictions by id.
-
-  Raises:
-    InputError: as `read_golds`, or where a record does not have just one answer.
-  """
-  return _read(path, _prediction)
-
-
 def score(
   predictions: Path, golds: Path, train: Path = '', reference: Path = ''
 ) -> dict[str, Any]:
@@ -74,9 +55,11 @@ def score(
       difference `predictions - reference`, its interval and the p of a sign-flip test.
 
   Raises:
-    InputError: a file is not as it should be, or ids are missing or left over.
+    InputError: a file cannot be read, a line is bad, an id occurs twice, is missing or
+      left over, a gold record has no answer (KILT's scorer stops there as well), or a
+      prediction not just one.
   """
-  wanted = read_golds(golds)
+  wanted = _read(golds, _gold)
   right = [gold.answers for gold in wanted.values()]
   answers = _answers(predictions, wanted, golds)
   empty = np.array([not answer for answer in answers])
@@ -128,16 +111,15 @@ def compare(
           f'{ours[id].place}; the files must be of the same seed.'
         )
     for records, found in zip((ours, theirs), scores, strict=True):
-      table = metrics.table(
-        [record.answers[0] for record in records.values()],
-        [record.targets for record in records.values()],
-        [metric],
-      )
-      found.append(dict(zip(records, table[metric].tolist(), strict=True)))
+      answers = [record.answers[0] for record in records.values()]
+      targets = [record.targets for record in records.values()]
+      values = metrics.table(answers, targets, [metric])[metric]
+      found.append(dict(zip(records, values.tolist(), strict=True)))
   return intervals.paired(*scores)
 
 
-def _read(path, parse):
+def _read(path, parse) -> dict[str, Record]:
+  """The records by id, all of which must be usable."""
   # In the place of an id, which all must have, comes that of the record, for errors.
   found = (f._replace(id=str(f.place)) for f in record_files.read(path))
   records, problems = collect(found, parse, str(path))
@@ -151,7 +133,7 @@ def _read(path, parse):
 
 def _answers(path, wanted, golds) -> list[str]:
   """The predictions in the order of the gold records."""
-  found = read_predictions(path)
+  found = _read(path, _prediction)
   _check_ids(path, found, golds, wanted)
   return [found[id].answers[0] for id in wanted]
 
@@ -190,20 +172,15 @@ def _summary(
   result = {name: _number(mean[i]) for i, name in enumerate(table)}
   result |= {'n': len(values), 'empty': int(empty[rows].sum())}
   for i, name in enumerate(table):
-    bounds = [_number(low[i]), _number(high[i])]
-    result[f'{name}_interval'] = None if None in bounds else bounds
+    result[f'{name}_interval'] = _interval(low[i], high[i])
   return result
 
 
 def _difference(ids, ours, theirs) -> dict[str, float | None]:
   a, b = (dict(zip(ids, scores, strict=True)) for scores in (ours, theirs))
   found = intervals.paired([a], [b])
-  bounds = [_number(found.low), _number(found.high)]
-  return {
-    'difference': found.difference,
-    'interval': None if None in bounds else bounds,
-    'p': found.p_questions,
-  }
+  bounds, p = _interval(found.low, found.high), found.p_questions
+  return {'difference': found.difference, 'interval': bounds, 'p': p}
 
 
 def _number(value) -> float | None:
@@ -211,8 +188,12 @@ def _number(value) -> float | None:
   return None if math.isnan(value) else float(value)
 
 
+def _interval(low, high) -> list[float] | None:
+  return None if math.isnan(low) else [float(low), float(high)]
+
+
 def _gold(record: dict[str, Any], place: str) -> Record:
-  answers = [o['answer'] for o in _outputs(record) if o.get('answer') is not None]
+  answers = [o['answer'] for o in jsonl.outputs(record) if o.get('answer') is not None]
   if not all(isinstance(answer, str) for answer in answers):
     raise ValueError('a gold answer must be a string.')
   answers = tuple(answer for answer in answers if answer.strip())
@@ -223,7 +204,7 @@ def _gold(record: dict[str, Any], place: str) -> Record:
 
 
 def _prediction(record: dict[str, Any], place: str) -> Record:
-  outputs = _outputs(record)
+  outputs = jsonl.outputs(record)
   if len(outputs) != 1 or 'answer' not in outputs[0]:
     raise ValueError(
       f"a prediction needs one output with an 'answer', got {len(outputs)} outputs."
@@ -245,13 +226,6 @@ def _answered(record: dict[str, Any], place: str) -> Record:
       "no 'meta' with 'targets', the gold answers, as a study writes it."
     )
   return _prediction(record, place)._replace(targets=tuple(targets))
-
-
-def _outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
-  outputs = record.get('output')
-  if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
-    raise ValueError("'output' must be a list of objects with 'answer'.")
-  return outputs
 
 
 def _seen(record: dict[str, Any], default_id: str) -> Example:

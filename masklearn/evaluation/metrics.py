@@ -22,9 +22,7 @@ from masklearn.text.normalization import normalize, normalize_trivia
 
 
 def exact_match(
-  prediction: str,
-  golds: Sequence[str],
-  normalize: Callable[[str], str] = normalize,
+  prediction: str, golds: Sequence[str], normalize: Callable[[str], str] = normalize
 ) -> bool:
   """Whether the normalized prediction is one of the normalized golds.
 
@@ -37,9 +35,7 @@ def exact_match(
 
 
 def f1(
-  prediction: str,
-  golds: Sequence[str],
-  normalize: Callable[[str], str] = normalize,
+  prediction: str, golds: Sequence[str], normalize: Callable[[str], str] = normalize
 ) -> float:
   """The largest F1 in [0, 1] of normalized words over the golds.
 

@@ -66,12 +66,9 @@ def measure(
       f'got draws={draws}, words={words}, every={every}.'
     )
   rows = len(answered)
-  tables = np.concatenate(
-    [
-      np.asarray(scores(data.take(encoded.passages, index)))
-      for index in data.filled(rows, batch_size)
-    ]
-  )[:rows]
+  filled = data.filled(rows, batch_size)
+  tables = [np.asarray(scores(data.take(encoded.passages, i))) for i in filled]
+  tables = np.concatenate(tables)[:rows]
   shares, owners, hidden, chosen = [], [], 0, 0
   for row, (passage, questions) in enumerate(answered):
     bounds = answer_spans.word_bounds(passage.text, tokenizer, encoded.passages, row)
@@ -90,11 +87,9 @@ def measure(
       ]
     shares.append(found.mean(0))
     owners.append(np.full(len(questions), row))
+  count = draws * rows
   return Recall(
-    np.concatenate(shares),
-    np.concatenate(owners),
-    hidden / (draws * rows),
-    chosen / (draws * rows),
+    np.concatenate(shares), np.concatenate(owners), hidden / count, chosen / count
   )
 
 
@@ -163,21 +158,12 @@ def of_policies(
   """
   found: dict[str, Recall] = {}
   for name, policy, thetas, top_k in made:
-    scores = jax.jit(policy.scores)
-    found[name] = averaged(
-      [
-        measure(
-          functools.partial(scores, theta),
-          answered,
-          encoded,
-          tokenizer,
-          seed=seed + i,
-          top_k=top_k,
-          **budget,
-        )
-        for i, theta in enumerate(thetas)
-      ]
-    )
+    scores, by_seed = jax.jit(policy.scores), []
+    for i, theta in enumerate(thetas):
+      of_theta = functools.partial(scores, theta)
+      how = {'seed': seed + i, 'top_k': top_k, **budget}
+      by_seed.append(measure(of_theta, answered, encoded, tokenizer, **how))
+    found[name] = averaged(by_seed)
   return found
 
 
@@ -204,8 +190,7 @@ def summary(
   def difference(one, other):
     # Questions about one passage are not independent of each other.
     mean, *bounds = map(
-      float,
-      intervals.bootstrap(one.questions - other, seed=seed, groups=one.passages),
+      float, intervals.bootstrap(one.questions - other, seed=seed, groups=one.passages)
     )
     # Of a single passage, nothing is known of others.
     low, high = (mean if np.isnan(bound) else bound for bound in bounds)
@@ -213,20 +198,16 @@ def summary(
 
   rows = []
   for name, one in found.items():
-    rows.append(
-      {
-        'policy': name,
-        'recall': difference(one, np.zeros_like(one.questions)),
-        'above': {
-          other: difference(one, found[other].questions)
-          for other in references
-          if other != name and other in found
-        },
-        'n': len(one.questions),
-        'words': one.words,
-        'spans': one.spans,
-      }
-    )
+    others = [other for other in references if other != name and other in found]
+    row = {
+      'policy': name,
+      'recall': difference(one, np.zeros_like(one.questions)),
+      'above': {other: difference(one, found[other].questions) for other in others},
+      'n': len(one.questions),
+      'words': one.words,
+      'spans': one.spans,
+    }
+    rows.append(row)
   return sorted(rows, key=lambda row: -row['recall']['mean'])
 
 
@@ -241,7 +222,7 @@ def _free_runs(free, longest):
 def _widened(rng, spans, free, left):
   """The spans with `left` more words, as far as there is room."""
   free, spans = free.copy(), list(spans)
-  while left > 0:
+  for _ in range(left):
     ends = [
       (i, word)
       for i, (start, length) in enumerate(spans)
@@ -254,5 +235,4 @@ def _widened(rng, spans, free, left):
     start, length = spans[i]
     spans[i] = min(start, word), length + 1
     free[word] = False
-    left -= 1
   return spans

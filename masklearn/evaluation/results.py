@@ -62,13 +62,11 @@ class Row:
     missing = [f.name for f in fields if f.name not in record and _required(f)]
     if missing:
       raise InputError(f'{place}: missing {", ".join(missing)}.')
-    return cls(
-      **{
-        f.name: _checked(f.type, record[f.name], place, f.name)
-        for f in fields
-        if f.name in record
-      }
-    )
+    given = {f.name: f.type for f in fields if f.name in record}
+    checked = {
+      name: _checked(kind, record[name], place, name) for name, kind in given.items()
+    }
+    return cls(**checked)
 
   def to_json(self) -> dict[str, Any]:
     """The JSON object of this row."""
@@ -120,11 +118,8 @@ class ResultRow(Row):
       unknown = value is None and name == 'f1'
       if not (unknown or (_fits(float, value) and 0 <= value <= 1)):
         raise InputError(f'{place}: {name} must lie in [0, 1], got {value!r:.40}.')
-    others = {
-      name: record[name]
-      for name in metrics.METRICS
-      if name in record and name not in ('em', 'f1')
-    }
+    names = (metrics.METRICS.keys() & record.keys()) - {'em', 'f1'}
+    others = {name: record[name] for name in metrics.METRICS if name in names}
     return super().from_json({**record, 'metrics': others}, place)
 
   def to_json(self) -> dict[str, Any]:

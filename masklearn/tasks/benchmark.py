@@ -19,6 +19,8 @@ from masklearn.io.records import Record, collect
 from masklearn.tasks import fields, splits
 from masklearn.types import Example, InputError, Task
 
+_SAME = {split: split for split in splits.SPLITS}
+
 
 class Official(NamedTuple):
   """Where a benchmark is published; third_party/datasets.toml has it with licences."""
@@ -26,9 +28,19 @@ class Official(NamedTuple):
   hub_id: str
   config: str
   revision: str  # 40 hex digits; or a branch, which may move
-  splits: Mapping[str, str]  # ours -> the hub's; those it lacks are cut off train
   files: tuple[Mapping[str, str], ...]  # ours -> official name; any of several sets
+  splits: Mapping[str, str] = _SAME  # ours -> the hub's; what it lacks is cut off train
   pattern: str = ''  # of the Parquet files, where the revision has no config
+  metric: str = 'em'  # see `types.Task`
+
+
+def files(pattern: str, **names: str) -> dict[str, str]:
+  """The official file of each split, of which each has a part of its own.
+
+  >>> files('NQ-open.{}.jsonl', train='train', test='dev')
+  {'train': 'NQ-open.train.jsonl', 'test': 'NQ-open.dev.jsonl'}
+  """
+  return {split: pattern.format(name) for split, name in names.items()}
 
 
 class Where(TypedDict, total=False):
@@ -48,7 +60,6 @@ def task(
   official: Official | None,
   parse: fields.Parser,
   *,
-  metric: str = 'em',
   key: Callable[[Example], str] = lambda e: e.group or e.source,
   disjoint: bool = False,
   **where: Unpack[Where],
@@ -62,7 +73,6 @@ def task(
     seed: of what is cut off training.
     official: where it is published; None if it is not.
     parse: makes an example of a record, see `fields.by_kind`; None leaves it out.
-    metric: its name, see `types.Task`.
     key: of a training question; what has the same stays together when others are cut
       off.
     disjoint: whether files that share a group are refused.
@@ -83,7 +93,10 @@ def task(
   elif source:
     found = _directory(name, official, pathlib.Path(source))
   else:
-    found = _hub(name, official)
+    found = {
+      ours: (f'{official.hub_id} ({theirs})', _rows(name, official, theirs))
+      for ours, theirs in official.splits.items()
+    }
   examples: dict[str, list[Example]] = {split: [] for split in splits.SPLITS}
   for split, (what, records) in found.items():
     answered = parse if split == 'test' else _answered(parse)
@@ -94,7 +107,7 @@ def task(
   keys = [key(example) for example in examples['train']]
   shares = where.get('train_share', 0.8), where.get('validation_share', 0.1)
   splits.cut(examples, keys, seed, *shares)
-  return splits.make_task(name, examples, metric)
+  return splits.make_task(name, examples, official.metric if official else 'em')
 
 
 def _answered(parse: fields.Parser) -> fields.Parser:
@@ -141,13 +154,6 @@ def _directory(name: str, official: Official, root: pathlib.Path) -> Records:
         )
     return {split: (str(files[0]), _chain(files)) for split, files in paths.items()}
   raise InputError(f'{root} does not hold {name}. {_advice(official)}')
-
-
-def _hub(name: str, official: Official) -> Records:
-  return {
-    ours: (f'{official.hub_id} ({theirs})', _rows(name, official, theirs))
-    for ours, theirs in official.splits.items()
-  }
 
 
 def _rows(name: str, official: Official, split: str) -> Iterator[Record]:

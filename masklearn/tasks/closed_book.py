@@ -5,6 +5,7 @@ official development questions are the test, as papers on open-domain answering 
 """
 
 import collections
+import dataclasses
 import itertools
 import re
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ NQ_OPEN = benchmark.Official(
   config='nq_open',
   revision='5dd9790a83002ad084ddeb7c420dc716852c6f28',
   splits={'train': 'train', 'test': 'validation'},
-  files=({'train': 'NQ-open.train.jsonl', 'test': 'NQ-open.dev.jsonl'},),
+  files=(benchmark.files('NQ-open.{}.jsonl', train='train', test='dev'),),
 )
 WEB_QUESTIONS = benchmark.Official(
   hub_id='stanfordnlp/web_questions',
@@ -28,10 +29,7 @@ WEB_QUESTIONS = benchmark.Official(
   revision='main',
   splits={'train': 'train', 'test': 'test'},
   files=(
-    {
-      'train': 'webquestions.examples.train.json',
-      'test': 'webquestions.examples.test.json',
-    },
+    benchmark.files('webquestions.examples.{}.json', train='train', test='test'),
     {'train': 'trainmodel.json', 'validation': 'val.json', 'test': 'test.json'},
   ),
 )
@@ -41,11 +39,12 @@ TRIVIA_QA = benchmark.Official(
   revision='f59b4da4d92cf18e0c8a9211c9d7376eaadccb1f',
   splits={'train': 'train', 'test': 'validation'},
   files=(
-    {'train': 'unfiltered-web-train.json', 'test': 'unfiltered-web-dev.json'},
-    {'train': 'wikipedia-train.json', 'test': 'wikipedia-dev.json'},
-    {'train': 'web-train.json', 'test': 'web-dev.json'},
+    benchmark.files('unfiltered-web-{}.json', train='train', test='dev'),
+    benchmark.files('wikipedia-{}.json', train='train', test='dev'),
+    benchmark.files('web-{}.json', train='train', test='dev'),
   ),
   pattern='unfiltered.nocontext/{split}-*.parquet',
+  metric='trivia_em',
 )
 
 # `(description "Lightning rod")` or `(description Bifocals)`
@@ -109,9 +108,7 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Reading Comprehension, ACL 2017; https://nlp.cs.washington.edu/triviaqa/.
     Karpukhin et al., Dense Passage Retrieval for Open-Domain QA, EMNLP 2020.
   """
-  return benchmark.task(
-    'trivia_qa', seed, TRIVIA_QA, parse_trivia, metric='trivia_em', **where
-  )
+  return benchmark.task('trivia_qa', seed, TRIVIA_QA, parse_trivia, **where)
 
 
 def typical(aliases: Sequence[str]) -> str:
@@ -133,14 +130,6 @@ def typical(aliases: Sequence[str]) -> str:
   return max(words, key=shared)
 
 
-def _nq_open(record: dict[str, Any], default_id: str) -> Example:
-  return Example(
-    id=text_field(record, 'id', default_id),
-    source=text_field(record, 'question'),
-    targets=fields.answers(record, 'answer'),
-  )
-
-
 def _freebase(record: dict[str, Any], default_id: str) -> Example:
   value = text_field(record, 'targetValue').strip()
   inner = re.fullmatch(r'\(list(.*)\)', value, re.DOTALL)
@@ -158,23 +147,6 @@ def _freebase(record: dict[str, Any], default_id: str) -> Example:
     id=text_field(record, 'id', default_id),
     source=text_field(record, 'utterance'),
     targets=fields.answers({'targetValue': found}, 'targetValue'),
-  )
-
-
-def _yoda_qa(record: dict[str, Any], default_id: str) -> Example:
-  return Example(
-    id=text_field({'id': record.get('qId')}, 'id', default_id),
-    source=text_field(record, 'qText'),
-    targets=fields.answers(record, 'answers'),
-    group=text_field(record, 'country', ''),
-  )
-
-
-def _hub_web(record: dict[str, Any], default_id: str) -> Example:
-  return Example(
-    id=default_id,
-    source=text_field(record, 'question'),
-    targets=fields.answers(record, 'answers'),
   )
 
 
@@ -204,18 +176,19 @@ def _original_first(answer: Any, value: str, *aliases: str) -> tuple[str, ...]:
 
 
 def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
-  example = _nq_open(record, default_id)
+  example = parse_nq(record, default_id)
   first = typical(example.targets)
   targets = tuple(dict.fromkeys([first, *example.targets]))
-  return Example(example.id, example.source, targets)
+  return dataclasses.replace(example, targets=targets)
 
 
-parse_nq = fields.by_kind({'an NQ-open record': _nq_open})
+parse_nq = fields.by_kind({'an NQ-open record': fields.reader('question', 'answer')})
+_read_yoda = fields.reader('qText', 'answers', id='qId', group='country')
 parse_web = fields.by_kind(
   {
     'a WebQuestions record': _freebase,
-    'a WebQuestions record of YodaQA': _yoda_qa,
-    'a WebQuestions record of the hub': _hub_web,
+    'a WebQuestions record of YodaQA': _read_yoda,
+    'a WebQuestions record of the hub': fields.reader('question', 'answers'),
   }
 )
 parse_trivia = fields.by_kind(

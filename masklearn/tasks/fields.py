@@ -8,6 +8,7 @@ fields it has; of several such kinds, the one with the most fields.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from masklearn.io.records import text_field
 from masklearn.types import Example, Span
 
 # Kind of record -> the fields that tell it, in flat records, see `io.json_documents`.
@@ -59,6 +60,30 @@ def by_kind(parsers: Mapping[str, Parser]) -> Parser:
     found = f'this looks like {best}' if best else f'got fields {list(record)!s:.80}'
     wanted = ' or '.join(f'{name} ({", ".join(KINDS[name])})' for name in parsers)
     raise ValueError(f'{found}, expected {wanted}.')
+
+  return parse
+
+
+def reader(
+  source: str, targets: str, *, id: str = 'id', group: str = '', many: bool = True
+) -> Parser:
+  """A parser of records that have the fields of an example under other names.
+
+  Args:
+    source: the field of the question.
+    targets: that of a list of answers, or of one text.
+    id: that of the id, which a record may lack.
+    group: that of the group, which a record may lack; '' for none.
+    many: whether `targets` is a list.
+  """
+
+  def parse(record: dict[str, Any], default_id: str) -> Example:
+    return Example(
+      id=text_field({'id': record.get(id)}, 'id', default_id),
+      source=text_field(record, source),
+      targets=answers(record, targets) if many else (text_field(record, targets),),
+      group=text_field(record, group, '') if group else '',
+    )
 
   return parse
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from masklearn.io import record_files
 from masklearn.io.records import text_field
-from masklearn.tasks import splits
-from masklearn.types import Example, InputError, Task
+from masklearn.tasks import benchmark
+from masklearn.types import Example, Task
 
 
 def task(
@@ -40,18 +40,15 @@ def task(
   Raises:
     InputError: a file cannot be read, a split is empty, or files share a group.
   """
-  if not train:
-    raise InputError(f'Task {name!r} needs train=FILE, its training questions.')
+
+  def group(example):
+    return example.group or example.id
+
   paths = {'train': train, 'validation': validation, 'test': test}
-  examples = {split: [] for split in splits.SPLITS}
-  for split, path in paths.items():
-    if path:
-      examples[split], problems = read(path)
-      splits.report(problems, str(path))
-  splits.check_disjoint(examples)
-  keys = [example.group or example.id for example in examples['train']]
-  splits.cut(examples, keys, seed, train_share, validation_share)
-  return splits.make_task(name, examples)
+  shares = {'train_share': train_share, 'validation_share': validation_share}
+  return benchmark.task(
+    name, seed, None, parse, key=group, disjoint=True, **paths, **shares
+  )
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
@@ -68,10 +65,7 @@ def parse(record: dict[str, Any], default_id: str) -> Example:
       targets = [record['target']]
   else:
     source = text_field(record, 'input')
-    outputs = record.get('output')
-    if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
-      raise ValueError("'output' must be a list of objects with 'answer'.")
-    targets = [output['answer'] for output in outputs if 'answer' in output]
+    targets = [output['answer'] for output in outputs(record) if 'answer' in output]
   if not isinstance(targets, list) or not targets:
     raise ValueError("no 'target', 'targets' or 'output' with an answer.")
   if not all(isinstance(target, str) and target.strip() for target in targets):
@@ -83,3 +77,11 @@ def parse(record: dict[str, Any], default_id: str) -> Example:
     group=text_field(record, 'group', ''),
     label=text_field(record, 'label', ''),
   )
+
+
+def outputs(record: dict[str, Any]) -> list[dict[str, Any]]:
+  """The outputs of a record of KILT; raises `ValueError` if they are no objects."""
+  found = record.get('output')
+  if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    raise ValueError("'output' must be a list of objects with 'answer'.")
+  return found

@@ -20,7 +20,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 from masklearn.io import record_files
@@ -28,24 +28,6 @@ from masklearn.io.lookup import check_name
 from masklearn.io.records import text_field
 from masklearn.tasks import benchmark, closed_book, fields, splits
 from masklearn.types import Example, InputError, Task
-
-
-def _official(config: str) -> benchmark.Official:
-  return benchmark.Official(
-    hub_id='facebook/kilt_tasks',
-    config=config,
-    revision='1af4af947c43df43514eb4c05aa1dc12759a9da2',
-    splits={'train': 'train', 'test': 'validation'},
-    files=(
-      {'train': f'{config}-train-kilt.jsonl', 'test': f'{config}-dev-kilt.jsonl'},
-    ),
-    pattern=f'{config}/kilt_tasks-{{split}}*.parquet',
-  )
-
-
-AIDAYAGO2 = _official('aidayago2')
-ZSRE = _official('structured_zeroshot')
-WOW = _official('wow')
 
 # How KILT's leaderboard scores the task of a file, by the beginning of its name.
 METRICS = {
@@ -61,6 +43,23 @@ METRICS = {
   'eli5': 'rougeL',
   'wow': 'f1',
 }
+
+
+def _official(config: str) -> benchmark.Official:
+  return benchmark.Official(
+    hub_id='facebook/kilt_tasks',
+    config=config,
+    revision='1af4af947c43df43514eb4c05aa1dc12759a9da2',
+    splits={'train': 'train', 'test': 'validation'},
+    files=(benchmark.files(f'{config}-{{}}-kilt.jsonl', train='train', test='dev'),),
+    pattern=f'{config}/kilt_tasks-{{split}}*.parquet',
+    metric=METRICS[config],
+  )
+
+
+AIDAYAGO2 = _official('aidayago2')
+ZSRE = _official('structured_zeroshot')
+WOW = _official('wow')
 
 _MENTION = re.compile(r'\[START_ENT\].*?\[END_ENT\]', re.DOTALL)
 
@@ -79,24 +78,12 @@ def aidayago2(seed: int, window: int = 64, **where: Unpack[benchmark.Where]) -> 
       see anything but the mention; 64 + 64 words are about 200 tokens. 0 keeps all.
     **where: see `benchmark.Where`.
   """
-  if window < 0:
-    raise InputError(f'window must be at least 0 words, got {window}.')
 
-  read = parser()
+  def document(example):
+    return example.id.rpartition(':')[0] or example.id  # DOCUMENT:MENTION
 
-  def parse(record, default_id):
-    example = read(record, default_id)
-    return dataclasses.replace(example, source=around_mention(example.source, window))
-
-  return benchmark.task(
-    'aidayago2',
-    seed,
-    AIDAYAGO2,
-    parse,
-    metric='accuracy',
-    key=lambda e: e.id.rpartition(':')[0] or e.id,  # DOCUMENT:MENTION
-    **where,
-  )
+  parse = _shortened(around_mention, window)
+  return benchmark.task('aidayago2', seed, AIDAYAGO2, parse, key=document, **where)
 
 
 def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -> Task:
@@ -113,15 +100,12 @@ def zsre(seed: int, templates: bool = False, **where: Unpack[benchmark.Where]) -
   References:
     Levy et al., Zero-Shot Relation Extraction via Reading Comprehension, CoNLL 2017.
   """
-  return benchmark.task(
-    'zsre',
-    seed,
-    ZSRE,
-    parser(templates=templates),
-    metric='accuracy',
-    key=lambda e: e.label or e.source,
-    **where,
-  )
+
+  def relation(example):
+    return example.label or example.source
+
+  parse = parser(templates=templates)
+  return benchmark.task('zsre', seed, ZSRE, parse, key=relation, **where)
 
 
 def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
@@ -140,24 +124,12 @@ def wow(seed: int, window: int = 128, **where: Unpack[benchmark.Where]) -> Task:
     Dinan et al., Wizard of Wikipedia: Knowledge-Powered Conversational Agents, ICLR
     2019.
   """
-  if window < 0:
-    raise InputError(f'window must be at least 0 words, got {window}.')
 
-  read = parser()
+  def conversation(example):
+    return example.id.rpartition('_')[0] or example.id  # CONVERSATION_TURN
 
-  def parse(record, default_id):
-    example = read(record, default_id)
-    return dataclasses.replace(example, source=last_turns(example.source, window))
-
-  return benchmark.task(
-    'wow',
-    seed,
-    WOW,
-    parse,
-    metric='f1',
-    key=lambda e: e.id.rpartition('_')[0] or e.id,  # CONVERSATION_TURN
-    **where,
-  )
+  parse = _shortened(last_turns, window)
+  return benchmark.task('wow', seed, WOW, parse, key=conversation, **where)
 
 
 def kilt(
@@ -184,9 +156,9 @@ def kilt(
   if metric:
     check_name(splits.METRICS, metric, 'metric')
   read = parser(read_questions(questions) if questions else {}, templates)
-  task = pathlib.Path(where.get('train', '')).name.partition('-')[0]
-  metric = metric or METRICS.get(task, 'em')
-  return benchmark.task('kilt', seed, None, read, metric=metric, **where)
+  official = pathlib.Path(where.get('train', '')).name.partition('-')[0]
+  task = benchmark.task('kilt', seed, None, read, **where)
+  return dataclasses.replace(task, metric=metric or METRICS.get(official, 'em'))
 
 
 def read_questions(path: str | os.PathLike) -> dict[str, Example]:
@@ -280,6 +252,19 @@ def last_turns(text: str, window: int) -> str:
     starts = [match.start() for match in re.finditer(r'\S+', turns[0])]
     return turns[0][starts[-window] :]
   return '\n'.join(reversed(turns))
+
+
+def _shortened(shorten: Callable[[str, int], str], window: int) -> fields.Parser:
+  """A parser of records whose inputs are shortened to a window of words."""
+  if window < 0:
+    raise InputError(f'window must be at least 0 words, got {window}.')
+  read = parser()
+
+  def parse(record, default_id):
+    example = read(record, default_id)
+    return dataclasses.replace(example, source=shorten(example.source, window))
+
+  return parse
 
 
 def _source(record: dict[str, Any], other: Example | None) -> str:

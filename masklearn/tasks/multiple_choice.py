@@ -22,30 +22,29 @@ from masklearn.types import Example, Task
 SEPARATOR = r' \n '
 
 _LINES = {'train': 'train.jsonl', 'validation': 'dev.jsonl', 'test': 'test.jsonl'}
-_THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}
 
 WIQA = benchmark.Official(
   hub_id='allenai/wiqa',
   config='default',
   revision='refs/convert/parquet',
-  splits=_THREE,
   files=(_LINES,),
   pattern='default/{split}/*.parquet',
+  metric='accuracy',
 )
 QUARTZ = benchmark.Official(
   hub_id='allenai/quartz',
   config='default',
   revision='28c1dbb56caf81799296cb17892fa73402e23464',
-  splits=_THREE,
   files=(_LINES,),
   pattern='data/{split}-*.parquet',
+  metric='accuracy',
 )
 ROPES = benchmark.Official(
   hub_id='allenai/ropes',
   config='plain_text',
   revision='59ddd633cf1b31b31cd101afdced00690eb52cbf',
   splits={'train': 'train', 'test': 'validation'},
-  files=({'train': 'train-v1.0.json', 'test': 'dev-v1.0.json'},),
+  files=(benchmark.files('{}-v1.0.json', train='train', test='dev'),),
   pattern='plain_text/{split}/*.parquet',
 )
 
@@ -62,7 +61,7 @@ def wiqa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Tandon et al., WIQA: A dataset for "What if..." reasoning over procedural text,
     EMNLP 2019; https://github.com/allenai/wiqa-dataset.
   """
-  return benchmark.task('wiqa', seed, WIQA, parse_wiqa, metric='accuracy', **where)
+  return benchmark.task('wiqa', seed, WIQA, parse_wiqa, **where)
 
 
 def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -75,9 +74,7 @@ def quartz(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Tafjord et al., QuaRTz: An Open-Domain Dataset of Qualitative Relationship
     Questions, EMNLP 2019.
   """
-  return benchmark.task(
-    'quartz', seed, QUARTZ, parse_quartz, metric='accuracy', **where
-  )
+  return benchmark.task('quartz', seed, QUARTZ, parse_quartz, **where)
 
 
 def ropes(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -109,38 +106,28 @@ def _wiqa(record: dict[str, Any], default_id: str) -> Example:
   question, meta = record['question'], record['metadata']
   if not isinstance(question, dict) or not isinstance(meta, dict):
     raise ValueError("'question' and 'metadata' must be objects.")
-  return _example_of_steps(
-    text_field({'id': meta.get('ques_id')}, 'id', default_id),
-    text_field(question, 'stem'),
-    fields.strings(question, 'para_steps'),
-    _choices(question),
-    text_field(question, 'answer_label_as_choice'),
-    text_field(meta, 'question_type', ''),
-    text_field({'id': meta.get('para_id')}, 'id', ''),
-  )
+  names = 'stem', 'para_steps', 'ques_id', 'para_id', 'question_type'
+  return _of_steps(question, meta, names, default_id)
 
 
 def _hub_wiqa(record: dict[str, Any], default_id: str) -> Example:
-  return _example_of_steps(
-    text_field({'id': record.get('metadata_question_id')}, 'id', default_id),
-    text_field(record, 'question_stem'),
-    fields.strings(record, 'question_para_step'),
-    _choices(record),
-    text_field(record, 'answer_label_as_choice'),
-    text_field(record, 'metadata_question_type', ''),
-    text_field({'id': record.get('metadata_para_id')}, 'id', ''),
-  )
+  about = (f'metadata_{name}' for name in ('question_id', 'para_id', 'question_type'))
+  names = 'question_stem', 'question_para_step', *about
+  return _of_steps(record, record, names, default_id)
 
 
-def _example_of_steps(ident, question, steps, choices, right, label, group) -> Example:
+def _of_steps(question, meta, names, default_id) -> Example:
+  """The example of the fields of these names: three of them describe the question."""
+  stem, steps, ident, group, label = names
+  choices, found = _choices(question), fields.strings(question, steps)
   # Most steps lack a full stop, and a model is to see where one ends.
-  ended = (s if s.rstrip().endswith(('.', '!', '?')) else f'{s}.' for s in steps)
+  ended = (s if s.rstrip().endswith(('.', '!', '?')) else f'{s}.' for s in found)
   return Example(
-    id=ident,
-    source=source(question, choices, ' '.join(ended)),
-    targets=(_right(choices, right),),
-    group=group,
-    label=label,
+    id=text_field({'id': meta.get(ident)}, 'id', default_id),
+    source=source(text_field(question, stem), choices, ' '.join(ended)),
+    targets=(_right(choices, text_field(question, 'answer_label_as_choice')),),
+    group=text_field({'id': meta.get(group)}, 'id', ''),
+    label=text_field(meta, label, ''),
   )
 
 
@@ -148,14 +135,13 @@ def _quartz(record: dict[str, Any], default_id: str) -> Example:
   # Published with the choices inside the question, on the hub beside it.
   nested = isinstance(record['question'], dict)
   inside = record['question'] if nested else record
+  question = text_field(inside, 'stem' if nested else 'question')
   passage, choices = text_field(record, 'para'), _choices(inside)
   target = _right(choices, text_field(record, 'answerKey'))
   places = occurrences(passage, (target,))[target]
   return Example(
     id=text_field(record, 'id', default_id),
-    source=source(
-      text_field(inside, 'stem' if nested else 'question'), choices, passage
-    ),
+    source=source(question, choices, passage),
     targets=(target,),
     group=text_field({'id': record.get('para_id')}, 'id', ''),
     context=passage if places else '',

@@ -10,9 +10,6 @@ import random
 from masklearn.tasks import profiles
 from masklearn.types import InputError, Passage, Task
 
-# Kinds whose values are names; the others are years and common nouns.
-NAMED_ENTITIES = frozenset({'birth_city', 'university', 'employer', 'spouse'})
-
 # task -> kind -> phrasings; validation and test ask in the first.
 QUESTIONS = {
   'habits': {

@@ -70,15 +70,8 @@ def passages(
         spans.append(Span(len(text) + start, len(text) + start + len(value), kind))
         sentences.append((len(text), len(text) + len(sentence)))
         text += sentence
-      out.append(
-        Passage(
-          id=f'{slug(subject.group)}-{copy}',
-          text=text,
-          group=subject.group,
-          spans=tuple(spans),
-          sentences=tuple(sentences),
-        )
-      )
+      ident = f'{slug(subject.group)}-{copy}'
+      out.append(Passage(ident, text, subject.group, tuple(spans), tuple(sentences)))
   return out
 
 
@@ -105,15 +98,9 @@ def task(
       if kind not in subject.facts:
         continue
       for i, phrasing in enumerate(phrasings if split == 'train' else phrasings[:1]):
-        examples[split].append(
-          Example(
-            id=f'{slug(subject.group)}-{kind}-{i}',
-            source=phrasing.format(subject=subject.prose),
-            targets=tuple(subject.facts[kind]),
-            group=subject.group,
-            label=kind,
-          )
-        )
+        ident = f'{slug(subject.group)}-{kind}-{i}'
+        source, targets = phrasing.format(subject=subject.prose), subject.facts[kind]
+        examples[split].append(Example(ident, source, targets, subject.group, kind))
   return splits.make_task(name, examples)
 
 

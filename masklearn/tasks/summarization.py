@@ -11,44 +11,34 @@ from masklearn.io.records import text_field
 from masklearn.tasks import benchmark, fields
 from masklearn.types import Example, Task
 
-_THREE = {'train': 'train', 'validation': 'validation', 'test': 'test'}
-
 CNN_DAILYMAIL = benchmark.Official(
   hub_id='abisee/cnn_dailymail',
   config='3.0.0',
   revision='main',
-  splits=_THREE,
   files=(
-    {
-      'train': 'cnndm.train.*.json',
-      'validation': 'cnndm.valid.*.json',
-      'test': 'cnndm.test.*.json',
-    },
+    benchmark.files('cnndm.{}.*.json', train='train', validation='valid', test='test'),
   ),
+  metric='summary_rougeLsum',
 )
 XSUM = benchmark.Official(
   hub_id='EdinburghNLP/xsum',
   config='default',
   revision='5484b3547a597693f9c099954c1cd6a8192a4573',
-  splits=_THREE,
   files=(
     {'train': 'train.jsonl', 'validation': 'validation.jsonl', 'test': 'test.jsonl'},
   ),
   pattern='default/xsum-{split}.parquet',
+  metric='summary_rougeL',
 )
 SCITLDR = benchmark.Official(
   hub_id='allenai/scitldr',
   config='Abstract',
   revision='a4631aae7256510ec151eecd006f748ea3c18f0a',
-  splits=_THREE,
   files=(
-    {
-      'train': 'SciTLDR-A/train.jsonl',
-      'validation': 'SciTLDR-A/dev.jsonl',
-      'test': 'SciTLDR-A/test.jsonl',
-    },
+    benchmark.files('SciTLDR-A/{}.jsonl', train='train', validation='dev', test='test'),
   ),
   pattern='Abstract/scitldr-{split}.parquet',
+  metric='summary_rougeL',
 )
 
 
@@ -64,10 +54,7 @@ def cnn_dailymail(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     2017; Liu and Lapata, Text Summarization with Pretrained Encoders, EMNLP 2019,
     https://github.com/nlpyang/PreSumm.
   """
-  parse = parse_cnn
-  return benchmark.task(
-    'cnn_dailymail', seed, CNN_DAILYMAIL, parse, metric='summary_rougeLsum', **where
-  )
+  return benchmark.task('cnn_dailymail', seed, CNN_DAILYMAIL, parse_cnn, **where)
 
 
 def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -79,9 +66,7 @@ def xsum(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   References:
     Narayan et al., Don't Give Me the Details, Just the Summary!, EMNLP 2018.
   """
-  return benchmark.task(
-    'xsum', seed, XSUM, parse_xsum, metric='summary_rougeL', **where
-  )
+  return benchmark.task('xsum', seed, XSUM, parse_xsum, **where)
 
 
 def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
@@ -95,17 +80,7 @@ def scitldr(seed: int, **where: Unpack[benchmark.Where]) -> Task:
     Cachola et al., TLDR: Extreme Summarization of Scientific Documents, Findings of
     EMNLP 2020; https://github.com/allenai/scitldr.
   """
-  return benchmark.task(
-    'scitldr', seed, SCITLDR, parse_scitldr, metric='summary_rougeL', **where
-  )
-
-
-def _cnn(record: dict[str, Any], default_id: str) -> Example:
-  return Example(
-    id=text_field(record, 'id', default_id),
-    source=text_field(record, 'article'),
-    targets=(text_field(record, 'highlights'),),
-  )
+  return benchmark.task('scitldr', seed, SCITLDR, parse_scitldr, **where)
 
 
 def _presumm(record: dict[str, Any], default_id: str) -> Example:
@@ -129,14 +104,6 @@ def _sentences(record: dict[str, Any], key: str) -> list[str]:
   return found
 
 
-def _xsum(record: dict[str, Any], default_id: str) -> Example:
-  return Example(
-    id=text_field(record, 'id', default_id),
-    source=text_field(record, 'document'),
-    targets=(text_field(record, 'summary'),),
-  )
-
-
 def _scitldr(record: dict[str, Any], default_id: str) -> Example:
   del default_id  # every paper has its own
   return Example(
@@ -146,8 +113,10 @@ def _scitldr(record: dict[str, Any], default_id: str) -> Example:
   )
 
 
+_read_cnn = fields.reader('article', 'highlights', many=False)
+_read_xsum = fields.reader('document', 'summary', many=False)
 parse_cnn = fields.by_kind(
-  {'a CNN/DailyMail record': _cnn, 'a PreSumm record': _presumm}
+  {'a CNN/DailyMail record': _read_cnn, 'a PreSumm record': _presumm}
 )
-parse_xsum = fields.by_kind({'an XSum record': _xsum})
+parse_xsum = fields.by_kind({'an XSum record': _read_xsum})
 parse_scitldr = fields.by_kind({'a SciTLDR record': _scitldr})

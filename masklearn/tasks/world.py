@@ -11,19 +11,6 @@ from masklearn.io import files
 from masklearn.tasks import profiles
 from masklearn.types import Passage, Task
 
-# Kinds whose values are names; salient span masking is expected to find these.
-NAMED_ENTITIES = frozenset(
-  {
-    'capital',
-    'highest_point',
-    'largest_city',
-    'neighbour',
-    'region',
-    'export_partner',
-    'anthem',
-  }
-)
-
 # task -> kind -> phrasings; validation and test ask in the first.
 QUESTIONS = {
   'civics': {
@@ -180,14 +167,12 @@ def task(
 @functools.cache
 def _subjects() -> tuple[profiles.Subject, ...]:
   rows = files.read_jsonl(pathlib.Path(__file__).with_name('world.jsonl'))
-  return tuple(
-    profiles.Subject(
-      group=row['country'],
-      prose=_article(row['country']) + row['country'],
-      facts={kind: tuple(answers) for kind, answers in row['facts'].items()},
-    )
-    for row in rows
-  )
+  subjects = []
+  for row in rows:
+    name, facts = row['country'], row['facts']
+    facts = {kind: tuple(answers) for kind, answers in facts.items()}
+    subjects.append(profiles.Subject(name, _article(name) + name, facts))
+  return tuple(subjects)
 
 
 def _article(name: str) -> str:
