@@ -25,10 +25,7 @@ def test_text_has_a_document_in_every_paragraph(tmp_path):
   path = lines(
     tmp_path / 'a.txt', b'\xef\xbb\xbfOne', 'two  \u00a0three', '', ' \t', ' Four\r'
   )
-  assert load('text', path) == [
-    Passage('a-1', 'One two three'),
-    Passage('a-5', 'Four'),
-  ]
+  assert load('text', path) == [Passage('a-1', 'One two three'), Passage('a-5', 'Four')]
 
 
 def test_text_without_blank_lines_does_not_become_one_document(tmp_path):

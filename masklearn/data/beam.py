@@ -104,11 +104,7 @@ def run(
   shards = dict(sorted(result['shards']))
   passages, read = sum(shards.values()), result['documents']
   return shards, documents.Counts(
-    read + problems.count,
-    read,
-    passages,
-    result['cut'] - passages,
-    result['bytes'],
+    read + problems.count, read, passages, result['cut'] - passages, result['bytes']
   )
 
 

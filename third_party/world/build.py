@@ -44,11 +44,7 @@ NAMES = {
   'US': 'United States',
   'USA': 'United States',
 }
-SHORT = {
-  'United Arab Emirates': 'UAE',
-  'United Kingdom': 'UK',
-  'United States': 'USA',
-}
+SHORT = {'United Arab Emirates': 'UAE', 'United Kingdom': 'UK', 'United States': 'USA'}
 
 CURRENCIES = {
   'Aruban guilders/florins': ['Aruban guilders', 'Aruban florins'],
