@@ -46,11 +46,8 @@ def test_a_question_is_in_one_split(question, targets, expected):
 
 def test_splits_keep_the_order_of_the_questions():
   """A label a question; training questions are read once, and may be none."""
-  test = [
-    Example('1', 'who was it', ('a Florentine',)),
-    Example('2', 'new', ('new',)),
-    TRAIN[1],
-  ]
+  known = Example('1', 'who was it', ('a Florentine',))
+  test = [known, Example('2', 'new', ('new',)), TRAIN[1]]
   expected = [overlap.ANSWER, overlap.NONE, overlap.QUESTION]
   assert overlap.split(test, iter(TRAIN)) == expected
   assert overlap.split(test, []) == [overlap.NONE] * 3
@@ -59,11 +56,8 @@ def test_splits_keep_the_order_of_the_questions():
 
 def read(lines):
   """Returns the questions of an open-domain QA file."""
-  records = map(json.loads, lines)
-  return [
-    Example(str(i), record['question'], tuple(record['answer']))
-    for i, record in enumerate(records)
-  ]
+  rows = map(json.loads, lines)
+  return [Example(str(i), r['question'], r['answer']) for i, r in enumerate(rows)]
 
 
 def test_natural_questions_overlap(shared_data):
@@ -74,9 +68,8 @@ def test_natural_questions_overlap(shared_data):
   with gzip.open(folder / 'nq_dpr_dev.jsonl.gz', 'rt', encoding='utf-8') as lines:
     train = read(lines)
   labels = overlap.split(test, train)
-  counts = collections.Counter(labels)
-  assert sum(counts.values()) == len(test) == 3610
-  assert counts == {overlap.QUESTION: 26, overlap.ANSWER: 1242, overlap.NONE: 2342}
+  counts = {overlap.QUESTION: 26, overlap.ANSWER: 1242, overlap.NONE: 2342}
+  assert collections.Counter(labels) == counts
   by_question = {e.source: label for e, label in zip(test, labels, strict=True)}
   # In training: "when was the name changed from bombay to mumbai", and 1995.
   moved = 'when did the name of bombay change to mumbai'
