@@ -1,5 +1,6 @@
 """Passages and questions from files, good and bad."""
 
+import functools
 import gzip
 import logging
 import re
@@ -7,9 +8,12 @@ import re
 import pytest
 
 from masklearn import data, tasks
+from masklearn.io.record_files import read_records
 from masklearn.tasks import jsonl, splits
 from masklearn.types import Example, InputError, Passage, Span
 from tests.documents import lines
+
+read_passages = functools.partial(read_records, parse=data.parse_passage)
 
 GOOD = {'id': 'a', 'text': 'Ada plays.', 'spans': [[0, 3, 'who']], 'group': 'Ada'}
 
@@ -63,7 +67,7 @@ def test_good_records(tmp_path):
 def test_bad_records(tmp_path, row, problem):
   """A bad record is named by file and line and skipped; the others are kept."""
   path = lines(tmp_path / 'docs.jsonl', GOOD, b'', row, {'id': 'z', 'text': 'Last.'})
-  passages, problems = data.read_jsonl_passages(path)
+  passages, problems = read_passages(path)
   assert [p.id for p in passages] == ['a', 'z']
   (found,) = problems
   assert found.startswith(f'{path}:3: ')
@@ -72,20 +76,16 @@ def test_bad_records(tmp_path, row, problem):
     data.read_passages(path)
 
 
-def test_gzip_and_byte_order_mark(tmp_path):
-  """Compressed files and the mark that some editors write are read as well."""
-  path = lines(tmp_path / 'docs.jsonl.gz', b'\xef\xbb\xbf{"text": "Hello."}')
-  assert data.read_jsonl_passages(path) == ([Passage('docs-1', 'Hello.')], [])
-
-
 def test_nothing_usable(tmp_path):
   """A corpus without one usable record is an error with the count."""
-  path = lines(tmp_path / 'bad.jsonl', {'id': 1}, b'x', {'text': ''})
-  with pytest.raises(InputError, match=r"bad.jsonl has .* 3 are bad, .*:1: no 'text'"):
-    data.read_jsonl_passages(path)
+  path = lines(tmp_path / 'bad.jsonl.gz', {'id': 1}, b'x', {'text': ''})
+  with pytest.raises(
+    InputError, match=r"bad.jsonl.gz has .* 3 are bad, .*:1: no 'text'"
+  ):
+    read_passages(path)
   (tmp_path / 'empty.jsonl').write_text('\n')
   with pytest.raises(InputError, match=r'empty.jsonl has no usable record; 0 are bad'):
-    data.read_jsonl_passages(tmp_path / 'empty.jsonl')
+    read_passages(tmp_path / 'empty.jsonl')
 
 
 ROWS = gzip.compress(b'{"text": "a"}\n' * 9)
@@ -106,7 +106,7 @@ def test_unreadable_files(tmp_path, name, content, reason):
   if content:
     (tmp_path / name).write_bytes(content)
   with pytest.raises(InputError, match=f'{name} cannot be read: {reason}'):
-    data.read_jsonl_passages(tmp_path / name)
+    read_passages(tmp_path / name)
 
 
 @pytest.mark.parametrize('name', ['world', 'people'])
@@ -118,12 +118,6 @@ def test_round_trip(tmp_path, name):
   data.write_passages(path, passages)
   assert data.read_passages(path) == passages
   assert [p.name for p in path.parent.iterdir()] == ['passages.jsonl']
-
-
-def test_empty_fields_are_left_out(tmp_path):
-  """A passage that is a text alone is written as one."""
-  data.write_passages(tmp_path / 'p.jsonl', [Passage('a', 'Grüße')])
-  assert (tmp_path / 'p.jsonl').read_text('utf-8') == '{"id": "a", "text": "Grüße"}\n'
 
 
 def test_an_unknown_corpus_names_the_nearest():

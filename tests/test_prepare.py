@@ -12,7 +12,6 @@ import pytest
 
 from masklearn import data
 from masklearn.data import deduplication, passage_records, store
-from masklearn.io import files
 from masklearn.types import InputError, Passage, Span
 from tests.documents import lines
 
@@ -35,11 +34,11 @@ def prepared(directory, path, **options):
   ('name', 'file', 'expected', 'first'),
   [
     ('wikitext', 'wikitext2_raw_test.jsonl.gz', (62, 2_829, 0, 0),
-     ('wikitext2_raw_test-1/0', 'Robert Boulter', 'performed in 2001 at the Royal')),
+     ('wikitext2_raw_test-1/0', 'Robert Boulter', 'Robert Boulter is an English')),
     ('factbook', 'factbook_profiles.jsonl.gz', (16_907, 17_402, 226, 0),
-     ('factbook_profiles-1/0/0', 'Algeria', 'Algerian independence in 1962.')),
+     ('factbook_profiles-1/0/0', 'Algeria', 'Algeria. Background: Algeria has known')),
     ('elements', 'elements.jsonl', (119, 138, 0, 0),
-     ('elements-1', 'hydrogen', 'Discovered by Henry Cavendish in 1776.')),
+     ('elements-1', 'hydrogen', 'hydrogen: ')),
   ],
 )  # fmt: skip
 def test_the_shared_corpora(shared_data, tmp_path, name, file, expected, first):
@@ -47,7 +46,7 @@ def test_the_shared_corpora(shared_data, tmp_path, name, file, expected, first):
   made = data.prepare_corpus(tmp_path, name=name, path=shared_data / 'corpora' / file)
   assert counts(made) == expected
   assert (len(made), made[0].id, made[0].group) == (expected[1], *first[:2])
-  assert first[2] in made[0].text
+  assert made[0].text.startswith(first[2])
   assert max(len(p.text.split()) for p in made) <= 100
   assert all(p.salient is not None for p in made)
   assert sum(len(p.salient) for p in made) > 2 * len(made)
@@ -228,8 +227,9 @@ def test_fingerprints_need_few_bytes():
   for count in range(1, 60_001):
     seen.add(rng.getrandbits(64))
     if count % 100 == 0 and count > 20_000:
-      grown = max(map(len, seen._shards)) * 8 * deduplication.GROWTH
-      worst = max(worst, (seen.nbytes + grown) / count)
+      sizes = [*map(len, seen._shards)]
+      places = sum(sizes) + max(sizes) * deduplication.GROWTH
+      worst = max(worst, 8 * places / count)
   assert worst < 16
 
 
@@ -266,11 +266,13 @@ def test_a_store_is_a_sequence(tmp_path, monkeypatch):
 
 def test_records_keep_what_an_annotator_did_not_find(tmp_path):
   """No salient spans are not the same as none looked for."""
-  passages = [Passage('a', 'A'), Passage('b', 'B', salient=())]
+  passages = [Passage('a', 'Grüße'), Passage('b', 'B', salient=())]
   encoded = [*map(passage_records.encode, passages)]
   assert [*map(passage_records.decode, encoded)] == passages
   assert passage_records.decode(passage_records.encode(passages[0], ())).salient == ()
   path = tmp_path / 'p.jsonl'
   data.write_passages(path, passages)
   assert data.read_passages(path) == passages
-  assert files.read_jsonl(path)[1] == {'id': 'b', 'text': 'B', 'salient': []}
+  assert path.read_text('utf-8').splitlines() == [
+    '{"id": "a", "text": "Grüße"}', '{"id": "b", "text": "B", "salient": []}'
+  ]  # fmt: skip

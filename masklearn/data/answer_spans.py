@@ -78,13 +78,9 @@ def by_match(
       continue
     questions = asked[passage.group]
     places = text.occurrences(passage.text, itertools.chain(*questions))
-    found = []
-    for targets in questions:
-      spans = [span for target in targets for span in places[target]]
-      if spans:
-        found.append(_distinct(spans))
-    if found:
-      out.append(Answered(passage, tuple(found)))
+    found = [_distinct(s for t in targets for s in places[t]) for targets in questions]
+    if any(found):
+      out.append(Answered(passage, tuple(filter(None, found))))
   return out
 
 

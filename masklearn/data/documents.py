@@ -32,13 +32,13 @@ class Counts(NamedTuple):
 class Problems:
   """Records that could not be used: all are counted, the first are remembered."""
 
-  def __init__(self, limit: int | None = EXAMPLES):
-    self.count, self.first, self._limit = 0, [], limit
+  def __init__(self):
+    self.count, self.first = 0, []
 
   def add(self, problem: str) -> None:
     """Counts one, FILE:LINE: what."""
     self.count += 1
-    if self._limit is None or len(self.first) < self._limit:
+    if len(self.first) < EXAMPLES:
       self.first.append(problem)
 
   def refuse(self, path: str | os.PathLike) -> InputError:

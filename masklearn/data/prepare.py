@@ -14,7 +14,7 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from masklearn.data import chunking, deduplication, documents, passage_records, store
@@ -70,7 +70,7 @@ def prepare_corpus(
   options = {'name': name, 'path': str(path), 'words': words, 'annotator': annotator}
   if (directory / 'store.json').exists():
     return _finished(directory, options)
-  if not (directory / 'source.json').exists() and _filled(directory):
+  if not (directory / 'source.json').exists() and files.filled(directory):
     raise InputError(
       f'{directory} has files in it that no preparation made. Give the corpus a '
       'directory of its own.'
@@ -94,9 +94,8 @@ def prepare_corpus(
       raise
   else:
     stream = documents.read(reader, found, problems)
-    shards, counts, fresh = _run(
-      directory, claim, stream, words, annotate, say, stopped
-    )
+    made = _run(directory, claim, stream, words, annotate, say, stopped)
+    shards, counts, fresh = made
   if not counts.documents:
     shutil.rmtree(directory, ignore_errors=True)
     raise problems.refuse(path)
@@ -124,10 +123,6 @@ def begin(directory: pathlib.Path, claim: Mapping[str, Any]) -> None:
   """
   shutil.rmtree(directory, ignore_errors=True)
   files.write_json(directory / 'source.json', claim)
-
-
-def _filled(directory: pathlib.Path) -> bool:
-  return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
 
 
 def _identity(source: Source) -> list:
@@ -184,17 +179,11 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
       )
 
 
-def _next(
-  stream: Iterator[Passage | None], words: int, seen: deduplication.Seen, counts: Counts
-) -> tuple[Counts, list[Passage]]:
+def _next(stream, words, seen, counts) -> tuple[Counts, list[Passage]]:
   """The counts after the next documents, and the passages of one file."""
   read, used, passages, repeats, size = counts
   fresh: list[Passage] = []
-  while len(fresh) < store.SHARD:
-    try:
-      document = next(stream)
-    except StopIteration:
-      break
+  for document in stream:
     read += 1
     if document:
       used += 1
@@ -204,6 +193,8 @@ def _next(
           fresh.append(passage)
         else:
           repeats += 1
+    if len(fresh) >= store.SHARD:
+      break
   return Counts(read, used, passages + len(fresh), repeats, size), fresh
 
 

@@ -124,17 +124,12 @@ def count(
 def load_or_count(path: str | os.PathLike, passages: Iterable[Passage]) -> Collocations:
   """Reads the collocations of a corpus from a file, or counts them and writes it."""
   if not pathlib.Path(path).exists():
-    write(path, count(passages))
+    files.write_json(path, dataclasses.asdict(count(passages)))
   return read(path)
 
 
-def write(path: str | os.PathLike, found: Collocations) -> None:
-  """Writes one JSON file, whole or not at all."""
-  files.write_json(path, dataclasses.asdict(found))
-
-
 def read(path: str | os.PathLike) -> Collocations:
-  """Reads what `write` wrote.
+  """Reads what `load_or_count` wrote.
 
   Raises:
     InputError: it is something else.
