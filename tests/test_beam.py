@@ -20,13 +20,6 @@ def pipeline():
   return beam
 
 
-def both(tmp_path, **options):
-  """The same corpus by both ways."""
-  one = data.prepare_corpus(tmp_path / 'one', **options)
-  other = data.prepare_corpus(tmp_path / 'beam', runner='DirectRunner', **options)
-  return one, other
-
-
 def test_beam_gives_the_same_passages(tmp_path, pipeline, monkeypatch):
   """In the same order, with the same duplicates, problems and ids, of many files."""
   monkeypatch.setattr(pipeline, 'BLOCK', 4)
@@ -37,20 +30,15 @@ def test_beam_gives_the_same_passages(tmp_path, pipeline, monkeypatch):
     rows = [{'text': body} for body in texts]
     rows[4] |= {'id': f'twice-{i % 2}', 'spans': [[0, 3, 'who']], 'group': 'Ada'}
     lines(tmp_path / 'in' / f'{i}.jsonl.gz', *rows, '{', rows[0])
-  one, other = both(tmp_path, name='jsonl', path=tmp_path / 'in', words=5)
+  options = {'name': 'jsonl', 'path': tmp_path / 'in', 'words': 5}
+  one = data.prepare_corpus(tmp_path / 'one', **options)
+  other = data.prepare_corpus(tmp_path / 'beam', runner='DirectRunner', **options)
   assert list(other) == list(one)
   for name in COUNTS:
     assert other.summary[name] == one.summary[name], name
   assert one.summary['duplicates'] > 0
   assert one.summary['problems'] == 4
   assert len(other.summary['shards']) > 3
-
-
-def test_beam_gives_the_same_of_real_articles(tmp_path, pipeline, shared_data):
-  """Of the shared data, and the finished directory is read afterwards."""
-  options = {'name': 'elements', 'path': shared_data / 'corpora' / 'elements.jsonl'}
-  one, other = both(tmp_path, **options)
-  assert list(other) == list(one)
   assert list(data.prepare_corpus(tmp_path / 'beam', **options)) == list(one)
 
 

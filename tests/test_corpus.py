@@ -8,12 +8,13 @@ import re
 import pytest
 
 from masklearn import data, tasks
+from masklearn.data import passage_records
 from masklearn.io.record_files import read_records
 from masklearn.tasks import jsonl, splits
 from masklearn.types import Example, InputError, Passage, Span
 from tests.documents import lines
 
-read_passages = functools.partial(read_records, parse=data.parse_passage)
+read_passages = functools.partial(read_records, parse=passage_records.parse_passage)
 
 GOOD = {'id': 'a', 'text': 'Ada plays.', 'spans': [[0, 3, 'who']], 'group': 'Ada'}
 
@@ -207,14 +208,6 @@ def test_jsonl_task_fields(tmp_path):
     Example('k', 'Who?', ('A', 'B')),
     Example('q-2', 'What?', ('x', 'y'), 'g', 'thing'),
   ]
-
-
-def test_jsonl_task_reads_kilt(shared_data):
-  """Published KILT records are read, all of those that have an answer."""
-  examples, problems = jsonl.read(shared_data / 'kilt' / 'nq-dev-kilt.jsonl')
-  assert len(examples) == 5
-  assert not problems
-  assert all(e.targets for e in examples)
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,6 @@ def test_questions_have_one_shape_in_every_seed(tokenizer):
   assert [rows for rows, *_ in shapes] == [9]
 
 
-def test_full_batches_hold_every_row():
-  """The last one starts over, as often as it takes."""
-  assert data.filled(2, 4).tolist() == [[0, 1, 0, 1]]
-
-
 def test_batches_are_a_function_of_their_number():
   """Every epoch holds every row once, in an order of its own."""
   rows = {'x': np.arange(5)}

@@ -1,12 +1,11 @@
 """Test questions that training has seen, or whose answers it has."""
 
 import collections
-import gzip
-import json
 
 import pytest
 
 from masklearn.evaluation import overlap
+from masklearn.io import record_files
 from masklearn.types import Example
 
 TRAIN = [
@@ -54,19 +53,16 @@ def test_splits_keep_the_order_of_the_questions():
   assert overlap.split([], TRAIN) == []
 
 
-def read(lines):
-  """Returns the questions of an open-domain QA file."""
-  rows = map(json.loads, lines)
+def read(path):
+  """The questions of an open-domain QA file."""
+  rows = [record.value for record in record_files.read(path)]
   return [Example(str(i), r['question'], r['answer']) for i, r in enumerate(rows)]
 
 
 def test_natural_questions_overlap(shared_data):
   """The official dev questions against a tenth of the training questions."""
-  folder = shared_data / 'nq_open'
-  with open(folder / 'NQ-open.dev.jsonl', encoding='utf-8') as lines:
-    test = read(lines)
-  with gzip.open(folder / 'nq_dpr_dev.jsonl.gz', 'rt', encoding='utf-8') as lines:
-    train = read(lines)
+  test = read(shared_data / 'nq_open' / 'NQ-open.dev.jsonl')
+  train = read(shared_data / 'nq_open' / 'nq_dpr_dev.jsonl.gz')
   labels = overlap.split(test, train)
   counts = {overlap.QUESTION: 26, overlap.ANSWER: 1242, overlap.NONE: 2342}
   assert collections.Counter(labels) == counts

@@ -104,12 +104,8 @@ def test_the_minimum_is_a_minimum_and_the_share_of_words_is_kept():
 def test_a_small_table_loses_no_more_than_it_says():
   """Counts that are forgotten make a frequent pair at most `undercount` rarer."""
   rng = random.Random(3)
-  corpus = passages(
-    *(
-      ' '.join(f'w{i}n{k}' for k in range(6)) + ' . hong kong' * (rng.random() < 0.5)
-      for i in range(400)
-    )
-  )
+  rare = [' '.join(f'w{i}n{k}' for k in range(6)) for i in range(400)]
+  corpus = passages(*(t + ' . hong kong' * (rng.random() < 0.5) for t in rare))
   exact = collocations.count(corpus, minimum=2, coverage=0.3)
   assert exact.undercount == 0
   small = collocations.count(corpus, minimum=2, coverage=0.3, capacity=300)

@@ -16,7 +16,6 @@ from masklearn.data.corpora import CORPORA as CORPORA
 from masklearn.data.corpora import corpus_options as corpus_options
 from masklearn.data.corpora import load_documents as load_documents
 from masklearn.data.formats import FORMATS as FORMATS
-from masklearn.data.passage_records import parse_passage as parse_passage
 from masklearn.data.passage_records import read_passages as read_passages
 from masklearn.data.passage_records import write_passages as write_passages
 from masklearn.data.prepare import prepare_corpus as prepare_corpus

@@ -164,6 +164,8 @@ def filled(rows: int, batch_size: int) -> np.ndarray:
 
   >>> filled(5, 2).tolist()
   [[0, 1], [2, 3], [4, 0]]
+  >>> filled(2, 4).tolist()
+  [[0, 1, 0, 1]]
   """
   count = -(-rows // batch_size)
   return (np.arange(count * batch_size) % rows).reshape(count, batch_size)

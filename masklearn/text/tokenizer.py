@@ -70,10 +70,9 @@ def _specials(backend):
   sentinels = tuple(itertools.takewhile(lambda token: token is not None, sentinels))
   marks = [('<pad>', '</s>')] if sentinels else MARKS
   found = [{name: backend.token_to_id(name) for name in names} for names in marks]
-  missing, ids = min(
-    (([name for name in ids if ids[name] is None], ids) for ids in found),
-    key=lambda pair: len(pair[0]),  # of the family that it is nearest to
-  )
+  # Of the family that it is nearest to.
+  ids = min(found, key=lambda ids: [*ids.values()].count(None))
+  missing = [name for name in ids if ids[name] is None]
   if missing:
     raise InputError(
       'A tokenizer needs the special tokens of BART (<s>, <pad>, </s>, <mask>), of '

@@ -10,11 +10,11 @@ The first answer is the one that prose uses; the others count as right, too.
 
 import gzip
 import json
-import os
-import pathlib
 import re
 import sys
 import unicodedata
+
+from masklearn.io import files
 
 LONGEST = 4  # words of an answer
 FEWEST = 8  # kinds of fact that a country needs, its capital among them
@@ -40,18 +40,13 @@ NAMES = {
 }
 SHORT = {'United Arab Emirates': 'UAE', 'United Kingdom': 'UK', 'United States': 'USA'}
 
+CENTRAL_AFRICAN = ['Central African CFA francs', 'CFA francs']
 CURRENCIES = {
   'Aruban guilders/florins': ['Aruban guilders', 'Aruban florins'],
   'Communaute Financiere Africaine francs': ['West African CFA francs', 'CFA francs'],
   'Comptoirs Francais du Pacifique francs': ['CFP francs'],
-  'Cooperation Financiere en Afrique Centrale francs': [
-    'Central African CFA francs',
-    'CFA francs',
-  ],
-  'Coopération Financière en Afrique Centrale francs': [
-    'Central African CFA francs',
-    'CFA francs',
-  ],
+  'Cooperation Financiere en Afrique Centrale francs': CENTRAL_AFRICAN,
+  'Coopération Financière en Afrique Centrale francs': CENTRAL_AFRICAN,
   'Guernsey pound': ['Guernsey pounds'],
   'konvertibilna markas': ['convertible marks', 'konvertibilna markas'],
   'Renminbi yuan': ['yuan', 'renminbi', 'renminbi yuan'],
@@ -313,10 +308,7 @@ def main(profiles: str, output: str):
     for country in sorted(table)
     if 'capital' in table[country] and len(table[country]) >= FEWEST
   ]
-  lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in rows]
-  partial = pathlib.Path(f'{output}.partial')
-  partial.write_bytes(''.join(lines).encode())
-  os.replace(partial, output)
+  files.write_jsonl(output, rows)
 
 
 if __name__ == '__main__':
