@@ -24,9 +24,8 @@ def spans_of(*found):
 
 def texts_of(answered):
   """The answers to each question, as they stand in the passage."""
-  return [
-    [answered.passage.text[a:b] for a, b, _ in spans] for spans in answered.answers
-  ]
+  body = answered.passage.text
+  return [[body[a:b] for a, b, _ in spans] for spans in answered.answers]
 
 
 def example(number, *found, context=TEXT, group='cities'):

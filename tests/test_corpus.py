@@ -223,8 +223,6 @@ def test_jsonl_task_fields(tmp_path):
     ({'input': 'Who?'}, "'output' must be a list of objects"),
     ({'input': 'Who?', 'output': [{'meta': 1}]}, 'with an answer'),
     ({'source': 'Who?', 'target': 'x', 'label': 3}, "'label' must be a string"),
-    ({'id': 'q0', 'source': 'Who?', 'target': 'x'}, "id 'q0' occurs before"),
-    (b'{', 'not JSON'),
   ],
 )
 def test_bad_questions(tmp_path, caplog, row, problem):
@@ -241,12 +239,9 @@ def test_bad_questions(tmp_path, caplog, row, problem):
 
 
 def test_a_task_without_training_questions(tmp_path):
-  """No file, no usable record or too few of them is an error that says so."""
+  """No file, or too few of them, is an error that says so."""
   with pytest.raises(InputError, match='needs train=FILE'):
     tasks.load('jsonl', seed=0)
-  path = lines(tmp_path / 'q.jsonl', {'source': 'Who?'})
-  with pytest.raises(InputError, match=r'no usable record; 1 are bad, the first at'):
-    tasks.load('jsonl', seed=0, train=path)
   path = lines(tmp_path / 'q.jsonl', question(0))
   with pytest.raises(InputError, match="Task 'jsonl' has no train"):
     tasks.load('jsonl', seed=0, train=path)

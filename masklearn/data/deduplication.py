@@ -38,9 +38,6 @@ class Seen:
     self._shards = [_empty(FIRST) for _ in range(SHARDS)]
     self._counts = [0] * SHARDS
 
-  def __len__(self) -> int:
-    return sum(self._counts)
-
   def add(self, mark: int) -> bool:
     """Adds a fingerprint; returns whether it is new."""
     mark = mark or 1  # 0 is an empty place

@@ -23,6 +23,7 @@ References:
   bounded table can promise.
 """
 
+import bisect
 import collections
 import dataclasses
 import functools
@@ -193,12 +194,9 @@ def _best(counts, totals, minimum, coverage) -> Iterator[str]:
     return parts, sum(held[n][k] for n, k in parts.items())
 
   # The largest list that holds no more; no list can be longer than all there are.
-  low, high = 0, max(len(ranked[n]) / p for n, p in PROPORTIONS.items()) + 2
-  while high - low > 1:
-    middle = (low + high) // 2
-    fits = taken(middle)[1] <= coverage * totals[1]
-    low, high = (middle, high) if fits else (low, middle)
-  for n, k in taken(low)[0].items():
+  sizes = range(int(max(len(ranked[n]) / p for n, p in PROPORTIONS.items())) + 2)
+  behind = bisect.bisect(sizes, coverage * totals[1], key=lambda size: taken(size)[1])
+  for n, k in taken(behind - 1)[0].items():
     yield from (ngram for _, ngram in ranked[n][:k])
 
 
