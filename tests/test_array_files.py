@@ -97,9 +97,7 @@ def test_bytes_of_a_token(tmp_path, largest, length, expected):
 @pytest.mark.parametrize('stored', [False, True])
 def test_a_passage_is_tokenized_once(tmp_path, monkeypatch, stored):
   """On its way from the corpus to arrays, whether it was cut to fit or not."""
-  body = (
-    'One two three four. Five six. Seven eight nine. Ten. Twelve or thirteen it is.'
-  )
+  body = 'One two three four. Five six. Seven eight nine. Ten. Twelve or thirteen is.'
   (tmp_path / 'a.txt').write_text('\n\n'.join([body, 'Short.', 'Another one.']))
   source = {'name': 'text', 'path': tmp_path / 'a.txt', 'words': 0}
   generated = {'name': 'people', 'size': 3, 'copies': 1}

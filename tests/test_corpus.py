@@ -196,11 +196,8 @@ def test_jsonl_task_with_its_own_splits(tmp_path):
 
 def test_jsonl_task_fields(tmp_path):
   """Both shapes of record are read, with all their answers."""
-  kilt = {
-    'id': 'k',
-    'input': 'Who?',
-    'output': [{'answer': 'A'}, {'provenance': []}, {'answer': 'B'}, {'answer': 'A'}],
-  }
+  output = [{'answer': 'A'}, {'provenance': []}, {'answer': 'B'}, {'answer': 'A'}]
+  kilt = {'id': 'k', 'input': 'Who?', 'output': output}
   plain = {'source': 'What?', 'targets': ['x', 'y'], 'label': 'thing', 'group': 'g'}
   examples, problems = jsonl.read(lines(tmp_path / 'q.jsonl', kilt, plain))
   assert not problems

@@ -21,9 +21,8 @@ def load(name, path):
 
 def test_text_has_a_document_in_every_paragraph(tmp_path):
   """Blank lines end it; lines are joined, and the id has the number of the first."""
-  path = lines(
-    tmp_path / 'a.txt', b'\xef\xbb\xbfOne', 'two  \u00a0three', '', ' \t', ' Four\r'
-  )
+  rows = b'\xef\xbb\xbfOne', 'two  \u00a0three', '', ' \t', ' Four\r'
+  path = lines(tmp_path / 'a.txt', *rows)
   assert load('text', path) == [Passage('a-1', 'One two three'), Passage('a-5', 'Four')]
 
 
@@ -67,11 +66,8 @@ def test_wikipedia_in_three_forms(shared_data, tmp_path):
   ]
   rows[1]['title'] = 'The "A" & <B>'
   with_title = [r | {'url': 'u', 'text': f'{r["title"]}\n\n{r["text"]}'} for r in rows]
-  docs = [
-    f'<doc id="{r["id"]}" url="https://x?curid=1" title="{r["title"]}">\n'
-    f'{r["text"]}\n\n</doc>\n'
-    for r in with_title
-  ]
+  tags = '<doc id="{id}" url="https://x?curid=1" title="{title}">\n{text}\n\n</doc>\n'
+  docs = [tags.format(**row) for row in with_title]
   table = tmp_path / 'psgs_w100.tsv'
   with open(table, 'w', encoding='utf-8', newline='') as file:
     writer = csv.DictWriter(file, ('id', 'text', 'title'), dialect='excel-tab')
@@ -141,13 +137,12 @@ def test_bad_records_are_skipped(tmp_path, name, row, problem):
 def test_bad_documents_between_tags(tmp_path, rows, problems):
   """The line of the tag, or of what is wrong."""
   first = '<doc id="1" url="" title="A">', 'One.', '</doc>'
-  found, said = data.load_documents(
-    'wikipedia', seed=0, path=lines(tmp_path / 'wiki_00', *first, *rows)
-  )
+  path = lines(tmp_path / 'wiki_00', *first, *rows)
+  found, said = data.load_documents('wikipedia', seed=0, path=path)
   assert found[0] == Passage('1', 'One.', 'A')
   assert len(said) == len(problems)
   for problem, (line, what) in zip(said, problems.items(), strict=True):
-    assert problem.startswith(f'{tmp_path}/wiki_00:{line}: {what}')
+    assert problem.startswith(f'{path}:{line}: {what}')
 
 
 @pytest.mark.parametrize('row', ['2', '2\ttext', '2\ttext\t', '\ttext\ttitle', 'x y'])
@@ -162,9 +157,8 @@ def test_bad_rows_between_tabs(tmp_path, row):
 
 def test_wikitext_with_a_bad_article(tmp_path):
   """What cannot be read costs its own article; text before a heading has no title."""
-  path = lines(
-    tmp_path / 'w.raw', 'before', ' = A = ', b'\xff', ' = B = ', ' = = b = = ', 'Two'
-  )
+  rows = 'before', ' = A = ', b'\xff', ' = B = ', ' = = b = = ', 'Two'
+  path = lines(tmp_path / 'w.raw', *rows)
   found, problems = data.load_documents('wikitext', seed=0, path=path)
   assert found == [Passage('w-1', 'before'), Passage('w-4', 'Two', 'B')]
   assert problems == [f'{path}:3: not UTF-8 at byte 0.']

@@ -48,14 +48,12 @@ def test_passages_become_tokens_with_words_sentences_and_spans(tokenizer):
 
 def test_salient_spans_that_are_stored_are_used(tokenizer):
   """Nobody looks for them again, and who would have is not even loaded."""
-  stored = [
-    dataclasses.replace(PASSAGES[0], salient=(Span(8, 10, 'x'),)),
-    dataclasses.replace(PASSAGES[1], salient=()),
-  ]
-  batch = data.encode_passages(stored, tokenizer, 'spacy:no_such_model')
+  first = dataclasses.replace(PASSAGES[0], salient=(Span(8, 10, 'x'),))
+  second = dataclasses.replace(PASSAGES[1], salient=())
+  batch = data.encode_passages([first, second], tokenizer, 'spacy:no_such_model')
   assert tokenizer.decode(batch.tokens[0][batch.salient[0] > 0]) == 'in'
   assert not batch.salient[1].any()
-  mixed = data.encode_passages([stored[0], PASSAGES[1]], tokenizer, 'corpus')
+  mixed = data.encode_passages([first, PASSAGES[1]], tokenizer, 'corpus')
   np.testing.assert_array_equal(mixed.salient[0], batch.salient[0])
   assert mixed.salient[1].any()
 

@@ -116,9 +116,8 @@ def test_a_small_table_loses_no_more_than_it_says():
 
 def test_the_longest_collocation_from_the_left_is_a_unit():
   """Each word is in one collocation; case does not matter, marks stand alone."""
-  found = collocations.Collocations(
-    ('new york', 'new york city', 'city hall', 'york city hall in'), 9, 2, 0.5, 0
-  )
+  ngrams = ('new york', 'new york city', 'city hall', 'york city hall in')
+  found = collocations.Collocations(ngrams, 9, 2, 0.5, 0)
   passage = Passage('1', 'New  YORK City hall, New York. new')
   units = [passage.text[a:b] for a, b in found.units(passage)]
   assert units == ['New  YORK City', 'hall', ',', 'New York', '.', 'new']

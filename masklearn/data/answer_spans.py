@@ -95,12 +95,9 @@ def split(
   out, lost = [], 0
   for passage, questions in answered:
     # The label says whose answer a span is, while the passage is cut.
-    spans = tuple(
-      s._replace(label=str(q)) for q, qs in enumerate(questions) for s in qs
-    )
-    pieces = chunking.split_passages(
-      [dataclasses.replace(passage, spans=spans)], length, longest
-    )
+    spans = (s._replace(label=str(q)) for q, qs in enumerate(questions) for s in qs)
+    labelled = dataclasses.replace(passage, spans=tuple(spans))
+    pieces = chunking.split_passages([labelled], length, longest)
     lost += len(questions) - len({s.label for piece in pieces for s in piece.spans})
     for piece in pieces:
       each = collections.defaultdict(list)

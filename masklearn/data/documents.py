@@ -11,7 +11,7 @@ from masklearn.data import deduplication, formats
 from masklearn.io import corpus_files
 from masklearn.io.corpus_files import Source
 from masklearn.io.lookup import lookup
-from masklearn.io.records import Record, no_usable_record
+from masklearn.io.records import Record
 from masklearn.types import InputError, Passage
 
 EXAMPLES = 1_000  # problems whose text is remembered; all are counted
@@ -40,10 +40,6 @@ class Problems:
     self.count += 1
     if len(self.first) < EXAMPLES:
       self.first.append(problem)
-
-  def refuse(self, path: str | os.PathLike) -> InputError:
-    """The error where nothing else is left of a corpus."""
-    return no_usable_record(path, self.count, self.first)
 
 
 def reader(name: str) -> Reader:

@@ -22,6 +22,7 @@ from masklearn.data.documents import Counts
 from masklearn.data.store import Store
 from masklearn.io import files
 from masklearn.io.corpus_files import Source
+from masklearn.io.records import no_usable_record
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
@@ -98,7 +99,7 @@ def prepare_corpus(
     shards, counts, fresh = made
   if not counts.documents:
     shutil.rmtree(directory, ignore_errors=True)
-    raise problems.refuse(path)
+    raise no_usable_record(path, problems.count, problems.first)
   summary = {**options, **counts._asdict(), 'problems': problems.count}
   del summary['records']
   rate = fresh / 1e6 / max(time.monotonic() - began, 1e-9)
@@ -164,11 +165,11 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
       return shards, counts, counts.bytes - before
     if not shards:
       begin(directory, claim)
-    number, name = len(shards), store.shard_name(len(shards))
+    path = directory / store.shard_name(len(shards))
     annotated = zip(fresh, annotate(fresh), strict=True)
     rows = (passage_records.encode(p, salient) for p, salient in annotated)
-    shards[name] = store.write_shard(directory / name, rows)
-    files.write_json(_progress(directory, number), counts._asdict())
+    shards[path.name] = store.write_shard(path, rows)
+    files.write_json(path.with_suffix('.json'), counts._asdict())
     if stopped():
       raise KeyboardInterrupt
     if time.monotonic() - said > EVERY:
@@ -201,16 +202,12 @@ def _next(stream, words, seen, counts) -> tuple[Counts, list[Passage]]:
 def _done(directory, seen):
   """The files and counts that an earlier call has finished; fills `seen`."""
   shards, counts = {}, Counts()
-  for number in itertools.count():
-    path = _progress(directory, number)
-    if not path.exists():
+  while True:
+    path = directory / store.shard_name(len(shards))
+    if not path.with_suffix('.json').exists():
       return shards, counts
-    name, counts = store.shard_name(number), Counts(**files.read_json(path))
-    shards[name] = 0
-    for passage in store.read_shard(directory / name):
+    counts = Counts(**files.read_json(path.with_suffix('.json')))
+    shards[path.name] = 0
+    for passage in store.read_shard(path):
       seen.add(deduplication.fingerprint(passage.text))
-      shards[name] += 1
-
-
-def _progress(directory: pathlib.Path, number: int) -> pathlib.Path:
-  return directory / f'{number:05d}.json'
+      shards[path.name] += 1

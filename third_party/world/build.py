@@ -102,6 +102,7 @@ CORRECTIONS = {
   ('Spain', 'highest_point'): ['Pico de Teide', 'Teide'],
   ('Tanzania', 'largest_city'): ['Dar es Salaam'],
   ('Turkey', 'region'): ['Southwestern Asia', 'Southeastern Europe'],
+  ('United States', 'capital'): ['Washington, D.C.', 'Washington'],
   ('United States', 'currency'): ['US dollars', 'US dollar'],
   ('United States', 'largest_city'): ['New York', 'New York City'],
 }
@@ -147,8 +148,6 @@ def country_answers(text: str) -> list[str]:
 
 def capital(text):
   text = text.split('; note')[0]
-  if text == 'Washington, D.C.':
-    return [text, 'Washington']
   return re.split('[;,] *', outside(text)) + others(text)
 
 
@@ -240,28 +239,22 @@ def anthem(text):
   return [n for n in names if not re.match('(The )?National Anthem', n)]
 
 
-# Kind -> the fields that its rule reads, and the rule.
-KINDS = {
-  'capital': (['Government > Capital > name'], capital),
-  'currency': (
-    ['Economy > Exchange rates > Currency', 'Economy > Exchange rates'],
-    currency,
-  ),
-  'government': (['Government > Government type'], government),
-  'religion': (['People and Society > Religions'], religion),
-  'highest_point': (['Geography > Elevation > highest point'], highest_point),
-  'largest_city': (
-    ['People and Society > Major urban areas - population'],
-    largest_city,
-  ),
-  'language': (
-    ['People and Society > Languages > Languages', 'People and Society > Languages'],
-    language,
-  ),
-  'neighbour': (['Geography > Land boundaries > border countries'], neighbour),
-  'region': (['Geography > Location', 'Geography > Map references'], region),
-  'export_partner': (['Economy > Exports - partners'], export_partner),
-  'anthem': (['Government > National anthem(s) > title'], anthem),
+# Rule, which has the name of its kind -> the fields that it reads.
+RULES = {
+  capital: ['Government > Capital > name'],
+  currency: ['Economy > Exchange rates > Currency', 'Economy > Exchange rates'],
+  government: ['Government > Government type'],
+  religion: ['People and Society > Religions'],
+  highest_point: ['Geography > Elevation > highest point'],
+  largest_city: ['People and Society > Major urban areas - population'],
+  language: [
+    'People and Society > Languages > Languages',
+    'People and Society > Languages',
+  ],
+  neighbour: ['Geography > Land boundaries > border countries'],
+  region: ['Geography > Location', 'Geography > Map references'],
+  export_partner: ['Economy > Exports - partners'],
+  anthem: ['Government > National anthem(s) > title'],
 }
 
 
@@ -284,13 +277,13 @@ def facts(profile: dict) -> dict[str, list[str]]:
   fields = dict(profile['fields'])
   country = country_name(profile['name'])
   table = {}
-  for kind, (paths, rule) in KINDS.items():
+  for rule, paths in RULES.items():
+    kind = rule.__name__
     answers = rule(*(fields.get(path, '') for path in paths))
     answers = CORRECTIONS.get((country, kind), answers)
     if kind == 'largest_city':
       answers = [spelled(a, table.get('capital', [])) for a in answers]
-    crowned = CROWN_ANTHEMS.get(answers[0]) if answers else None
-    if crowned is not None and country not in crowned:
+    if answers and country not in CROWN_ANTHEMS.get(answers[0], [country]):
       continue
     answers = [a.strip() for a in answers]
     answers = [a for a in dict.fromkeys(answers) if a and len(a.split()) <= LONGEST]
