@@ -1,6 +1,5 @@
 """Corpora are prepared once, whole, without duplicates, and in little memory."""
 
-import os
 import pathlib
 import random
 import re
@@ -187,23 +186,20 @@ def test_files_that_have_changed_are_begun_again(tmp_path, monkeypatch):
 
 def test_a_process_that_is_killed(tmp_path):
   """Started again, it ends with what it would have ended with."""
-  path = lines(tmp_path / 'a.jsonl', *rows(40_000))
-  script = (
-    'from masklearn import data; '
-    f"data.prepare_corpus({str(tmp_path / 'out')!r}, name='jsonl', path={str(path)!r})"
-  )
-  environment = os.environ | {'PYTHONPATH': str(ROOT)}
-  with subprocess.Popen([sys.executable, '-c', script], cwd=ROOT, env=environment) as p:
+  out, path = tmp_path / 'out', lines(tmp_path / 'a.jsonl', *rows(40_000))
+  call = f"data.prepare_corpus({str(out)!r}, name='jsonl', path={str(path)!r})"
+  command = [sys.executable, '-c', f'from masklearn import data; {call}']
+  with subprocess.Popen(command, cwd=ROOT) as p:
     deadline = time.monotonic() + 300
-    while not (tmp_path / 'out' / '00001.json').exists():
+    while not (out / '00001.json').exists():
       assert p.poll() is None
       assert time.monotonic() < deadline
       time.sleep(0.002)
     p.kill()
-  assert not (tmp_path / 'out' / 'store.json').exists()
-  kept = (tmp_path / 'out' / '00001.passages').stat().st_mtime_ns
-  made = prepared(tmp_path / 'out', path)
-  assert (tmp_path / 'out' / '00001.passages').stat().st_mtime_ns == kept
+  assert not (out / 'store.json').exists()
+  kept = (out / '00001.passages').stat().st_mtime_ns
+  made = prepared(out, path)
+  assert (out / '00001.passages').stat().st_mtime_ns == kept
   whole = prepared(tmp_path / 'whole', path)
   assert counts(made) == counts(whole)
   assert len(made.summary['shards']) > 3

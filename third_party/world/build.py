@@ -19,6 +19,7 @@ from masklearn.io import files
 LONGEST = 4  # words of an answer
 FEWEST = 8  # kinds of fact that a country needs, its capital among them
 
+SHORT = {'United Arab Emirates': 'UAE', 'United Kingdom': 'UK', 'United States': 'USA'}
 # Names that are too long for prose, inverted, or come with a second name.
 NAMES = {
   'Congo (Brazzaville)': 'Congo Republic',
@@ -33,12 +34,9 @@ NAMES = {
   'Republic of the Congo': 'Congo Republic',
   'Saint Helena, Ascension, and Tristan da Cunha': 'Saint Helena',
   'The Dominican': 'Dominican Republic',
-  'UAE': 'United Arab Emirates',
-  'UK': 'United Kingdom',
   'US': 'United States',
-  'USA': 'United States',
+  **{short: name for name, short in SHORT.items()},
 }
-SHORT = {'United Arab Emirates': 'UAE', 'United Kingdom': 'UK', 'United States': 'USA'}
 
 CENTRAL_AFRICAN = ['Central African CFA francs', 'CFA francs']
 CURRENCIES = {
@@ -75,30 +73,25 @@ RELIGIONS = {
 
 # Of these countries the source names the anthem of the crown, not their own.
 CROWN_ANTHEMS = {
-  'De Wilhelmus': [],
+  **dict.fromkeys(('De Wilhelmus', 'Het Wilhelmus', 'Kongesangen', 'Kungssangen'), ()),
   'God Save the King': ['New Zealand', 'United Kingdom'],
-  'Het Wilhelmus': [],
-  'Kongesangen': [],
-  'Kungssangen': [],
-  'Phleng Sanlasoen Phra Barami': [],
+  'Phleng Sanlasoen Phra Barami': (),
 }
 
+# Their fields omit the largest city.
+NO_CITY = ('Belize', 'Eswatini', 'Micronesia', 'Palau', 'San Marino')
 # (country, kind) -> answers, where a rule would read the field wrongly, or [] where
 # the field gives no such fact (a capital stands in for a larger city that it omits).
 CORRECTIONS = {
-  ('Belize', 'largest_city'): [],
+  **{(country, 'largest_city'): [] for country in NO_CITY},
   ('Burma', 'capital'): ['Rangoon', 'Yangon', 'Nay Pyi Taw'],
-  ('Eswatini', 'largest_city'): [],
   ('Italy', 'highest_point'): ['Mont Blanc de Courmayeur'],
   ('Kyrgyzstan', 'language'): ['Kyrgyz', 'Russian'],
-  ('Micronesia', 'largest_city'): [],
   ('Moldova', 'capital'): ['Chisinau', 'Kishinev'],
   ('Nauru', 'capital'): ['Yaren'],
   ('Niger', 'government'): [],
   ('Norway', 'language'): ['Norwegian', 'Bokmal Norwegian', 'Nynorsk Norwegian'],
-  ('Palau', 'largest_city'): [],
   ('Peru', 'currency'): ['nuevos soles', 'nuevo sol'],
-  ('San Marino', 'largest_city'): [],
   ('Spain', 'highest_point'): ['Pico de Teide', 'Teide'],
   ('Tanzania', 'largest_city'): ['Dar es Salaam'],
   ('Turkey', 'region'): ['Southwestern Asia', 'Southeastern Europe'],
