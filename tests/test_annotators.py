@@ -19,22 +19,18 @@ def found(body, spans):
   return [(body[s.start : s.end], s.label) for s in spans]
 
 
-def by_rules(body, sentences=()):
+def by_rules(body, **fields):
   """What `rules` finds in a text."""
-  spans = annotators.salient_by_rules(Passage('', body, sentences=sentences))
-  return found(body, spans)
+  return found(body, annotators.salient_by_rules(Passage('', body, **fields)))
 
 
 def test_salient_spans_by_rules():
   """Names, dates and numbers; a lone first word only if it is a name elsewhere."""
   assert by_rules(TEXTS[0]) == [("Côte d'Ivoire", 'NAME'), ('Yamoussoukro', 'NAME')]
   assert by_rules(TEXTS[1]) == [
-    ('St. John', 'NAME'),
-    ('Antigua', 'NAME'),
-    ('Barbuda', 'NAME'),
-    ('6 August 1825', 'DATE'),
-    ('3,450.5', 'NUMBER'),
-  ]
+    ('St. John', 'NAME'), ('Antigua', 'NAME'), ('Barbuda', 'NAME'),
+    ('6 August 1825', 'DATE'), ('3,450.5', 'NUMBER'),
+  ]  # fmt: skip
   again = Passage('', 'Paris is large. They love Paris.')
   assert [s.start for s in annotators.salient_by_rules(again)] == [0, 26]
 
@@ -63,19 +59,18 @@ def test_sentences_of_the_corpus_are_kept():
   """No span goes from one to the next, and their first words are first words."""
   body = 'we saw Ada Lovelace there'
   assert by_rules(body) == [('Ada Lovelace', 'NAME')]
-  assert by_rules(body, ((0, 10), (11, 25))) == [('Ada', 'NAME')]
+  assert by_rules(body, sentences=((0, 10), (11, 25))) == [('Ada', 'NAME')]
 
 
-def test_annotators_by_name():
+@pytest.mark.parametrize(
+  ('name', 'expected'),
+  [('corpus', (Span(0, 2, 'x'),)), ('none', ()), ('rules', (Span(3, 7, 'NAME'),))],
+)
+def test_annotators_by_name(name, expected):
   """Each takes any number of passages, and yields as many tuples."""
   passages = [Passage('a', 'in Oslo.', spans=(Span(0, 2, 'x'),)), Passage('b', 'no')]
-  for name, expected in (
-    ('corpus', [(Span(0, 2, 'x'),), ()]),
-    ('none', [(), ()]),
-    ('rules', [(Span(3, 7, 'NAME'),), ()]),
-  ):
-    annotators.check(name)
-    assert list(annotators.make(name)(iter(passages))) == expected
+  annotators.check(name)
+  assert list(annotators.make(name)(iter(passages))) == [expected, ()]
 
 
 @pytest.mark.parametrize('name', ['rule', 'spacy', 'spacy:', 'rules:x', '', 'none:'])
@@ -120,10 +115,8 @@ def test_spacy_finds_entities_and_dates():
   assert len(spans) == len(passages)
   assert spans[:4] == spans[4:8] == spans[-4:]
   assert found(texts[0], spans[0]) == [
-    ('Ada Lovelace', 'PERSON'),
-    ('London', 'GPE'),
-    ('10 December 1815', 'DATE'),
-  ]
+    ('Ada Lovelace', 'PERSON'), ('London', 'GPE'), ('10 December 1815', 'DATE'),
+  ]  # fmt: skip
   assert spans[1] == ()
   assert ('2019-03-04', 'DATE') in found(texts[2], spans[2])
   assert ('Paris', 'GPE') in found(texts[3], spans[3])

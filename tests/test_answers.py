@@ -22,6 +22,12 @@ def spans_of(*found):
   return tuple(Span(TEXT.index(word), TEXT.index(word) + len(word)) for word in found)
 
 
+def texts_of(answered):
+  """The answers to each question, as they stand in the passage."""
+  body = answered.passage.text
+  return [[body[a:b] for a, b, _ in spans] for spans in answered.answers]
+
+
 def example(number, *found, context=TEXT, group='cities'):
   """A question that these answer."""
   return Example(str(number), 'q', found, group, '', context, spans_of(*found))
@@ -57,23 +63,15 @@ def test_a_gold_passage_gives_way_to_the_corpus_around_it():
   ]
   rows = [
     Example('a', 'q', ('Monaco',), 'Monaco', '', 'Monaco', (Span(0, 6),)),
-    Example(
-      'b', 'q', ('x',), 'Peru', '', 'Spanish, Quechua', (Span(9, 16), Span(0, 7))
-    ),
+    Example('b', 'q', (), 'Peru', '', 'Spanish, Quechua', (Span(9, 16), Span(0, 7))),
     Example('c', 'q', ('no',), 'Peru', '', 'no more', (Span(0, 2),)),
     Example('d', 'q', ('m',), '', '', 'more', (Span(0, 1),)),
   ]
   found = answer_spans.of_examples(rows, corpus)
-  assert [a.passage.text for a in found] == [
-    'Monaco. Capital: Monaco',
-    'Peru. Speech: Spanish, Quechua, and Aymara',
-    'no more',
-    'more',
-  ]
+  whole = [corpus[2].text, corpus[4].text, 'no more', 'more']
+  assert [a.passage.text for a in found] == whole
   assert found[0].answers == ((Span(17, 23),),)
-  (languages,) = found[1].answers
-  texts = [found[1].passage.text[s.start : s.end] for s in languages]
-  assert texts == ['Quechua', 'Spanish']
+  assert texts_of(found[1]) == [['Quechua', 'Spanish']]
 
 
 def test_matches_are_whole_words_of_the_same_group():
@@ -88,60 +86,40 @@ def test_matches_are_whole_words_of_the_same_group():
   ]
   (found,) = answer_spans.by_match(passages, rows)
   assert found.passage is passages[0]
-  assert [[body[s.start : s.end] for s in q] for q in found.answers] == [
-    ['Oslo', 'Oslo'],
-    ['A', 'C'],
-  ]
+  assert texts_of(found) == [['Oslo', 'Oslo'], ['A', 'C']]
   assert found.answers[0] == (Span(0, 4), Span(8, 12))
 
 
 def test_a_long_passage_is_cut_and_its_answers_move_along():
   """A question stays with what is left of its answers, or is counted as lost."""
-  whole = Answered(
-    Passage('p', TEXT, 'cities'),
-    (
-      spans_of('Spree', 'Seine'),
-      spans_of('people. Paris'),  # a cut goes through it
-      spans_of('Seine', 'the Seine'),  # overlapping
-    ),
-  )
+  # A cut goes through the second; the last overlap.
+  found = ('Spree', 'Seine'), ('people. Paris',), ('Seine', 'the Seine')
+  answers = tuple(spans_of(*words) for words in found)
+  whole = Answered(Passage('p', TEXT, 'cities'), answers)
   short = Answered(Passage('s', 'So it is.', ''), ((Span(0, 2),),))
   pieces, lost = answer_spans.split([whole, short], lambda piece: len(piece.split()), 9)
   assert lost == 1
   assert pieces[-1] == short
   texts = [p.passage.text for p in pieces]
   assert texts == [TEXT[:50], TEXT[51:], 'So it is.']
-  read = [
-    [[p.passage.text[s.start : s.end] for s in q] for q in p.answers] for p in pieces
-  ]
+  read = [*map(texts_of, pieces)]
   assert read == [[['Spree']], [['Seine'], ['Seine', 'the Seine']], [['So']]]
   assert not any(p.passage.spans for p in pieces)
 
 
 def test_answers_become_whole_words(tokenizer):
   """Half a word counts as the word; several answers of a question share its weight."""
+  answers = spans_of('Ber', 'a city'), spans_of('3,700,000 people'), spans_of('Seine')
   found = [
-    Answered(
-      Passage('0', TEXT),
-      (
-        (Span(0, 3), Span(8, 14)),  # "Ber", "a city"
-        spans_of('3,700,000 people'),
-        spans_of('Seine'),
-      ),
-    ),
+    Answered(Passage('0', TEXT), answers),
     Answered(Passage('1', 'Rome.'), ((Span(0, 4),),)),
   ]
   encoded = answer_spans.encode(found, tokenizer, 80)
   words = [TEXT[a:b] for a, b in text.words(TEXT)]
   kept = encoded.weight > 0
+  places = (x[0, kept[0]] for x in (encoded.start, encoded.length, encoded.weight))
   spans = {
-    ' '.join(words[s : s + n]): float(w)
-    for s, n, w in zip(
-      encoded.start[0, kept[0]],
-      encoded.length[0, kept[0]],
-      encoded.weight[0, kept[0]],
-      strict=True,
-    )
+    ' '.join(words[s : s + n]): float(w) for s, n, w in zip(*places, strict=True)
   }
   assert spans == {'Berlin': 0.5, 'a city': 0.5, '3,700,000 people': 1, 'Seine': 1}
   assert kept[1].sum() == 1
@@ -152,8 +130,7 @@ def test_answers_become_whole_words(tokenizer):
 def test_words_have_the_characters_of_the_text(tokenizer):
   """Without the spaces between them, however many tokens a word has."""
   body = 'Zoë’s café:  3.5 km'
-  encoded = answer_spans.encode(
-    [Answered(Passage('0', body), ((Span(0, 3),),))], tokenizer, 80
-  )
+  answered = [Answered(Passage('0', body), ((Span(0, 3),),))]
+  encoded = answer_spans.encode(answered, tokenizer, 80)
   bounds = answer_spans.word_bounds(body, tokenizer, encoded.passages, 0)
   assert [body[a:b] for a, b in bounds] == [body[a:b] for a, b in text.words(body)]

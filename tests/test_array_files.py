@@ -48,8 +48,7 @@ def test_the_files_hold_what_the_arrays_would(tmp_path, monkeypatch, units):
       assert not file.flags.writeable, name
       assert (one.dtype, one.shape, len(one)) == (other.dtype, other.shape, 3), name
       for index in (slice(None), 1, [2, 0], np.array([[1], [0]])):
-        assert one[index].dtype == other.dtype, name
-        np.testing.assert_array_equal(one[index], other[index], name)
+        np.testing.assert_array_equal(one[index], other[index], name, strict=True)
       np.testing.assert_array_equal(one, other, name)
       np.testing.assert_array_equal(list(one), other, name)
     some = data.take(got, np.array([2, 0]))
@@ -85,21 +84,20 @@ def test_bytes_of_a_token(tmp_path, largest, length, expected):
   """At most eleven; collocations are one more."""
   rows = np.zeros((300, length), np.int32)
   values = dict.fromkeys(('tokens', 'word', 'sentence', 'salient', 'asked-t'), rows)
-  values |= {'valid': rows > 0, 'asked': rows, 'collocation': None}
-  array_files._write(tmp_path / 'a', [values], len(rows), largest)
-  array_files._write(tmp_path / 'b', [values | {'collocation': rows}], 300, largest)
-  sizes = [sum(f.stat().st_size for f in (tmp_path / d).iterdir()) for d in 'ab']
-  overhead = 6 * 128  # of the files of NumPy
-  assert sizes[0] == expected * rows.size + overhead
-  assert sizes[1] == (expected + 1) * rows.size + overhead + 128
+  values |= {'valid': rows > 0, 'asked': rows}
+  for more, collocation in enumerate((None, rows)):
+    folder = tmp_path / str(more)
+    parts = [values | {'collocation': collocation}]
+    array_files._write(folder, parts, len(rows), largest)
+    overhead = (6 + more) * 128  # of the files of NumPy
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    assert size == (expected + more) * rows.size + overhead
 
 
 @pytest.mark.parametrize('stored', [False, True])
 def test_a_passage_is_tokenized_once(tmp_path, monkeypatch, stored):
   """On its way from the corpus to arrays, whether it was cut to fit or not."""
-  body = (
-    'One two three four. Five six. Seven eight nine. Ten. Twelve or thirteen is it.'
-  )
+  body = 'One two three four. Five six. Seven eight nine. Ten. Twelve or thirteen is.'
   (tmp_path / 'a.txt').write_text('\n\n'.join([body, 'Short.', 'Another one.']))
   source = {'name': 'text', 'path': tmp_path / 'a.txt', 'words': 0}
   generated = {'name': 'people', 'size': 3, 'copies': 1}

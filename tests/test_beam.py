@@ -1,5 +1,7 @@
 """Corpora prepared on Apache Beam are those of one process."""
 
+import sys
+
 import pytest
 
 from masklearn import data
@@ -18,62 +20,48 @@ def pipeline():
   return beam
 
 
-def both(tmp_path, **options):
-  """The same corpus by both ways."""
-  one = data.prepare_corpus(tmp_path / 'one', **options)
-  other = data.prepare_corpus(tmp_path / 'beam', runner='DirectRunner', **options)
-  return one, other
-
-
 def test_beam_gives_the_same_passages(tmp_path, pipeline, monkeypatch):
   """In the same order, with the same duplicates, problems and ids, of many files."""
   monkeypatch.setattr(pipeline, 'BLOCK', 4)
   for i in range(3):
-    rows = [
-      {'text': f'Ada lives in Town {i * k % 7}. She is {k}. Bo is here.'}
-      for k in range(11)
+    texts = [
+      f'Ada lives in Town {i * k % 7}. She is {k}. Bo is here.' for k in range(11)
     ]
+    rows = [{'text': body} for body in texts]
     rows[4] |= {'id': f'twice-{i % 2}', 'spans': [[0, 3, 'who']], 'group': 'Ada'}
     lines(tmp_path / 'in' / f'{i}.jsonl.gz', *rows, '{', rows[0])
-  one, other = both(
-    tmp_path, name='jsonl', path=tmp_path / 'in', words=5, annotator='rules'
-  )
+  options = {'name': 'jsonl', 'path': tmp_path / 'in', 'words': 5}
+  one = data.prepare_corpus(tmp_path / 'one', **options)
+  other = data.prepare_corpus(tmp_path / 'beam', runner='DirectRunner', **options)
   assert list(other) == list(one)
   for name in COUNTS:
     assert other.summary[name] == one.summary[name], name
   assert one.summary['duplicates'] > 0
   assert one.summary['problems'] == 4
   assert len(other.summary['shards']) > 3
-
-
-def test_beam_gives_the_same_of_real_articles(tmp_path, pipeline, shared_data):
-  """Of the shared data, and the finished directory is read afterwards."""
-  options = {'name': 'elements', 'path': shared_data / 'corpora' / 'elements.jsonl'}
-  one, other = both(tmp_path, **options)
-  assert list(other) == list(one)
   assert list(data.prepare_corpus(tmp_path / 'beam', **options)) == list(one)
 
 
 def test_beam_says_what_is_wrong(tmp_path, pipeline):
   """A file that cannot be read, no usable record, and a runner that is none."""
   (tmp_path / 'a.gz').write_bytes(b'no gzip')
-  options = {'name': 'text', 'path': tmp_path / 'a.gz', 'runner': 'DirectRunner'}
-  with pytest.raises(InputError, match=r'a\.gz cannot be read: Not a gzipped file'):
-    data.prepare_corpus(tmp_path / 'out', **options)
-  options['path'] = lines(tmp_path / 'b.txt', b'\xff')
-  with pytest.raises(InputError, match=r'b\.txt has no usable record; 1 are bad'):
-    data.prepare_corpus(tmp_path / 'out', **options)
-  options['runner'] = 'DirctRunner'
-  with pytest.raises(InputError, match=r"one of Beam, .* got 'DirctRunner'"):
-    data.prepare_corpus(tmp_path / 'out', **options)
-  assert not (tmp_path / 'out').exists()
+  lines(tmp_path / 'b.txt', b'\xff')
+  for file, runner, message in (
+    ('a.gz', 'DirectRunner', r'a\.gz cannot be read: Not a gzipped file'),
+    ('b.txt', 'DirectRunner', r'b\.txt has no usable record; 1 are bad'),
+    ('b.txt', 'DirctRunner', r"one of Beam, .* got 'DirctRunner'"),
+  ):
+    options = {'name': 'text', 'path': tmp_path / file, 'runner': runner}
+    with pytest.raises(InputError, match=message):
+      data.prepare_corpus(tmp_path / 'out', **options)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_beam_that_is_not_there(tmp_path, monkeypatch):
   """The error names the extra."""
   path = lines(tmp_path / 'a.txt', 'One.')
-  monkeypatch.setitem(__import__('sys').modules, 'apache_beam', None)
-  monkeypatch.delitem(__import__('sys').modules, 'masklearn.data.beam', False)
+  monkeypatch.setitem(sys.modules, 'apache_beam', None)
+  monkeypatch.delitem(sys.modules, 'masklearn.data.beam', False)
   monkeypatch.delattr(data, 'beam', raising=False)
   with pytest.raises(InputError, match=r"pip install 'masklearn\[beam\]'"):
     data.prepare_corpus(tmp_path / 'out', name='text', path=path, runner='DirectRunner')

@@ -21,40 +21,31 @@ def test_whole_sentences_as_many_as_fit():
     'salient': (Span(32, 37, 'NAME'),),
     'sentences': ((0, 8), (9, 25), (27, 31), (32, 44)),
   }
+  inner, ends = (Span(18, 21, 'b'),), ((0, 16), (18, 22))
   assert cut(body, 4, **fields) == [
     Passage('d/0', 'One two.', 'g', (Span(0, 3, 'a'),), ((0, 8),), ()),
-    Passage(
-      'd/1',
-      'Three four five.  Six.',
-      'g',
-      (Span(18, 21, 'b'),),
-      ((0, 16), (18, 22)),
-      (),
-    ),
+    Passage('d/1', 'Three four five.  Six.', 'g', inner, ends, ()),
     Passage('d/2', 'Seven eight.', 'g', (), ((0, 12),), (Span(0, 5, 'NAME'),)),
   ]
 
 
 @pytest.mark.parametrize('words', [8, 9, 0])
-def test_what_fits_stays_as_it_is(words):
+@pytest.mark.parametrize(
+  'body',
+  [
+    ' One two. Three four five. Six.\nSeven eight. ',
+    f'{"a" * 99} {"b" * 99}. C.',  # many characters are not many words
+  ],
+)
+def test_what_fits_stays_as_it_is(words, body):
   """With its id; no limit is none."""
-  document = Passage('d', ' One two. Three four five. Six.\nSeven eight. ')
-  assert list(data.chunk(document, words)) == [document]
-
-
-def test_a_document_of_long_words_that_fits():
-  """Many characters are not many words."""
-  body = f'{"a" * 99} {"b" * 99}. C.'
-  assert cut(body, 3) == [Passage('d', body)]
+  assert cut(body, words) == [Passage('d', body)]
 
 
 def test_a_long_sentence_is_cut_between_words():
   """After every `words` words; what is left goes on with the next sentence."""
-  assert [p.text for p in cut("a b-c d'e f g. H i. J", 3)] == [
-    "a b-c d'e",
-    'f g.',
-    'H i. J',
-  ]
+  texts = [p.text for p in cut("a b-c d'e f g. H i. J", 3)]
+  assert texts == ["a b-c d'e", 'f g.', 'H i. J']
   assert [p.text for p in cut('word ' * 7, 3)] == ['word word word'] * 2 + ['word']
 
 

@@ -1,12 +1,11 @@
 """Test questions that training has seen, or whose answers it has."""
 
 import collections
-import gzip
-import json
 
 import pytest
 
 from masklearn.evaluation import overlap
+from masklearn.io import record_files
 from masklearn.types import Example
 
 TRAIN = [
@@ -46,37 +45,27 @@ def test_a_question_is_in_one_split(question, targets, expected):
 
 def test_splits_keep_the_order_of_the_questions():
   """A label a question; training questions are read once, and may be none."""
-  test = [
-    Example('1', 'who was it', ('a Florentine',)),
-    Example('2', 'new', ('new',)),
-    TRAIN[1],
-  ]
+  known = Example('1', 'who was it', ('a Florentine',))
+  test = [known, Example('2', 'new', ('new',)), TRAIN[1]]
   expected = [overlap.ANSWER, overlap.NONE, overlap.QUESTION]
   assert overlap.split(test, iter(TRAIN)) == expected
   assert overlap.split(test, []) == [overlap.NONE] * 3
   assert overlap.split([], TRAIN) == []
 
 
-def read(lines):
-  """Returns the questions of an open-domain QA file."""
-  records = map(json.loads, lines)
-  return [
-    Example(str(i), record['question'], tuple(record['answer']))
-    for i, record in enumerate(records)
-  ]
+def read(path):
+  """The questions of an open-domain QA file."""
+  rows = [record.value for record in record_files.read(path)]
+  return [Example(str(i), r['question'], r['answer']) for i, r in enumerate(rows)]
 
 
 def test_natural_questions_overlap(shared_data):
   """The official dev questions against a tenth of the training questions."""
-  folder = shared_data / 'nq_open'
-  with open(folder / 'NQ-open.dev.jsonl', encoding='utf-8') as lines:
-    test = read(lines)
-  with gzip.open(folder / 'nq_dpr_dev.jsonl.gz', 'rt', encoding='utf-8') as lines:
-    train = read(lines)
+  test = read(shared_data / 'nq_open' / 'NQ-open.dev.jsonl')
+  train = read(shared_data / 'nq_open' / 'nq_dpr_dev.jsonl.gz')
   labels = overlap.split(test, train)
-  counts = collections.Counter(labels)
-  assert sum(counts.values()) == len(test) == 3610
-  assert counts == {overlap.QUESTION: 26, overlap.ANSWER: 1242, overlap.NONE: 2342}
+  counts = {overlap.QUESTION: 26, overlap.ANSWER: 1242, overlap.NONE: 2342}
+  assert collections.Counter(labels) == counts
   by_question = {e.source: label for e, label in zip(test, labels, strict=True)}
   # In training: "when was the name changed from bombay to mumbai", and 1995.
   moved = 'when did the name of bombay change to mumbai'

@@ -25,11 +25,10 @@ def passages(*texts):
 def brute_force(corpus, longest=5):
   """Counts of all n-grams, and how many there are of each length."""
   counts, totals = collections.Counter(), [0] * (longest + 1)
-  for words in corpus:
-    for n in range(1, longest + 1):
-      for i in range(len(words) - n + 1):
-        counts[' '.join(words[i : i + n])] += 1
-        totals[n] += 1
+  for words, n in itertools.product(corpus, range(1, longest + 1)):
+    found = [' '.join(words[i : i + n]) for i in range(len(words) - n + 1)]
+    counts.update(found)
+    totals[n] += len(found)
   return counts, totals
 
 
@@ -68,12 +67,10 @@ def test_what_always_stands_together_is_found_and_what_is_frequent_is_not():
   assert found.ngrams == ('buenos aires',)
   counts, totals = brute_force([t[:-1].lower().split() for t in texts])
   assert counts['of the'] > 60
-  assert collocations.pmi('of the', counts, totals) < 0.3
-  for ngram in counts:
-    if 'buenos aires ' in ngram and counts[ngram] > 60:
-      assert collocations.pmi(ngram, counts, totals) < 0.3
-  assert found.undercount == 0
-  assert found.words == 300 * 14
+  longer = [g for g in counts if 'buenos aires ' in g and counts[g] > 60]
+  for ngram in ['of the', *longer]:
+    assert collocations.pmi(ngram, counts, totals) < 0.3
+  assert (found.undercount, found.words) == (0, 300 * 14)
 
 
 def test_no_ngram_reaches_over_a_mark_or_the_end_of_a_sentence():
@@ -92,13 +89,12 @@ def test_the_minimum_is_a_minimum_and_the_share_of_words_is_kept():
   nine = ['alpha beta'] * 9 + ['gamma delta'] * 10
   assert collocations.count(passages(*nine), coverage=1).ngrams == ('gamma delta',)
   rng = random.Random(2)
-  texts = [
-    ' '.join(f'{w} {w}x' for w in rng.choices('abcdefgh', k=9)) for _ in '1' * 99
-  ]
+  pairs = [[f'{w} {w}x' for w in rng.choices('abcdefgh', k=9)] for _ in range(99)]
+  texts = [*map(' '.join, pairs)]
+  counts, totals = brute_force([body.split() for body in texts])
   sizes = []
   for coverage in (0.1, 0.3, 0.9):
     found = collocations.count(passages(*texts), coverage=coverage)
-    counts, totals = brute_force([body.split() for body in texts])
     held = sum(counts[g] * (g.count(' ') + 1) for g in found.ngrams)
     assert held <= coverage * totals[1]
     sizes.append(len(found.ngrams))
@@ -108,13 +104,11 @@ def test_the_minimum_is_a_minimum_and_the_share_of_words_is_kept():
 def test_a_small_table_loses_no_more_than_it_says():
   """Counts that are forgotten make a frequent pair at most `undercount` rarer."""
   rng = random.Random(3)
-  texts = []
-  for i in range(400):
-    rare = ' '.join(f'w{i}n{k}' for k in range(6))
-    texts.append(rare + (' . hong kong' if rng.random() < 0.5 else ''))
-  exact = collocations.count(passages(*texts), minimum=2, coverage=0.3)
+  rare = [' '.join(f'w{i}n{k}' for k in range(6)) for i in range(400)]
+  corpus = passages(*(t + ' . hong kong' * (rng.random() < 0.5) for t in rare))
+  exact = collocations.count(corpus, minimum=2, coverage=0.3)
   assert exact.undercount == 0
-  small = collocations.count(passages(*texts), minimum=2, coverage=0.3, capacity=300)
+  small = collocations.count(corpus, minimum=2, coverage=0.3, capacity=300)
   assert 0 < small.undercount < 60
   # Some 200 times less what may be lacking is still enough.
   assert small.ngrams == exact.ngrams == ('hong kong',)
@@ -122,9 +116,8 @@ def test_a_small_table_loses_no_more_than_it_says():
 
 def test_the_longest_collocation_from_the_left_is_a_unit():
   """Each word is in one collocation; case does not matter, marks stand alone."""
-  found = collocations.Collocations(
-    ('new york', 'new york city', 'city hall', 'york city hall in'), 9, 2, 0.5, 0
-  )
+  ngrams = ('new york', 'new york city', 'city hall', 'york city hall in')
+  found = collocations.Collocations(ngrams, 9, 2, 0.5, 0)
   passage = Passage('1', 'New  YORK City hall, New York. new')
   units = [passage.text[a:b] for a, b in found.units(passage)]
   assert units == ['New  YORK City', 'hall', ',', 'New York', '.', 'new']
@@ -155,11 +148,8 @@ def test_units_reach_the_policy_through_the_batch():
   offsets = tokenizer.encode(body).offsets
   collocation = batch.collocation[0]
   assert (collocation[len(offsets) :] == 0).all()
-  firsts = [
-    body[a:].split()[0]
-    for (a, _), u in zip(offsets, collocation, strict=False)
-    if u == 1
-  ]
+  starts = [offsets[i][0] for i in np.flatnonzero(collocation == 1)]
+  firsts = [body[a:].split()[0] for a in starts]
   assert firsts == ['Flights', 'to', 'New', 'and', 'New', 'Delhi.', '.']
   assert not batch.salient.any()
   assert data.encode_passages(passages(body), tokenizer).collocation is None
@@ -167,9 +157,8 @@ def test_units_reach_the_policy_through_the_batch():
 
 def test_units_are_hidden_whole_and_as_often_as_single_words():
   """Two words of eight: a pair, or two single words; all first choices alike."""
-  batch = make_batch(
-    [[1, 2, 1, 1, 1, 3, 1, 1]], collocations=[[2, 1, 1, 1, 1, 2]], length=14
-  )
+  words, units = [[1, 2, 1, 1, 1, 3, 1, 1]], [[2, 1, 1, 1, 1, 2]]
+  batch = make_batch(words, collocations=units, length=14)
   policy = policies.POLICIES['pmi_span'](0.25)
   scores = np.asarray(policy.scores({}, batch))[0]
   assert {tuple(i) for i in np.argwhere(np.isfinite(scores)).tolist()} == {

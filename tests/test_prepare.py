@@ -1,10 +1,8 @@
 """Corpora are prepared once, whole, without duplicates, and in little memory."""
 
-import os
 import pathlib
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +11,6 @@ import pytest
 
 from masklearn import data
 from masklearn.data import deduplication, passage_records, store
-from masklearn.io import files
 from masklearn.types import InputError, Passage, Span
 from tests.documents import lines
 
@@ -36,20 +33,19 @@ def prepared(directory, path, **options):
   ('name', 'file', 'expected', 'first'),
   [
     ('wikitext', 'wikitext2_raw_test.jsonl.gz', (62, 2_829, 0, 0),
-     ('wikitext2_raw_test-1/0', 'Robert Boulter', 'performed in 2001 at the Royal')),
+     ('wikitext2_raw_test-1/0', 'Robert Boulter', 'Robert Boulter is an English')),
     ('factbook', 'factbook_profiles.jsonl.gz', (16_907, 17_402, 226, 0),
-     ('factbook_profiles-1/0/0', 'Algeria', 'Algerian independence in 1962.')),
+     ('factbook_profiles-1/0/0', 'Algeria', 'Algeria. Background: Algeria has known')),
     ('elements', 'elements.jsonl', (119, 138, 0, 0),
-     ('elements-1', 'hydrogen', 'Discovered by Henry Cavendish in 1776.')),
+     ('elements-1', 'hydrogen', 'hydrogen: ')),
   ],
 )  # fmt: skip
 def test_the_shared_corpora(shared_data, tmp_path, name, file, expected, first):
   """Their numbers of passages, and the first."""
   made = data.prepare_corpus(tmp_path, name=name, path=shared_data / 'corpora' / file)
   assert counts(made) == expected
-  assert len(made) == expected[1]
-  assert (made[0].id, made[0].group) == first[:2]
-  assert first[2] in made[0].text
+  assert (len(made), made[0].id, made[0].group) == (expected[1], *first[:2])
+  assert made[0].text.startswith(first[2])
   assert max(len(p.text.split()) for p in made) <= 100
   assert all(p.salient is not None for p in made)
   assert sum(len(p.salient) for p in made) > 2 * len(made)
@@ -57,24 +53,17 @@ def test_the_shared_corpora(shared_data, tmp_path, name, file, expected, first):
 
 def test_equal_passages_stay_once(tmp_path):
   """The first in the order of files, whatever their case and white space."""
-  lines(
-    tmp_path / 'in' / 'a.jsonl',
-    {'text': 'One two. Three four. ONE  two.'},
-    {'text': 'straße 1'},
-  )
-  lines(
-    tmp_path / 'in' / 'b.jsonl',
-    {'text': 'three\tfour.'},
-    {'text': ' STRASSE 1 '},
-    {'text': 'Three, four.'},
-  )
+  texts = {
+    'a': ['One two. Three four. ONE  two.', 'straße 1'],
+    'b': ['three\tfour.', ' STRASSE 1 ', 'Three, four.'],
+  }
+  for name, bodies in texts.items():
+    lines(tmp_path / 'in' / f'{name}.jsonl', *({'text': body} for body in bodies))
   made = prepared(tmp_path / 'out', tmp_path / 'in', words=2, annotator='none')
   assert [(p.id, p.text) for p in made] == [
-    ('a-1/0', 'One two.'),
-    ('a-1/1', 'Three four.'),
-    ('a-2', 'straße 1'),
+    ('a-1/0', 'One two.'), ('a-1/1', 'Three four.'), ('a-2', 'straße 1'),
     ('b-3', 'Three, four.'),
-  ]
+  ]  # fmt: skip
   assert counts(made) == (5, 4, 3, 0)
 
 
@@ -85,8 +74,7 @@ def test_problems_are_counted(tmp_path):
   made = prepared(tmp_path / 'out', tmp_path / 'in')
   assert [p.text for p in made] == ['A.', 'C.']
   assert counts(made) == (2, 2, 0, 3)
-  places = [re.sub(r': .*', '', p.removeprefix(f'{tmp_path}/in/')) for p in
-            made.summary['examples']]  # fmt: skip
+  places = re.findall(r'\w\.jsonl:\d', ' '.join(made.summary['examples']))
   assert places == ['a.jsonl:2', 'a.jsonl:3', 'b.jsonl:1']
 
 
@@ -136,20 +124,18 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path):
 
 
 def rows(count, seed=0):
-  """Records of a sentence or two; some are bad, some repeat others."""
+  """Yields records of a sentence or two; some are bad, some repeat others."""
   rng = random.Random(seed)
-  found = []
   for i in range(count):
     who, where = rng.choice('ABCDEFGH') + 'da', rng.randrange(count)
-    bad = {'text': ''} if i % 97 == 5 else {}
     text = f'{who} lived in Town {where}. There are {who} and {where % 50}.'
-    found.append({'text': text, **bad})
-  return found
+    yield {'text': '' if i % 97 == 5 else text}
 
 
 def test_an_interruption_in_this_process(tmp_path, monkeypatch):
   """What is there is used; the rest, the counts and the problems are the same."""
   monkeypatch.setattr(store, 'SHARD', 8)
+  out = tmp_path / 'out'
   path = lines(tmp_path / 'a.jsonl', *rows(300))
   whole = prepared(tmp_path / 'whole', path, words=5)
   write_shard, written = store.write_shard, []
@@ -162,17 +148,17 @@ def test_an_interruption_in_this_process(tmp_path, monkeypatch):
 
   monkeypatch.setattr(store, 'write_shard', interrupted)
   with pytest.raises(KeyboardInterrupt):
-    prepared(tmp_path / 'out', path, words=5)
+    prepared(out, path, words=5)
   with pytest.raises(InputError, match=r'no store\.json'):
-    data.Store(tmp_path / 'out')
-  first = (tmp_path / 'out' / '00000.passages').stat().st_mtime_ns
+    data.Store(out)
+  first = (out / '00000.passages').stat().st_mtime_ns
   with pytest.raises(KeyboardInterrupt):  # but not before one more is finished
-    prepared(tmp_path / 'out', path, words=5, stopped=lambda: True)
+    prepared(out, path, words=5, stopped=lambda: True)
   assert len(written) == 6
   monkeypatch.setattr(store, 'write_shard', write_shard)
   said = []
-  made = prepared(tmp_path / 'out', path, words=5, say=said.append)
-  assert (tmp_path / 'out' / '00000.passages').stat().st_mtime_ns == first
+  made = prepared(out, path, words=5, say=said.append)
+  assert (out / '00000.passages').stat().st_mtime_ns == first
   assert 'goes on after' in said[0]
   assert list(made) == list(whole)
   del made.summary['megabytes_per_second'], whole.summary['megabytes_per_second']
@@ -184,44 +170,36 @@ def test_an_interruption_in_this_process(tmp_path, monkeypatch):
 def test_files_that_have_changed_are_begun_again(tmp_path, monkeypatch):
   """A part of one corpus is never joined with a part of another."""
   monkeypatch.setattr(store, 'SHARD', 8)
-  lines(tmp_path / 'in' / 'a.jsonl', *rows(40))
-  bad = tmp_path / 'in' / 'b.jsonl.gz'
+  source, out = tmp_path / 'in', tmp_path / 'out'
+  lines(source / 'a.jsonl', *rows(40))
+  bad = source / 'b.jsonl.gz'
   bad.write_bytes(b'no gzip')
   with pytest.raises(InputError, match=r'b\.jsonl\.gz cannot be read'):
-    prepared(tmp_path / 'out', tmp_path / 'in')
-  assert (tmp_path / 'out' / '00002.passages').exists()
+    prepared(out, source)
+  assert (out / '00002.passages').exists()
   bad.unlink()
-  lines(tmp_path / 'in' / 'a.jsonl', *rows(20, seed=1))
-  made = prepared(tmp_path / 'out', tmp_path / 'in')
-  assert list(made) == list(prepared(tmp_path / 'other', tmp_path / 'in'))
-  assert len(list((tmp_path / 'out').glob('*.passages'))) == 3
+  lines(source / 'a.jsonl', *rows(20, seed=1))
+  made = prepared(out, source)
+  assert list(made) == list(prepared(tmp_path / 'other', source))
+  assert len(list(out.glob('*.passages'))) == 3
 
 
 def test_a_process_that_is_killed(tmp_path):
   """Started again, it ends with what it would have ended with."""
-  path = lines(tmp_path / 'a.jsonl', *rows(40_000))
-  script = (
-    'from masklearn import data; '
-    f"data.prepare_corpus({str(tmp_path / 'out')!r}, name='jsonl', path={str(path)!r})"
-  )
-  process = subprocess.Popen(
-    [sys.executable, '-c', script],
-    cwd=ROOT,
-    env=os.environ | {'PYTHONPATH': str(ROOT)},
-    stderr=subprocess.PIPE,
-  )
-  deadline = time.monotonic() + 300
-  while not (tmp_path / 'out' / '00001.json').exists():
-    assert process.poll() is None, process.stderr.read()
-    assert time.monotonic() < deadline
-    time.sleep(0.002)
-  os.kill(process.pid, signal.SIGKILL)
-  process.wait()
-  process.stderr.close()
-  assert not (tmp_path / 'out' / 'store.json').exists()
-  kept = (tmp_path / 'out' / '00001.passages').stat().st_mtime_ns
-  made = prepared(tmp_path / 'out', path)
-  assert (tmp_path / 'out' / '00001.passages').stat().st_mtime_ns == kept
+  out, path = tmp_path / 'out', lines(tmp_path / 'a.jsonl', *rows(40_000))
+  call = f"data.prepare_corpus({str(out)!r}, name='jsonl', path={str(path)!r})"
+  command = [sys.executable, '-c', f'from masklearn import data; {call}']
+  with subprocess.Popen(command, cwd=ROOT) as p:
+    deadline = time.monotonic() + 300
+    while not (out / '00001.json').exists():
+      assert p.poll() is None
+      assert time.monotonic() < deadline
+      time.sleep(0.002)
+    p.kill()
+  assert not (out / 'store.json').exists()
+  kept = (out / '00001.passages').stat().st_mtime_ns
+  made = prepared(out, path)
+  assert (out / '00001.passages').stat().st_mtime_ns == kept
   whole = prepared(tmp_path / 'whole', path)
   assert counts(made) == counts(whole)
   assert len(made.summary['shards']) > 3
@@ -233,10 +211,8 @@ def test_a_table_of_fingerprints():
   seen, rng = deduplication.Seen(), random.Random(0)
   marks = [0, 1 << 63, *(256 * i for i in range(1, 300)),
            *(rng.getrandbits(64) for _ in range(30_000))]  # fmt: skip
-  assert all(seen.add(mark) for mark in marks)
-  assert len(seen) == len(marks)
-  assert not any(seen.add(mark) for mark in marks)
-  assert len(seen) == len(marks)
+  for new in (True, False):
+    assert all(seen.add(mark) is new for mark in marks)
 
 
 def test_fingerprints_need_few_bytes():
@@ -246,8 +222,9 @@ def test_fingerprints_need_few_bytes():
   for count in range(1, 60_001):
     seen.add(rng.getrandbits(64))
     if count % 100 == 0 and count > 20_000:
-      grown = max(map(len, seen._shards)) * 8 * deduplication.GROWTH
-      worst = max(worst, (seen.nbytes + grown) / count)
+      sizes = [*map(len, seen._shards)]
+      places = sum(sizes) + max(sizes) * deduplication.GROWTH
+      worst = max(worst, 8 * places / count)
   assert worst < 16
 
 
@@ -269,15 +246,12 @@ def test_a_store_is_a_sequence(tmp_path, monkeypatch):
   ]
   made = data.write_store(tmp_path / 'new', iter(passages), {'more': 1})
   for found in (made, data.Store(tmp_path / 'new')):
-    assert len(found) == 8
     assert list(found) == passages
     assert [found[i] for i in range(-8, 8)] == passages * 2
     assert found[2:7:2] == tuple(passages[2:7:2])
     assert passages[5] in found
-    assert found.summary == {
-      'more': 1,
-      'shards': {'00000.passages': 3, '00001.passages': 3, '00002.passages': 2},
-    }
+    shards = {'00000.passages': 3, '00001.passages': 3, '00002.passages': 2}
+    assert found.summary == {'more': 1, 'shards': shards}
     for beyond in (8, -9):
       with pytest.raises(IndexError, match='of 8'):
         found[beyond]
@@ -287,15 +261,13 @@ def test_a_store_is_a_sequence(tmp_path, monkeypatch):
 
 def test_records_keep_what_an_annotator_did_not_find(tmp_path):
   """No salient spans are not the same as none looked for."""
-  passages = [Passage('a', 'A'), Passage('b', 'B', salient=())]
-  assert [
-    passage_records.decode(passage_records.encode(p)) for p in passages
-  ] == passages
+  passages = [Passage('a', 'Grüße'), Passage('b', 'B', salient=())]
+  encoded = [*map(passage_records.encode, passages)]
+  assert [*map(passage_records.decode, encoded)] == passages
   assert passage_records.decode(passage_records.encode(passages[0], ())).salient == ()
-  data.write_passages(tmp_path / 'p.jsonl', passages)
-  assert data.read_passages(tmp_path / 'p.jsonl') == passages
-  assert files.read_jsonl(tmp_path / 'p.jsonl')[1] == {
-    'id': 'b',
-    'text': 'B',
-    'salient': [],
-  }
+  path = tmp_path / 'p.jsonl'
+  data.write_passages(path, passages)
+  assert data.read_passages(path) == passages
+  assert path.read_text('utf-8').splitlines() == [
+    '{"id": "a", "text": "Grüße"}', '{"id": "b", "text": "B", "salient": []}'
+  ]  # fmt: skip

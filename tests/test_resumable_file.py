@@ -13,6 +13,15 @@ def names(directory):
   return sorted(p.name for p in directory.iterdir())
 
 
+def begun(path, *lines, finished=False):
+  """The path of a file of these lines, which are all."""
+  with files.ResumableFile(path, ABOUT, {}) as out:
+    out.add(lines, {})
+    if finished:
+      out.finish()
+  return path
+
+
 def test_a_batch_is_there_or_not(tmp_path):
   """What was written behind the last state is gone, and written again."""
   path = tmp_path / 'a.jsonl'
@@ -33,10 +42,7 @@ def test_a_batch_is_there_or_not(tmp_path):
 
 def test_a_crash_between_the_last_state_and_the_name(tmp_path):
   """The file gets its name then."""
-  path = tmp_path / 'a'
-  with files.ResumableFile(path, ABOUT, {}) as out:
-    out.add(['x'], {})
-    out.finish()
+  path = begun(tmp_path / 'a', 'x', finished=True)
   path.rename(tmp_path / 'a.partial')
   assert files.ResumableFile(path, ABOUT, {}).done
   assert names(tmp_path) == ['a', 'a.state']
@@ -45,11 +51,7 @@ def test_a_crash_between_the_last_state_and_the_name(tmp_path):
 @pytest.mark.parametrize('finished', [False, True])
 def test_another_order_is_refused_and_named(tmp_path, finished):
   """Half a file and a whole one stay as they are."""
-  path = tmp_path / 'a'
-  with files.ResumableFile(path, ABOUT, {}) as out:
-    out.add(['x'], {})
-    if finished:
-      out.finish()
+  path = begun(tmp_path / 'a', 'x', finished=finished)
   before = {p: p.read_bytes() for p in tmp_path.iterdir()}
   with pytest.raises(InputError, match=r'rate 0\.1, and not with 0\.2'):
     files.ResumableFile(path, ABOUT | {'rate': 0.2}, {})
@@ -68,9 +70,7 @@ def test_a_stranger_s_file_is_not_touched(tmp_path, name):
 
 def test_what_is_lost_or_damaged_is_said(tmp_path):
   """A part that is too short, a state that is none, an output that is gone."""
-  path = tmp_path / 'a'
-  with files.ResumableFile(path, ABOUT, {}) as out:
-    out.add(['long line'], {})
+  path = begun(tmp_path / 'a', 'long line')
   (tmp_path / 'a.partial').write_text('long')
   with pytest.raises(InputError, match='shorter'):
     files.ResumableFile(path, ABOUT, {})
@@ -80,9 +80,7 @@ def test_what_is_lost_or_damaged_is_said(tmp_path):
       files.ResumableFile(path, ABOUT, {})
   (tmp_path / 'a.state').unlink()
   (tmp_path / 'a.partial').unlink()
-  with files.ResumableFile(path, ABOUT, {}) as out:
-    out.finish()
-  path.unlink()
+  begun(path, finished=True).unlink()
   with pytest.raises(InputError, match='gone'):
     files.ResumableFile(path, ABOUT, {})
 

@@ -9,7 +9,6 @@ from masklearn.data.arrays import encode_examples as encode_examples
 from masklearn.data.arrays import encode_passages as encode_passages
 from masklearn.data.arrays import filled as filled
 from masklearn.data.arrays import take as take
-from masklearn.data.arrays import width as width
 from masklearn.data.chunking import chunk as chunk
 from masklearn.data.chunking import fit_passages as fit_passages
 from masklearn.data.chunking import split_passages as split_passages
@@ -17,8 +16,6 @@ from masklearn.data.corpora import CORPORA as CORPORA
 from masklearn.data.corpora import corpus_options as corpus_options
 from masklearn.data.corpora import load_documents as load_documents
 from masklearn.data.formats import FORMATS as FORMATS
-from masklearn.data.passage_records import parse_passage as parse_passage
-from masklearn.data.passage_records import read_jsonl_passages as read_jsonl_passages
 from masklearn.data.passage_records import read_passages as read_passages
 from masklearn.data.passage_records import write_passages as write_passages
 from masklearn.data.prepare import prepare_corpus as prepare_corpus

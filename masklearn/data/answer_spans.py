@@ -78,13 +78,9 @@ def by_match(
       continue
     questions = asked[passage.group]
     places = text.occurrences(passage.text, itertools.chain(*questions))
-    found = []
-    for targets in questions:
-      spans = [span for target in targets for span in places[target]]
-      if spans:
-        found.append(_distinct(spans))
-    if found:
-      out.append(Answered(passage, tuple(found)))
+    found = [_distinct(s for t in targets for s in places[t]) for targets in questions]
+    if any(found):
+      out.append(Answered(passage, tuple(filter(None, found))))
   return out
 
 
@@ -99,12 +95,9 @@ def split(
   out, lost = [], 0
   for passage, questions in answered:
     # The label says whose answer a span is, while the passage is cut.
-    spans = tuple(
-      s._replace(label=str(q)) for q, qs in enumerate(questions) for s in qs
-    )
-    pieces = chunking.split_passages(
-      [dataclasses.replace(passage, spans=spans)], length, longest
-    )
+    spans = (s._replace(label=str(q)) for q, qs in enumerate(questions) for s in qs)
+    labelled = dataclasses.replace(passage, spans=tuple(spans))
+    pieces = chunking.split_passages([labelled], length, longest)
     lost += len(questions) - len({s.label for piece in pieces for s in piece.spans})
     for piece in pieces:
       each = collections.defaultdict(list)

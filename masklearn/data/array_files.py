@@ -113,18 +113,13 @@ def load_or_encode(
       }
 
     pairs = zip(passages, _encodings(tokens), strict=True)
-    names = _write(
-      directory, itertools.starmap(encode, _parts(pairs)), len(passages), largest
-    )
+    parts = itertools.starmap(encode, _parts(pairs))
+    names = _write(directory, parts, len(passages), largest)
     files.write_json(marker, {'fields': names, 'asked': labels})
   tokens.unlink(missing_ok=True)
   found = {name: _read(directory, name) for name in files.read_json(marker)['fields']}
-  return {
-    task: Batch(
-      *(found.get('asked-' + task if n == 'asked' else n) for n in Batch._fields)
-    )
-    for task in asked
-  }
+  fields = {name: found.get(name) for name in Batch._fields}
+  return {task: Batch(**fields | {'asked': found[f'asked-{task}']}) for task in asked}
 
 
 def _encodings(tokens: pathlib.Path) -> Iterator[Encoding]:
@@ -141,17 +136,12 @@ def _parts(pairs: Iterable[tuple]) -> Iterator[tuple]:
     yield tuple(zip(*part, strict=True))
 
 
-def _write(
-  directory: pathlib.Path,
-  parts: Iterable[Mapping[str, np.ndarray | None]],
-  count: int,
-  largest: int,
-) -> list[str]:
+def _write(directory, parts, count, largest) -> list[str]:
   """Writes the fields of all parts, each as one array; returns their names.
 
   Args:
     directory: where to.
-    parts: name -> some rows.
+    parts: each is name -> some rows, or None.
     count: rows of all parts together.
     largest: token id.
   """

@@ -9,15 +9,7 @@ import numpy as np
 
 from masklearn import text
 from masklearn.text import annotators
-from masklearn.types import (
-  Batch,
-  Corrupted,
-  Example,
-  InputError,
-  Passage,
-  Span,
-  Specials,
-)
+from masklearn.types import Batch, Corrupted, Example, InputError, Passage, Span
 
 
 def encode_passages(
@@ -143,9 +135,8 @@ def encode_examples(
   source = rows('questions', (e.source for e in both))
   # What has no known answer can be asked all the same.
   target = rows('answers', (e.targets[0] if e.targets else '' for e in both))
-  decoder_input = np.pad(target, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[
-    :, :-1
-  ]
+  start = ids.decoder_start
+  decoder_input = np.pad(target[:, :-1], ((0, 0), (1, 0)), constant_values=start)
   weight = (target != ids.pad).astype(np.float32)
   return Corrupted(source, source != ids.pad, decoder_input, target, weight)
 
@@ -173,6 +164,8 @@ def filled(rows: int, batch_size: int) -> np.ndarray:
 
   >>> filled(5, 2).tolist()
   [[0, 1], [2, 3], [4, 0]]
+  >>> filled(2, 4).tolist()
+  [[0, 1, 0, 1]]
   """
   count = -(-rows // batch_size)
   return (np.arange(count * batch_size) % rows).reshape(count, batch_size)
@@ -189,7 +182,8 @@ def _salient(passages: Iterable[Passage], annotator: str) -> Iterator[tuple[Span
     yield from annotate([passage])
 
 
-def _rows(sequences: Iterable[list[int]], ids: Specials) -> np.ndarray:
+def _rows(sequences: Iterable[list[int]], ids) -> np.ndarray:
+  """Sequences between the `Specials` that begin and end one, padded."""
   begin = [] if ids.bos is None else [ids.bos]
   sequences = [[*begin, *s, ids.eos] for s in sequences]
   out = np.full((len(sequences), max(map(len, sequences))), ids.pad, np.int32)

@@ -60,25 +60,17 @@ def run(
   """
   given = pipeline_options.PipelineOptions(shlex.split(options))
   with beam.Pipeline(runner=_runner(runner), options=given) as pipeline:
-    read = (
-      pipeline
-      | beam.Create(list(enumerate(map(tuple, found))))
-      | beam.Reshuffle()
-      | 'read' >> beam.FlatMap(_read, name).with_outputs(main='documents')
-    )
+    sources = pipeline | beam.Create([*enumerate(map(tuple, found))]) | beam.Reshuffle()
+    read = sources | 'read' >> beam.FlatMap(_read, name).with_outputs(main='documents')
     first = (
       read.documents
       | beam.GroupByKey()
       | 'first of an id' >> beam.FlatMap(_first).with_outputs(main='documents')
     )
     cut = first.documents | 'cut' >> beam.FlatMap(_cut, words)
-    stored = (
-      cut
-      | 'drop duplicates' >> beam.CombinePerKey(min)
-      | beam.Map(_block)
-      | 'in order' >> beam.GroupByKey()
-      | 'store' >> beam.Map(_store, str(directory), annotator)
-    )
+    fresh = cut | 'drop duplicates' >> beam.CombinePerKey(min)
+    blocks = fresh | beam.Map(_block) | 'in order' >> beam.GroupByKey()
+    stored = blocks | 'store' >> beam.Map(_store, str(directory), annotator)
     bad = (read.problems, first.problems) | 'problems' >> beam.Flatten()
     found = {
       'documents': first.documents | 'count' >> beam.combiners.Count.Globally(),
@@ -90,12 +82,8 @@ def run(
       'problems': bad | beam.combiners.Top.Smallest(documents.EXAMPLES),
     }
     named = [p | f'name {key}' >> beam.Map(_named, key) for key, p in found.items()]
-    (
-      named
-      | 'all' >> beam.Flatten()
-      | beam.combiners.ToDict()
-      | beam.Map(lambda result: files.write_json(directory / RESULT, result))
-    )
+    every = named | 'all' >> beam.Flatten() | beam.combiners.ToDict()
+    every | beam.Map(lambda result: files.write_json(directory / RESULT, result))
   result = files.read_json(directory / RESULT)
   if result['errors']:
     raise InputError(min(result['errors'])[1])
@@ -104,11 +92,7 @@ def run(
   shards = dict(sorted(result['shards']))
   passages, read = sum(shards.values()), result['documents']
   return shards, documents.Counts(
-    read + problems.count,
-    read,
-    passages,
-    result['cut'] - passages,
-    result['bytes'],
+    read + problems.count, read, passages, result['cut'] - passages, result['bytes']
   )
 
 
@@ -179,9 +163,7 @@ def _store(
   return name, store.write_shard(pathlib.Path(directory) / name, rows)
 
 
-@functools.cache
-def _annotator(name: str) -> annotators.Annotator:
-  return annotators.make(name)
+_annotator = functools.cache(annotators.make)
 
 
 def _named(value, key: str):

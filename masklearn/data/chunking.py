@@ -37,11 +37,8 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
     https://arxiv.org/abs/2004.04906
   """
   body = document.text
-  # A word and its space are two characters at least, so short texts need no count; in
-  # texts much longer than usual words, it is cheaper to count sentence by sentence.
-  few = len(body) <= 2 * words or (
-    len(body) <= USUAL * words and len(body.split()) <= words
-  )
+  # In texts much longer than usual words, it is cheaper to count sentence by sentence.
+  few = len(body) <= USUAL * words and len(body.split()) <= words
   if not words or few:
     yield document
     return
@@ -53,11 +50,8 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
       units = [(start, end, size)] if size else []
     else:
       found = [m.span() for m in _WORD.finditer(body, start, end)]
-      firsts = range(0, size, words)
-      units = [
-        (found[i][0], found[min(i + words, size) - 1][1], min(words, size - i))
-        for i in firsts
-      ]
+      parts = [found[i : i + words] for i in range(0, size, words)]
+      units = [(part[0][0], part[-1][1], len(part)) for part in parts]
     for first, last, count in units:
       if pieces and count <= room:
         pieces[-1] = pieces[-1][0], last
@@ -163,9 +157,7 @@ def _pieces(passage: Passage, bounds: Sequence[tuple[int, int]]) -> Iterator[Pas
     )
 
 
-def _shares(
-  spans: Iterable[Span], bounds: Sequence[tuple[int, int]], partly: bool = False
-) -> list[tuple[Span, ...]]:
+def _shares(spans, bounds, partly=False) -> list[tuple[Span, ...]]:
   """The spans in each part of a text, moved to its start; both are in order."""
   shares = [[] for _ in bounds]
   at = 0

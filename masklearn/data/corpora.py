@@ -2,17 +2,21 @@
 
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable
 
 from masklearn.data import documents
 from masklearn.data.formats import FORMATS
+from masklearn.io import records
 from masklearn.io.lookup import lookup
 from masklearn.tasks import people, world
 from masklearn.types import Passage
 
+Loaded = tuple[list[Passage], list[str]]  # documents, and problems
 
-def load_documents(name: str, seed: int, **kwargs) -> tuple[list[Passage], list[str]]:
+
+def load_documents(name: str, seed: int, **kwargs) -> Loaded:
   """The documents of a corpus of `CORPORA`, and its problems.
 
   A problem is a record that was skipped, as FILE:LINE: what; report and count them.
@@ -32,30 +36,23 @@ def corpus_options(name: str) -> tuple[str, ...]:
   return tuple(key for key in arguments if key != 'seed')
 
 
-def _world(seed: int, copies: int = 4) -> tuple[list[Passage], list[str]]:
+def _world(seed: int, copies: int = 4) -> Loaded:
   return world.passages(seed, copies), []
 
 
-def _people(
-  seed: int, size: int = 400, copies: int = 4
-) -> tuple[list[Passage], list[str]]:
+def _people(seed: int, size: int = 400, copies: int = 4) -> Loaded:
   return people.passages(seed, size, copies), []
 
 
-def _from_files(
-  name: str, seed: int, path: str | os.PathLike = ''
-) -> tuple[list[Passage], list[str]]:
+def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:
   del seed  # The files are what they are.
-  problems = documents.Problems(limit=None)
-  reader, files = documents.reader(name), documents.find(name, path)
-  found = list(filter(None, documents.read(reader, files, problems)))
-  if not found:
-    raise problems.refuse(path)
-  return found, problems.first
+  found = map(documents.reader(name), documents.find(name, path))
+  every = itertools.chain.from_iterable(found)
+  return records.collect(every, lambda document, _: document, str(path))
 
 
 # Those of `FORMATS` have `path`, a file, folder or pattern.
-CORPORA: dict[str, Callable[..., tuple[list[Passage], list[str]]]] = {
+CORPORA: dict[str, Callable[..., Loaded]] = {
   'world': _world,
   'people': _people,
   **{name: functools.partial(_from_files, name) for name in FORMATS},

@@ -38,14 +38,6 @@ class Seen:
     self._shards = [_empty(FIRST) for _ in range(SHARDS)]
     self._counts = [0] * SHARDS
 
-  def __len__(self) -> int:
-    return sum(self._counts)
-
-  @property
-  def nbytes(self) -> int:
-    """Bytes of the table."""
-    return sum(8 * len(shard) for shard in self._shards)
-
   def add(self, mark: int) -> bool:
     """Adds a fingerprint; returns whether it is new."""
     mark = mark or 1  # 0 is an empty place
@@ -71,10 +63,7 @@ def _empty(places: int) -> array.array:
 
 def _find(shard: array.array, mark: int) -> int:
   """The place of a fingerprint, or the empty one that it would have."""
-  size = len(shard)
-  place = mark // SHARDS % size
+  place = mark // SHARDS % len(shard)
   while shard[place] and shard[place] != mark:
-    place += 1
-    if place == size:
-      place = 0
+    place = (place + 1) % len(shard)
   return place

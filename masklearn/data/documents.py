@@ -11,7 +11,7 @@ from masklearn.data import deduplication, formats
 from masklearn.io import corpus_files
 from masklearn.io.corpus_files import Source
 from masklearn.io.lookup import lookup
-from masklearn.io.records import Record, no_usable_record
+from masklearn.io.records import Record
 from masklearn.types import InputError, Passage
 
 EXAMPLES = 1_000  # problems whose text is remembered; all are counted
@@ -32,18 +32,14 @@ class Counts(NamedTuple):
 class Problems:
   """Records that could not be used: all are counted, the first are remembered."""
 
-  def __init__(self, limit: int | None = EXAMPLES):
-    self.count, self.first, self._limit = 0, [], limit
+  def __init__(self):
+    self.count, self.first = 0, []
 
   def add(self, problem: str) -> None:
     """Counts one, FILE:LINE: what."""
     self.count += 1
-    if self._limit is None or len(self.first) < self._limit:
+    if len(self.first) < EXAMPLES:
       self.first.append(problem)
-
-  def refuse(self, path: str | os.PathLike) -> InputError:
-    """The error where nothing else is left of a corpus."""
-    return no_usable_record(path, self.count, self.first)
 
 
 def reader(name: str) -> Reader:

@@ -7,7 +7,7 @@ number of its line.
 
 import codecs
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from masklearn.data import passage_records, wiki
@@ -20,19 +20,23 @@ LONGEST = 1 << 20  # bytes of a paragraph; the line that goes beyond is its last
 HEAD = 1_000  # lines that are looked at to tell the form of a file
 
 
-def text(source: Source) -> Iterator[Record]:
+def text(source: Source, found: wiki.Lines | None = None) -> Iterator[Record]:
   """Plain text: every paragraph is a document, and ends at a blank line.
 
   Its lines are joined by a space, as is all white space; the id has the number of the
   first. A paragraph of more than a megabyte ends with the line that makes it so, for
   texts that have a document in each line and no blank ones.
+
+  Args:
+    source: the file.
+    found: those of its lines that are wanted; all by default.
   """
-  return paragraphs(lines.lines(source.path), source)
+  return _articles(source, _paragraphs, found)
 
 
-def json_lines(source: Source) -> Iterator[Record]:
-  """Our own records, see `passage_records`."""
-  return passages(lines.lines(source.path), source)
+def json_lines(source: Source, found: wiki.Lines | None = None) -> Iterator[Record]:
+  """Our own records, see `passage_records`; arguments as of `text`."""
+  return _parsed(source, lambda *row: [passage_records.parse_passage(*row)], found)
 
 
 def wikipedia(source: Source) -> Iterator[Record]:
@@ -50,9 +54,8 @@ def wikipedia(source: Source) -> Iterator[Record]:
   """
   head = _head(source, (b'{', b'<doc ', b'id\t'))
   if head.startswith(b'{'):
-    return _json_lines(source, lambda *record: [wiki.article(*record)])
-  read = wiki.doc_tags if head.startswith(b'<') else wiki.rows
-  return _articles(lines.lines(source.path), source, read)
+    return _parsed(source, lambda *record: [wiki.article(*record)])
+  return _articles(source, wiki.doc_tags if head.startswith(b'<') else wiki.rows)
 
 
 def wikitext(source: Source) -> Iterator[Record]:
@@ -66,8 +69,8 @@ def wikitext(source: Source) -> Iterator[Record]:
     https://arxiv.org/abs/1609.07843
   """
   if _head(source, (b'{', b'= ')).startswith(b'{'):
-    return _json_lines(source, lambda *record: [wiki.wikitext_article(*record)])
-  return _articles(lines.lines(source.path), source, wiki.wikitext_articles)
+    return _parsed(source, lambda *record: [wiki.wikitext_article(*record)])
+  return _articles(source, wiki.wikitext_articles)
 
 
 def factbook(source: Source) -> Iterator[Record]:
@@ -76,12 +79,12 @@ def factbook(source: Source) -> Iterator[Record]:
   Every field is a document, "<name>. <field>: <text>", of the group <name>. A subfield
   keeps the field that it belongs to: "Algeria. Capital, name: Algiers".
   """
-  return _json_lines(source, _fields)
+  return _parsed(source, _fields)
 
 
 def elements(source: Source) -> Iterator[Record]:
   """Chemical elements {"name", "text"} a line: "<name>: <text>", of group <name>."""
-  return _json_lines(source, _element)
+  return _parsed(source, _element)
 
 
 FORMATS: dict[str, Callable[[Source], Iterator[Record]]] = {
@@ -94,30 +97,19 @@ FORMATS: dict[str, Callable[[Source], Iterator[Record]]] = {
 }
 
 
-def paragraphs(found: wiki.Lines, source: Source) -> Iterator[Record]:
-  """Yields what `text` does, of numbered lines."""
-  return _articles(found, source, _paragraphs)
-
-
-def passages(found: wiki.Lines, source: Source) -> Iterator[Record]:
-  """Yields what `json_lines` does, of numbered lines."""
-  return _parsed(found, source, lambda *args: [passage_records.parse_passage(*args)])
-
-
 def _fields(record: dict[str, Any], default_id: str) -> list[Passage]:
   name, fields = text_field(record, 'name'), record.get('fields')
   if not isinstance(fields, list) or not fields:
     raise ValueError(f"'fields' must be a list of [field, text], got {fields!r:.40}.")
   documents = []
   for i, row in enumerate(fields):
-    if not (
-      isinstance(row, list) and len(row) == 2 and all(isinstance(x, str) for x in row)
-    ):
-      raise ValueError(f"'fields' must hold [field, text], got {row!r:.40}.")
-    _, *parts = row[0].split(' > ')
-    label = ', '.join(dict.fromkeys(parts or [row[0]]))
-    body = f'{name}. {label}: {row[1]}'
-    documents.append(Passage(f'{default_id}/{i}', body, name))
+    match row:
+      case [str(field), str(body)]:
+        _, *parts = field.split(' > ')
+        label = ', '.join(dict.fromkeys(parts or [field]))
+        documents.append(Passage(f'{default_id}/{i}', f'{name}. {label}: {body}', name))
+      case _:
+        raise ValueError(f"'fields' must hold [field, text], got {row!r:.40}.")
   return documents
 
 
@@ -126,13 +118,9 @@ def _element(record: dict[str, Any], default_id: str) -> list[Passage]:
   return [Passage(default_id, f'{name}: {body}', name)]
 
 
-def _json_lines(
-  source: Source, parse: Callable[[dict[str, Any], str], Iterable[Passage]]
-) -> Iterator[Record]:
-  return _parsed(lines.lines(source.path), source, parse)
-
-
-def _parsed(found, source, parse) -> Iterator[Record]:
+def _parsed(source, parse, found=None) -> Iterator[Record]:
+  """Yields `parse(value, default_id)`, documents, of every JSON line."""
+  found = found or lines.lines(source.path)
   for record in records.json_lines(found, source.path, source.name):
     if record.problem:
       yield record
@@ -146,9 +134,9 @@ def _parsed(found, source, parse) -> Iterator[Record]:
         yield Record(record.place, document)
 
 
-def _articles(found, source, read: Callable[[wiki.Lines], Iterator[Record]]):
+def _articles(source, read: Callable[[wiki.Lines], Iterator[Record]], found=None):
   """Yields the documents of a reader of articles."""
-  for number, article, problem, _ in read(found):
+  for number, article, problem, _ in read(found or lines.lines(source.path)):
     place = Line(source.path, number)
     body = ' '.join(article.text.split()) if article else ''
     if body:

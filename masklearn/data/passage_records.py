@@ -18,15 +18,6 @@ from masklearn.types import InputError, Passage, Span
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 
 
-def read_jsonl_passages(path: str | os.PathLike) -> tuple[list[Passage], list[str]]:
-  """The passages of a user's file, and its problems.
-
-  Raises:
-    InputError: the file cannot be read, or has no usable record.
-  """
-  return record_files.read_records(path, parse_passage)
-
-
 def write_passages(path: str | os.PathLike, passages: Iterable[Passage]) -> None:
   """Writes JSON lines that `read_passages` gives back; empty fields are left out."""
   files.write_jsonl(path, map(record, passages))
@@ -34,7 +25,7 @@ def write_passages(path: str | os.PathLike, passages: Iterable[Passage]) -> None
 
 def read_passages(path: str | os.PathLike) -> list[Passage]:
   """The passages that `write_passages` wrote; any problem is an `InputError`."""
-  passages, problems = read_jsonl_passages(path)
+  passages, problems = record_files.read_records(path, parse_passage)
   if problems:
     raise InputError(problems[0])
   return passages
@@ -51,15 +42,10 @@ def encode(passage: Passage, salient: tuple[Span, ...] | None = None) -> bytes:
 def decode(data: bytes) -> Passage:
   """The passage that `encode` was given, unchecked."""
   fields = json.loads(data)
-  spans, salient = fields.get('spans', ()), fields.get('salient')
-  return Passage(
-    fields['id'],
-    fields['text'],
-    fields.get('group', ''),
-    tuple(Span(*span) for span in spans),
-    tuple((start, end) for start, end in fields.get('sentences', ())),
-    None if salient is None else tuple(Span(*span) for span in salient),
-  )
+  for key in fields.keys() & {'spans', 'salient'}:
+    fields[key] = tuple(itertools.starmap(Span, fields[key]))
+  sentences = tuple(map(tuple, fields.pop('sentences', ())))
+  return Passage(**fields, sentences=sentences)
 
 
 def record(passage: Passage) -> dict[str, Any]:
@@ -90,9 +76,7 @@ def _spans(record, key, length):
   return tuple(Span(*row) for row in _offsets(record, key, length, (2, 3)))
 
 
-def _offsets(
-  record: dict[str, Any], key: str, length: int, sizes: tuple[int, ...]
-) -> list[tuple]:
+def _offsets(record, key, length, sizes) -> list[tuple]:
   """The checked rows of a list of [start, end] or [start, end, label]."""
   rows = record.get(key) or []
   if not isinstance(rows, list):

@@ -14,7 +14,7 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from masklearn.data import chunking, deduplication, documents, passage_records, store
@@ -22,6 +22,7 @@ from masklearn.data.documents import Counts
 from masklearn.data.store import Store
 from masklearn.io import files
 from masklearn.io.corpus_files import Source
+from masklearn.io.records import no_usable_record
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
@@ -70,7 +71,7 @@ def prepare_corpus(
   options = {'name': name, 'path': str(path), 'words': words, 'annotator': annotator}
   if (directory / 'store.json').exists():
     return _finished(directory, options)
-  if not (directory / 'source.json').exists() and _filled(directory):
+  if not (directory / 'source.json').exists() and files.filled(directory):
     raise InputError(
       f'{directory} has files in it that no preparation made. Give the corpus a '
       'directory of its own.'
@@ -94,12 +95,11 @@ def prepare_corpus(
       raise
   else:
     stream = documents.read(reader, found, problems)
-    shards, counts, fresh = _run(
-      directory, claim, stream, words, annotate, say, stopped
-    )
+    made = _run(directory, claim, stream, words, annotate, say, stopped)
+    shards, counts, fresh = made
   if not counts.documents:
     shutil.rmtree(directory, ignore_errors=True)
-    raise problems.refuse(path)
+    raise no_usable_record(path, problems.count, problems.first)
   summary = {**options, **counts._asdict(), 'problems': problems.count}
   del summary['records']
   rate = fresh / 1e6 / max(time.monotonic() - began, 1e-9)
@@ -124,10 +124,6 @@ def begin(directory: pathlib.Path, claim: Mapping[str, Any]) -> None:
   """
   shutil.rmtree(directory, ignore_errors=True)
   files.write_json(directory / 'source.json', claim)
-
-
-def _filled(directory: pathlib.Path) -> bool:
-  return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
 
 
 def _identity(source: Source) -> list:
@@ -169,11 +165,11 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
       return shards, counts, counts.bytes - before
     if not shards:
       begin(directory, claim)
-    number, name = len(shards), store.shard_name(len(shards))
+    path = directory / store.shard_name(len(shards))
     annotated = zip(fresh, annotate(fresh), strict=True)
     rows = (passage_records.encode(p, salient) for p, salient in annotated)
-    shards[name] = store.write_shard(directory / name, rows)
-    files.write_json(_progress(directory, number), counts._asdict())
+    shards[path.name] = store.write_shard(path, rows)
+    files.write_json(path.with_suffix('.json'), counts._asdict())
     if stopped():
       raise KeyboardInterrupt
     if time.monotonic() - said > EVERY:
@@ -184,17 +180,11 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
       )
 
 
-def _next(
-  stream: Iterator[Passage | None], words: int, seen: deduplication.Seen, counts: Counts
-) -> tuple[Counts, list[Passage]]:
+def _next(stream, words, seen, counts) -> tuple[Counts, list[Passage]]:
   """The counts after the next documents, and the passages of one file."""
   read, used, passages, repeats, size = counts
   fresh: list[Passage] = []
-  while len(fresh) < store.SHARD:
-    try:
-      document = next(stream)
-    except StopIteration:
-      break
+  for document in stream:
     read += 1
     if document:
       used += 1
@@ -204,22 +194,20 @@ def _next(
           fresh.append(passage)
         else:
           repeats += 1
+    if len(fresh) >= store.SHARD:
+      break
   return Counts(read, used, passages + len(fresh), repeats, size), fresh
 
 
 def _done(directory, seen):
   """The files and counts that an earlier call has finished; fills `seen`."""
   shards, counts = {}, Counts()
-  for number in itertools.count():
-    path = _progress(directory, number)
-    if not path.exists():
+  while True:
+    path = directory / store.shard_name(len(shards))
+    if not path.with_suffix('.json').exists():
       return shards, counts
-    name, counts = store.shard_name(number), Counts(**files.read_json(path))
-    shards[name] = 0
-    for passage in store.read_shard(directory / name):
+    counts = Counts(**files.read_json(path.with_suffix('.json')))
+    shards[path.name] = 0
+    for passage in store.read_shard(path):
       seen.add(deduplication.fingerprint(passage.text))
-      shards[name] += 1
-
-
-def _progress(directory: pathlib.Path, number: int) -> pathlib.Path:
-  return directory / f'{number:05d}.json'
+      shards[path.name] += 1

@@ -42,15 +42,14 @@ class Store(Sequence[Passage]):
       )
     self.summary: dict[str, Any] = files.read_json(self.directory / 'store.json')
     shards = self.summary['shards']
-    self._ends = list(itertools.accumulate(shards.values()))
+    self._count = sum(shards.values())
     self._paths = [self.directory / name for name in shards]
     # With their numbers of records, it opens none of them before it is needed.
-    self._source = array_record_data_source.ArrayRecordDataSource(
-      [f'{path}[0:{n}]' for path, n in zip(self._paths, shards.values(), strict=True)]
-    )
+    parts = [f'{self.directory / name}[0:{count}]' for name, count in shards.items()]
+    self._source = array_record_data_source.ArrayRecordDataSource(parts)
 
   def __len__(self) -> int:
-    return self._ends[-1]
+    return self._count
 
   def __getitem__(self, index):
     if isinstance(index, slice):
@@ -83,11 +82,8 @@ def write_store(
   """
   directory = pathlib.Path(directory)
   passages, shards = iter(passages), {}
-  for number in itertools.count():
-    part = list(itertools.islice(passages, SHARD))
-    if not part:
-      break
-    name = shard_name(number)
+  while part := list(itertools.islice(passages, SHARD)):
+    name = shard_name(len(shards))
     shards[name] = write_shard(directory / name, map(passage_records.encode, part))
   return finish(directory, shards, summary or {})
 

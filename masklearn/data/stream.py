@@ -23,5 +23,5 @@ class Documents(Lines):
   def __iter__(self) -> Iterator[Record]:
     source = Source(str(self.path), stem(self.path.name))
     unpacked = self.path.stem if self.path.suffix in UNPACK else self.path.name
-    read = formats.paragraphs if unpacked.endswith('.txt') else formats.passages
-    return read(super().__iter__(), source)
+    read = formats.text if unpacked.endswith('.txt') else formats.json_lines
+    return read(source, super().__iter__())

@@ -66,10 +66,9 @@ def doc_tags(lines: Lines) -> Iterator[Record]:
       if start:
         yield Record(start, problem=unclosed)
       start, problem, body = number, None, []
-      opened = _DOC.match(text)
-      name, title = opened.groups() if opened else ('', '')
-      title = html.unescape(title)
-      if not opened:
+      if opened := _DOC.match(text):
+        name, title = opened[1], html.unescape(opened[2])
+      else:
         reason = f'expected <doc id=".." url=".." title="..">, got {text.strip():.60}'
         problem = Record(number, problem=reason)
     elif not start:

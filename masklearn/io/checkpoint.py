@@ -92,13 +92,10 @@ def restore(path: str | os.PathLike, like):
 
 def _shapes(tree):
   """The shape of every leaf by its path; steps into a tree are all alike."""
-  found = {}
-  for path, leaf in jax.tree.leaves_with_path(tree):
-    names = (
-      getattr(key, 'key', getattr(key, 'name', getattr(key, 'idx', ''))) for key in path
-    )
-    found['/'.join(map(str, names))] = tuple(leaf.shape)
-  return found
+  return {
+    jax.tree_util.keystr(path, simple=True, separator='/'): tuple(leaf.shape)
+    for path, leaf in jax.tree.leaves_with_path(tree)
+  }
 
 
 def _said(shape):

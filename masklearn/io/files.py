@@ -11,6 +11,11 @@ from typing import Any
 from masklearn.types import InputError
 
 
+def filled(path: pathlib.Path) -> bool:
+  """Whether something is there that is more than an empty directory."""
+  return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
 @contextlib.contextmanager
 def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """A directory to fill beside `path`, which takes its place when all went well.
@@ -19,7 +24,7 @@ def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     InputError: `path` holds something already.
   """
   path = pathlib.Path(path)
-  if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+  if filled(path):
     raise InputError(f'{path} is there already; give a directory that is new.')
   partial = path.with_name(f'{path.name}.partial')
   shutil.rmtree(partial, ignore_errors=True)

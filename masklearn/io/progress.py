@@ -74,10 +74,8 @@ class Stage:
     """Shows that `step` steps are done, and the latest loss or another note."""
     note = note if loss is None else f'loss {loss:.3f}'
     fields = {'loss': note} if note else {}
-    # A finished stage makes room for the next.
-    self._shown.bar.update(
-      self._task, completed=step, visible=step < self._total, **fields
-    )
+    going = step < self._total  # a finished stage makes room for the next
+    self._shown.bar.update(self._task, completed=step, visible=going, **fields)
     now = time.monotonic()
     if self._shown.bar.disable and note and now - self._printed > _EVERY:
       left = (now - self._began) / max(step - self._done, 1) * (self._total - step)

@@ -1,5 +1,6 @@
 """The origin of results: the config of a work directory, the commit, the machine."""
 
+import contextlib
 import functools
 import json
 import os
@@ -93,11 +94,9 @@ def commit() -> str:
 def hardware() -> str:
   """Processor and number of cores, as far as the system tells."""
   name = platform.processor() or platform.machine()
-  try:
+  with contextlib.suppress(OSError, StopIteration):
     lines = pathlib.Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
     name = next(x.split(':')[1].strip() for x in lines if x.startswith('model name'))
-  except (OSError, StopIteration):
-    pass
   cores = (
     len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
   )

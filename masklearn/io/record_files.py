@@ -88,10 +88,8 @@ def _rows(path, name) -> Iterator[Record]:
 
   try:
     with parquet.ParquetFile(path) as file:
-      number = 0
-      for batch in file.iter_batches(batch_size=1024):
-        for row in batch.to_pylist():
-          number += 1
-          yield Record(f'{path}: row {number}', row, id=f'{name}-{number}')
+      parts = (batch.to_pylist() for batch in file.iter_batches(batch_size=1024))
+      for number, row in enumerate(itertools.chain.from_iterable(parts), start=1):
+        yield Record(f'{path}: row {number}', row, id=f'{name}-{number}')
   except (OSError, ValueError) as error:  # pyarrow's are among them
     raise InputError(f'{path} cannot be read: {error}') from error

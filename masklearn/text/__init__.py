@@ -3,7 +3,6 @@
 from masklearn.text.segmentation import occurrences as occurrences
 from masklearn.text.segmentation import sentences as sentences
 from masklearn.text.segmentation import words as words
-from masklearn.text.tokenizer import SPECIAL_TOKENS as SPECIAL_TOKENS
 from masklearn.text.tokenizer import Encoding as Encoding
 from masklearn.text.tokenizer import Tokenizer as Tokenizer
 from masklearn.text.tokenizer import load_tokenizer as load_tokenizer

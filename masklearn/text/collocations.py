@@ -23,6 +23,7 @@ References:
   bounded table can promise.
 """
 
+import bisect
 import collections
 import dataclasses
 import functools
@@ -124,17 +125,12 @@ def count(
 def load_or_count(path: str | os.PathLike, passages: Iterable[Passage]) -> Collocations:
   """Reads the collocations of a corpus from a file, or counts them and writes it."""
   if not pathlib.Path(path).exists():
-    write(path, count(passages))
+    files.write_json(path, dataclasses.asdict(count(passages)))
   return read(path)
 
 
-def write(path: str | os.PathLike, found: Collocations) -> None:
-  """Writes one JSON file, whole or not at all."""
-  files.write_json(path, dataclasses.asdict(found))
-
-
 def read(path: str | os.PathLike) -> Collocations:
-  """Reads what `write` wrote.
+  """Reads what `load_or_count` wrote.
 
   Raises:
     InputError: it is something else.
@@ -198,12 +194,9 @@ def _best(counts, totals, minimum, coverage) -> Iterator[str]:
     return parts, sum(held[n][k] for n, k in parts.items())
 
   # The largest list that holds no more; no list can be longer than all there are.
-  low, high = 0, max(len(ranked[n]) / p for n, p in PROPORTIONS.items()) + 2
-  while high - low > 1:
-    middle = (low + high) // 2
-    fits = taken(middle)[1] <= coverage * totals[1]
-    low, high = (middle, high) if fits else (low, middle)
-  for n, k in taken(low)[0].items():
+  sizes = range(int(max(len(ranked[n]) / p for n, p in PROPORTIONS.items())) + 2)
+  behind = bisect.bisect(sizes, coverage * totals[1], key=lambda size: taken(size)[1])
+  for n, k in taken(behind - 1)[0].items():
     yield from (ngram for _, ngram in ranked[n][:k])
 
 

@@ -14,8 +14,9 @@ _LONGEST = len('approx.')
 def words(text: str) -> list[tuple[int, int]]:
   """Characters of each word: letters and digits with inner ' . -, or one mark.
 
-  >>> [text[a:b] for text in ["Guinea-Bissau's 1,5 km."] for a, b in words(text)]
-  ["Guinea-Bissau's", '1,5', 'km', '.']
+  >>> text = "N'Djamena (U.S.) paid Guinea-Bissau 3,450.5."
+  >>> [text[a:b] for a, b in words(text)]
+  ["N'Djamena", '(', 'U.S', '.', ')', 'paid', 'Guinea-Bissau', '3,450.5', '.']
   """
   return [m.span() for m in _WORD.finditer(text)]
 
@@ -23,8 +24,8 @@ def words(text: str) -> list[tuple[int, int]]:
 def sentences(text: str) -> list[tuple[int, int]]:
   """Characters of each sentence, by rule: a full stop, a space and a capital.
 
-  >>> sentences('Mt. Etna is high. It smokes.')
-  [(0, 17), (18, 28)]
+  >>> sentences('Mt. Etna is "high". On 6 August it had 3,450.5 m.')
+  [(0, 19), (20, 49)]
   """
   bounds, start = [], 0
   for match in _SENTENCE_END.finditer(text):

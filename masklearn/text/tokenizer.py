@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
+from masklearn.io import files
 from masklearn.io.lookup import lookup
 from masklearn.types import InputError, Specials
 
@@ -61,26 +62,17 @@ class Tokenizer:
 
   def save(self, path: str | os.PathLike) -> None:
     """Writes one `tokenizer.json`, which Hugging Face's libraries read as well."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    self._backend.save(str(partial))
-    os.replace(partial, path)
+    files.write_text(path, self._backend.to_str(pretty=True))
 
 
 def _specials(backend):
-  sentinels = tuple(
-    itertools.takewhile(
-      lambda token: token is not None,
-      (backend.token_to_id(f'<extra_id_{k}>') for k in itertools.count()),
-    )
-  )
+  sentinels = map(backend.token_to_id, map('<extra_id_{}>'.format, itertools.count()))
+  sentinels = tuple(itertools.takewhile(lambda token: token is not None, sentinels))
   marks = [('<pad>', '</s>')] if sentinels else MARKS
   found = [{name: backend.token_to_id(name) for name in names} for names in marks]
-  missing, ids = min(
-    (([name for name in ids if ids[name] is None], ids) for ids in found),
-    key=lambda pair: len(pair[0]),  # of the family that it is nearest to
-  )
+  # Of the family that it is nearest to.
+  ids = min(found, key=lambda ids: [*ids.values()].count(None))
+  missing = [name for name in ids if ids[name] is None]
   if missing:
     raise InputError(
       'A tokenizer needs the special tokens of BART (<s>, <pad>, </s>, <mask>), of '

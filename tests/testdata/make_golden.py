@@ -9,68 +9,33 @@ model, not of theirs: make the file anew only where its content was wrong.
 import json
 import pathlib
 import sys
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import transformers
 
-
-class Family(NamedTuple):
-  """How to make a small model; all sizes differ, so that no two axes can be swapped."""
-
-  config: type
-  model: type
-  sizes: dict[str, Any]
-  pad: int
-  eos: int
-  start: int  # what the decoder reads first
-
-
+# Small models; all sizes differ, so that no two axes can be swapped.
 FAMILIES = {
-  'bart': Family(
-    transformers.BartConfig,
+  'bart': (
     transformers.BartForConditionalGeneration,
     {
-      'vocab_size': 41,
-      'd_model': 12,
-      'encoder_layers': 2,
-      'decoder_layers': 1,
-      'encoder_attention_heads': 2,
-      'decoder_attention_heads': 3,
-      'encoder_ffn_dim': 20,
-      'decoder_ffn_dim': 28,
-      'max_position_embeddings': 17,
-      'forced_eos_token_id': None,
-      'scale_embedding': True,
-      'init_std': 0.3,
+      'vocab_size': 41, 'd_model': 12, 'encoder_layers': 2, 'decoder_layers': 1,
+      'encoder_attention_heads': 2, 'decoder_attention_heads': 3,
+      'encoder_ffn_dim': 20, 'decoder_ffn_dim': 28, 'max_position_embeddings': 17,
+      'forced_eos_token_id': None, 'scale_embedding': True, 'init_std': 0.3,
     },
-    pad=1,
-    eos=2,
-    start=2,
   ),
-  't5': Family(
-    transformers.T5Config,
+  't5': (
     transformers.T5ForConditionalGeneration,
     {
-      'vocab_size': 41,
-      'd_model': 12,
-      'd_kv': 5,
-      'd_ff': 20,
-      'num_layers': 2,
-      'num_decoder_layers': 1,
-      'num_heads': 3,
-      'relative_attention_num_buckets': 8,
-      'relative_attention_max_distance': 6,
-      'decoder_start_token_id': 0,
-      'feed_forward_proj': 'gated-gelu',
+      'vocab_size': 41, 'd_model': 12, 'd_kv': 5, 'd_ff': 20,
+      'num_layers': 2, 'num_decoder_layers': 1, 'num_heads': 3,
+      'relative_attention_num_buckets': 8, 'relative_attention_max_distance': 6,
+      'decoder_start_token_id': 0, 'feed_forward_proj': 'gated-gelu',
       'tie_word_embeddings': False,
     },
-    pad=0,
-    eos=1,
-    start=0,
   ),
-}
+}  # fmt: skip
 
 
 def random_model(family='bart', seed=0, **sizes):
@@ -80,9 +45,9 @@ def random_model(family='bart', seed=0, **sizes):
   published checkpoints of version 1.1.
   """
   torch.manual_seed(seed)
-  kind = FAMILIES[family]
-  config = kind.config(**(kind.sizes | sizes))
-  model = kind.model(config).eval()
+  kind, usual = FAMILIES[family]
+  config = kind.config_class(**(usual | sizes))
+  model = kind(config).eval()
   if family == 'bart':
     model.final_logits_bias.normal_()
   elif not config.scale_decoder_outputs:
@@ -116,32 +81,29 @@ def random_batch(
 ):
   """Source, its mask, decoder input and labels, padded behind their `</s>`."""
   rng = np.random.default_rng(seed)
-  kind = FAMILIES[family]
-  source, target = (
-    np.stack([_row(rng, kind, vocab_size, n, max(lens)) for n in lens])
-    for lens in (lengths, target_lengths)
-  )
-  shifted = np.pad(target, ((0, 0), (1, 0)), constant_values=kind.start)[:, :-1]
-  return source, source != kind.pad, shifted, target
+  kind, usual = FAMILIES[family]
+  config = kind.config_class(**usual)
+  pad, start = config.pad_token_id, config.decoder_start_token_id
 
+  def rows(lengths):
+    out = np.full((len(lengths), max(lengths)), pad, np.int32)
+    for row, length in zip(out, lengths, strict=True):
+      row[:length] = [*rng.integers(3, vocab_size, length)[:-1], config.eos_token_id]
+    return out
 
-def _row(rng, kind, vocab_size, length, width):
-  row = np.full(width, kind.pad, np.int32)
-  row[:length] = rng.integers(3, vocab_size, length)
-  row[length - 1] = kind.eos
-  return row
+  source, target = rows(lengths), rows(target_lengths)
+  shifted = np.pad(target, ((0, 0), (1, 0)), constant_values=start)[:, :-1]
+  return source, source != pad, shifted, target
 
 
 def compute(model, source, valid, decoder_input, target):
   """Logits, loss and the gradient of every tensor, as numpy arrays."""
   model.zero_grad()
   pad = model.config.pad_token_id
-  result = model(
-    input_ids=torch.tensor(source, dtype=torch.long),
-    attention_mask=torch.tensor(valid, dtype=torch.long),
-    decoder_input_ids=torch.tensor(decoder_input, dtype=torch.long),
-    labels=torch.tensor(np.where(target == pad, -100, target), dtype=torch.long),
-  )
+  given = (source, valid, decoder_input, np.where(target == pad, -100, target))
+  names = ('input_ids', 'attention_mask', 'decoder_input_ids', 'labels')
+  tensors = (torch.tensor(array, dtype=torch.long) for array in given)
+  result = model(**dict(zip(names, tensors, strict=True)))
   result.loss.backward()
   gradients = {name: p.grad.numpy() for name, p in model.named_parameters()}
   return result.logits.detach().numpy(), result.loss.item(), gradients
