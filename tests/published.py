@@ -3,13 +3,7 @@
 import pyarrow
 from pyarrow import parquet
 
-from masklearn.tasks import (
-  closed_book,
-  kilt,
-  multiple_choice,
-  squad,
-  summarization,
-)
+from masklearn.tasks import closed_book, kilt, multiple_choice, squad, summarization
 
 OFFICIAL = {
   'nq_open': closed_book.NQ_OPEN,

@@ -44,11 +44,7 @@ def test_logits_loss_and_gradients_are_those_of_the_stored_model(family, remat):
     ('bart', {'scale_embedding': False, 'encoder_layers': 1, 'decoder_layers': 2}),
     slow_case(
       'bart',
-      {
-        'encoder_layers': 1,
-        'encoder_attention_heads': 1,
-        'decoder_attention_heads': 4,
-      },
+      {'encoder_layers': 1, 'encoder_attention_heads': 1, 'decoder_attention_heads': 4},
     ),
     (
       't5',

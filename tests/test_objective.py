@@ -51,8 +51,7 @@ def test_sentinels_number_the_spans():
   got = corruption.corrupt(batch, draw, T5_IDS, 'spans', 9)
   np.testing.assert_array_equal(got.source, [[9, 8, 13, 7, 1, 0], [15, 9, 1, 0, 0, 0]])
   np.testing.assert_array_equal(
-    got.target,
-    [[9, 10, 8, 11, 12, 7, 14, 1, 0], [9, 16, 1, 0, 0, 0, 0, 0, 0]],
+    got.target, [[9, 10, 8, 11, 12, 7, 14, 1, 0], [9, 16, 1, 0, 0, 0, 0, 0, 0]]
   )
   np.testing.assert_array_equal(got.decoder_input[:, 0], [0, 0])
   np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
@@ -113,8 +112,7 @@ def test_full_target_is_the_passage():
   draw = draw_of([[1, 1, 1, 0, 1], [0, 0, 0, 0, 0]])
   got = corruption.corrupt(BATCH, draw, IDS, 'full')
   np.testing.assert_array_equal(
-    got.target,
-    [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]],
+    got.target, [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]]
   )
   np.testing.assert_array_equal(got.source[0], [BOS, MASK, 13, MASK, EOS, PAD, PAD])
 

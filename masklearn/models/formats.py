@@ -153,10 +153,7 @@ FORMATS = {
       'tie_word_embeddings': config.tied,
     },
     shared='model.shared.weight',
-    copies=(
-      'model.encoder.embed_tokens.weight',
-      'model.decoder.embed_tokens.weight',
-    ),
+    copies=('model.encoder.embed_tokens.weight', 'model.decoder.embed_tokens.weight'),
     ignored=('model.encoder.version', 'model.decoder.version'),  # fairseq's
     name=_bart_name,
   ),
