@@ -48,20 +48,14 @@ def _bart_name(path):
   return '.'.join(['model', *modules, 'bias' if leaf == 'bias' else 'weight'])
 
 
-# Ours -> theirs, within a layer of the encoder, and of the decoder.
-_T5_ENCODER = {
-  'self_attn': 'layer.0.SelfAttention',
-  'self_attn_layer_norm': 'layer.0.layer_norm',
-  'feed_forward': 'layer.1.DenseReluDense',
-  'feed_forward_layer_norm': 'layer.1.layer_norm',
-}
-_T5_DECODER = {
+# Ours -> theirs, within a layer, whose last part is the encoder's 1 or the decoder's 2.
+_T5_PARTS = {
   'self_attn': 'layer.0.SelfAttention',
   'self_attn_layer_norm': 'layer.0.layer_norm',
   'encoder_attn': 'layer.1.EncDecAttention',
   'encoder_attn_layer_norm': 'layer.1.layer_norm',
-  'feed_forward': 'layer.2.DenseReluDense',
-  'feed_forward_layer_norm': 'layer.2.layer_norm',
+  'feed_forward': 'layer.{last}.DenseReluDense',
+  'feed_forward_layer_norm': 'layer.{last}.layer_norm',
 }
 _T5_ATTENTION = {'q_proj': 'q', 'k_proj': 'k', 'v_proj': 'v', 'out_proj': 'o'}
 
@@ -72,9 +66,9 @@ def _t5_name(path):
     modules = ['block.0.layer.0.SelfAttention.relative_attention_bias']
   elif modules and modules[0].startswith('layers_'):
     layer, part, *rest = modules
-    parts = _T5_ENCODER if side == 'encoder' else _T5_DECODER
+    part = _T5_PARTS[part].format(last=1 if side == 'encoder' else 2)
     rest = [_T5_ATTENTION.get(name, name) for name in rest]
-    modules = [layer.replace('layers_', 'block.'), parts[part], *rest]
+    modules = [layer.replace('layers_', 'block.'), part, *rest]
   return '.'.join([side, *modules, 'weight'])
 
 
