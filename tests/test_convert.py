@@ -155,7 +155,7 @@ def test_a_directory_is_read(tmp_path, family, several):
   model, params, _, _ = golden(family)
   (tmp_path / 'config.json').write_text(json.dumps(hf))
   tensors = convert.to_hf(params, model.config)
-  parts = {name: convert.WEIGHTS for name in tensors}
+  parts = dict.fromkeys(tensors, convert.WEIGHTS)
   if several:
     parts = {name: f'part-{len(name) % 2}.safetensors' for name in tensors}
     (tmp_path / convert.INDEX).write_text(json.dumps({'weight_map': parts}))
