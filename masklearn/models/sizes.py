@@ -10,17 +10,23 @@ DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
 
 
 @dataclasses.dataclass(frozen=True)
-class BartConfig:
-  """The shape of a BART, its rates of dropout and its special tokens."""
+class Sides:
+  """What an encoder-decoder of either family has."""
 
   vocab_size: int
   width: int  # D
   encoder_layers: int
   decoder_layers: int
-  encoder_heads: int
+  encoder_heads: int  # H
   decoder_heads: int
   encoder_ffn: int  # width of the encoder's feed-forward layers
   decoder_ffn: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BartConfig(Sides):
+  """The shape of a BART, its rates of dropout and its special tokens."""
+
   max_positions: int  # longest source and longest target
   pad: int
   bos: int
@@ -47,17 +53,9 @@ class BartConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class T5Config:
+class T5Config(Sides):
   """The shape of a T5 of version 1.0 or 1.1, and its special tokens."""
 
-  vocab_size: int
-  width: int  # D
-  encoder_layers: int
-  decoder_layers: int
-  encoder_heads: int  # H
-  decoder_heads: int
-  encoder_ffn: int  # width of the encoder's feed-forward layers
-  decoder_ffn: int
   head_width: int  # of queries, keys and values; H times it need not be D
   pad: int
   eos: int

@@ -268,7 +268,6 @@ def _wrap(tokens, keep, ids):
 
 
 def _example(source, labels, weight, ids):
-  decoder_input = jnp.pad(labels, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[
-    :, :-1
-  ]
+  first = jnp.full_like(labels[:, :1], ids.decoder_start)
+  decoder_input = jnp.concatenate([first, labels[:, :-1]], axis=1)
   return Corrupted(source, source != ids.pad, decoder_input, labels, weight)
