@@ -3,6 +3,7 @@
 import time
 from concurrent import futures
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -167,6 +168,4 @@ def test_gradient_accumulation_is_the_step_of_the_whole_batch():
     step = jax.jit(steps.make_step(loss, tx, parts))
     found, metrics = step(state, key, batch)
     np.testing.assert_allclose(found.params['w'], whole.params['w'], rtol=1e-6)
-    assert metrics.keys() == expected.keys()
-    for name, value in metrics.items():
-      np.testing.assert_allclose(value, expected[name], rtol=1e-5, err_msg=name)
+    chex.assert_trees_all_close(metrics, expected, rtol=1e-5)

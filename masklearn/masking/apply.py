@@ -166,13 +166,9 @@ class Masker:
   """Hides spans of passages, as a policy draws them."""
 
   def __init__(
-    self,
-    chosen: Chosen,
-    seed: int,
-    length: int,
-    form: str = 't5',
+    self, chosen: Chosen, seed: int, length: int, form: str = 't5',
     collocations: Collocations | None = None,
-  ):
+  ):  # fmt: skip
     """Prepares; programs are compiled when they are first needed.
 
     Args:
@@ -212,11 +208,7 @@ class Masker:
 
   def cut(self, passage: Passage) -> tuple[list[Passage], list[str]]:
     """The passage in parts that are short enough, and what is wrong with others."""
-
-    @functools.lru_cache(1)
-    def encode(body):
-      return self.chosen.tokenizer.encode(body)
-
+    encode = functools.lru_cache(1)(self.chosen.tokenizer.encode)
     marker = infill.marker_in(passage.text, self.form)
     if marker:
       return [], [f'the text has {marker}, which is a marker of the format.']

@@ -154,17 +154,11 @@ def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
 
 def _masker(order, progress) -> tuple[Masker, dict[str, Any]]:
   """The policy, ready, and all that decides what it writes."""
-  chosen = choose(
-    order.policy,
-    form=order.format,
-    rate=order.rate,
-    tokenizer=order.tokenizer,
-    annotator=order.annotator,
-    reference=order.reference,
-  )
-  found, path = None, order.collocations
   about = dataclasses.asdict(order)
   del about['output']
+  options = {k: about[k] for k in ('rate', 'tokenizer', 'annotator', 'reference')}
+  chosen = choose(order.policy, form=order.format, **options)
+  found, path = None, order.collocations
   size = os.stat(order.input)
   about |= {'input size': size.st_size, 'input time': size.st_mtime_ns}
   if chosen.joins and path:

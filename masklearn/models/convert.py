@@ -220,16 +220,11 @@ def from_hf(tensors: Mapping[str, np.ndarray], config):
   return fit(tensors, expected, config, different)
 
 
-def fit(
-  tensors: Mapping[str, np.ndarray],
-  expected: Mapping[str, tuple],
-  config,
-  wrong: Sequence[str] = (),
-):
+def fit(tensors: Mapping, expected: Mapping, config, wrong: Sequence[str] = ()):
   """The tree of parameters, float32, of tensors by name.
 
   Args:
-    tensors: by Hugging Face's names.
+    tensors: by Hugging Face's names, NumPy arrays.
     expected: those that there must be, from `layout`.
     config: the model's.
     wrong: what else is wrong with the tensors.

@@ -87,14 +87,12 @@ def _read_t5(hf):
 
 
 def _write_t5(config):
-  sides = [
-    (getattr(config, f'{side}_heads'), getattr(config, f'{side}_ffn'))
-    for side in ('encoder', 'decoder')
-  ]
-  if sides[0] != sides[1]:
+  encoder = config.encoder_heads, config.encoder_ffn
+  decoder = config.decoder_heads, config.decoder_ffn
+  if encoder != decoder:
     raise InputError(
       "Hugging Face's T5 has one num_heads and one d_ff: those of encoder and decoder "
-      f'must be equal, got {sides[0]} and {sides[1]}.'
+      f'must be equal, got {encoder} and {decoder}.'
     )
   return {
     'initializer_factor': config.init_factor,

@@ -100,12 +100,8 @@ def from_hf(source: str | os.PathLike, target: str | os.PathLike) -> Any:
   hf = files.read_json(source / 'config.json')
   with files.new_directory(target) as partial:
     checkpoint.save(partial / 'params', params)
-    said = {
-      'family': hf['model_type'],
-      'config': dataclasses.asdict(config),
-      'huggingface': hf,
-    }
-    files.write_json(partial / 'model.json', said)
+    said = {'family': hf['model_type'], 'config': dataclasses.asdict(config)}
+    files.write_json(partial / 'model.json', said | {'huggingface': hf})
     _carry(source, partial)
     if not (partial / 'tokenizer.json').exists():  # older files than that
       tokenizer.save(partial / 'tokenizer.json')

@@ -30,6 +30,7 @@ References:
 import jax
 import jax.numpy as jnp
 
+from masklearn.io.lookup import check_name
 from masklearn.types import Batch, Corrupted, InputError, MaskDraw, Specials
 
 TARGETS = ('spans', 'full')
@@ -64,7 +65,7 @@ def corrupt(
   Raises:
     InputError: a draw has extra markers, and the model numbers its markers.
   """
-  _check_target(target)
+  check_name(TARGETS, target, 'target')
   if ids.sentinels and draw.inserted is not None:
     raise InputError('Markers that hide nothing need a model with a single <mask>.')
   tokens, valid = _in_order(batch.tokens, draw), batch.valid
@@ -115,7 +116,7 @@ def corrupt_tokens(
   Returns:
     source and target [B, S], with `source_mask` [B, S]; S as in `corrupt`.
   """
-  _check_target(target)
+  check_name(TARGETS, target, 'target')
   shares = jnp.where(batch.valid, decisions, 0.0)
   first = 0 if ids.bos is None else 1
   shares = jnp.pad(shares, ((0, 0), (first, 1)))  # <s> and </s> are never hidden
@@ -171,11 +172,6 @@ def overflow(
   if target_length is not None:
     lost = lost + jnp.maximum(hides[:, -1] + spans[:, -1] + 1 - target_length, 0)
   return lost if draw.lost is None else lost + draw.lost
-
-
-def _check_target(target):
-  if target not in TARGETS:
-    raise InputError(f'target must be one of {", ".join(TARGETS)}, got {target!r}.')
 
 
 def _in_order(x, draw):

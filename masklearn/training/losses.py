@@ -70,17 +70,10 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
 
 
 def _apply(model, params, key, batch: Corrupted, train, **more):
-  return model.apply(
-    {'params': params},
-    batch.source,
-    batch.source_valid,
-    batch.decoder_input,
-    source_mask=batch.source_mask,
-    segments=batch.segments,
-    train=train,
-    rngs={'dropout': key} if train else None,
-    **more,
-  )
+  inputs = batch.source, batch.source_valid, batch.decoder_input
+  more |= {'source_mask': batch.source_mask, 'segments': batch.segments, 'train': train}
+  rngs = {'dropout': key} if train else None
+  return model.apply({'params': params}, *inputs, rngs=rngs, **more)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
