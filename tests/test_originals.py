@@ -1,6 +1,7 @@
 """The original objectives: their distributions, against the published procedures."""
 
 import collections
+import itertools
 import math
 
 import jax
@@ -132,14 +133,10 @@ def bart_reference(words, rng):
   source = [list(word) for word in words]
   for begin in begins:
     source[begin][0] = IDS.mask
-  keep = [[True] * len(word) for word in words]
   for begin, length in zip(begins, lengths, strict=True):
     for word in range(begin, min(begin + length, len(words))):
-      keep[word] = [word == begin and k for k in keep[word][:1]] + [False] * (
-        len(words[word]) - 1
-      )
-  left = [t for w, k in zip(source, keep, strict=True)
-          for t, kept in zip(w, k, strict=True) if kept]  # fmt: skip
+      source[word] = source[word][:1] if word == begin else []
+  left = list(itertools.chain.from_iterable(source))
   out = np.full(len(left) + inserts, IDS.mask)
   places = np.sort(rng.permutation(len(out))[: len(left)])
   out[places] = left

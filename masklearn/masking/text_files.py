@@ -126,14 +126,10 @@ def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
     passages = list(itertools.islice(pieces, len(rows)))
   tokens = [masker.encode(row['text']).offsets for row in rows]
   width = -(-max(map(len, tokens)) // 8) * 8
-  chosen = masker.chosen
+  batch = masker.batch(passages, width, len(rows))
+  chosen, key = masker.chosen, jax.random.key(order.seed)
   shares = statistics.hidden(
-    chosen.policy,
-    chosen.theta,
-    jax.random.key(order.seed),
-    masker.batch(passages, width, len(rows)),
-    DRAWS,
-    len(rows),
+    chosen.policy, chosen.theta, key, batch, DRAWS, len(rows)
   ).probability
   return [
     {

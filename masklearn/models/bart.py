@@ -148,9 +148,7 @@ class DecoderLayer(nn.Module):
     Arguments are the decoder's; `memory` and `past` are those of this layer, and
     `position` [] is that of the first token.
     """
-    own = self.self_attn.keys_values(x)
-    if past is not None:
-      own = layers.extend(past, own, position)
+    own = layers.extend(past, self.self_attn.keys_values(x), position)
     y = self.self_attn(x, own, bias, train)
     x = self.self_attn_layer_norm(x + self.drop(y, train))
     y = self.encoder_attn(x, memory, memory_bias, train)

@@ -185,12 +185,9 @@ def project(
   Returns:
     [..., V] float32, or wider if `x` is.
   """
-  logits = jnp.einsum(
-    'nd,vd->nv',
-    x.reshape(-1, x.shape[-1]),
-    table.astype(x.dtype),
-    preferred_element_type=wide(x.dtype),
-  )[:, :size]
+  rows, high = x.reshape(-1, x.shape[-1]), wide(x.dtype)
+  table = table.astype(x.dtype)
+  logits = jnp.einsum('nd,vd->nv', rows, table, preferred_element_type=high)[:, :size]
   if bias is not None:
     logits = logits + bias.astype(logits.dtype)[None]
   return logits.reshape(*x.shape[:-1], -1)
@@ -251,8 +248,13 @@ def block(layer: type[nn.Module], remat: bool, train_at: int) -> type[nn.Module]
   return nn.remat(layer, static_argnums=(train_at,)) if remat else layer
 
 
-def extend(past: KeysValues, new: KeysValues, position: jax.Array) -> KeysValues:
-  """The cached keys and values with those of N outputs at `position` [] written in."""
+def extend(past: KeysValues | None, new: KeysValues, position: jax.Array) -> KeysValues:
+  """The cached keys and values with those of N outputs at `position` [] written in.
+
+  Without a cache, where `past` is None, the new ones.
+  """
+  if past is None:
+    return new
   place = position * new.keys.shape[-1]
   return jax.tree.map(
     lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, place, -1), past, new

@@ -24,15 +24,10 @@ from masklearn.types import InputError
 
 # What belongs to a tokenizer or to decoding, and is carried along untouched.
 CARRIED = (
-  'added_tokens.json',
-  'generation_config.json',
-  'merges.txt',
-  'special_tokens_map.json',
-  'spiece.model',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'vocab.json',
-)
+  'added_tokens.json', 'generation_config.json', 'merges.txt',
+  'special_tokens_map.json', 'spiece.model', 'tokenizer.json',
+  'tokenizer_config.json', 'vocab.json',
+)  # fmt: skip
 
 
 class Pretrained(NamedTuple):

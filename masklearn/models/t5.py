@@ -178,9 +178,7 @@ class DecoderLayer(nn.Module):
     `position` [] is that of the first token.
     """
     y = self.self_attn_layer_norm(x)
-    own = self.self_attn.keys_values(y)
-    if past is not None:
-      own = layers.extend(past, own, position)
+    own = layers.extend(past, self.self_attn.keys_values(y), position)
     x = x + self.drop(self.self_attn(y, own, bias, train), train)
     y = self.encoder_attn_layer_norm(x)
     y = self.encoder_attn(y, memory, memory_bias, train)

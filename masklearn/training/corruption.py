@@ -37,12 +37,9 @@ TARGETS = ('spans', 'full')
 
 
 def corrupt(
-  batch: Batch,
-  draw: MaskDraw,
-  ids: Specials,
-  target: str = 'spans',
+  batch: Batch, draw: MaskDraw, ids: Specials, target: str = 'spans',
   target_length: int | None = None,
-) -> Corrupted:
+) -> Corrupted:  # fmt: skip
   """The compacted denoising example of a hard draw: one marker for each span.
 
   Spans that come after the last of T5's sentinels stay shown; `overflow` counts
@@ -126,13 +123,9 @@ def corrupt_tokens(
 
 
 def corrupt_spans(
-  batch: Batch,
-  start: jax.Array,
-  length: jax.Array,
-  ids: Specials,
-  target: str = 'spans',
-  target_length: int | None = None,
-) -> Corrupted:
+  batch: Batch, start: jax.Array, length: jax.Array, ids: Specials,
+  target: str = 'spans', target_length: int | None = None,
+) -> Corrupted:  # fmt: skip
   """The compacted examples of M candidate spans a passage, each hidden alone.
 
   A span-soft example is the mixture of their losses: weights that are one-hot
