@@ -56,23 +56,6 @@ class EncoderDecoder(nn.Module):
   ):  # fmt: skip
     """The states that `logits` projects, [B, T, D]; arguments as above."""
     encoded = self.encode(source, source_valid, source_mask, segments, train)
-    return self._decode(decoder_input, encoded, source_valid, segments, train)
-
-  def encode(self, source, source_valid, source_mask=None, segments=None, train=False):
-    """The encoder's states [B, S, D]; arguments as above."""
-    self._check_length('source', source.shape[1])
-    x = self._embed(source)  # [B, S, D]
-    if source_mask is not None:
-      hidden = self._embed(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
-      share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
-      x = (1 - share) * x + share * hidden
-    return self.encoder(x, source_valid, segments and segments.source, train)
-
-  def decode(self, decoder_input, encoded, source_valid):
-    """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
-    return self.logits(self._decode(decoder_input, encoded, source_valid))
-
-  def _decode(self, decoder_input, encoded, source_valid, segments=None, train=False):
     length = decoder_input.shape[1]
     self._check_length('target', length)
     positions = jnp.arange(length, dtype=jnp.int32)[None]
@@ -83,6 +66,16 @@ class EncoderDecoder(nn.Module):
       memory_bias = layers.segment_bias(segments.target, segments.source)
     x, memory = self._embed(decoder_input), self.decoder.memory(encoded)
     return self.decoder(x, positions, bias, memory, memory_bias, train=train)[0]
+
+  def encode(self, source, source_valid, source_mask=None, segments=None, train=False):
+    """The encoder's states [B, S, D]; arguments as above."""
+    self._check_length('source', source.shape[1])
+    x = self._embed(source)  # [B, S, D]
+    if source_mask is not None:
+      hidden = self._embed(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
+      share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
+      x = (1 - share) * x + share * hidden
+    return self.encoder(x, source_valid, segments and segments.source, train)
 
   def init_cache(
     self, encoded, source_valid, max_length: int, outputs: int = 1
