@@ -1,7 +1,9 @@
 """One loop for every stage: resume equals uninterrupted, the best state is kept."""
 
+import itertools
 import time
 from concurrent import futures
+from unittest import mock
 
 import chex
 import jax
@@ -42,25 +44,15 @@ def validate(state):
   return {'score': -abs(float(state.params['w'][0]) - 0.6), 'w': 0.0}
 
 
-class StopAfter:
-  """In place of a progress's event: set once it was asked for so many times."""
-
-  def __init__(self, steps):
-    self.left = steps
-
-  def is_set(self):
-    """Is asked once a step."""
-    self.left -= 1
-    return self.left < 0
-
-
 @pytest.mark.parametrize('steps_before', [slow_case(2), 5, slow_case(8)])
 def test_resume_equals_uninterrupted(tmp_path, steps_before):
   """Stopped anywhere and run again: the same state, best state and history."""
   validation = {'validate': validate, 'validate_every': 5}
   whole = run(tmp_path / 'whole', 10, **validation)
   progress = Progress()
-  progress.stop = StopAfter(steps_before)
+  progress.stop = mock.Mock()  # asked once a step
+  asked = [False] * steps_before, itertools.repeat(True)
+  progress.stop.is_set.side_effect = itertools.chain(*asked)
   with pytest.raises(KeyboardInterrupt):
     run(tmp_path / 'cut', 10, progress, **validation)
   resumed = run(tmp_path / 'cut', 10, **validation)
