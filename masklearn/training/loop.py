@@ -32,18 +32,12 @@ class Result(NamedTuple):
 
 
 def run(
-  step: Callable,
-  state: TrainState,
-  batch_at: Callable[[int], Any],
-  key: jax.Array,
-  context: StageContext,
-  *,
-  steps: int,
+  step: Callable, state: TrainState, batch_at: Callable[[int], Any], key: jax.Array,
+  context: StageContext, *, steps: int,
   validate: Callable[[TrainState], Mapping[str, float]] | None = None,
-  validate_every: int = 0,
-  log_every: int = 10,
+  validate_every: int = 0, log_every: int = 10,
   warn: Callable[[Mapping[str, float]], str] = lambda metrics: '',
-) -> Result:
+) -> Result:  # fmt: skip
   """Runs `state, metrics = step(state, key, batch_at(i))` for `steps` steps.
 
   Args:
