@@ -41,10 +41,8 @@ __all__ = ['__version__', *_PUBLIC, *_ROOMS]
 def __getattr__(name: str):
   if name in _PUBLIC:
     return getattr(importlib.import_module(f'masklearn.{_PUBLIC[name]}'), name)
-  if name in _ROOMS:
-    return importlib.import_module(f'masklearn.{name}')
-  if name in _ALIASES:
-    return importlib.import_module(f'masklearn.{_ALIASES[name]}')
+  if name in _ROOMS or name in _ALIASES:
+    return importlib.import_module(f'masklearn.{_ALIASES.get(name, name)}')
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 

@@ -5,6 +5,7 @@ import functools
 import json
 import pathlib
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,21 +24,27 @@ jit = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_lev
 def golden(family='bart'):
   """Returns the stored file's model, parameters and batch, and the file."""
   file = np.load(TESTDATA / f'{family}_golden.npz')
-  hf, tensors = stored(family)
-  config = convert.config_from_hf(hf, MASK, convert.is_tied(tensors))
-  batch = tuple(
-    jnp.asarray(file[name]) for name in ('source', 'valid', 'decoder_input', 'target')
-  )
-  model = FORMATS[family].module(config)
-  return model, convert.from_hf(tensors, config), batch, file
+  names = 'source', 'valid', 'decoder_input', 'target'
+  batch = tuple(jnp.asarray(file[name]) for name in names)
+  return *_read(*stored(family)), batch, file
 
 
 def stored(family='bart'):
   """Returns the stored config.json and the tensors by name."""
   file = np.load(TESTDATA / f'{family}_golden.npz')
-  return json.loads(str(file['config'])), {
-    name.removeprefix('tensor '): file[name] for name in file if 'tensor ' in name
+  return json.loads(str(file['config'])), tensors_of(file, 'tensor ')
+
+
+def tensors_of(file, prefix):
+  """What a stored file has under names with a prefix, by the rest of the names."""
+  return {
+    name.removeprefix(prefix): file[name] for name in file if name.startswith(prefix)
   }
+
+
+def _read(hf, tensors):
+  config = convert.config_from_hf(hf, MASK, convert.is_tied(tensors))
+  return FORMATS[hf['model_type']].module(config), convert.from_hf(tensors, config)
 
 
 def shallow(family='bart', **changes):
@@ -51,9 +58,7 @@ def ours(theirs):
   """Our model and parameters of a model of Hugging Face's that is in memory."""
   from tests.testdata import make_golden
 
-  hf, tensors = theirs.config.to_dict(), make_golden.tensors_of(theirs)
-  config = convert.config_from_hf(hf, MASK, convert.is_tied(tensors))
-  return FORMATS[hf['model_type']].module(config), convert.from_hf(tensors, config)
+  return _read(theirs.config.to_dict(), make_golden.tensors_of(theirs))
 
 
 def compute_logits(model, params, *args):
@@ -84,9 +89,4 @@ def assert_same_as_hf(model, params, batch, logits, loss, gradients):
   np.testing.assert_allclose(our_logits, logits, rtol=0, atol=1e-4)
   np.testing.assert_allclose(our_loss, loss, rtol=0, atol=1e-5)
   theirs = convert.from_hf(gradients, model.config)  # and zeros for BART's output bias
-  for (path, one), two in zip(
-    jax.tree.leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
-  ):
-    np.testing.assert_allclose(
-      one, two, rtol=1e-3, atol=1e-5, err_msg=jax.tree_util.keystr(path)
-    )
+  chex.assert_trees_all_close(ours, theirs, rtol=1e-3, atol=1e-5)

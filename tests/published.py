@@ -28,140 +28,98 @@ OFFICIAL = {
   'squad': squad.SQUAD,
 }
 METRICS = {
-  'aidayago2': 'accuracy',
-  'zsre': 'accuracy',
+  **dict.fromkeys(('aidayago2', 'zsre', 'wiqa', 'quartz'), 'accuracy'),
   'wow': 'f1',
-  'wiqa': 'accuracy',
-  'quartz': 'accuracy',
   'trivia_qa': 'trivia_em',
   'cnn_dailymail': 'summary_rougeLsum',
   'xsum': 'summary_rougeL',
   'scitldr': 'summary_rougeL',
 }
 
-# What the hub's rows look like, and the source and targets that they become.
+
+def _kilt(number, source, *answers):
+  """A row of KILT's."""
+  more = {'meta': {'score': 0}, 'provenance': [{'title': 'A L', 'wikipedia_id': '974'}]}
+  meta = {'mention': '', 'template_questions': ['Who is Ada?', 'Is it Ada?']}
+  output = [{'answer': answer, **more} for answer in answers]
+  return {'id': number, 'input': source, 'meta': meta, 'output': output}
+
+
+# What the hub's rows look like.
 ANSWER = {'aliases': ['NYC', 'New York'], 'value': 'New York', 'type': 'FreeForm'}
-PROVENANCE = [{'title': 'Ada Lovelace', 'wikipedia_id': '974'}]
-KILT_META = {'mention': '', 'template_questions': ['Who is Ada?', 'Is it Ada?']}
-HUB = {
-  'nq_open': (
-    {'question': 'who {i}?', 'answer': ['Ada', 'Al']},
-    'who 0?',
-    ('Ada', 'Al'),
-  ),
-  'web_questions': (
-    {'url': 'http://x', 'question': 'who {i}?', 'answers': ['Ada', 'Al']},
-    'who 0?',
-    ('Ada', 'Al'),
-  ),
-  'trivia_qa': (
-    {'question': 'Where {i}?', 'question_id': 'tc_{i}', 'answer': ANSWER},
-    'Where 0?',
-    ('New York', 'NYC'),
-  ),
-  'aidayago2': (
-    {
-      'id': '{i}:0',
-      'input': 'One [START_ENT] Ada [END_ENT] two',
-      'meta': KILT_META,
-      'output': [
-        {'answer': 'Ada Lovelace', 'meta': {'score': 0}, 'provenance': PROVENANCE},
-        {'answer': '', 'meta': {'score': 0}, 'provenance': PROVENANCE},
-      ],
-    },
-    'One [START_ENT] Ada [END_ENT] two',
-    ('Ada Lovelace',),
-  ),
-  'zsre': (
-    {
-      'id': '{i}',
-      'input': 'Ada [SEP] r{i}',
-      'meta': KILT_META,
-      'output': [{'answer': 'x', 'meta': {'score': 0}, 'provenance': PROVENANCE}],
-    },
-    'Ada [SEP] r0',
-    ('x',),
-  ),
-  'wow': (
-    {
-      'id': 'c{i}_0',
-      'input': 'Hi!\nYes?',
-      'meta': KILT_META,
-      'output': [{'answer': 'Oh.', 'meta': {'score': 0}, 'provenance': PROVENANCE}],
-    },
-    'Hi!\nYes?',
-    ('Oh.',),
-  ),
+ROWS = {
+  'nq_open': {'question': 'who {i}?', 'answer': ['Ada', 'Al']},
+  'web_questions': {'url': 'x', 'question': 'who {i}?', 'answers': ['Ada', 'Al']},
+  'trivia_qa': {'question': 'Where {i}?', 'question_id': 'tc_{i}', 'answer': ANSWER},
+  'aidayago2': _kilt('{i}:0', 'One [START_ENT] Ada [END_ENT] two', 'Ada Lovelace', ''),
+  'zsre': _kilt('{i}', 'Ada [SEP] r{i}', 'x'),
+  'wow': _kilt('c{i}_0', 'Hi!\nYes?', 'Oh.'),
+  'wiqa': {
+    'question_stem': 'suppose x?',
+    'question_para_step': ['One', 'Two.', ''],
+    'answer_label': 'no_effect',
+    'answer_label_as_choice': 'C',
+    'choices': {'text': ['more', 'less', 'no effect'], 'label': ['A', 'B', 'C']},
+    'metadata_question_id': 'q{i}',
+    'metadata_para_id': '7',
+    'metadata_question_type': 'EXOGENOUS_EFFECT',
+  },
+  'quartz': {
+    'id': 'q{i}',
+    'question': 'Is it',
+    'choices': {'text': ['more', 'less'], 'label': ['A', 'B']},
+    'answerKey': 'B',
+    'para': 'Heat is less.',
+    'para_id': 'p',
+  },
+  'ropes': {
+    'id': '{i}',
+    'background': 'Rain falls {i}.',
+    'situation': 'Ada was in Rome. ',
+    'question': 'Who?',
+    'answers': {'text': ['Ada']},
+  },
+  'cnn_dailymail': {
+    'article': 'Long.',
+    'highlights': 'Short .\nShorter .',
+    'id': '{i}',
+  },
+  'xsum': {'document': 'Long.', 'summary': 'Short.', 'id': '{i}'},
+  'scitldr': {
+    'source': ['One.', 'Two.'],
+    'source_labels': [0, 1],
+    'rouge_scores': [0.5, 1.0],
+    'paper_id': '{i}',
+    'target': ['A.', 'B.'],
+  },
+  'squad': {
+    'id': '{i}',
+    'title': 'T{split}{i}',
+    'context': 'In Rome, Ada.',
+    'question': 'Where?',
+    'answers': {'text': ['Rome', 'In Rome'], 'answer_start': [3, 0]},
+  },
+}
+# The source and targets that the first of them becomes.
+BECOME = {
+  'nq_open': ('who 0?', ('Ada', 'Al')),
+  'web_questions': ('who 0?', ('Ada', 'Al')),
+  'trivia_qa': ('Where 0?', ('New York', 'NYC')),
+  'aidayago2': ('One [START_ENT] Ada [END_ENT] two', ('Ada Lovelace',)),
+  'zsre': ('Ada [SEP] r0', ('x',)),
+  'wow': ('Hi!\nYes?', ('Oh.',)),
   'wiqa': (
-    {
-      'question_stem': 'suppose x?',
-      'question_para_step': ['One', 'Two.', ''],
-      'answer_label': 'no_effect',
-      'answer_label_as_choice': 'C',
-      'choices': {'text': ['more', 'less', 'no effect'], 'label': ['A', 'B', 'C']},
-      'metadata_question_id': 'q{i}',
-      'metadata_para_id': '7',
-      'metadata_question_type': 'EXOGENOUS_EFFECT',
-    },
     r'suppose x? \n (A) more (B) less (C) no effect \n One. Two.',
     ('no effect',),
   ),
-  'quartz': (
-    {
-      'id': 'q{i}',
-      'question': 'Is it',
-      'choices': {'text': ['more', 'less'], 'label': ['A', 'B']},
-      'answerKey': 'B',
-      'para': 'Heat is less.',
-      'para_id': 'p',
-    },
-    r'Is it \n (A) more (B) less \n Heat is less.',
-    ('less',),
-  ),
-  'ropes': (
-    {
-      'id': '{i}',
-      'background': 'Rain falls {i}.',
-      'situation': 'Ada was in Rome. ',
-      'question': 'Who?',
-      'answers': {'text': ['Ada']},
-    },
-    r'Who? \n Rain falls 0. Ada was in Rome.',
-    ('Ada',),
-  ),
-  'cnn_dailymail': (
-    {'article': 'Long.', 'highlights': 'Short .\nShorter .', 'id': '{i}'},
-    'Long.',
-    ('Short .\nShorter .',),
-  ),
-  'xsum': (
-    {'document': 'Long.', 'summary': 'Short.', 'id': '{i}'},
-    'Long.',
-    ('Short.',),
-  ),
-  'scitldr': (
-    {
-      'source': ['One.', 'Two.'],
-      'source_labels': [0, 1],
-      'rouge_scores': [0.5, 1.0],
-      'paper_id': '{i}',
-      'target': ['A.', 'B.'],
-    },
-    'One. Two.',
-    ('A.', 'B.'),
-  ),
-  'squad': (
-    {
-      'id': '{i}',
-      'title': 'T{split}{i}',
-      'context': 'In Rome, Ada.',
-      'question': 'Where?',
-      'answers': {'text': ['Rome', 'In Rome'], 'answer_start': [3, 0]},
-    },
-    'Where?',
-    ('Rome', 'In Rome'),
-  ),
+  'quartz': (r'Is it \n (A) more (B) less \n Heat is less.', ('less',)),
+  'ropes': (r'Who? \n Rain falls 0. Ada was in Rome.', ('Ada',)),
+  'cnn_dailymail': ('Long.', ('Short .\nShorter .',)),
+  'xsum': ('Long.', ('Short.',)),
+  'scitldr': ('One. Two.', ('A.', 'B.')),
+  'squad': ('Where?', ('Rome', 'In Rome')),
 }
+HUB = {name: (ROWS[name], *become) for name, become in BECOME.items()}
 
 
 def _filled(value, split, i):
@@ -182,7 +140,7 @@ def snapshot(root, name, count=10):
   for split in official.splits.values():
     path = root / pattern.format(split=split).replace('*', '00000')
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [_filled(HUB[name][0], split, i) for i in range(count)]
+    rows = [_filled(ROWS[name], split, i) for i in range(count)]
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
   return root
 

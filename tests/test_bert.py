@@ -6,6 +6,7 @@ import json
 import pathlib
 import tomllib
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ def read(tensors):
   return config, bert.from_hf(tensors, config)
 
 
+def their_states(theirs, tokens, valid):
+  """The states of a model of Hugging Face's."""
+  import torch
+
+  tokens, valid = (torch.tensor(x, dtype=torch.long) for x in (tokens, valid))
+  return theirs(input_ids=tokens, attention_mask=valid).last_hidden_state
+
+
 def random_texts():
   """Tokens [B, S], valid [B, S] and a weight for each number of the states."""
   rng = np.random.default_rng(0)
@@ -83,10 +92,7 @@ def test_states_and_gradients_are_those_of_hugging_face(theirs, tensors):
 
   gradients, states = compute(params)
   theirs.zero_grad()
-  expected = theirs(
-    input_ids=torch.tensor(tokens, dtype=torch.long),
-    attention_mask=torch.tensor(valid, dtype=torch.long),
-  ).last_hidden_state
+  expected = their_states(theirs, tokens, valid)
   np.testing.assert_allclose(
     states[valid], expected.detach().numpy()[valid], rtol=0, atol=1e-5
   )
@@ -95,12 +101,7 @@ def test_states_and_gradients_are_those_of_hugging_face(theirs, tensors):
     n: p.grad.numpy() for n, p in theirs.named_parameters() if p.grad is not None
   }
   slopes = bert.from_hf(slopes, config)
-  for (path, one), two in zip(
-    jax.tree.leaves_with_path(gradients), jax.tree.leaves(slopes), strict=True
-  ):
-    np.testing.assert_allclose(
-      one, two, rtol=1e-4, atol=1e-4, err_msg=jax.tree_util.keystr(path)
-    )
+  chex.assert_trees_all_close(gradients, slopes, rtol=1e-4, atol=1e-4)
 
 
 def test_checkpoints_of_other_programs_are_read(tensors):
@@ -109,9 +110,7 @@ def test_checkpoints_of_other_programs_are_read(tensors):
   headed = {f'bert.{name}': tensor for name, tensor in tensors.items()}
   headed |= {'cls.predictions.bias': np.zeros(41), 'classifier.bias': np.zeros(2)}
   old = {
-    name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace(
-      'LayerNorm.bias', 'LayerNorm.beta'
-    ): tensor
+    name.replace('Norm.weight', 'Norm.gamma').replace('Norm.bias', 'Norm.beta'): tensor
     for name, tensor in tensors.items()
   }
   old |= {'embeddings.position_ids': np.arange(17)[None]}
@@ -161,9 +160,7 @@ def test_a_tokenizer_of_another_model_is_refused():
 
 
 def test_a_directory_is_read(tmp_path, tensors):
-  """What is on disk is what is in memory; a directory without it is refused."""
-  with pytest.raises(InputError, match=r'is not a checkpoint.*config\.json'):
-    bert.load(tmp_path, IDS)
+  """What is on disk is what is in memory; a pickle is refused."""
   (tmp_path / 'pytorch_model.bin').touch()
   with pytest.raises(InputError, match=r'a pickle.*AutoModel as M'):
     bert.load(tmp_path, IDS)
@@ -210,10 +207,7 @@ def test_states_of_a_published_checkpoint(published):
   states = jax.jit(bert.Bert(config).apply)({'params': params}, tokens, tokens > 0)
   theirs = transformers.BertModel.from_pretrained(published).eval()
   with torch.no_grad():
-    expected = theirs(
-      input_ids=torch.tensor(tokens, dtype=torch.long),
-      attention_mask=torch.tensor(tokens > 0, dtype=torch.long),
-    ).last_hidden_state.numpy()
+    expected = their_states(theirs, tokens, tokens > 0).numpy()
   assert np.abs(expected).max() > 1
   np.testing.assert_allclose(
     states[tokens > 0], expected[tokens > 0], rtol=0, atol=1e-5

@@ -13,7 +13,7 @@ from masklearn import models
 from masklearn.models import convert
 from masklearn.models.formats import BIAS, FORMATS, HEAD
 from masklearn.types import InputError
-from tests.hf import MASK, golden, stored
+from tests.hf import MASK, golden, stored, tensors_of
 from tests.small import IDS, slow_case
 
 FAMILIES = pytest.mark.parametrize('family', ['bart', 't5'])
@@ -94,12 +94,8 @@ def test_bare_checkpoints_are_read():
   """Those of `BartModel`: names without `model.`, and no output bias."""
   _, tensors = stored()
   model, params, _, _ = golden()
-  bare = {
-    name.removeprefix('model.'): tensor
-    for name, tensor in tensors.items()
-    if name.startswith('model.')
-    and name != FORMATS['bart'].shared  # a copy does as well
-  }
+  del tensors[FORMATS['bart'].shared]  # a copy does as well
+  bare = tensors_of(tensors, 'model.')
   read = convert.from_hf({**bare, 'encoder.version': np.ones(1)}, model.config)
   assert not read.pop(BIAS).any()
   jax.tree.map(np.testing.assert_array_equal, read, {k: params[k] for k in read})
@@ -152,25 +148,21 @@ def test_configurations_that_ours_cannot_follow_are_refused():
 
 
 @FAMILIES
-def test_a_directory_is_read(tmp_path, family):
+@pytest.mark.parametrize('several', [False, True])
+def test_a_directory_is_read(tmp_path, family, several):
   """The config.json of `save_pretrained`, and tensors in one file or in several."""
   hf, _ = stored(family)
   model, params, _, _ = golden(family)
   (tmp_path / 'config.json').write_text(json.dumps(hf))
   tensors = convert.to_hf(params, model.config)
-  safetensors.numpy.save_file(tensors, tmp_path / 'model.safetensors')
-  config, read = convert.load(tmp_path, MASK)
-  assert config == model.config
-  jax.tree.map(np.testing.assert_array_equal, read, params)
-
-  (tmp_path / 'model.safetensors').unlink()
-  parts = {name: f'part-{len(name) % 2}.safetensors' for name in tensors}
+  parts = dict.fromkeys(tensors, convert.WEIGHTS)
+  if several:
+    parts = {name: f'part-{len(name) % 2}.safetensors' for name in tensors}
+    (tmp_path / convert.INDEX).write_text(json.dumps({'weight_map': parts}))
   for part in set(parts.values()):
     safetensors.numpy.save_file(
       {name: tensors[name] for name in tensors if parts[name] == part}, tmp_path / part
     )
-  index = json.dumps({'weight_map': parts})
-  (tmp_path / 'model.safetensors.index.json').write_text(index)
   config, read = convert.load(tmp_path, MASK)
   assert config == model.config
   jax.tree.map(np.testing.assert_array_equal, read, params)
@@ -206,25 +198,23 @@ def test_keys_that_are_not_ours_are_kept(tmp_path):
     convert.from_hf(convert.to_hf(params, model.config), changed)
 
 
-def test_directories_that_hold_no_checkpoint_are_refused(tmp_path):
+@pytest.mark.parametrize(
+  ('files', 'message'),
+  [
+    ({}, r'is not a checkpoint.*config\.json'),
+    ({'pytorch_model.bin': b''}, r'a pickle.*python -c .*save_pretrained'),
+    (
+      {'config.json': b'{}', convert.WEIGHTS: b'\x08\x00\x00\x00'},
+      r'model\.safetensors is damaged',
+    ),
+    ({'config.json': b'\xff'}, r'config\.json is not JSON'),
+    ({'config.json': b'{'}, r'config\.json is not JSON'),
+    ({convert.INDEX: b'[]'}, r'index\.json has no weight_map'),
+  ],
+)
+def test_directories_that_hold_no_checkpoint_are_refused(tmp_path, files, message):
   """A missing file, a pickle, a cut file and broken JSON, each by name."""
-  with pytest.raises(InputError, match=r'is not a checkpoint.*config\.json'):
-    convert.load(tmp_path, MASK)
-  (tmp_path / 'pytorch_model.bin').touch()
-  with pytest.raises(InputError, match=r'a pickle.*python -c .*save_pretrained'):
-    convert.load(tmp_path, MASK)
-  (tmp_path / 'config.json').write_text('{}')
-  (tmp_path / 'model.safetensors').write_bytes(b'\x08\x00\x00\x00')
-  with pytest.raises(InputError, match=r'model\.safetensors is damaged'):
-    convert.load(tmp_path, MASK)
-  (tmp_path / 'config.json').write_bytes(b'\xff')
-  with pytest.raises(InputError, match=r'config\.json is not JSON'):
-    convert.load(tmp_path, MASK)
-  index = tmp_path / 'model.safetensors.index.json'
-  index.write_text('[]')
-  with pytest.raises(InputError, match=r'index\.json has no weight_map'):
-    convert.load(tmp_path, MASK)
-  index.unlink()
-  (tmp_path / 'config.json').write_text('{')
-  with pytest.raises(InputError, match=r'config\.json is not JSON'):
+  for name, content in files.items():
+    (tmp_path / name).write_bytes(content)
+  with pytest.raises(InputError, match=message):
     convert.load(tmp_path, MASK)

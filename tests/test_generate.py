@@ -76,14 +76,29 @@ def test_greedy_refuses_more_tokens_than_positions():
     greedy(model, params, source, valid, 18)
 
 
-def their_rules(rules):
-  """The same for Hugging Face's `generate`, whose `min_length` counts the first."""
-  return {
-    'min_length': rules.min_length + 1,
-    'no_repeat_ngram_size': rules.no_repeat_ngram,
-    'forced_bos_token_id': rules.forced_bos,
-    'forced_eos_token_id': rules.forced_eos,
-  }
+def generate_theirs(theirs, source, valid, rules, **search):
+  """What Hugging Face's `generate` gives; its `min_length` counts the first token."""
+  import torch
+
+  return theirs.generate(
+    torch.tensor(source, dtype=torch.long),
+    attention_mask=torch.tensor(valid, dtype=torch.long),
+    min_length=rules.min_length + 1,
+    no_repeat_ngram_size=rules.no_repeat_ngram,
+    forced_bos_token_id=rules.forced_bos,
+    forced_eos_token_id=rules.forced_eos,
+    do_sample=False,
+    max_new_tokens=9,
+    **search,
+  )
+
+
+def assert_same_tokens(tokens, expected, pad):
+  """Theirs are as wide as their longest row; behind it ours have padding."""
+  width = expected.shape[1]
+  np.testing.assert_array_equal(tokens[:, :width], expected)
+  assert (tokens[:, width:] == pad).all()
+  assert len(np.unique(expected, axis=0)) > 20  # of 36
 
 
 def random_sources(family, seed, end, sizes):
@@ -118,22 +133,12 @@ FIRST = {
 )
 def test_greedy_writes_what_hugging_face_writes(family, seed, end, sizes, rules):
   """Token for token, for sources of all lengths and outputs of many."""
-  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  pytest.importorskip('torch', reason='needs the extra `parity`')
   theirs, source, valid = random_sources(family, seed, end, sizes)
   model, params = ours(theirs)
   tokens = greedy(model, params, source, valid, 9, rules)
-  expected = theirs.generate(
-    torch.tensor(source, dtype=torch.long),
-    attention_mask=torch.tensor(valid, dtype=torch.long),
-    num_beams=1,
-    do_sample=False,
-    max_new_tokens=9,
-    **their_rules(rules),
-  )[:, 1:].numpy()
-  width = expected.shape[1]  # theirs stops where its longest row does
-  np.testing.assert_array_equal(tokens[:, :width], expected)
-  assert (tokens[:, width:] == model.config.pad).all()
-  assert len(np.unique(expected, axis=0)) > 20  # of 36
+  expected = generate_theirs(theirs, source, valid, rules, num_beams=1)[:, 1:].numpy()
+  assert_same_tokens(tokens, expected, model.config.pad)
   assert len(np.unique((expected != model.config.pad).sum(-1))) > 5
 
 
@@ -160,34 +165,24 @@ def test_greedy_writes_what_hugging_face_writes(family, seed, end, sizes, rules)
 )  # fmt: skip
 def test_beams_are_those_of_hugging_face(family, seed, end, sizes, search, rules):
   """Token for token and with the same scores, the best of each row and the next."""
-  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  pytest.importorskip('torch', reason='needs the extra `parity`')
   theirs, source, valid = random_sources(family, seed, end, sizes)
   model, params = ours(theirs)
   found = beam(model, params, source, valid, 9, rules=rules, **search)
-  result = theirs.generate(
-    torch.tensor(source, dtype=torch.long),
-    attention_mask=torch.tensor(valid, dtype=torch.long),
-    num_beams=search['beams'],
-    num_return_sequences=search['best'],
-    length_penalty=search.get('length_penalty', 1.0),
-    early_stopping=search.get('early_stopping', False),
-    do_sample=False,
-    max_new_tokens=9,
-    output_scores=True,
-    return_dict_in_generate=True,
-    **their_rules(rules),
-  )
+  search = dict(search)
+  search |= {
+    'num_beams': search.pop('beams'),
+    'num_return_sequences': search.pop('best'),
+  }
+  search |= {'output_scores': True, 'return_dict_in_generate': True}
+  result = generate_theirs(theirs, source, valid, rules, **search)
   expected = result.sequences[:, 1:].numpy()
-  width = expected.shape[1]
   # Theirs fill up with </s> where <pad> has the id 0, which counts as none.
   past = np.cumsum(expected == model.config.eos, axis=1) > 1
   expected = np.where(past, model.config.pad, expected)
-  tokens = found.tokens.reshape(-1, 9)
-  np.testing.assert_array_equal(tokens[:, :width], expected)
-  assert (tokens[:, width:] == model.config.pad).all()
+  assert_same_tokens(found.tokens.reshape(-1, 9), expected, model.config.pad)
   scores = result.sequences_scores.numpy()
   np.testing.assert_allclose(found.scores.reshape(-1), scores, rtol=1e-4, atol=1e-4)
-  assert len(np.unique(expected, axis=0)) > 20
 
 
 def test_one_beam_is_greedy():

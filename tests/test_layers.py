@@ -37,13 +37,13 @@ def test_dropout_zeroes_its_rate_and_scales_up_the_rest():
   x = jnp.linspace(1.0, 2.0, 2 * 500 * 3).reshape(2, 500, 3)
   rngs = {'dropout': jax.random.key(1)}
 
-  def drop(x, rate=0.2, deterministic=False):
-    return layers.Dropout(rate).apply({}, x, deterministic, rngs=rngs)
+  def drop(x, rate=0.2, train=True):
+    return layers.Dropout(rate).apply({}, x, train, rngs=rngs)
 
   out, slope = jax.jit(lambda x: (drop(x), jax.grad(lambda x: drop(x).sum())(x)))(x)
   kept = np.asarray(out) != 0
   assert stats.binomtest(int((~kept).sum()), kept.size, 0.2).pvalue > 1e-4
   np.testing.assert_allclose(out, np.where(kept, x / 0.8, 0), rtol=1e-6)
   np.testing.assert_allclose(slope, np.where(kept, 1 / 0.8, 0), rtol=1e-6)
-  np.testing.assert_array_equal(drop(x, deterministic=True), x)
+  np.testing.assert_array_equal(drop(x, train=False), x)
   np.testing.assert_array_equal(drop(x, rate=0.0), x)

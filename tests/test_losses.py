@@ -1,5 +1,6 @@
 """Losses in chunks are the losses of the whole, and so are their gradients."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from masklearn.models import convert
 from masklearn.training import losses
 from masklearn.types import Corrupted
-from tests.hf import golden, jit
+from tests.hf import golden, jit, tensors_of
 
 WEIGHT = np.array([0, 1, 1, 0, 0, 2, 0.5], np.float32)
 
@@ -62,13 +63,5 @@ def test_chunked_loss_of_a_model_is_that_of_the_stored_one(family):
   )
   assert aux['tokens'] == weight.sum()
   np.testing.assert_allclose(value, file['loss'], rtol=0, atol=1e-5)
-  theirs = convert.from_hf(
-    {n.removeprefix('gradient '): file[n] for n in file if 'gradient ' in n},
-    model.config,
-  )
-  for (path, one), two in zip(
-    jax.tree.leaves_with_path(gradients), jax.tree.leaves(theirs), strict=True
-  ):
-    np.testing.assert_allclose(
-      one, two, rtol=1e-3, atol=1e-5, err_msg=jax.tree_util.keystr(path)
-    )
+  theirs = convert.from_hf(tensors_of(file, 'gradient '), model.config)
+  chex.assert_trees_all_close(gradients, theirs, rtol=1e-3, atol=1e-5)

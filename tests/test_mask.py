@@ -17,7 +17,7 @@ from masklearn import policies, text
 from masklearn.masking import apply, infill, text_files
 from masklearn.policies import pretraining
 from masklearn.types import InputError
-from tests import runs
+from tests import documents, runs
 from tests.small import slow_case
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,8 +34,7 @@ TEXTS = [
 
 def write(path, texts=TEXTS):
   """Documents as JSON lines."""
-  path.write_text(''.join(json.dumps({'text': t}) + '\n' for t in texts))
-  return path
+  return documents.lines(path, *({'text': t} for t in texts))
 
 
 @pytest.fixture
@@ -52,6 +51,11 @@ def command(tmp_path, capsys):
     return end.value.code, [json.loads(row) for row in rows], *capsys.readouterr()
 
   return call
+
+
+def touched(row, places):
+  """Those of words or tokens [start, end) of a row that begin in a hidden span."""
+  return [p for p in places if any(a <= p[0] < b for a, b, _ in row['spans'])]
 
 
 def check(rows, form='t5', target='spans'):
@@ -97,9 +101,8 @@ def test_every_passage_is_masked_in_order_and_within_its_budget(
   for row in rows:
     words = text.words(row['text'])
     assert len(words) <= int(LENGTH)
-    hidden = sum(any(a <= w[0] < b for a, b, _ in row['spans']) for w in words)
     if policy != 'original':
-      assert hidden == max(1, round(0.3 * len(words)))
+      assert len(touched(row, words)) == max(1, round(0.3 * len(words)))
   assert f'{len(rows)} passages of 6 records' in said
 
 
@@ -158,8 +161,7 @@ def test_tokens_of_a_tokenizer_can_be_hidden(command, tmp_path):
   check(rows)
   tokens = tokenizer.encode(rows[0]['text']).offsets
   hidden, spans = pretraining.t5_sizes(90, 0.2, 3.0)[:, len(tokens)]
-  touched = [t for t in tokens if any(a <= t[0] < b for a, b, _ in rows[0]['spans'])]
-  assert (len(touched), len(rows[0]['spans'])) == (hidden, spans)
+  assert (len(touched(rows[0], tokens)), len(rows[0]['spans'])) == (hidden, spans)
 
 
 @pytest.mark.parametrize('name', ['learned', slow_case('moved')])
@@ -181,23 +183,16 @@ def test_a_directory_masks_as_the_policy_that_it_holds(command, tmp_path, name):
   check(rows)
   for row in rows:
     words = text.words(row['text'])
-    hidden = sum(any(a <= w[0] < b for a, b, _ in row['spans']) for w in words)
-    assert hidden == max(1, round(0.3 * len(words)))
+    assert len(touched(row, words)) == max(1, round(0.3 * len(words)))
 
 
 def test_bad_records_are_named_and_counted(command, tmp_path):
   """By file and line; what cannot be restored or read at once is among them."""
   source = tmp_path / 'bad.jsonl'
-  lines = [
-    '{"text": "Good one."}',
-    'no json',
-    '{"txt": 1}',
-    '{"text": "\\ud800"}',
-    '{"text": "a <extra_id_3> b"}',
-    '{"text": "Good two."}',
-    '{"text": "x',
-  ]
-  source.write_text('\n'.join(lines))
+  documents.lines(
+    source, {'text': 'Good one.'}, 'no json', {'txt': 1}, r'{"text": "\ud800"}',
+    {'text': 'a <extra_id_3> b'}, {'text': 'Good two.'}, '{"text": "x',
+  )  # fmt: skip
   code, rows, said, errors = command('random', source=source)
   assert code == 0
   assert [r['text'] for r in rows] == ['Good one.', 'Good two.']
@@ -230,12 +225,7 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(command, tmp_path):
   ('flags', 'message'),
   [
     (('salint',), 'salient'),
-    (('learned',), 'directory'),
     (('oracle',), 'questions'),
-    (('none',), 'hides nothing'),
-    (('random_token',), 'tokenizer'),
-    (('original',), 'tokenizer'),
-    (('same_sentences_random',), 'reference'),
     (('salient', '--reference=random'), 'no reference'),
     (('random', '--collocations=c.json'), 'no use for collocations'),
     (('pmi_span', '--collocations=c.json'), 'c.json'),
@@ -291,9 +281,7 @@ def test_the_page_shows_probabilities_and_no_text_as_markup(command, tmp_path):
     assert str(page) in said
   found = runs.Page(page)
   assert '<script>alert(1)</script> & Oslo' in ''.join(found.text)
-  (shown,) = (
-    json.loads(body) for attributes, body in found.scripts if attributes.get('id')
-  )
+  (shown,) = (json.loads(body) for marks, body in found.scripts if marks.get('id'))
   assert [p['id'] for p in shown] == ['in-1', 'in-2']
   (name, shares), (_, drawn) = shown[1]['policies']
   assert name == 'salient spans'
@@ -334,23 +322,20 @@ def test_interruptions_do_not_change_the_output(command, tmp_path, monkeypatch):
 def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
   """`kill -9` of a process as a user starts it, after it has written some."""
   source = write(tmp_path / 'in.jsonl', [f'Line {i} of many.' for i in range(9000)])
-  order = text_files.Order(
-    'random', str(source), str(tmp_path / 'whole.jsonl'), length=24
-  )
+  whole, out = tmp_path / 'whole.jsonl', tmp_path / 'out.jsonl'
   with text_files.Progress() as progress:
-    text_files.run(order, progress)
+    text_files.run(
+      text_files.Order('random', str(source), str(whole), length=24), progress
+    )
   cache = jax.config.jax_compilation_cache_dir or tmp_path / 'cache'
   command = [
     *(sys.executable, '-m', 'experiments.mask', '--policy=random', '--length=24'),
-    *(f'--input={source}', f'--output={tmp_path / "out.jsonl"}'),
+    *(f'--input={source}', f'--output={out}'),
   ]
-  environment = os.environ | {
-    'JAX_COMPILATION_CACHE_DIR': str(cache),
-    'PYTHONPATH': str(ROOT),
-  }
-  start = {'cwd': ROOT, 'env': environment, 'stderr': subprocess.PIPE}
+  more = {'JAX_COMPILATION_CACHE_DIR': str(cache), 'PYTHONPATH': str(ROOT)}
+  start = {'cwd': ROOT, 'env': os.environ | more, 'stderr': subprocess.PIPE}
   process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **start)
-  part = tmp_path / 'out.jsonl.partial'
+  part = out.with_suffix('.jsonl.partial')
   deadline = time.monotonic() + 300
   while not (part.exists() and part.stat().st_size):
     assert process.poll() is None, process.stderr.read()
@@ -360,26 +345,21 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
   process.wait()
   process.stderr.close()
   assert part.exists()
-  assert not (tmp_path / 'out.jsonl').exists()
-  done = subprocess.run(
-    command, stdout=subprocess.PIPE, timeout=300, check=True, **start
-  )
+  assert not out.exists()
+  start['stdout'] = subprocess.PIPE
+  done = subprocess.run(command, timeout=300, check=True, **start)
   assert b'9000 passages' in done.stdout
-  assert (tmp_path / 'out.jsonl').read_bytes() == (
-    tmp_path / 'whole.jsonl'
-  ).read_bytes()
+  assert out.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize('name', policies.POLICIES)
 def test_a_name_is_a_policy_or_says_what_it_needs(name):
   """No name of the registry is forgotten."""
   needs = {
-    'none': 'nothing',
-    'learned': 'directory',
-    'supervised': 'directory',
-    'oracle': 'task',
-    'random_token': 'tokenizer',
-    'original': 'tokenizer',
+    'none': 'hides nothing',
+    **dict.fromkeys(('learned', 'supervised'), 'directory'),
+    'oracle': 'questions of a task',
+    **dict.fromkeys(('random_token', 'original'), 'tokenizer'),
     'same_sentences_random': 'reference',
   }
   if name in needs:

@@ -21,47 +21,42 @@ def draw_of(mask, start=None):
 
 
 BATCH = make_batch([[1, 2, 1, 1], [1, 1]])  # tokens 10..14 and 15, 16
+WHOLE = [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]]
 
 
-def test_spans_target_lists_each_span_behind_its_mask():
-  """Spans at both ends and two adjacent ones become four masks, in order."""
+@pytest.mark.parametrize(
+  ('ids', 'source', 'target', 'whole'),
+  [
+    (
+      IDS,
+      [[BOS, MASK, MASK, 13, MASK, EOS, PAD], [BOS, 15, MASK, EOS, *[PAD] * 3]],
+      [[MASK, 10, MASK, 11, 12, MASK, 14, EOS, PAD], [MASK, 16, EOS, *[PAD] * 6]],
+      WHOLE,
+    ),
+    (
+      T5_IDS,
+      [[9, 8, 13, 7, 1, 0], [15, 9, 1, 0, 0, 0]],
+      [[9, 10, 8, 11, 12, 7, 14, 1, 0], [9, 16, 1, 0, 0, 0, 0, 0, 0]],
+      [[10, 11, 12, 13, 14, 1], [15, 16, 1, 0, 0, 0]],
+    ),
+  ],
+)
+def test_each_span_is_behind_its_marker_and_the_full_target_is_the_passage(
+  ids, source, target, whole
+):
+  """Spans at both ends and two adjacent ones become four markers, in order."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
-  got = corruption.corrupt(BATCH, draw, IDS, 'spans', 9)
-  np.testing.assert_array_equal(
-    got.source,
-    [[BOS, MASK, MASK, 13, MASK, EOS, PAD], [BOS, 15, MASK, EOS, PAD, PAD, PAD]],
-  )
-  np.testing.assert_array_equal(
-    got.target,
-    [
-      [MASK, 10, MASK, 11, 12, MASK, 14, EOS, PAD],
-      [MASK, 16, EOS, PAD, PAD, PAD, PAD, PAD, PAD],
-    ],
-  )
-  np.testing.assert_array_equal(got.decoder_input[:, 0], [EOS, EOS])
+  batch = BATCH._replace(tokens=np.where(BATCH.valid, BATCH.tokens, ids.pad))
+  got = corruption.corrupt(batch, draw, ids, 'spans', 9)
+  np.testing.assert_array_equal(got.source, source)
+  np.testing.assert_array_equal(got.target, target)
+  np.testing.assert_array_equal(got.decoder_input[:, 0], [ids.decoder_start] * 2)
   np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
-  np.testing.assert_array_equal(got.weight, got.target != PAD)
-  np.testing.assert_array_equal(got.source_valid, got.source != PAD)
-
-
-def test_sentinels_number_the_spans():
-  """T5's layouts of the same draw: no `<s>`, and a decoder that starts from `<pad>`."""
-  draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
-  batch = BATCH._replace(tokens=np.where(BATCH.valid, BATCH.tokens, 0))
-  got = corruption.corrupt(batch, draw, T5_IDS, 'spans', 9)
-  np.testing.assert_array_equal(got.source, [[9, 8, 13, 7, 1, 0], [15, 9, 1, 0, 0, 0]])
-  np.testing.assert_array_equal(
-    got.target,
-    [[9, 10, 8, 11, 12, 7, 14, 1, 0], [9, 16, 1, 0, 0, 0, 0, 0, 0]],
-  )
-  np.testing.assert_array_equal(got.decoder_input[:, 0], [0, 0])
-  np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
-  np.testing.assert_array_equal(got.weight, got.target != 0)
-  whole = corruption.corrupt(batch, draw, T5_IDS, 'full')
-  np.testing.assert_array_equal(whole.source, got.source)
-  np.testing.assert_array_equal(
-    whole.target, [[10, 11, 12, 13, 14, 1], [15, 16, 1, 0, 0, 0]]
-  )
+  np.testing.assert_array_equal(got.weight, got.target != ids.pad)
+  np.testing.assert_array_equal(got.source_valid, got.source != ids.pad)
+  unchanged = corruption.corrupt(batch, draw, ids, 'full')
+  np.testing.assert_array_equal(unchanged.source, got.source)
+  np.testing.assert_array_equal(unchanged.target, whole)
 
 
 def test_sentences_move_and_extra_markers_hide_nothing():
@@ -87,9 +82,7 @@ def test_sentences_move_and_extra_markers_hide_nothing():
   np.testing.assert_array_equal(corruption.overflow(BATCH, draw, IDS, 7), [0, 2])
   whole = corruption.corrupt(BATCH, draw, IDS, 'full')
   np.testing.assert_array_equal(whole.source, got.source)
-  np.testing.assert_array_equal(
-    whole.target, [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]]
-  )
+  np.testing.assert_array_equal(whole.target, WHOLE)
   with pytest.raises(InputError, match='a single <mask>'):
     corruption.corrupt(BATCH, draw, T5_IDS)
 
@@ -98,25 +91,13 @@ def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
   """With two sentinels, the third span and the fourth are as if not drawn."""
   two = T5_IDS._replace(sentinels=(9, 8))
   batch = make_batch([[1] * 8, [1, 1, 1]])
-  tokens = np.where(batch.valid, batch.tokens, 0)
-  batch = batch._replace(tokens=tokens)
+  batch = batch._replace(tokens=np.where(batch.valid, batch.tokens, 0))
   draw = draw_of([[1, 0, 1, 0, 1, 1, 0, 1], [1, 0, 1, 0, 0, 0, 0, 0]])
   less = draw_of([[1, 0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0]])
   got, expected = (corruption.corrupt(batch, d, two) for d in (draw, less))
   jax.tree.map(np.testing.assert_array_equal, got, expected)
   np.testing.assert_array_equal(corruption.overflow(batch, draw, two, 17), [3, 0])
   np.testing.assert_array_equal(corruption.overflow(batch, draw, two, 4), [4, 1])
-
-
-def test_full_target_is_the_passage():
-  """The full-sentence target does not depend on the draw."""
-  draw = draw_of([[1, 1, 1, 0, 1], [0, 0, 0, 0, 0]])
-  got = corruption.corrupt(BATCH, draw, IDS, 'full')
-  np.testing.assert_array_equal(
-    got.target,
-    [[BOS, 10, 11, 12, 13, 14, EOS], [BOS, 15, 16, EOS, PAD, PAD, PAD]],
-  )
-  np.testing.assert_array_equal(got.source[0], [BOS, MASK, 13, MASK, EOS, PAD, PAD])
 
 
 def test_unknown_target_is_refused():

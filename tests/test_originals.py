@@ -1,6 +1,7 @@
 """The original objectives: their distributions, against the published procedures."""
 
 import collections
+import itertools
 import math
 
 import jax
@@ -60,30 +61,25 @@ def spans_of(mask):
   return edges[::2], edges[1::2] - edges[::2]
 
 
-def t5_reference(length, rng):
-  """One mask by the procedure of T5's code: shuffled beginnings of segments."""
+def shuffled(total, spans, rng):
+  """Lengths by the procedure of T5's code: shuffled beginnings of segments."""
+  begins = np.arange(total - 1) < spans - 1
+  rng.shuffle(begins)
+  return np.bincount(np.cumsum(np.concatenate([[0], begins])))
+
+
+def rounded(total, spans, rng):
+  """What looks like it and is not: sorted, rounded uniforms as ends of segments."""
+  ends = np.sort(np.round(rng.uniform(1, total - 1, spans - 1)).astype(int))
+  return np.diff(np.concatenate([[0], ends, [total]]))
+
+
+def t5_mask(length, segments, rng):
+  """One mask, of shown and hidden segments of such lengths."""
   hidden = int(np.round(length * 0.15))
   spans = int(np.round(hidden / 3.0))
-
-  def segments(total):
-    begins = np.arange(total - 1) < spans - 1
-    rng.shuffle(begins)
-    return np.bincount(np.cumsum(np.concatenate([[0], begins])))
-
-  lengths = np.stack([segments(length - hidden), segments(hidden)], 1).reshape(-1)
-  return np.repeat(np.arange(2 * spans) % 2, lengths)
-
-
-def rounded_uniforms(length, rng):
-  """What looks like it and is not: sorted, rounded uniforms as ends of segments."""
-  hidden, spans = int(np.round(length * 0.15)), int(np.round(length * 0.05))
-
-  def segments(total):
-    ends = np.sort(np.round(rng.uniform(1, total - 1, spans - 1)).astype(int))
-    return np.diff(np.concatenate([[0], ends, [total]]))
-
-  lengths = np.stack([segments(length - hidden), segments(hidden)], 1).reshape(-1)
-  return np.repeat(np.arange(2 * spans) % 2, lengths)
+  lengths = [segments(total, spans, rng) for total in (length - hidden, hidden)]
+  return np.repeat(np.arange(2 * spans) % 2, np.stack(lengths, 1).reshape(-1))
 
 
 def test_t5_matches_its_reference():
@@ -99,8 +95,8 @@ def test_t5_matches_its_reference():
     return lengths, places
 
   ours = outcomes(draw.mask)
-  theirs = outcomes([t5_reference(120, rng) for _ in range(ROWS)])
-  wrong = outcomes([rounded_uniforms(120, rng) for _ in range(ROWS)])
+  theirs = outcomes([t5_mask(120, shuffled, rng) for _ in range(ROWS)])
+  wrong = outcomes([t5_mask(120, rounded, rng) for _ in range(ROWS)])
   for a, b, c in zip(ours, theirs, wrong, strict=True):
     assert same_distribution(a, b) > LIKELY
     assert same_distribution(c, b) < 1e-9
@@ -118,9 +114,8 @@ def test_t5_hides_by_length_alone():
   capacity = int(original_capacity(batch, 0.15, T5_IDS).max())
   assert capacity == 4 + 1 + 1
   tokens = np.where(batch.valid, batch.tokens, T5_IDS.pad)
-  made = corruption.corrupt(
-    batch._replace(tokens=tokens), draw, T5_IDS, 'spans', capacity
-  )
+  batch = batch._replace(tokens=tokens)
+  made = corruption.corrupt(batch, draw, T5_IDS, 'spans', capacity)
   np.testing.assert_array_equal((made.target > 1).sum(1), [5, 4, 2, 0])
   long, few = make_batch([[1] * 100]), T5_IDS._replace(sentinels=(9, 8, 7, 6))
   with pytest.raises(InputError, match=r'hides 5 spans .* 100 tokens, .* has 4 sent'):
@@ -138,18 +133,14 @@ def bart_reference(words, rng):
   source = [list(word) for word in words]
   for begin in begins:
     source[begin][0] = IDS.mask
-  keep = [[True] * len(word) for word in words]
   for begin, length in zip(begins, lengths, strict=True):
     for word in range(begin, min(begin + length, len(words))):
-      keep[word] = [word == begin and k for k in keep[word][:1]] + [False] * (
-        len(words[word]) - 1
-      )
-  left = [t for w, k in zip(source, keep, strict=True)
-          for t, kept in zip(w, k, strict=True) if kept]  # fmt: skip
+      source[word] = source[word][:1] if word == begin else []
+  left = list(itertools.chain.from_iterable(source))
   out = np.full(len(left) + inserts, IDS.mask)
   places = np.sort(rng.permutation(len(out))[: len(left)])
   out[places] = left
-  return tuple(int(t) for t in out)
+  return tuple(out.tolist())
 
 
 @pytest.mark.parametrize('sizes', [[1, 2, 1, 1, 2, 1], [1] * 16], ids=['short', 'long'])

@@ -1,8 +1,11 @@
 """One loop for every stage: resume equals uninterrupted, the best state is kept."""
 
+import itertools
 import time
 from concurrent import futures
+from unittest import mock
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,19 +31,12 @@ def noisy_loss(params, key, batch):
 STEP = jax.jit(steps.make_step(noisy_loss, TX), donate_argnums=0)
 
 
-def run(directory, count, progress=None, **more):
+def run(directory, count, progress=None, step=STEP, **more):
   """Trains two weights for `count` steps."""
   state = steps.init_state({'w': jnp.array([0.5, -2.0])}, TX)
-  return loop.run(
-    STEP,
-    state,
-    lambda i: jnp.array([i % 3, 1.0]),
-    jax.random.key(0),
-    StageContext(directory, 'test', progress or Progress(), save_every=4, seed=0),
-    steps=count,
-    log_every=3,
-    **more,
-  )
+  context = StageContext(directory, 'test', progress or Progress(), 4, seed=0)
+  key, more = jax.random.key(0), {'steps': count, 'log_every': 3, **more}
+  return loop.run(step, state, lambda i: jnp.array([i % 3, 1.0]), key, context, **more)
 
 
 def validate(state):
@@ -48,32 +44,22 @@ def validate(state):
   return {'score': -abs(float(state.params['w'][0]) - 0.6), 'w': 0.0}
 
 
-class StopAfter:
-  """In place of a progress's event: set once it was asked for so many times."""
-
-  def __init__(self, steps):
-    self.left = steps
-
-  def is_set(self):
-    """Is asked once a step."""
-    self.left -= 1
-    return self.left < 0
-
-
 @pytest.mark.parametrize('steps_before', [slow_case(2), 5, slow_case(8)])
 def test_resume_equals_uninterrupted(tmp_path, steps_before):
   """Stopped anywhere and run again: the same state, best state and history."""
-  whole = run(tmp_path / 'whole', 10, validate=validate, validate_every=5)
+  validation = {'validate': validate, 'validate_every': 5}
+  whole = run(tmp_path / 'whole', 10, **validation)
   progress = Progress()
-  progress.stop = StopAfter(steps_before)
+  progress.stop = mock.Mock()  # asked once a step
+  asked = [False] * steps_before, itertools.repeat(True)
+  progress.stop.is_set.side_effect = itertools.chain(*asked)
   with pytest.raises(KeyboardInterrupt):
-    run(tmp_path / 'cut', 10, progress, validate=validate, validate_every=5)
-  resumed = run(tmp_path / 'cut', 10, validate=validate, validate_every=5)
+    run(tmp_path / 'cut', 10, progress, **validation)
+  resumed = run(tmp_path / 'cut', 10, **validation)
   jax.tree.map(np.testing.assert_array_equal, whole.state, resumed.state)
   assert whole.history == resumed.history
   assert whole.score == resumed.score
-  lines = files.read_jsonl(tmp_path / 'cut' / 'history.jsonl')
-  assert lines == whole.history
+  assert files.read_jsonl(tmp_path / 'cut' / 'history.jsonl') == whole.history
 
 
 def test_history_has_the_mean_of_each_window(tmp_path):
@@ -83,8 +69,7 @@ def test_history_has_the_mean_of_each_window(tmp_path):
   sums = [1 + i % 3 for i in range(10)]
   assert result.history[0]['sum'] == pytest.approx(np.mean(sums[:3]))
   assert result.history[1]['sum'] == pytest.approx(sums[3])
-  events = list((tmp_path / 'tensorboard').iterdir())
-  assert events
+  assert list((tmp_path / 'tensorboard').iterdir())
 
 
 def test_the_best_state_is_that_of_the_highest_score(tmp_path):
@@ -104,20 +89,9 @@ def test_the_best_state_is_that_of_the_highest_score(tmp_path):
 
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
   """It names the stage and the step."""
-  bad = jax.jit(
-    steps.make_step(lambda p, k, b: (p['w'].sum() * jnp.nan, {}), optax.sgd(1.0))
-  )
-  state = steps.init_state({'w': jnp.ones(2)}, optax.sgd(1.0))
-  with pytest.raises(FloatingPointError, match='stage is nan at step 3'):
-    loop.run(
-      bad,
-      state,
-      lambda i: jnp.zeros(1),
-      jax.random.key(0),
-      StageContext(tmp_path, 'stage', Progress(), save_every=9, seed=0),
-      steps=5,
-      log_every=3,
-    )
+  bad = jax.jit(steps.make_step(lambda p, k, b: (p['w'].sum() * jnp.nan, {}), TX))
+  with pytest.raises(FloatingPointError, match='test is nan at step 3'):
+    run(tmp_path, 5, step=bad)
 
 
 def test_what_an_interrupted_save_left_is_gone_before_anything_else(tmp_path):
@@ -186,6 +160,4 @@ def test_gradient_accumulation_is_the_step_of_the_whole_batch():
     step = jax.jit(steps.make_step(loss, tx, parts))
     found, metrics = step(state, key, batch)
     np.testing.assert_allclose(found.params['w'], whole.params['w'], rtol=1e-6)
-    assert metrics.keys() == expected.keys()
-    for name, value in metrics.items():
-      np.testing.assert_allclose(value, expected[name], rtol=1e-5, err_msg=name)
+    chex.assert_trees_all_close(metrics, expected, rtol=1e-5)

@@ -8,7 +8,7 @@ and on its number, and not on what it is computed with.
 import functools
 import inspect
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -62,6 +62,11 @@ class Hidden(NamedTuple):
   words: int  # of the passage
   hidden_words: int
   lost_spans: int  # that a format has no marker for; they stay shown
+
+  def pair(self, form: str, target: str) -> tuple[str, str]:
+    """Source and target, as `infill.pair` writes them."""
+    spans = [span[:2] for span in self.spans]
+    return infill.pair(self.passage.text, spans, form, target)
 
 
 def choose(
@@ -148,18 +153,12 @@ def _from_directory(policy, rate, tokenizer, annotator, reference):
       f'tokenizer={tokenizer!r}, reference={reference!r}.'
     )
   found = policies.load_policy(policy, rate)
-  own = found.spec.get('annotator', 'rules')
-  needs = POLICIES[found.spec['name']].needs
-  seen = (annotator or own) if 'annotations' in needs else ''
+  spec, needs = found.spec, POLICIES[found.spec['name']].needs
+  seen = (annotator or spec.get('annotator', 'rules')) if 'annotations' in needs else ''
+  name, rate, joins = spec['name'], spec['rate'], 'collocations' in needs
+  longest = (spec.get('bert') or {}).get('max_positions', LONGEST + 2) - 2
   return Chosen(
-    found.spec['name'],
-    found.policy,
-    found.theta,
-    found.tokenizer,
-    found.spec['rate'],
-    seen,
-    'collocations' in needs,
-    (found.spec.get('bert') or {}).get('max_positions', LONGEST + 2) - 2,
+    name, found.policy, found.theta, found.tokenizer, rate, seen, joins, longest
   )
 
 
@@ -167,13 +166,9 @@ class Masker:
   """Hides spans of passages, as a policy draws them."""
 
   def __init__(
-    self,
-    chosen: Chosen,
-    seed: int,
-    length: int,
-    form: str = 't5',
+    self, chosen: Chosen, seed: int, length: int, form: str = 't5',
     collocations: Collocations | None = None,
-  ):
+  ):  # fmt: skip
     """Prepares; programs are compiled when they are first needed.
 
     Args:
@@ -213,11 +208,10 @@ class Masker:
 
   def cut(self, passage: Passage) -> tuple[list[Passage], list[str]]:
     """The passage in parts that are short enough, and what is wrong with others."""
-
-    @functools.lru_cache(1)
-    def encode(body):
-      return self.chosen.tokenizer.encode(body)
-
+    encode = functools.lru_cache(1)(self.chosen.tokenizer.encode)
+    marker = infill.marker_in(passage.text, self.form)
+    if marker:
+      return [], [f'the text has {marker}, which is a marker of the format.']
     good, problems = [], []
     for piece in data.split_passages(
       [passage], lambda b: len(encode(b).ids), self._length
@@ -233,12 +227,17 @@ class Masker:
         )
     return good, problems
 
-  def start(self, pieces: Sequence[Passage], numbers: np.ndarray) -> 'Pending':
+  def start(
+    self, pieces: Sequence[Passage], numbers: np.ndarray
+  ) -> Callable[[], list[Hidden]]:
     """Begins to draw what is hidden; the device goes on while the caller does else.
 
     Args:
       pieces: passages that `cut` has made.
       numbers: [P, 2] int32, different for different passages.
+
+    Returns:
+      `finish()`, what is hidden of each passage, in their order.
     """
     encoded = [self.encode(piece.text) for piece in pieces]
     lengths = np.array([len(e.ids) for e in encoded], np.int32)
@@ -253,7 +252,26 @@ class Masker:
         at[: len(index)] = numbers[index]
         parts.append((index, self._draw(self.chosen.theta, self._key, at, batch)))
     self._encoded = {}
-    return Pending(list(pieces), [e.offsets for e in encoded], parts, self.form)
+
+    def finish():
+      found: list[Any] = [None] * len(pieces)
+      for index, arrays in parts:
+        # Rows behind those of `index` are empty ones.
+        for i, *row in zip(index, *jax.device_get(arrays), strict=False):
+          found[i] = self._hidden(pieces[i], encoded[i].offsets, *row)
+      return found
+
+    return finish
+
+  def _hidden(self, piece, offsets, mask, start, share, words):
+    spans = infill.spans(piece.text, offsets, mask, start)
+    most = infill.SENTINELS if self.form == 't5' else len(spans)
+    total = [0.0, *np.cumsum(share, dtype=np.float64).tolist()]
+    shown = [
+      (a, b, round((total[last] - total[first]) / (last - first), 4))
+      for a, b, first, last in spans[:most]
+    ]
+    return Hidden(piece, shown, *words.tolist(), max(len(spans) - most, 0))
 
   def batch(self, pieces: Sequence[Passage], width: int, rows: int) -> Batch:
     """Passages as arrays [rows, width], filled up with empty ones."""
@@ -265,35 +283,6 @@ class Masker:
       return np.pad(x, ((0, rows - x.shape[0]), (0, width - x.shape[1])))
 
     return jax.tree.map(fill, batch)
-
-
-class Pending(NamedTuple):
-  """Draws that are under way."""
-
-  pieces: list[Passage]
-  offsets: list[list[tuple[int, int]]]
-  parts: list[tuple[np.ndarray, Any]]  # rows, and arrays on the device
-  form: str
-
-  def finish(self) -> list[Hidden]:
-    """What is hidden of each passage, in their order."""
-    found: list[Any] = [None] * len(self.pieces)
-    for index, arrays in self.parts:
-      mask, start, share, words = jax.device_get(arrays)
-      for row, i in enumerate(index.tolist()):
-        found[i] = self._hidden(i, mask[row], start[row], share[row], words[row])
-    return found
-
-  def _hidden(self, i, mask, start, share, words):
-    spans = infill.spans(self.pieces[i].text, self.offsets[i], mask, start)
-    most = infill.SENTINELS if self.form == 't5' else len(spans)
-    total = [0.0, *np.cumsum(share, dtype=np.float64).tolist()]
-    shown = [
-      (a, b, round((total[last] - total[first]) / (last - first), 4))
-      for a, b, first, last in spans[:most]
-    ]
-    lost = max(len(spans) - most, 0)
-    return Hidden(self.pieces[i], shown, int(words[0]), int(words[1]), lost)
 
 
 def _make_draw(chosen: Chosen):
@@ -321,8 +310,4 @@ def _make_draw(chosen: Chosen):
     words = jnp.stack([firsts.sum(dtype=jnp.int32), hidden])
     return draw.mask[0] > 0, draw.start[0] > 0, share[0], words
 
-  @functools.wraps(one)
-  def all_rows(theta, key, numbers, batch):
-    return jax.vmap(one, in_axes=(None, None, 0, 0))(theta, key, numbers, batch)
-
-  return all_rows
+  return jax.vmap(one, in_axes=(None, None, 0, 0))

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from masklearn.io.lookup import check_name
 from masklearn.training import corruption
 from masklearn.types import InputError
 
@@ -29,12 +30,8 @@ FORMATS = tuple(_MARKERS)
 
 def check(form: str, target: str) -> None:
   """Raises `InputError` unless there are such a format and such a target."""
-  for name, value, known in (
-    ('format', form, FORMATS),
-    ('target', target, corruption.TARGETS),
-  ):
-    if value not in known:
-      raise InputError(f'{name} must be one of {", ".join(known)}, got {value!r}.')
+  check_name(FORMATS, form, 'format')
+  check_name(corruption.TARGETS, target, 'target')
 
 
 def marker_in(text: str, form: str) -> str | None:

@@ -126,14 +126,10 @@ def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
     passages = list(itertools.islice(pieces, len(rows)))
   tokens = [masker.encode(row['text']).offsets for row in rows]
   width = -(-max(map(len, tokens)) // 8) * 8
-  chosen = masker.chosen
+  batch = masker.batch(passages, width, len(rows))
+  chosen, key = masker.chosen, jax.random.key(order.seed)
   shares = statistics.hidden(
-    chosen.policy,
-    chosen.theta,
-    jax.random.key(order.seed),
-    masker.batch(passages, width, len(rows)),
-    DRAWS,
-    len(rows),
+    chosen.policy, chosen.theta, key, batch, DRAWS, len(rows)
   ).probability
   return [
     {
@@ -142,30 +138,23 @@ def viewed(order: Order, progress: Progress) -> list[dict[str, Any]]:
       'tokens': [list(pair) for pair in offsets],
       'policies': {
         chosen.name: share[: len(offsets)].astype(float).tolist(),
-        'one draw': [_drawn(pair, row['spans']) for pair in offsets],
+        'one draw': [
+          float(any(a < end and start < b for a, b, _ in row['spans']))
+          for start, end in offsets
+        ],
       },
     }
     for row, offsets, share in zip(rows, tokens, shares, strict=True)
   ]
 
 
-def _drawn(pair, spans) -> float:
-  return float(any(a < pair[1] and pair[0] < b for a, b, _ in spans))
-
-
 def _masker(order, progress) -> tuple[Masker, dict[str, Any]]:
   """The policy, ready, and all that decides what it writes."""
-  chosen = choose(
-    order.policy,
-    form=order.format,
-    rate=order.rate,
-    tokenizer=order.tokenizer,
-    annotator=order.annotator,
-    reference=order.reference,
-  )
-  found, path = None, order.collocations
   about = dataclasses.asdict(order)
   del about['output']
+  options = {k: about[k] for k in ('rate', 'tokenizer', 'annotator', 'reference')}
+  chosen = choose(order.policy, form=order.format, **options)
+  found, path = None, order.collocations
   size = os.stat(order.input)
   about |= {'input size': size.st_size, 'input time': size.st_mtime_ns}
   if chosen.joins and path:
@@ -217,8 +206,11 @@ def _mask_all(order, masker, out, counts, progress) -> Counts:
     shown = _start(progress, 'masking', documents, counts.offset)
     waiting = None
     for group in itertools.chain(_groups(documents, masker), [None]):
-      # The device draws for one group while the next is read.
-      begun = group and (group, group.start(masker), documents.position)
+      begun = None
+      if group:
+        # The device draws for one group while the next is read.
+        numbers = np.array(group.numbers, np.int32).reshape(-1, 2)
+        begun = group, masker.start(group.pieces, numbers), documents.position
       if waiting:
         counts = _write(order, out, counts, *waiting[:2], progress)
         shown.update(waiting[2] // 1000, note=f'{counts.passages} passages')
@@ -229,46 +221,42 @@ def _mask_all(order, masker, out, counts, progress) -> Counts:
   return counts
 
 
-class _Group(NamedTuple):
+@dataclasses.dataclass
+class _Group:
   """Passages that are written together."""
 
-  pieces: list[Passage]
-  numbers: list[tuple[int, int]]  # line of the document, and part of it
-  problems: list[str]
-  records: int
-  skipped: int
-  behind: Offset
-
-  def start(self, masker: Masker):
-    numbers = np.array(self.numbers, np.int32).reshape(-1, 2)
-    return masker.start(self.pieces, numbers)
+  pieces: list[Passage] = dataclasses.field(default_factory=list)
+  # Line of the document, and part of it.
+  numbers: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+  problems: list[str] = dataclasses.field(default_factory=list)
+  records: int = 0
+  skipped: int = 0
+  behind: Offset | None = None
 
 
 def _groups(documents: stream.Documents, masker: Masker) -> Iterator[_Group]:
   """Groups that depend on the place where the first begins, and on nothing else."""
-  pieces, numbers, problems, records, skipped, behind = [], [], [], 0, 0, None
+  group = _Group()
   for item in documents:
     parts, wrong = [], [item.message]
     if item.value:
       parts, wrong = masker.cut(item.value)
-      marker = infill.marker_in(item.value.text, masker.form)
-      if marker:
-        parts, wrong = [], [f'the text has {marker}, which is a marker of the format.']
       wrong = [f'{item.place}: {w}' for w in wrong]
-    pieces += parts
-    numbers += [(item.place.number, k) for k in range(len(parts))]
-    problems += wrong
-    records, skipped = records + 1, skipped + (not parts)
-    behind = documents.offset
-    if len(pieces) >= GROUP or records >= 8 * GROUP:
-      yield _Group(pieces, numbers, problems, records, skipped, behind)
-      pieces, numbers, problems, records, skipped, behind = [], [], [], 0, 0, None
-  if records:
-    yield _Group(pieces, numbers, problems, records, skipped, behind)
+    group.pieces += parts
+    group.numbers += [(item.place.number, k) for k in range(len(parts))]
+    group.problems += wrong
+    group.records += 1
+    group.skipped += not parts
+    group.behind = documents.offset
+    if len(group.pieces) >= GROUP or group.records >= 8 * GROUP:
+      yield group
+      group = _Group()
+  if group.records:
+    yield group
 
 
-def _write(order, out, counts, group, pending, progress) -> Counts:
-  found = pending.finish()
+def _write(order, out, counts, group, finish, progress) -> Counts:
+  found = finish()
   for problem in group.problems:
     progress.say(f'skipped {problem}')
   counts = Counts(
@@ -286,14 +274,7 @@ def _write(order, out, counts, group, pending, progress) -> Counts:
 
 
 def _line(hidden: Hidden, order: Order) -> str:
-  body = hidden.passage.text
-  places = [(a, b) for a, b, _ in hidden.spans]
-  source, target = infill.pair(body, places, order.format, order.target)
-  line = {
-    'id': hidden.passage.id,
-    'text': body,
-    'spans': hidden.spans,
-    'source': source,
-    'target': target,
-  }
+  source, target = hidden.pair(order.format, order.target)
+  line = {'id': hidden.passage.id, 'text': hidden.passage.text, 'spans': hidden.spans}
+  line |= {'source': source, 'target': target}
   return json.dumps(line, ensure_ascii=False) + '\n'

@@ -65,10 +65,7 @@ def mask_texts(
   masker = Masker(chosen, seed, min(LENGTH, chosen.longest), format, collocations)
   passages, numbers = [], []
   for i, body in enumerate(texts):
-    marker = infill.marker_in(body, format)
     parts, problems = masker.cut(Passage(f'texts[{i}]', body))
-    if marker:
-      problems = [f'the text has {marker}, which is a marker of the format.']
     if problems or not parts:
       raise InputError(f'texts[{i}]: {(problems or ["the text is empty."])[0]}')
     passages += parts
@@ -76,9 +73,9 @@ def mask_texts(
   masked = []
   for first in range(0, len(passages), ROWS):
     some = slice(first, first + ROWS)
-    pending = masker.start(passages[some], np.array(numbers[some], np.int32))
-    for hidden in pending.finish():
-      body, spans = hidden.passage.text, hidden.spans
-      pair = infill.pair(body, [span[:2] for span in spans], format, target)
-      masked.append(MaskedText(body, tuple(spans), *pair))
+    finish = masker.start(passages[some], np.array(numbers[some], np.int32))
+    masked += [
+      MaskedText(hidden.passage.text, tuple(hidden.spans), *hidden.pair(format, target))
+      for hidden in finish()
+    ]
   return masked

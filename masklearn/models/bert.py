@@ -13,13 +13,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from flax import traverse_util
 
-from masklearn.models import convert, layers
+from masklearn.models import bart, convert, layers
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Specials
 
@@ -79,39 +77,14 @@ class Bert(nn.Module):
       )
     positions = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]  # [1, S]
     first = jnp.zeros((1, 1), jnp.int32)  # of the kinds: there is no second sentence
-    x = _table(c, c.vocab_size, 'word_embeddings')(tokens)  # [B, S, D]
-    x = x + _table(c, c.kinds, 'token_type_embeddings')(first)
-    x = x + _table(c, c.max_positions, 'position_embeddings')(positions)
+    x = bart.table(c, c.vocab_size, 'word_embeddings')(tokens)  # [B, S, D]
+    x = x + bart.table(c, c.kinds, 'token_type_embeddings')(first)
+    x = x + bart.table(c, c.max_positions, 'position_embeddings')(positions)
     x = layers.LayerNorm(c.dtype, c.epsilon, name='layernorm_embedding')(x)
     bias = layers.padding_bias(valid)  # [B, 1, 1, S]
     for i in range(c.layers):
-      x = EncoderLayer(c, name=f'layers_{i}')(x, bias)
+      x = bart.EncoderLayer(c, c.heads, c.ffn, c.epsilon, name=f'layers_{i}')(x, bias)
     return x
-
-
-class EncoderLayer(nn.Module):
-  """Self-attention and a feed-forward layer, each added and then normalised."""
-
-  config: BertConfig
-
-  @nn.compact
-  def __call__(self, x, bias):
-    """Returns [B, S, D] for `x` [B, S, D] and `bias` [B, 1, 1, S]."""
-    c = self.config
-    attention = layers.Attention(
-      c.width,
-      c.heads,
-      c.width // c.heads,
-      0.0,
-      layers.Deviations(*[c.init_std] * 4),
-      c.dtype,
-      name='self_attn',
-    )
-    y = attention(x, attention.keys_values(x), bias)
-    x = layers.LayerNorm(c.dtype, c.epsilon, name='self_attn_layer_norm')(x + y)
-    y = layers.Dense(c.ffn, c.init_std, c.dtype, name='fc1')(x)  # [B, S, ffn]
-    y = layers.Dense(c.width, c.init_std, c.dtype, name='fc2')(layers.gelu(y))
-    return layers.LayerNorm(c.dtype, c.epsilon, name='final_layer_norm')(x + y)
 
 
 def load(directory: str | os.PathLike, ids: Specials) -> tuple[BertConfig, Any]:
@@ -166,40 +139,19 @@ def from_hf(tensors: Mapping[str, np.ndarray], config: BertConfig):
   Raises:
     InputError: names every tensor that is missing, unknown or of another shape.
   """
-  prefix = 'bert.'
-  if any(name.startswith(prefix) for name in tensors):  # what has none is a head's
-    tensors = {
-      name.removeprefix(prefix): tensor
-      for name, tensor in tensors.items()
-      if name.startswith(prefix)
-    }
-  tensors = {
-    name.replace('LayerNorm.gamma', 'LayerNorm.weight').replace(
-      'LayerNorm.beta', 'LayerNorm.bias'
-    ): tensor
+  # Where there are heads, the encoder's names begin with it.
+  prefix = 'bert.' if any(name.startswith('bert.') for name in tensors) else ''
+  named = {
+    name.removeprefix(prefix)
+    .replace('LayerNorm.gamma', 'LayerNorm.weight')
+    .replace('LayerNorm.beta', 'LayerNorm.bias'): tensor
     for name, tensor in tensors.items()
-    if not name.startswith(_IGNORED)
+    if name.startswith(prefix)
   }
-  flat, wrong = convert.match(tensors, _layout(config))
-  convert.refuse(wrong)
-  return traverse_util.unflatten_dict(
-    {path: jnp.asarray(_turned(path, tensor)) for path, tensor in flat.items()}
-  )
-
-
-def _layout(config):
-  """Name -> path in our tree and shape in theirs, of every tensor."""
+  named = {name: named[name] for name in named if not name.startswith(_IGNORED)}
   tokens = jnp.zeros((1, 1), jnp.int32)
-  tree = jax.eval_shape(Bert(config).init, jax.random.key(0), tokens, tokens == 0)
-  flat = traverse_util.flatten_dict(tree['params'])
-  return {
-    _name(path): (path, _turned(path, np.empty(leaf.shape, np.bool_)).shape)
-    for path, leaf in flat.items()
-  }
-
-
-def _turned(path, tensor):
-  return tensor.T if path[-1] == 'kernel' else tensor
+  layout = convert.layout(Bert(config), _name, tokens, tokens == 0)
+  return convert.fit(named, layout, config)
 
 
 def _name(path):
@@ -210,9 +162,3 @@ def _name(path):
     return f'embeddings.{part}.{kind}'
   layer = modules[0].removeprefix('layers_')
   return f'encoder.layer.{layer}.{_PARTS["/".join(modules[1:])]}.{kind}'
-
-
-def _table(c, rows, name):
-  """An embedding [rows, D]."""
-  normal = nn.initializers.normal(c.init_std)
-  return nn.Embed(rows, c.width, dtype=c.dtype, embedding_init=normal, name=name)

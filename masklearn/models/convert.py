@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -209,46 +209,44 @@ def from_hf(tensors: Mapping[str, np.ndarray], config):
   copies = {name: tensors.pop(name) for name in names if name in tensors}
   for copy in copies.values():
     tensors.setdefault(form.shared, copy)
-  layout = _layout(config)
-  if BIAS in layout:
-    tensors.setdefault(BIAS, np.zeros(layout[BIAS][1], np.float32))
-  flat, wrong = match(tensors, layout)
-  wrong += [
+  expected = _layout(config)
+  if BIAS in expected:
+    tensors.setdefault(BIAS, np.zeros(expected[BIAS][1], np.float32))
+  different = [
     f'{name} differs from {form.shared}'
     for name, copy in copies.items()
     if not np.array_equal(copy, tensors[form.shared])
   ]
-  refuse(wrong)
-  return traverse_util.unflatten_dict(
-    {path: jnp.asarray(_ours(path, tensor, config)) for path, tensor in flat.items()}
-  )
+  return fit(tensors, expected, config, different)
 
 
-def match(tensors: Mapping[str, np.ndarray], layout: Mapping[str, tuple]):
-  """Tensors by their paths in our tree, float32, and what is wrong with the others.
+def fit(tensors: Mapping, expected: Mapping, config, wrong: Sequence[str] = ()):
+  """The tree of parameters, float32, of tensors by name.
 
   Args:
-    tensors: by name.
-    layout: name -> path and shape, of every tensor that there must be.
+    tensors: by Hugging Face's names, NumPy arrays.
+    expected: those that there must be, from `layout`.
+    config: the model's.
+    wrong: what else is wrong with the tensors.
+
+  Raises:
+    InputError: names every tensor that is missing, unknown or of another shape.
   """
-  flat, wrong = {}, []
-  for name in sorted(layout.keys() | tensors.keys()):
-    path, shape = layout.get(name, ((), ()))
+  flat, unfit = {}, []
+  for name in sorted(expected.keys() | tensors.keys()):
+    path, shape = expected.get(name, ((), ()))
     if name not in tensors:
-      wrong.append(f'{name} is missing')
-    elif name not in layout:
-      wrong.append(f'{name} is unknown')
+      unfit.append(f'{name} is missing')
+    elif name not in expected:
+      unfit.append(f'{name} is unknown')
     elif tensors[name].shape != shape:
-      wrong.append(f'{name} has shape {tensors[name].shape}, not {shape}')
+      unfit.append(f'{name} has shape {tensors[name].shape}, not {shape}')
     else:
-      flat[path] = tensors[name].astype(np.float32)
-  return flat, wrong
-
-
-def refuse(wrong: list[str]) -> None:
-  """Raises an `InputError` that says all of it, if anything is wrong with tensors."""
-  if wrong:
-    raise InputError(f'The tensors do not fit the model: {"; ".join(wrong)}.')
+      flat[path] = jnp.asarray(_ours(path, tensors[name].astype(np.float32), config))
+  if unfit or wrong:
+    problems = '; '.join([*unfit, *wrong])
+    raise InputError(f'The tensors do not fit the model: {problems}.')
+  return traverse_util.unflatten_dict(flat)
 
 
 def to_hf(params, config) -> dict[str, np.ndarray]:
@@ -262,8 +260,7 @@ def to_hf(params, config) -> dict[str, np.ndarray]:
     name: np.ascontiguousarray(_theirs(path, np.asarray(flat[path]), config))
     for name, (path, _) in _layout(config).items()
   }
-  told_untied = not config_to_hf(config)['tie_word_embeddings']
-  if told_untied:
+  if not config_to_hf(config)['tie_word_embeddings']:
     names = (*form.copies, HEAD) if config.tied else form.copies
     tensors |= {name: tensors[form.shared].copy() for name in names}
   return tensors
@@ -277,16 +274,23 @@ def _form(config) -> tuple[str, Format]:
 
 
 def _layout(config):
-  """Name -> path in our tree and shape in theirs, of every tensor of the model."""
   _, form = _form(config)
   tokens = jnp.zeros((1, 1), jnp.int32)
-  tree = jax.eval_shape(
-    form.module(config).init, jax.random.key(0), tokens, tokens == 0, tokens
-  )
-  flat = traverse_util.flatten_dict(tree['params'])
-  empty = {path: np.empty(leaf.shape, np.bool_) for path, leaf in flat.items()}
+  return layout(form.module(config), form.name, tokens, tokens == 0, tokens)
+
+
+def layout(model, name, *inputs) -> dict[str, tuple]:
+  """Name -> path in our tree and shape in theirs, of every tensor of a model.
+
+  Args:
+    model: a Linen module.
+    name: `name(path)` is the tensor's.
+    *inputs: of the model.
+  """
+  tree = jax.eval_shape(model.init, jax.random.key(0), *inputs)['params']
   return {
-    form.name(path): (path, _theirs(path, empty[path], config).shape) for path in flat
+    name(path): (path, _theirs(path, np.empty(x.shape, np.bool_), model.config).shape)
+    for path, x in traverse_util.flatten_dict(tree).items()
   }
 
 

@@ -48,20 +48,14 @@ def _bart_name(path):
   return '.'.join(['model', *modules, 'bias' if leaf == 'bias' else 'weight'])
 
 
-# Ours -> theirs, within a layer of the encoder, and of the decoder.
-_T5_ENCODER = {
-  'self_attn': 'layer.0.SelfAttention',
-  'self_attn_layer_norm': 'layer.0.layer_norm',
-  'feed_forward': 'layer.1.DenseReluDense',
-  'feed_forward_layer_norm': 'layer.1.layer_norm',
-}
-_T5_DECODER = {
+# Ours -> theirs, within a layer, whose last part is the encoder's 1 or the decoder's 2.
+_T5_PARTS = {
   'self_attn': 'layer.0.SelfAttention',
   'self_attn_layer_norm': 'layer.0.layer_norm',
   'encoder_attn': 'layer.1.EncDecAttention',
   'encoder_attn_layer_norm': 'layer.1.layer_norm',
-  'feed_forward': 'layer.2.DenseReluDense',
-  'feed_forward_layer_norm': 'layer.2.layer_norm',
+  'feed_forward': 'layer.{last}.DenseReluDense',
+  'feed_forward_layer_norm': 'layer.{last}.layer_norm',
 }
 _T5_ATTENTION = {'q_proj': 'q', 'k_proj': 'k', 'v_proj': 'v', 'out_proj': 'o'}
 
@@ -72,9 +66,9 @@ def _t5_name(path):
     modules = ['block.0.layer.0.SelfAttention.relative_attention_bias']
   elif modules and modules[0].startswith('layers_'):
     layer, part, *rest = modules
-    parts = _T5_ENCODER if side == 'encoder' else _T5_DECODER
+    part = _T5_PARTS[part].format(last=1 if side == 'encoder' else 2)
     rest = [_T5_ATTENTION.get(name, name) for name in rest]
-    modules = [layer.replace('layers_', 'block.'), parts[part], *rest]
+    modules = [layer.replace('layers_', 'block.'), part, *rest]
   return '.'.join([side, *modules, 'weight'])
 
 
@@ -93,14 +87,12 @@ def _read_t5(hf):
 
 
 def _write_t5(config):
-  sides = [
-    (getattr(config, f'{side}_heads'), getattr(config, f'{side}_ffn'))
-    for side in ('encoder', 'decoder')
-  ]
-  if sides[0] != sides[1]:
+  encoder = config.encoder_heads, config.encoder_ffn
+  decoder = config.decoder_heads, config.decoder_ffn
+  if encoder != decoder:
     raise InputError(
       "Hugging Face's T5 has one num_heads and one d_ff: those of encoder and decoder "
-      f'must be equal, got {sides[0]} and {sides[1]}.'
+      f'must be equal, got {encoder} and {decoder}.'
     )
   return {
     'initializer_factor': config.init_factor,
@@ -153,10 +145,7 @@ FORMATS = {
       'tie_word_embeddings': config.tied,
     },
     shared='model.shared.weight',
-    copies=(
-      'model.encoder.embed_tokens.weight',
-      'model.decoder.embed_tokens.weight',
-    ),
+    copies=('model.encoder.embed_tokens.weight', 'model.decoder.embed_tokens.weight'),
     ignored=('model.encoder.version', 'model.decoder.version'),  # fairseq's
     name=_bart_name,
   ),

@@ -40,12 +40,7 @@ class Beams(NamedTuple):
 
 
 def greedy(
-  model,
-  params,
-  source: jax.Array,
-  source_valid: jax.Array,
-  max_length: int,
-  rules: Rules = FREE,
+  model, params, source, source_valid, max_length: int, rules: Rules = FREE
 ) -> jax.Array:
   """The most likely next token, again and again; of equals, the lowest id.
 
@@ -95,17 +90,9 @@ def greedy(
 
 
 def beam(
-  model,
-  params,
-  source: jax.Array,
-  source_valid: jax.Array,
-  max_length: int,
-  beams: int,
-  best: int = 1,
-  length_penalty: float = 1.0,
-  early_stopping: bool | str = False,
-  rules: Rules = FREE,
-) -> Beams:
+  model, params, source, source_valid, max_length: int, beams: int, best: int = 1,
+  length_penalty: float = 1.0, early_stopping: bool | str = False, rules: Rules = FREE,
+) -> Beams:  # fmt: skip
   """The likeliest outputs among those that a search along several beams comes by.
 
   To be jitted with all but `params`, `source` and `source_valid` static.
@@ -155,9 +142,7 @@ def beam(
     tokens = _pick(state.tokens, parent).at[:, :, position + 1].set(token)
     ends = (token == model.config.eos) | (position + 1 == max_length)
     running, next_index = jax.lax.top_k(scores + jnp.where(ends, NEVER, 0.0), beams)
-    finished = _finish(
-      state, tokens, scores, ends, beams, length_penalty, early_stopping
-    )
+    finished = _finish(state, tokens, scores, ends, length_penalty, early_stopping)
     length = max_length if early_stopping == 'never' and length_penalty > 0 else None
     attainable = running[:, :1] / jnp.float32(length or position + 1) ** length_penalty
     return finished._replace(
@@ -225,9 +210,8 @@ def _expand(model, params, state, max_length, rules):
   seen = state.seen.at[:, :, position].set(itself)
   past = seen.reshape(batch, beams, -1)
   last = state.tokens[:, :, position]
-  logits, cache = _call(
-    model, params, 'decode_step', last, position, past, state.cache
-  )  # [B, beams, V]
+  # [B, beams, V]
+  logits, cache = _call(model, params, 'decode_step', last, position, past, state.cache)
   vocab = logits.shape[-1]
   scores = jax.nn.log_softmax(logits.astype(jnp.float32).reshape(-1, vocab), axis=-1)
   flat = state.tokens.reshape(batch * beams, -1)
@@ -237,11 +221,12 @@ def _expand(model, params, state, max_length, rules):
   return scores, index // vocab, index % vocab, seen, cache
 
 
-def _finish(state, tokens, scores, ends, beams, length_penalty, early_stopping):
+def _finish(state, tokens, scores, ends, length_penalty, early_stopping):
   """The search with those of the 2 * beams candidates that end here, if they are good.
 
   Only the first half counts: the second is there to go on with.
   """
+  beams = state.scores.shape[1]
   first_half = jnp.arange(2 * beams, dtype=jnp.int32) < beams
   ends = ends & first_half[None]
   scores = scores / jnp.float32(state.position + 1) ** length_penalty

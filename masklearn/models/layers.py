@@ -95,14 +95,11 @@ class Dropout(nn.Module):
   """
 
   rate: float
-  deterministic: bool | None = None
 
   @nn.compact
-  def __call__(self, x, deterministic: bool | None = None):
-    """Returns `x`, or what is left of it; either of the arguments says which."""
-    if nn.merge_param('deterministic', self.deterministic, deterministic):
-      return x
-    if self.rate == 0:
+  def __call__(self, x, train: bool):
+    """Returns what is left of `x` in training, otherwise `x`."""
+    if not train or self.rate == 0:
       return x
     bits = random_bits(self.make_rng('dropout'), x.shape)
     dropped = bits < jnp.uint32(round(self.rate * 2**32))
@@ -188,12 +185,9 @@ def project(
   Returns:
     [..., V] float32, or wider if `x` is.
   """
-  logits = jnp.einsum(
-    'nd,vd->nv',
-    x.reshape(-1, x.shape[-1]),
-    table.astype(x.dtype),
-    preferred_element_type=wide(x.dtype),
-  )[:, :size]
+  rows, high = x.reshape(-1, x.shape[-1]), wide(x.dtype)
+  table = table.astype(x.dtype)
+  logits = jnp.einsum('nd,vd->nv', rows, table, preferred_element_type=high)[:, :size]
   if bias is not None:
     logits = logits + bias.astype(logits.dtype)[None]
   return logits.reshape(*x.shape[:-1], -1)
@@ -254,8 +248,13 @@ def block(layer: type[nn.Module], remat: bool, train_at: int) -> type[nn.Module]
   return nn.remat(layer, static_argnums=(train_at,)) if remat else layer
 
 
-def extend(past: KeysValues, new: KeysValues, position: jax.Array) -> KeysValues:
-  """The cached keys and values with those of N outputs at `position` [] written in."""
+def extend(past: KeysValues | None, new: KeysValues, position: jax.Array) -> KeysValues:
+  """The cached keys and values with those of N outputs at `position` [] written in.
+
+  Without a cache, where `past` is None, the new ones.
+  """
+  if past is None:
+    return new
   place = position * new.keys.shape[-1]
   return jax.tree.map(
     lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, place, -1), past, new
@@ -275,15 +274,6 @@ class Cache(NamedTuple):
   memory_bias: jax.Array  # [B, 1, 1, S]
 
 
-class Deviations(NamedTuple):
-  """Standard deviations of the matrices of an `Attention` when they are drawn."""
-
-  query: float
-  key: float
-  value: float
-  out: float
-
-
 class Attention(nn.Module):
   """Multi-head attention of [B, T, D] to keys and values."""
 
@@ -291,18 +281,18 @@ class Attention(nn.Module):
   heads: int  # H
   head_width: int  # D / H in BART, anything in T5
   dropout: float  # rate, of the attention weights
-  init_std: Deviations
+  init_std: tuple[float, float, float, float]  # of query, key, value and output
   dtype: str
   use_bias: bool = True  # in all four projections
   scaled: bool = True  # whether scores are divided by sqrt(head_width)
 
   def setup(self):
     """Declares the four projections, by the names of BART's tensors."""
-    inner, std = self.heads * self.head_width, Deviations(*self.init_std)
-    self.k_proj = Dense(inner, std.key, self.dtype, self.use_bias)
-    self.v_proj = Dense(inner, std.value, self.dtype, self.use_bias)
-    self.q_proj = Dense(inner, std.query, self.dtype, self.use_bias)
-    self.out_proj = Dense(self.width, std.out, self.dtype, self.use_bias)
+    inner, (query, key, value, out) = self.heads * self.head_width, self.init_std
+    self.k_proj = Dense(inner, key, self.dtype, self.use_bias)
+    self.v_proj = Dense(inner, value, self.dtype, self.use_bias)
+    self.q_proj = Dense(inner, query, self.dtype, self.use_bias)
+    self.out_proj = Dense(self.width, out, self.dtype, self.use_bias)
     self.drop = Dropout(self.dropout)
 
   def keys_values(self, x: jax.Array) -> KeysValues:
@@ -331,7 +321,7 @@ class Attention(nn.Module):
     top = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
     weights = jnp.exp(scores - top)  # [B, H, T, S]
     total = weights.sum(-1, keepdims=True)  # [B, H, T, 1]
-    weights = self.drop(weights.astype(self.dtype), deterministic=not train)
+    weights = self.drop(weights.astype(self.dtype), train)
     mixed = jnp.einsum(
       'bhts,bhds->bhtd', weights, attended.values, preferred_element_type=high
     )

@@ -24,15 +24,10 @@ from masklearn.types import InputError
 
 # What belongs to a tokenizer or to decoding, and is carried along untouched.
 CARRIED = (
-  'added_tokens.json',
-  'generation_config.json',
-  'merges.txt',
-  'special_tokens_map.json',
-  'spiece.model',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'vocab.json',
-)
+  'added_tokens.json', 'generation_config.json', 'merges.txt',
+  'special_tokens_map.json', 'spiece.model', 'tokenizer.json',
+  'tokenizer_config.json', 'vocab.json',
+)  # fmt: skip
 
 
 class Pretrained(NamedTuple):
@@ -100,12 +95,8 @@ def from_hf(source: str | os.PathLike, target: str | os.PathLike) -> Any:
   hf = files.read_json(source / 'config.json')
   with files.new_directory(target) as partial:
     checkpoint.save(partial / 'params', params)
-    said = {
-      'family': hf['model_type'],
-      'config': dataclasses.asdict(config),
-      'huggingface': hf,
-    }
-    files.write_json(partial / 'model.json', said)
+    said = {'family': hf['model_type'], 'config': dataclasses.asdict(config)}
+    files.write_json(partial / 'model.json', said | {'huggingface': hf})
     _carry(source, partial)
     if not (partial / 'tokenizer.json').exists():  # older files than that
       tokenizer.save(partial / 'tokenizer.json')

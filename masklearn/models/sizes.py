@@ -10,17 +10,23 @@ DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
 
 
 @dataclasses.dataclass(frozen=True)
-class BartConfig:
-  """The shape of a BART, its rates of dropout and its special tokens."""
+class Sides:
+  """What an encoder-decoder of either family has."""
 
   vocab_size: int
   width: int  # D
   encoder_layers: int
   decoder_layers: int
-  encoder_heads: int
+  encoder_heads: int  # H
   decoder_heads: int
   encoder_ffn: int  # width of the encoder's feed-forward layers
   decoder_ffn: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BartConfig(Sides):
+  """The shape of a BART, its rates of dropout and its special tokens."""
+
   max_positions: int  # longest source and longest target
   pad: int
   bos: int
@@ -43,23 +49,13 @@ class BartConfig:
         raise InputError(
           f'width must be a multiple of {side}_heads, got {self.width} and {heads}.'
         )
-    _check_tokens(self, ('pad', 'bos', 'eos', 'mask', 'decoder_start'))
-    _check_rates(self, ('dropout', 'attention_dropout', 'activation_dropout'))
-    _check_dtype(self)
+    _check(self, 'pad', 'bos', 'eos', 'mask', 'decoder_start')
 
 
 @dataclasses.dataclass(frozen=True)
-class T5Config:
+class T5Config(Sides):
   """The shape of a T5 of version 1.0 or 1.1, and its special tokens."""
 
-  vocab_size: int
-  width: int  # D
-  encoder_layers: int
-  decoder_layers: int
-  encoder_heads: int  # H
-  decoder_heads: int
-  encoder_ffn: int  # width of the encoder's feed-forward layers
-  decoder_ffn: int
   head_width: int  # of queries, keys and values; H times it need not be D
   pad: int
   eos: int
@@ -83,9 +79,7 @@ class T5Config:
         'buckets must be a multiple of 4 and less than twice max_distance, '
         f'got {self.buckets} and {self.max_distance}.'
       )
-    _check_tokens(self, ('pad', 'eos', 'mask', 'decoder_start'))
-    _check_rates(self, ('dropout',))
-    _check_dtype(self)
+    _check(self, 'pad', 'eos', 'mask', 'decoder_start')
 
   @property
   def init_factor(self) -> float:
@@ -109,34 +103,28 @@ class BertConfig:
   epsilon: float = 1e-12  # of the norms
   init_std: float = 0.02
   dtype: str = 'float32'  # of the computation; parameters are float32
+  dropout = attention_dropout = activation_dropout = 0.0  # no fields: it has none
 
   def __post_init__(self):
     if self.width % self.heads:
       raise InputError(
         f'width must be a multiple of heads, got {self.width} and {self.heads}.'
       )
-    _check_tokens(self, ('bos', 'eos'))
-    _check_dtype(self)
+    _check(self, 'bos', 'eos')
 
 
-def _check_tokens(config, names):
-  for name in names:
+def _check(config, *tokens):
+  """Refuses what no family can have: these tokens, rates of dropout, the dtype."""
+  for name in tokens:
     token = getattr(config, name)
     if not 0 <= token < config.vocab_size:
       raise InputError(
         f'{name} must be a token of the vocabulary (below {config.vocab_size}), '
         f'got {token}.'
       )
-
-
-def _check_rates(config, names):
-  for name in names:
-    rate = getattr(config, name)
-    if not 0 <= rate < 1:
+  for name, rate in vars(config).items():
+    if name.endswith('dropout') and not 0 <= rate < 1:
       raise InputError(f'{name} must lie in [0, 1), got {rate}.')
-
-
-def _check_dtype(config):
   check_name(DTYPES, config.dtype, 'dtype')
 
 
@@ -193,15 +181,8 @@ def bart_config(size: str, vocab_size: int, ids: Specials, **overrides) -> BartC
   shape = lookup(BART_SIZES, size, 'size of a BART')
   if ids.bos is None:
     raise InputError("A BART needs a tokenizer with BART's special tokens, got T5's.")
-  fields = {
-    **_sides(shape),
-    'max_positions': shape.max_positions,
-    'dropout': shape.dropout,
-    'attention_dropout': shape.dropout,
-    'activation_dropout': shape.dropout,
-    'bos': ids.bos,
-    **_tokens(vocab_size, ids),
-  }
+  rates = dict.fromkeys(('attention_dropout', 'activation_dropout'), shape.dropout)
+  fields = _fields(shape, vocab_size, ids) | rates | {'bos': ids.bos}
   return BartConfig(**(fields | overrides))
 
 
@@ -215,24 +196,16 @@ def t5_config(size: str, vocab_size: int, ids: Specials, **overrides) -> T5Confi
     **overrides: fields of T5Config, instead of the size's.
   """
   shape = lookup(T5_SIZES, size, 'size of a T5')
-  fields = {
-    **_sides(shape),
-    'head_width': shape.head_width,
-    'gated': not shape.first,
-    'tied': shape.first,
-    'scale_output': shape.first,
-    **_tokens(vocab_size, ids),
-  }
+  fields = _fields(shape, vocab_size, ids)
+  first = fields.pop('first')
+  fields |= {'gated': not first, 'tied': first, 'scale_output': first}
   return T5Config(**(fields | overrides))
 
 
-def _sides(shape):
+def _fields(shape, vocab_size, ids):
   """The fields that both families have, of a size whose two sides are alike."""
-  alike = ('layers', 'heads', 'ffn')
-  sides = {f'{s}_{n}': getattr(shape, n) for s in ('encoder', 'decoder') for n in alike}
-  return {'width': shape.width, **sides}
-
-
-def _tokens(vocab_size, ids):
+  fields = shape._asdict() | {'vocab_size': vocab_size}
+  for name in ('layers', 'heads', 'ffn'):
+    fields |= dict.fromkeys((f'encoder_{name}', f'decoder_{name}'), fields.pop(name))
   names = ('pad', 'eos', 'mask', 'decoder_start')
-  return {'vocab_size': vocab_size, **{name: getattr(ids, name) for name in names}}
+  return fields | {name: getattr(ids, name) for name in names}

@@ -20,148 +20,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from masklearn.models import layers
+from masklearn.models import layers, seq2seq
 from masklearn.models.sizes import T5Config
-from masklearn.types import Segments
 
 
-class T5(nn.Module):
-  """Reads a source, and gives logits over the next token of a target.
-
-  Dropout, where `train` is True, draws from `rngs={'dropout': key}`.
-  """
+class T5(seq2seq.EncoderDecoder):
+  """Reads a source, and gives logits over the next token of a target."""
 
   config: T5Config
 
   def setup(self):
     """Declares the parameters, those of the embeddings by Hugging Face's names."""
-    c = self.config
-    normal = nn.initializers.normal(c.init_factor)
-    self.shared = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
-    self.encoder = Encoder(c)
-    self.decoder = Decoder(c)
-    if not c.tied:
-      self.lm_head = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
-
-  def __call__(
-    self,
-    source,
-    source_valid,
-    decoder_input,
-    source_mask=None,
-    segments: Segments | None = None,
-    train=False,
-  ):
-    """Logits [B, T, V] float32, each of the token after those of `decoder_input`.
-
-    Args:
-      source: [B, S] int32.
-      source_valid: [B, S] bool; False is padding.
-      decoder_input: [B, T] int32; the target, moved right behind `decoder_start`.
-      source_mask: [B, S] float32 in [0, 1], or None: the share of each token's
-        embedding that is replaced by that of the first sentinel.
-      segments: which example of its row each token belongs to; None if rows hold one.
-      train: whether to drop.
-    """
-    return self.logits(
-      self.states(source, source_valid, decoder_input, source_mask, segments, train)
-    )
-
-  def states(
-    self,
-    source,
-    source_valid,
-    decoder_input,
-    source_mask=None,
-    segments=None,
-    train=False,
-  ):
-    """The states that `logits` projects, [B, T, D]; arguments as above."""
-    encoded = self.encode(source, source_valid, source_mask, segments, train)
-    return self._decode(decoder_input, encoded, source_valid, segments, train)
-
-  def encode(self, source, source_valid, source_mask=None, segments=None, train=False):
-    """The encoder's states [B, S, D]; arguments as above."""
-    x = self.shared(source)  # [B, S, D]
-    if source_mask is not None:
-      hidden = self.shared(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
-      share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
-      x = (1 - share) * x + share * hidden
-    return self.encoder(x, source_valid, segments and segments.source, train)
-
-  def decode(self, decoder_input, encoded, source_valid):
-    """Logits [B, T, V] float32 from the encoder's states `encoded` [B, S, D]."""
-    return self.logits(self._decode(decoder_input, encoded, source_valid))
-
-  def _decode(self, decoder_input, encoded, source_valid, segments=None, train=False):
-    length = decoder_input.shape[1]
-    positions = jnp.arange(length, dtype=jnp.int32)
-    bias, memory_bias = layers.causal_bias(length), layers.padding_bias(source_valid)
-    if segments is not None:
-      bias = jnp.minimum(bias, layers.segment_bias(segments.target, segments.target))
-      memory_bias = layers.segment_bias(segments.target, segments.source)
-    x, _ = self.decoder(
-      self.shared(decoder_input),
-      positions,
-      positions,
-      bias,
-      self.decoder.memory(encoded),
-      memory_bias,
-      train=train,
-    )
-    return self._scaled(x)
-
-  def init_cache(
-    self, encoded, source_valid, max_length: int, outputs: int = 1
-  ) -> layers.Cache:
-    """An empty cache for `max_length` steps over `encoded` [B, S, D].
-
-    `outputs` is N, how many of a row are to grow side by side.
-    """
-    c = self.config
-    shape = encoded.shape[0], c.decoder_heads, c.head_width, max_length * outputs
-    empty = layers.KeysValues(*[jnp.zeros(shape, c.dtype)] * 2)
-    return layers.Cache(
-      (empty,) * c.decoder_layers,
-      self.decoder.memory(encoded),
-      layers.padding_bias(source_valid),
-    )
-
-  def decode_step(self, tokens, position, seen, cache: layers.Cache):
-    """Logits [B, N, V] float32 of what comes after a token, and the next cache.
-
-    Steps go through the positions in order, from 0; one beyond the cache's
-    `max_length` would overwrite the last.
-
-    Args:
-      tokens: [B, N], one of each output.
-      position: [] of all of them.
-      seen: [B, N, max_length * N] bool, or with ones for B and N: what of the cache is
-        each output's past, the token itself included.
-      cache: what the steps before have left.
-    """
-    outputs = tokens.shape[1]
-    x, past = self.decoder(
-      self.shared(tokens),
-      jnp.full(outputs, position, jnp.int32),
-      jnp.arange(seen.shape[-1], dtype=jnp.int32) // outputs,
-      layers.visible_bias(seen),
-      cache.memory,
-      cache.memory_bias,
-      past=cache.past,
-    )
-    return self.logits(self._scaled(x)), cache._replace(past=past)
-
-  def _scaled(self, x):
-    return x * self.config.width**-0.5 if self.config.scale_output else x
-
-  def output_layer(self):
-    """The table that `logits` applies, float32; there is no bias."""
-    return (self.shared if self.config.tied else self.lm_head).embedding, None
-
-  def logits(self, x):
-    """Logits [..., V] float32 of states [..., D]."""
-    return layers.project(x, *self.output_layer(), self.config.vocab_size)
+    self.make_tables(self.config.init_factor)
+    self.encoder = Encoder(self.config)
+    self.decoder = Decoder(self.config)
 
 
 class Encoder(nn.Module):
@@ -173,7 +45,7 @@ class Encoder(nn.Module):
   def __call__(self, x, valid, segment=None, train=False):
     """`valid` [B, S] is False where there is padding; `segment` [B, S] as above."""
     c = self.config
-    drop = layers.Dropout(c.dropout, deterministic=not train)
+    drop = layers.Dropout(c.dropout)
     # Segments need no positions of their own: distances in them are those of the row.
     positions = jnp.arange(x.shape[1], dtype=jnp.int32)  # [S]
     distance = DistanceBias(c, both_ways=True, name='relative_attention_bias')
@@ -182,14 +54,15 @@ class Encoder(nn.Module):
       visible = layers.segment_bias(segment, segment)  # [B, 1, S, S]
     bias = distance(positions, positions)  # [1, H, S, S]
     bias = bias + visible.astype(bias.dtype)  # [B, H, S, S]
-    x = drop(x)
+    x = drop(x, train)
     kind = layers.block(EncoderLayer, c.remat, train_at=3)
     for i in range(c.encoder_layers):
       x = kind(c, name=f'layers_{i}')(x, bias, train)
-    return drop(layers.RMSNorm(c.dtype, c.epsilon, name='final_layer_norm')(x))
+    x = layers.RMSNorm(c.dtype, c.epsilon, name='final_layer_norm')(x)
+    return drop(x, train)
 
 
-class Decoder(nn.Module):
+class Decoder(seq2seq.DecoderStack):
   """Token embeddings [B, T, D], and what the encoder made, to states [B, T, D]."""
 
   config: T5Config
@@ -203,37 +76,20 @@ class Decoder(nn.Module):
     self.final_layer_norm = layers.RMSNorm(c.dtype, c.epsilon)
     self.drop = layers.Dropout(c.dropout)
 
-  def memory(self, encoded) -> tuple[layers.KeysValues, ...]:
-    """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
-    return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
-
-  def __call__(
-    self, x, positions, attended, bias, memory, memory_bias, past=None, train=False
-  ):
-    """The states and each layer's keys and values.
-
-    Args:
-      x: [B, T, D] token embeddings; with a cache, T is N.
-      positions: [T] int32, where they are; with a cache, all the same.
-      attended: the same of what self-attention sees: [T], with a cache
-        [max_length * N].
-      bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
-        [B, H, N, max_length * N].
-      memory: of each layer, from `memory`.
-      memory_bias: [B, 1, 1, S] or [B, 1, T, S].
-      past: the cached keys and values of each layer, or None.
-      train: whether to drop.
-    """
-    off = not train
-    near = self.relative_attention_bias(positions, attended)
-    bias = near + bias.astype(near.dtype)
-    x = self.drop(x, deterministic=off)
-    own_of_all = []
-    for i, layer in enumerate(self.layers):
-      cached = None if past is None else past[i]
-      x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0], train)
-      own_of_all.append(own)
-    return self.drop(self.final_layer_norm(x), deterministic=off), tuple(own_of_all)
+  def __call__(self, x, positions, bias, memory, memory_bias, past=None, train=False):
+    """The states and each layer's keys and values; arguments as for `through`."""
+    c = self.config
+    if past is None:
+      # As in the encoder: distances in a segment are those of the row.
+      here = attended = jnp.arange(x.shape[1], dtype=jnp.int32)  # [T]
+    else:
+      here = positions[0]  # [N]
+      attended = jnp.arange(bias.shape[-1], dtype=jnp.int32) // x.shape[1]
+    near = self.relative_attention_bias(here, attended)
+    bias, x = near + bias.astype(near.dtype), self.drop(x, train)
+    x, own = self.through(x, positions, bias, memory, memory_bias, past, train)
+    x = self.drop(self.final_layer_norm(x), train)
+    return x * c.width**-0.5 if c.scale_output else x, own
 
 
 class DistanceBias(nn.Module):
@@ -290,12 +146,13 @@ class EncoderLayer(nn.Module):
   def __call__(self, x, bias, train=False):
     """Returns [B, S, D] for `x` [B, S, D] and `bias` [B, H, S, S]."""
     c = self.config
-    drop = layers.Dropout(c.dropout, deterministic=not train)
+    drop = layers.Dropout(c.dropout)
     y = layers.RMSNorm(c.dtype, c.epsilon, name='self_attn_layer_norm')(x)
     attention = _attention(c, c.encoder_heads, name='self_attn')
-    x = x + drop(attention(y, attention.keys_values(y), bias, train))
+    x = x + drop(attention(y, attention.keys_values(y), bias, train), train)
     y = layers.RMSNorm(c.dtype, c.epsilon, name='feed_forward_layer_norm')(x)
-    return x + drop(FeedForward(c, c.encoder_ffn, name='feed_forward')(y, train))
+    y = FeedForward(c, c.encoder_ffn, name='feed_forward')(y, train)
+    return x + drop(y, train)
 
 
 class DecoderLayer(nn.Module):
@@ -320,17 +177,14 @@ class DecoderLayer(nn.Module):
     Arguments are the decoder's; `memory` and `past` are those of this layer, and
     `position` [] is that of the first token.
     """
-    off = not train
     y = self.self_attn_layer_norm(x)
-    own = self.self_attn.keys_values(y)
-    if past is not None:
-      own = layers.extend(past, own, position)
-    x = x + self.drop(self.self_attn(y, own, bias, train), deterministic=off)
+    own = layers.extend(past, self.self_attn.keys_values(y), position)
+    x = x + self.drop(self.self_attn(y, own, bias, train), train)
     y = self.encoder_attn_layer_norm(x)
     y = self.encoder_attn(y, memory, memory_bias, train)
-    x = x + self.drop(y, deterministic=off)
+    x = x + self.drop(y, train)
     y = self.feed_forward(self.feed_forward_layer_norm(x), train)
-    return x + self.drop(y, deterministic=off), own
+    return x + self.drop(y, train), own
 
 
 class FeedForward(nn.Module):
@@ -352,17 +206,14 @@ class FeedForward(nn.Module):
       y = layers.gelu_tanh(times(x, self.ffn, 'wi_0')) * times(x, self.ffn, 'wi_1')
     else:
       y = jax.nn.relu(times(x, self.ffn, 'wi'))  # [B, S, ffn]
-    y = layers.Dropout(c.dropout, deterministic=not train)(y)
+    y = layers.Dropout(c.dropout)(y, train)
     return times(y, c.width, 'wo')
 
 
 def _attention(c, heads, name=None):
-  std = layers.Deviations(
-    query=c.init_factor * (c.width * c.head_width) ** -0.5,
-    key=c.init_factor * c.width**-0.5,
-    value=c.init_factor * c.width**-0.5,
-    out=c.init_factor * (heads * c.head_width) ** -0.5,
-  )
+  near = c.init_factor * c.width**-0.5
+  query = c.init_factor * (c.width * c.head_width) ** -0.5
+  std = query, near, near, c.init_factor * (heads * c.head_width) ** -0.5
   return layers.Attention(
     c.width, heads, c.head_width, c.dropout, std, c.dtype,
     use_bias=False, scaled=False, name=name,

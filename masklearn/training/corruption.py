@@ -30,18 +30,16 @@ References:
 import jax
 import jax.numpy as jnp
 
+from masklearn.io.lookup import check_name
 from masklearn.types import Batch, Corrupted, InputError, MaskDraw, Specials
 
 TARGETS = ('spans', 'full')
 
 
 def corrupt(
-  batch: Batch,
-  draw: MaskDraw,
-  ids: Specials,
-  target: str = 'spans',
+  batch: Batch, draw: MaskDraw, ids: Specials, target: str = 'spans',
   target_length: int | None = None,
-) -> Corrupted:
+) -> Corrupted:  # fmt: skip
   """The compacted denoising example of a hard draw: one marker for each span.
 
   Spans that come after the last of T5's sentinels stay shown; `overflow` counts
@@ -64,7 +62,7 @@ def corrupt(
   Raises:
     InputError: a draw has extra markers, and the model numbers its markers.
   """
-  _check_target(target)
+  check_name(TARGETS, target, 'target')
   if ids.sentinels and draw.inserted is not None:
     raise InputError('Markers that hide nothing need a model with a single <mask>.')
   tokens, valid = _in_order(batch.tokens, draw), batch.valid
@@ -115,7 +113,7 @@ def corrupt_tokens(
   Returns:
     source and target [B, S], with `source_mask` [B, S]; S as in `corrupt`.
   """
-  _check_target(target)
+  check_name(TARGETS, target, 'target')
   shares = jnp.where(batch.valid, decisions, 0.0)
   first = 0 if ids.bos is None else 1
   shares = jnp.pad(shares, ((0, 0), (first, 1)))  # <s> and </s> are never hidden
@@ -125,13 +123,9 @@ def corrupt_tokens(
 
 
 def corrupt_spans(
-  batch: Batch,
-  start: jax.Array,
-  length: jax.Array,
-  ids: Specials,
-  target: str = 'spans',
-  target_length: int | None = None,
-) -> Corrupted:
+  batch: Batch, start: jax.Array, length: jax.Array, ids: Specials,
+  target: str = 'spans', target_length: int | None = None,
+) -> Corrupted:  # fmt: skip
   """The compacted examples of M candidate spans a passage, each hidden alone.
 
   A span-soft example is the mixture of their losses: weights that are one-hot
@@ -171,11 +165,6 @@ def overflow(
   if target_length is not None:
     lost = lost + jnp.maximum(hides[:, -1] + spans[:, -1] + 1 - target_length, 0)
   return lost if draw.lost is None else lost + draw.lost
-
-
-def _check_target(target):
-  if target not in TARGETS:
-    raise InputError(f'target must be one of {", ".join(TARGETS)}, got {target!r}.')
 
 
 def _in_order(x, draw):
@@ -268,7 +257,6 @@ def _wrap(tokens, keep, ids):
 
 
 def _example(source, labels, weight, ids):
-  decoder_input = jnp.pad(labels, ((0, 0), (1, 0)), constant_values=ids.decoder_start)[
-    :, :-1
-  ]
+  first = jnp.full_like(labels[:, :1], ids.decoder_start)
+  decoder_input = jnp.concatenate([first, labels[:, :-1]], axis=1)
   return Corrupted(source, source != ids.pad, decoder_input, labels, weight)

@@ -55,15 +55,10 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
 
   def in_chunks(params, key, batch):
     states = _apply(model, params, key, batch, train, method='states')  # [B, T, D]
-    weight = batch.weight.reshape(-1)
-    total = cross_entropy(
-      chunk,
-      model.config.vocab_size,
-      states.reshape(-1, states.shape[-1]),
-      *model.apply({'params': params}, method='output_layer'),
-      batch.target.reshape(-1),
-      weight,
-    )
+    table, bias = model.apply({'params': params}, method='output_layer')
+    x, target = states.reshape(-1, states.shape[-1]), batch.target.reshape(-1)
+    size, weight = model.config.vocab_size, batch.weight.reshape(-1)
+    total = cross_entropy(chunk, size, x, table, bias, target, weight)
     return total, weight.astype(total.dtype)
 
   def loss(params, key, batch: Corrupted):
@@ -75,17 +70,10 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
 
 
 def _apply(model, params, key, batch: Corrupted, train, **more):
-  return model.apply(
-    {'params': params},
-    batch.source,
-    batch.source_valid,
-    batch.decoder_input,
-    source_mask=batch.source_mask,
-    segments=batch.segments,
-    train=train,
-    rngs={'dropout': key} if train else None,
-    **more,
-  )
+  inputs = batch.source, batch.source_valid, batch.decoder_input
+  more |= {'source_mask': batch.source_mask, 'segments': batch.segments, 'train': train}
+  rngs = {'dropout': key} if train else None
+  return model.apply({'params': params}, *inputs, rngs=rngs, **more)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

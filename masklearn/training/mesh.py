@@ -37,14 +37,11 @@ def spread(
   own, same = PartitionSpec('episodes'), PartitionSpec()
   one_each, everywhere = NamedSharding(mesh, own), NamedSharding(mesh, same)
 
-  def compute(theta, state, episodes, keys, *rest):
+  def compute(*arguments):
+    places = same, same, own, own, *[same] * (len(arguments) - 4)
     return jax.shard_map(
-      probe,
-      mesh=mesh,
-      in_specs=(same, same, own, own, *(same for _ in rest)),
-      out_specs=own,
-      check_vma=False,
-    )(theta, state, episodes, keys, *rest)
+      probe, mesh=mesh, in_specs=places, out_specs=own, check_vma=False
+    )(*arguments)
 
   compiled = jax.jit(compute)
 

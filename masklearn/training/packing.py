@@ -34,13 +34,9 @@ class Plan(NamedTuple):
 
 
 def batches(
-  lengths: np.ndarray,
-  size: int,
-  pad: int,
-  batch_size: int,
-  gradient_accumulation: int,
+  lengths: np.ndarray, size: int, pad: int, batch_size: int, gradient_accumulation: int,
   seed: int,
-) -> tuple[grain.MapDataset, Callable]:
+) -> tuple[grain.MapDataset, Callable]:  # fmt: skip
   """Batches without end, packed or not.
 
   Args:
@@ -61,9 +57,8 @@ def batches(
     return order, lambda index, examples, logged: (examples, logged)
   packed = plan(lengths, size, seed)
   each = len(lengths) / len(packed.rows)
-  rows = (
-    max(1, round(batch_size / each / gradient_accumulation)) * gradient_accumulation
-  )
+  rows = max(1, round(batch_size / each / gradient_accumulation))
+  rows *= gradient_accumulation
   order = data.batches(packed.rows, rows, seed).map(np.ravel)
   shape = packed.rows.shape[1], packed.source, packed.target, pad
 
@@ -154,15 +149,14 @@ def pack(
     x = jnp.broadcast_to(x, at.shape)
     return flat.at[at.reshape(-1)].set(x.reshape(-1), mode='drop').reshape(size)
 
-  segments = Segments(
-    put(number, source_at, source, 0), put(number, target_at, target, 0)
-  )
+  of_source, of_target = (source_at, source), (target_at, target)
+  segments = Segments(put(number, *of_source, 0), put(number, *of_target, 0))
   packed = Corrupted(
-    put(examples.source, source_at, source, pad),
+    put(examples.source, *of_source, pad),
     segments.source > 0,
-    put(examples.decoder_input, target_at, target, pad),
-    put(examples.target, target_at, target, pad),
-    put(examples.weight, target_at, target, 0),
+    put(examples.decoder_input, *of_target, pad),
+    put(examples.target, *of_target, pad),
+    put(examples.weight, *of_target, 0),
     segments=segments,
   )
   return packed, source_lost + target_lost
