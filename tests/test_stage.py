@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from masklearn import data, policies, tasks
+from masklearn import data, models, policies, tasks
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies.capacity import original_capacity, word_capacity
@@ -34,7 +34,7 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   ids = setup.tokenizer.specials
   assert len(ids.sentinels) == 100
   passages = data.encode_passages(setup.passages, setup.tokenizer)
-  first = stage.first_params(setup.model, 0)
+  first = models.init_params(setup.model, jax.random.key(0))
   objective = Objective(
     policies.POLICIES['original'](ids=ids),
     {},

@@ -10,6 +10,7 @@ from masklearn import data
 from masklearn.evaluation import answering
 from masklearn.study import stage
 from masklearn.study.setup import Setup
+from masklearn.tasks.splits import SPLITS
 from masklearn.training import loop, packing, steps
 from masklearn.training.context import StageContext
 from masklearn.types import Task
@@ -63,21 +64,15 @@ def finetune(
     split: data.encode_examples(
       task.split(split), setup.tokenizer, tuning.source_length, task.examples
     )
-    for split in ('train', 'validation', 'test')
+    for split in SPLITS
   }
 
   def validate(state):
     loss = answering.question_loss(setup.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
-  order, together = packing.batches(
-    packing.lengths(questions['train']),
-    saving.packing,
-    setup.tokenizer.specials.pad,
-    tuning.batch_size,
-    saving.gradient_accumulation,
-    context.seed,
-  )
+  lengths, pad = packing.lengths(questions['train']), setup.tokenizer.specials.pad
+  order, together = saving.batches(lengths, pad, tuning.batch_size, context.seed)
 
   def batch_at(i):
     return together(order[i], data.take(questions['train'], order[i]), {})

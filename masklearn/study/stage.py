@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
-from masklearn import models
 from masklearn.io import checkpoint, files, provenance
 from masklearn.policies import heuristic, statistics
-from masklearn.training import corruption, losses, steps
+from masklearn.training import corruption, losses, packing, steps
 from masklearn.types import Policy, Specials
 
 
@@ -30,6 +30,11 @@ class Saving(NamedTuple):
   packing: int = 0  # source tokens of a row that several examples share; 0 for one each
   chunk: int = 0  # target tokens whose logits are in memory at a time; 0 for all
   gradient_accumulation: int = 1  # parts of a batch, one after the other
+
+  def batches(self, lengths: np.ndarray, pad: int, batch_size: int, seed: int):
+    """The order and the making of batches; see `packing.batches`."""
+    parts = self.gradient_accumulation
+    return packing.batches(lengths, self.packing, pad, batch_size, parts, seed)
 
 
 def finished(
@@ -82,11 +87,6 @@ def optimizer(
   return optax.adamw(schedule, b2=0.98, weight_decay=weight_decay)
 
 
-def first_params(model, seed: int) -> Any:
-  """Random parameters of a model that nothing was trained on."""
-  return models.init_params(model, jax.random.key(seed))
-
-
 @functools.cache
 def uniform(rate: float, longest: int) -> Policy:
   """Random spans of up to `longest` words: what a base model is trained on."""
@@ -122,9 +122,8 @@ def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int)
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
     words = statistics.word_counts(passages, draw)[:, 0]
-    lost = corruption.overflow(
-      passages, draw, ids, length if target == 'spans' else None
-    )
+    limit = length if target == 'spans' else None
+    lost = corruption.overflow(passages, draw, ids, limit)
     logged = {'masked_words': words, 'lost_tokens': lost}
     return corruption.corrupt(passages, draw, ids, target, length), logged
 

@@ -56,20 +56,21 @@ def pairs(
     InputError: there is no answer in a passage to train on, or to validate with.
   """
   found: tuple[list[Answered], list[Answered]] = [], []
+
+  def size(piece):
+    return len(tokenizer.encode(piece).ids)
+
   for source in (name.strip() for name in sources.split(',')):
     if source == 'task':
       parts = [of_task(rows, passages) for rows in (task.train, task.validation)]
     elif source == 'match':
-      parts = [
-        answer_spans.by_match(passages, r) for r in (task.train, task.validation)
-      ]
+      asked = task.train, task.validation
+      parts = [answer_spans.by_match(passages, rows) for rows in asked]
     else:
       of_split = of_file(source, seed)
       parts = [of_split['train'], of_split['validation']]
     for rows, part in zip(found, parts, strict=True):
-      rows += answer_spans.split(part, lambda t: len(tokenizer.encode(t).ids), longest)[
-        0
-      ]
+      rows += answer_spans.split(part, size, longest)[0]
   if not all(found):
     raise InputError(
       f'A supervised policy needs passages with answers, and {sources!r} has '
@@ -99,10 +100,8 @@ def of_task(examples: Sequence[Example], passages: Sequence[Passage]) -> list[An
   In gold passages, see `answers.of_examples`; for questions without one, wherever they
   stand literally.
   """
-  without = [example for example in examples if not example.context]
-  return answer_spans.of_examples(examples, passages) + answer_spans.by_match(
-    passages, without
-  )
+  gold = answer_spans.of_examples(examples, passages)
+  return gold + answer_spans.by_match(passages, [e for e in examples if not e.context])
 
 
 def train_policy(
