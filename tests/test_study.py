@@ -222,11 +222,8 @@ def test_killed_anywhere_gives_the_rows_of_an_uninterrupted_run(finished, tmp_pa
   """`kill -9` in policy learning, in a save and in evaluation, one after the other."""
   cache = pathlib.Path(jax.config.jax_compilation_cache_dir or tmp_path / 'cache')
   workdir = tmp_path / 'killed'
-  for pattern in (
-    'base/*/checkpoints/*tmp*',
-    'policies/learned-*/*/checkpoints/1',
-    'finetune/*/*/*/predictions.jsonl',
-  ):
+  saves = 'base/*/checkpoints/*tmp*', 'policies/learned-*/*/checkpoints/1'
+  for pattern in (*saves, 'finetune/*/*/*/predictions.jsonl'):
     results_after_kill(workdir, cache, pattern)
   process = start(workdir, cache)
   _, errors = process.communicate(timeout=600)

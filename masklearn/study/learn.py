@@ -260,20 +260,12 @@ def _episodes(setup, task, passages, examples, learning, seed) -> Episodes:
 def _policy_update(setup, policy, passages, learning) -> PolicyUpdate:
   """The compiled steps; equal settings share them."""
   ids = setup.tokenizer.specials
-  setting = Setting(
-    learning.target,
-    span_capacity(passages, learning.longest),
-    int(word_capacity(passages, learning.rate, ids).max()),
-    learning.estimator,
-    learning.inner_optimizer,
-    learning.inner_learning_rate,
-    learning.trainable,
-    learning.episodes,
-    learning.temperature,
-    learning.entropy_coefficient,
-    learning.learning_rate,
-    learning.updates,
-  )
+  lengths = {
+    'span_length': span_capacity(passages, learning.longest),
+    'draw_length': int(word_capacity(passages, learning.rate, ids).max()),
+  }
+  same = [name for name in Setting._fields if name not in lengths]
+  setting = Setting(**lengths, **{name: getattr(learning, name) for name in same})
   return make_policy_update(setup.model, policy, ids, learning.rate, setting)
 
 

@@ -98,12 +98,8 @@ class Study:
       c.study.transfer_seeds,
       c.policy.reference,
     )
-    self.ablations = plan.ablations(
-      self.task_names,
-      c.study.ablations,
-      self.seeds[: c.study.ablation_seeds],
-      c.study.ablation_learning_rates,
-    )
+    seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
+    self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
     self.saving = stage.Saving(**c.saving)
     self.tasks = {
       (name, seed): tasks.for_study(name, seed, c.task)
@@ -159,25 +155,21 @@ class Study:
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
-    self.progress = progress
+    c, self.progress = self.config, progress
     depth = plan.STAGES.index(until)
-    jobs = plan.jobs(self.cells, self.ablations, depth, self.config.policy.reference)
+    jobs = plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
+    path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
     def run(job, *needed):
       return getattr(self, job.stage)(*job.arguments, *needed)
 
-    workers = self.config.study.workers
-    for job, result in plan.execute(jobs, run, workers, progress.stop.set):
+    for job, result in plan.execute(jobs, run, c.study.workers, progress.stop.set):
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
         results.write_results(
-          self.workdir / 'results.jsonl',
-          done,
-          config=self.config.name,
-          base=f'{self.config.model.name}-{self.config.model.size}',
-          updates=self.config.pretrain.updates,
+          path, done, config=c.name, base=base, updates=c.pretrain.updates
         )
 
   def write_files(self, began: datetime.datetime) -> None:
@@ -185,15 +177,10 @@ class Study:
     c, first, seed = self.config, self.task_names[0], self.seeds[0]
     used = {n: self.policies[n] for n in self.policy_names if n in self.policies}
     thetas = {name: self.theta(name, first, seed) for name in used}
-    mask_rows.write_masks(
-      self.workdir / 'masks.jsonl',
-      self.tasks[first, seed],
-      self.setup,
-      self.passages[first],
-      {n: (used[n], theta) for n, theta in thetas.items() if theta is not None},
-      seed,
-      c.study.workers,
-    )
+    made = {n: (used[n], theta) for n, theta in thetas.items() if theta is not None}
+    path, passages = self.workdir / 'masks.jsonl', self.passages[first]
+    task, workers = self.tasks[first, seed], c.study.workers
+    mask_rows.write_masks(path, task, self.setup, passages, made, seed, workers)
     options = dict(c.recall)
     if paths := settings.names(options.pop('path')):
       top_k = c.supervised.top_k
@@ -207,14 +194,8 @@ class Study:
         c.seed,
         **options,
       )
-    results.write_study(
-      self.workdir,
-      c,
-      {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names},
-      self.setup,
-      self.passages[first],
-      began,
-    )
+    asked = {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names}
+    results.write_study(self.workdir, c, asked, self.setup, passages, began)
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""

@@ -4,10 +4,11 @@ A stage that is finished leaves `done.json` in its directory, with what it hands
 beside it; running it again reads that. An interrupted one continues.
 """
 
+import dataclasses
 import functools
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,8 @@ import optax
 
 from masklearn.io import checkpoint, files, provenance
 from masklearn.policies import heuristic, statistics
-from masklearn.training import corruption, losses, packing, steps
+from masklearn.training import corruption, loop, losses, packing, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Policy, Specials
 
 
@@ -35,6 +37,23 @@ class Saving(NamedTuple):
     """The order and the making of batches; see `packing.batches`."""
     parts = self.gradient_accumulation
     return packing.batches(lengths, self.packing, pad, batch_size, parts, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+  """How something is trained with each of several learning rates."""
+
+  updates: int  # at most
+  batch_size: int  # examples a step
+  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
+  weight_decay: float  # of AdamW
+  validate_every: int  # steps between validations
+
+  def best_of(self, start: Callable, batch_at: Callable, context: StageContext):
+    """The best state, and what to note down; see `loop.best_of`."""
+    key = jax.random.key(context.seed)
+    options = {'steps': self.updates, 'validate_every': self.validate_every}
+    return loop.best_of(self.learning_rates, start, batch_at, key, context, **options)
 
 
 def finished(

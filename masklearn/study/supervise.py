@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,21 +14,15 @@ from masklearn.data.answer_spans import Answered
 from masklearn.policies.learned import make_answer_loss
 from masklearn.study import stage
 from masklearn.tasks import splits, squad
-from masklearn.training import loop, steps
+from masklearn.training import steps
 from masklearn.training.context import StageContext
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
 
 
-class Supervision(NamedTuple):
-  """How a policy is trained to find answers."""
-
-  updates: int  # at most
-  batch_size: int  # passages a step
-  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
-  weight_decay: float  # of AdamW
-  validate_every: int  # steps between validations
+class Supervision(stage.Training):
+  """How a policy is trained to find answers, with batches of passages."""
 
 
 def pairs(
@@ -149,15 +143,10 @@ def train_policy(
 
     return step, steps.init_state(theta, tx), validate
 
-  state, done = loop.best_of(
-    training.learning_rates,
-    start,
-    lambda i: data.take(examples, index[i]),
-    jax.random.key(context.seed),
-    context,
-    steps=training.updates,
-    validate_every=training.validate_every,
-  )
+  def batch_at(i):
+    return data.take(examples, index[i])
+
+  state, done = training.best_of(start, batch_at, context)
   done['updates'] = int(state.step)
   return stage.finish(context.directory, done, 'theta', state.params)
 
