@@ -11,7 +11,6 @@ from ml_collections import config_dict
 from experiments import prepare_corpus
 from masklearn import models, tasks
 from masklearn.io import provenance
-from masklearn.policies import POLICIES
 from masklearn.study import config, settings
 from masklearn.types import InputError, Specials
 from tests.runs import command
@@ -211,14 +210,6 @@ def test_a_config_of_ones_own_is_checked_for_its_keys():
   del c.learn.updats
   del c.learn.updates
   refused(c, r'config\.learn\.updates: missing')
-
-
-def test_a_policy_added_to_the_table_can_be_named(monkeypatch):
-  """The check looks at the table as it is then."""
-  c = changed('policy.names', 'none,mine')
-  refused(c, "Unknown policy 'mine'")
-  monkeypatch.setitem(POLICIES, 'mine', POLICIES['random'])
-  assert config.check(c) is None
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,8 @@ def splits(study: StudyRecord) -> Markup | None:
       majority = _known(task.majority_em.get(split), '.3f')
       label = name if split == 'train' else ''
       lines.append(tables.line(label, element('td', split), *counts, majority))
-  columns = tables.columns(
-    ('Task', 'Split'), ('Questions', 'Groups', 'Majority answer EM')
-  )
+  numbers = 'Questions', 'Groups', 'Majority answer EM'
+  columns = tables.columns(('Task', 'Split'), numbers)
   return tables.table('Data', columns, lines) if lines else None
 
 
@@ -82,6 +81,7 @@ def stages(study: StudyRecord) -> Markup | None:
   if not runs:
     return None
   order = list(dict.fromkeys(stage for stage, _, _ in runs))
+  grouped = sorted(runs.items(), key=lambda run: order.index(run[0][0]))
   lines = [
     tables.line(
       stage,
@@ -91,16 +91,13 @@ def stages(study: StudyRecord) -> Markup | None:
       f'{statistics.fmean(seconds):,.1f}',
       f'{sum(seconds):,.1f}',
     )
-    for (stage, policy, task), seconds in sorted(
-      runs.items(), key=lambda run: order.index(run[0][0])
-    )
+    for (stage, policy, task), seconds in grouped
   ]
   every = [s for seconds in runs.values() for s in seconds]
   total = element('td'), element('td'), str(len(every)), '', f'{sum(every):,.1f}'
   lines.append(tables.line('total', *total, class_='baseline'))
-  columns = tables.columns(
-    ('Stage', 'Policy', 'Task'), ('Runs', 'Mean seconds', 'Seconds')
-  )
+  numbers = 'Runs', 'Mean seconds', 'Seconds'
+  columns = tables.columns(('Stage', 'Policy', 'Task'), numbers)
   return tables.table('Time by stage', columns, lines)
 
 

@@ -145,9 +145,8 @@ def _passage(data: dict) -> Markup:
   """Returns one passage as the script would also build it."""
   heading = element('h3', data['group'], ' ', element('small', data['about']))
   cards = [_card(data, name, shares) for name, shares in data['policies']]
-  return element(
-    'article', heading, element('div', *cards, class_='cards'), class_='passage'
-  )
+  shown = element('div', *cards, class_='cards')
+  return element('article', heading, shown, class_='passage')
 
 
 def _card(data: dict, name: str, shares: Sequence[float]) -> Markup:

@@ -75,10 +75,10 @@ def _check_policies(config):
   rule = f'must be a policy that is trained, one of {", ".join(trained)}'
   _require(c.reference in trained, 'policy.reference', rule, c.reference)
   taught = [plan.teacher(one, c.reference) for one in settings.names(c.names)]
-  some = not all(one and policies.POLICIES[one].trained_by == 'learn' for one in taught)
+  learned = [one and policies.POLICIES[one].trained_by == 'learn' for one in taught]
   rule = f'must be at least 1 where all policies are learned, as in {c.names!r}'
   seeds = study.learned_seeds
-  _require(seeds or some, 'study.learned_seeds', rule, seeds)
+  _require(seeds or not all(learned), 'study.learned_seeds', rule, seeds)
   count, seeds = len(settings.names(study.targets)), study.target_seeds
   rule = f'must be as many as study.targets, {count}'
   _require(len(seeds) == count, 'study.target_seeds', rule, seeds)
@@ -113,6 +113,6 @@ def _check_learning(c, prefix):
   rule = f'must make a whole number with the candidates, {c["candidates"]}'
   whole = c['relaxation'] != 'mixture' or not share * c['candidates'] % 1
   _require(whole, f'{prefix}uniform_share', rule, share)
-  alone = (c['relaxation'], c['baseline']) != ('score', 'others')
+  several = (c['relaxation'], c['baseline']) == ('score', 'others')
   rule = "must be at least 2 for the baseline 'others'"
-  _require(alone or samples > 1, f'{prefix}samples', rule, samples)
+  _require(samples > 1 or not several, f'{prefix}samples', rule, samples)

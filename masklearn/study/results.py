@@ -83,7 +83,7 @@ def write_study(
     encoded: its passages, [P, L].
     began: when this call did.
   """
-  c = config
+  c, count = config, len(setup.passages)
   words, hidden = _sizes(encoded, c.policy.rate)
   ended = datetime.datetime.now(datetime.UTC)
   record = schema.StudyRecord(
@@ -95,10 +95,8 @@ def write_study(
     seconds=(ended - began).total_seconds(),
     seeds=list(range(c.seed, c.seed + c.study.seeds)),
     tasks={name: _task(seeds) for name, seeds in tasks.items()},
-    corpus=schema.CorpusRecord(
-      c.corpus.name, len(setup.passages), words, setup.skipped
-    ),
-    budget=schema.BudgetRecord(c.policy.rate, hidden / len(setup.passages)),
+    corpus=schema.CorpusRecord(c.corpus.name, count, words, setup.skipped),
+    budget=schema.BudgetRecord(c.policy.rate, hidden / count),
     policies=_learned(workdir, c),
     stages=_stages(workdir),
     display=display(settings.names(c.policy.names)),
