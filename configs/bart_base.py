@@ -30,9 +30,7 @@ def get_config(variant: str = 'nq_open'):
   c = config.default_config()
   task = variant or 'nq_open'
   c.name = f'bart_base:{task}'
-  c.corpus.update(
-    name='wikipedia', words=100, longest=254, vocabulary=0, annotator='rules'
-  )
+  c.corpus.update(name='wikipedia', words=100, longest=254, vocabulary=0)
   c.task.names = task
   # A policy is learned from passages and questions about the same thing; where nothing
   # joins them, the supervised one is trained on files in SQuAD's format.
@@ -53,17 +51,14 @@ def get_config(variant: str = 'nq_open'):
     inner_steps=1,  # the paper's
     fine_tune_steps=1,  # the paper's
     held_out=False,  # the paper's: the outer loss is that of the same query
-    relaxation='mixture',
     memory='low',
     inner_learning_rate=1e-3,
     learning_rate=1e-3,
     validate_every=200,
   )
   c.learn.warmup.update(updates=500, batch_size=32, learning_rate=3e-5)
-  c.supervised.update(
-    pairs='train-v1.1.json', updates=20_000, batch_size=32, learning_rates=(1e-4, 3e-4),
-    validate_every=1_000,
-  )  # fmt: skip
+  c.supervised.update(pairs='train-v1.1.json', learning_rates=(1e-4, 3e-4))
+  c.supervised.update(updates=20_000, validate_every=1_000)
   c.pretrain.update(updates=100_000, batch_size=256, learning_rate=1e-4)
   c.finetune.update(
     updates=20_000,
@@ -74,7 +69,6 @@ def get_config(variant: str = 'nq_open'):
     answer_length=ANSWERS.get(task, 16),
   )
   c.saving.update(packing=256, chunk=2_048, gradient_accumulation=8)
-  c.study.update(
-    seeds=3, learned_seeds=3, target_seeds=(3,), workers=1, save_every=1_000
-  )
+  c.study.update(seeds=3, learned_seeds=3, target_seeds=(3,))
+  c.study.update(workers=1, save_every=1_000)
   return c

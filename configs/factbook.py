@@ -38,12 +38,8 @@ def get_config(variant: str = ''):
     kilt={'train': ''},
     web_questions={'train': '', 'held_out': False},  # whose profile the corpus has
   )
-  c.policy.update(
-    names='none,random,salient,same_sentences_random,supervised',
-    rate=0.15,
-    longest=6,
-    reference='supervised',
-  )
+  c.policy.names = 'none,random,salient,same_sentences_random,supervised'
+  c.policy.update(rate=0.15, longest=6, reference='supervised')
   # Every field of a profile is a fact to remember: after the same time, a model twice
   # as wide as the demo's answered more of the validation questions.
   c.model.update(width=128, init_std=0.09)  # 1 / sqrt(width)
@@ -53,9 +49,7 @@ def get_config(variant: str = ''):
   )  # fmt: skip
   c.base.update(updates=4_000, batch_size=32)
   c.pretrain.update(updates=4_500, batch_size=32)
-  c.finetune.update(
-    updates=150, batch_size=32, learning_rates=(5e-4, 1e-3), validate_every=10
-  )
+  c.finetune.learning_rates = (5e-4, 1e-3)
   # Profiles have many short fields: about four share a row.
   c.saving.update(packing=128, chunk=128)
   c.study.update(seeds=3, target_seeds=(3,), learned_seeds=0, save_every=500)
@@ -63,9 +57,8 @@ def get_config(variant: str = ''):
     c.corpus.vocabulary = 400
     c.base.update(updates=2, batch_size=8)
     c.pretrain.update(updates=2, batch_size=8)
-    c.supervised.update(
-      updates=2, batch_size=2, validate_every=2, learning_rates=(2e-3,)
-    )
-    c.finetune.update(updates=2, batch_size=2, validate_every=2, learning_rates=(1e-3,))
+    c.supervised.update(updates=2, batch_size=2, validate_every=2)
+    c.supervised.learning_rates = (2e-3,)
+    c.finetune.learning_rates = (1e-3,)
     c.study.update(seeds=1, target_seeds=(1,), save_every=1)
   return c

@@ -1,8 +1,11 @@
-"""The files of a small run, and its page, for tests of the report."""
+"""Commands, the files of a small run, and its page, for tests of studies."""
 
 import html.parser
 import json
 
+import pytest
+
+from experiments import app
 from masklearn.evaluation.results import ResultRow
 from masklearn.policies import POLICIES
 from masklearn.report import summary
@@ -22,38 +25,23 @@ PASSAGE = {
 
 def row(policy, em, seed=0, task='civics', **changes):
   """A row of results.jsonl."""
-  knows = policy in ('learned', 'oracle')
-  found = {
-    'task': task,
-    'policy': policy,
-    'policy_task': task if knows else None,
-    'target': 'spans',
-    'base': 'tiny',
-    'seed': seed,
-    'split': 'test',
-    'em': em,
-    'f1': em,
-    'n': 10,
-    'updates': 0 if policy == 'none' else 30,
-    'masked_words': 0.0 if policy == 'none' else 5.0,
-    'seconds': 2.0,
-    'config': 'world:smoke',
-    'commit': 'abc1234',
-  }
-  return found | changes
+  knows, masks = policy in ('learned', 'oracle'), policy != 'none'
+  return {
+    'task': task, 'policy': policy, 'policy_task': task if knows else None,
+    'target': 'spans', 'base': 'tiny', 'seed': seed, 'split': 'test', 'em': em,
+    'f1': em, 'n': 10, 'updates': 30 * masks, 'masked_words': 5.0 * masks,
+    'seconds': 2.0, 'config': 'world:smoke', 'commit': 'abc1234', **changes,
+  }  # fmt: skip
 
 
 ROWS = [
-  row('random', 0.2),
-  row('random', 0.4, seed=1),
-  row('random_span', 0.1),
-  row('random_span', 0.3, seed=1),
-  row('oracle', 0.8),
-  row('oracle', 0.9, seed=1),
-  row('learned', 0.7),
-  row('learned', 0.8, seed=1),
-  row('none', 0.1),
-]
+  row(policy, em, seed)
+  for policy, scores in (
+    ('random', (0.2, 0.4)), ('random_span', (0.1, 0.3)), ('oracle', (0.8, 0.9)),
+    ('learned', (0.7, 0.8)), ('none', (0.1,)),
+  )
+  for seed, em in enumerate(scores)
+]  # fmt: skip
 
 
 def result_rows(rows):
@@ -68,13 +56,19 @@ def gather(rows, split='test'):
 
 def write(workdir, rows=(), **files):
   """Writes results.jsonl and other JSON lines; `__` in a name is a slash."""
-  files = {'results': rows, **files}
-  for name, lines in files.items():
+  for name, lines in {'results': rows, **files}.items():
     path = workdir / (name.replace('__', '/') + '.jsonl')
     path.parent.mkdir(parents=True, exist_ok=True)
     text = ''.join(json.dumps(line, ensure_ascii=False) + '\n' for line in lines)
     path.write_text(text, encoding='utf-8')
   return workdir
+
+
+def command(main, *arguments):
+  """The exit code of a main on a command line."""
+  with pytest.raises(SystemExit) as end:
+    app.run(main, ['command', *map(str, arguments)])
+  return end.value.code
 
 
 class Page(html.parser.HTMLParser):

@@ -5,6 +5,7 @@ import pytest
 from experiments import app
 from masklearn.study.config import RENAMED
 from masklearn.types import InputError
+from tests import runs
 
 CONFIG = """
 from ml_collections import config_dict
@@ -27,13 +28,7 @@ def command(tmp_path, monkeypatch, capsys):
   """Returns `call(main, *arguments) -> (exit code, stdout, stderr)` beside a config."""
   (tmp_path / 'world.py').write_text(CONFIG)
   monkeypatch.chdir(tmp_path)
-
-  def call(main, *arguments):
-    with pytest.raises(SystemExit) as stop:
-      app.run(main, ['command', *arguments])
-    return stop.value.code, *capsys.readouterr()
-
-  return call
+  return lambda *arguments: (runs.command(*arguments), *capsys.readouterr())
 
 
 @pytest.fixture
@@ -60,11 +55,7 @@ def test_main_gets_a_locked_config_and_the_directory(stage):
   assert got['config'].finetune.updates == 40
   with pytest.raises(AttributeError, match='updats'):
     got['config'].finetune.updats = 1
-
-
-def test_variant_selects_inside_the_config_file(stage):
-  """What follows the colon is the argument of get_config."""
-  got, _, _ = stage('--config=world.py:smoke', '--workdir=d')
+  got, _, _ = stage('--config=world.py:smoke', '--workdir=d')  # the variant's argument
   assert got['config'].finetune.updates == 2
 
 
@@ -72,29 +63,20 @@ def test_overrides_keep_the_types_of_the_file(stage):
   """Numbers, booleans, strings and tuples are parsed as what they replace."""
   got, code, message = stage(
     '--config.pretrain.updates=7',  # before --config: the order does not matter
-    '--config=world.py',
-    '--config.pretrain.lr=1',
-    '--noconfig.pretrain.resume',
-    '--config.finetune.name',
-    'sgd',
-    '--config.seeds=(3, 4, 5)',
-    '--config.tasks=geography',
-    '--workdir=d',
-  )
+    '--config=world.py', '--config.pretrain.lr=1', '--noconfig.pretrain.resume',
+    '--config.finetune.name', 'sgd', '--config.seeds=(3, 4, 5)',
+    '--config.tasks=geography', '--workdir=d',
+  )  # fmt: skip
   assert (code, message) == (0, '')
-  assert got['config'].pretrain.to_dict() == {'updates': 7, 'lr': 1.0, 'resume': False}
-  assert got['config'].finetune.name == 'sgd'
-  assert got['config'].seeds == (3, 4, 5)
-  assert got['config'].tasks == ('geography',)
+  c = got['config']
+  assert c.pretrain.to_dict() == {'updates': 7, 'lr': 1.0, 'resume': False}
+  assert (c.finetune.name, c.seeds, c.tasks) == ('sgd', (3, 4, 5), ('geography',))
 
 
 @pytest.mark.parametrize(
   ('argument', 'expected'),
   [
-    (
-      '--config.finetune.updats=3',
-      'finetune.updats: no such key; nearest: finetune.up',
-    ),
+    ('--config.finetune.updats=3', 'updats: no such key; nearest: finetune.updates'),
     ('--config.updates=3', 'nearest: finetune.updates, pretrain.updates, '),
     ('--config.finetune=3', '--config.finetune: no such key; nearest: finetune.'),
     ('--config.finetune.updates=many', '--config.finetune.updates=many: invalid'),
@@ -129,25 +111,21 @@ def test_a_renamed_key_is_refused_with_its_new_name(stage, old, new):
 
 def test_required_flags_must_be_given(stage):
   """Without a work directory, or without a config, nothing starts."""
-  assert stage('--config=world.py')[1:] == (
-    2,
-    'error: --workdir: required, and not given\n',
-  )
-  assert stage('--workdir=d')[1:] == (2, 'error: --config: required, and not given\n')
+  for given, missing in (('config=world.py', 'workdir'), ('workdir=d', 'config')):
+    said = f'error: --{missing}: required, and not given\n'
+    assert stage(f'--{given}') == ({}, 2, said)
 
 
-@pytest.mark.parametrize(
-  ('name', 'expected'),
-  [
-    ('empty.py', 'error: --config=empty.py: the file defines no get_config\n'),
-    ('plain.py:smoke', 'error: --config=plain.py:smoke: the file has no variants\n'),
-  ],
-)
-def test_a_file_that_cannot_give_the_config_is_named(stage, tmp_path, name, expected):
+def test_a_file_that_cannot_give_the_config_is_named(stage, tmp_path):
   """A Python file that is no config, or has no variants, says so."""
   (tmp_path / 'empty.py').write_text('x = 1\n')
   (tmp_path / 'plain.py').write_text('def get_config(): pass\n')
-  assert stage(f'--config={name}', '--workdir=d') == ({}, 2, expected)
+  for name, problem in (
+    ('empty.py', 'the file defines no get_config'),
+    ('plain.py:smoke', 'the file has no variants'),
+  ):
+    said = f'error: --config={name}: {problem}\n'
+    assert stage(f'--config={name}', '--workdir=d') == ({}, 2, said)
 
 
 def test_input_error_of_main_is_one_line(command):

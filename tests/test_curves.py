@@ -22,21 +22,17 @@ def test_curves_are_found_wherever_a_stage_logged_them(tmp_path):
     for s in (0, 2)
   ]
   loss = [{'step': s, 'loss': 3.0 - s} for s in (0, 1, 2)]
-  write(
-    tmp_path,
-    rows,
-    **{
-      'policies__learned-civics-J1__0__history': asked,
-      'policies__learned-civics-J1__1__history': asked,
-      'base__0__history': loss,
-      'pretrain__random-spans__0__history': loss,
-      'policies__learned-civics-J1__0__warmup__history': loss,
-      'finetune__civics__learned-civics-spans__0__lr-0.01__history': loss,
-      'finetune__civics__learned-civics-spans__0__lr-0.001__history': [
-        {'step': 0, 'loss': 1.0, 'validation_loss': math.nan}
-      ],
-    },
-  )
+  tuned = [{'step': 0, 'loss': 1.0, 'validation_loss': math.nan}]
+  logged = {
+    'policies__learned-civics-J1__0': asked,
+    'policies__learned-civics-J1__1': asked,
+    'base__0': loss,
+    'pretrain__random-spans__0': loss,
+    'policies__learned-civics-J1__0__warmup': loss,
+    'finetune__civics__learned-civics-spans__0__lr-0.01': loss,
+    'finetune__civics__learned-civics-spans__0__lr-0.001': tuned,
+  }
+  write(tmp_path, rows, **{f'{run}__history': log for run, log in logged.items()})
   chosen = tmp_path / 'finetune' / 'civics' / 'learned-civics-spans' / '0' / 'done.json'
   chosen.write_text('{"learning_rate": 0.001}')
   results = gather(rows)

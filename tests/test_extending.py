@@ -6,7 +6,6 @@ import optax
 import pytest
 
 from configs import world
-from experiments import app
 from experiments import mask as mask_experiment
 from experiments import study as experiment
 from masklearn import data, tasks
@@ -15,6 +14,7 @@ from masklearn.meta import estimators, relaxations
 from masklearn.policies import ENCODERS, POLICIES, Entry, heuristic, sampling
 from masklearn.study.config import check
 from masklearn.types import Example, InputError, Passage, Task
+from tests.runs import command
 from tests.small import IDS, make_batch
 from tests.test_study import SMALL
 
@@ -30,19 +30,12 @@ def long_words(rate):
   return heuristic.from_scores(scores, rate)
 
 
-def run(main, *argv):
-  """The exit code of an entry point."""
-  with pytest.raises(SystemExit) as end:
-    app.run(main, list(argv))
-  return end.value.code
-
-
 def test_a_policy_of_ones_own(tmp_path, monkeypatch, capsys):
   """A function and a line: a study trains with it, the report shows it, texts too."""
   monkeypatch.setitem(POLICIES, 'long_words', Entry(long_words, 'long words'))
   flags = (*SMALL, '--config.policy.names=none,long_words')
   workdir = tmp_path / 'run'
-  assert run(experiment.main, 'study', *flags, f'--workdir={workdir}') == 0
+  assert command(experiment.main, *flags, f'--workdir={workdir}') == 0
   rows = files.read_jsonl(workdir / 'results.jsonl')
   assert {row['policy'] for row in rows} == {'none', 'long_words'}
   assert all(row['masked_words'] > 0 for row in rows if row['policy'] == 'long_words')
@@ -51,7 +44,7 @@ def test_a_policy_of_ones_own(tmp_path, monkeypatch, capsys):
   (tmp_path / 'docs.txt').write_text('Oslo is in Norway.\n', encoding='utf-8')
   masks = tmp_path / 'masks.jsonl'
   io = f'--input={tmp_path / "docs.txt"}', f'--output={masks}'
-  assert run(mask_experiment.main, 'mask', '--policy=long_words', *io) == 0
+  assert command(mask_experiment.main, '--policy=long_words', *io) == 0
   (line,) = files.read_jsonl(masks)
   assert len(line['spans']) == 1
 

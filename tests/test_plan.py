@@ -1,5 +1,6 @@
 """Cells, the stages that they need, and the order in which they run."""
 
+import collections
 import threading
 
 import pytest
@@ -9,18 +10,11 @@ from masklearn.study import plan
 
 def test_plan_has_every_seed_that_was_asked_for():
   """Cheap cells get all seeds; learned, full-sentence and transfer ones fewer."""
-  planned = plan.cells(
-    ('a', 'b'),
-    ('none', 'salient', 'learned', 'oracle'),
-    {'spans': 3, 'full': 1},
-    seeds=range(3),
-    learned_seeds=2,
-    transfer_seeds=1,
+  names, targets = ('none', 'salient', 'learned', 'oracle'), {'spans': 3, 'full': 1}
+  planned = plan.cells(('a', 'b'), names, targets, range(3), 2, transfer_seeds=1)
+  count = collections.Counter(
+    (cell.policy, cell.policy_task == cell.task, cell.target) for cell in planned
   )
-  count = {}
-  for cell in planned:
-    key = cell.policy, cell.policy_task == cell.task, cell.target
-    count[key] = count.get(key, 0) + 1
   assert count == {
     ('none', False, 'spans'): 6,
     ('salient', False, 'spans'): 6,
@@ -44,12 +38,9 @@ def test_random_policies_wait_for_what_they_are_compared_with():
     ('a', 'b'), names, {'spans': 2}, (0, 1), 0, 1, reference='supervised'
   )
   found = {cell[1:] for cell in planned if cell.task == 'a'}
-  for seed in (0, 1):
-    assert ('random', None, 'spans', seed) in found
-    assert ('random_span', 'a', 'spans', seed) in found
-    assert ('supervised', 'a', 'spans', seed) in found
-  assert ('supervised', 'b', 'spans', 0) in found  # transfer
-  assert len(found) == 2 * 3 + 1
+  once = {('random', None), ('random_span', 'a'), ('supervised', 'a')}
+  expected = {(*own, 'spans', seed) for own in once for seed in (0, 1)}
+  assert found == expected | {('supervised', 'b', 'spans', 0)}  # and transfer
   jobs = plan.jobs(planned, (), len(plan.STAGES) - 1, 'supervised')
   assert not [job for job in jobs if job.stage == 'learn']
   taught = plan.Job('supervise', ('supervised', 'a', 1))
@@ -68,9 +59,7 @@ def test_stages_run_once_and_after_what_they_need():
   """The base of a seed serves all of its cells; nobody waits for an idle worker."""
   besides = plan.ablations(('a',), ('J1',), (0,), ())
   jobs = plan.jobs(CELLS, besides, len(plan.STAGES) - 1)
-  count = {}
-  for job in jobs:
-    count[job.stage] = count.get(job.stage, 0) + 1
+  count = collections.Counter(job.stage for job in jobs)
   assert count == {'base': 2, 'learn': 2, 'pretrain': 3, 'finetune': 5}
   seen, both = [], threading.Barrier(2, timeout=60)
 

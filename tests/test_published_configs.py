@@ -4,37 +4,25 @@ import json
 
 import pytest
 
-from experiments import app, study
+from experiments import study
 from masklearn.io import files
 from masklearn.models import pretrained
 from masklearn.tasks import people
+from tests.runs import command
 from tests.test_pretrained import write_hf
 from tests.test_published_study import squad
 
 # What makes a run of days one of seconds; all else is as configured.
 SHORT = {
-  'corpus.longest': 250,
-  'learn.updates': 2,
-  'learn.episodes': 2,
-  'learn.candidates': 4,
-  'learn.validate_every': 2,
-  'learn.warmup.updates': 2,
-  'learn.warmup.batch_size': 2,
-  'learn.warmup.validate_every': 2,
-  'policy.width': 16,
-  'supervised.updates': 2,
-  'supervised.batch_size': 2,
-  'supervised.validate_every': 2,
-  'pretrain.updates': 2,
-  'pretrain.batch_size': 8,
-  'finetune.updates': 2,
-  'finetune.batch_size': 8,
-  'finetune.learning_rates': '(1e-4,)',
-  'finetune.validate_every': 2,
-  'study.seeds': 1,
-  'study.learned_seeds': 1,
+  'corpus.longest': 250, 'policy.width': 16, 'learn.episodes': 2,
+  'learn.candidates': 4, 'learn.warmup.batch_size': 2, 'supervised.batch_size': 2,
+  'pretrain.batch_size': 8, 'finetune.batch_size': 8,
+  'finetune.learning_rates': '(1e-4,)', 'study.seeds': 1, 'study.learned_seeds': 1,
   'study.target_seeds': '(1,)',
-}
+}  # fmt: skip
+for trained in ('learn', 'learn.warmup', 'supervised', 'finetune'):
+  SHORT |= {f'{trained}.updates': 2, f'{trained}.validate_every': 2}
+SHORT['pretrain.updates'] = 2
 
 
 def write_data(folder):
@@ -43,12 +31,8 @@ def write_data(folder):
   asked = [(p, s.label, p.text[s.start : s.end]) for p in passages for s in p.spans]
   articles = [{'id': p.id, 'title': p.group, 'text': p.text} for p in passages]
   slots = [
-    {
-      'id': f'{i}',
-      'input': f'{passage.group} [SEP] {label}',
-      'output': [{'answer': answer}],
-    }
-    for i, (passage, label, answer) in enumerate(asked)
+    {'id': f'{i}', 'input': f'{p.group} [SEP] {label}', 'output': [{'answer': answer}]}
+    for i, (p, label, answer) in enumerate(asked)
   ]
   questions = [
     {'question': f'what is the {label} of {passage.group}', 'answer': [answer]}
@@ -83,11 +67,9 @@ def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, names):
     'supervised.pairs': tmp_path / 'squad.json',
     'policy.names': names,
   }
-  argv = ['study', f'--config=configs/{config}.py:{task}']
-  argv += [f'--workdir={tmp_path / "run"}']
-  with pytest.raises(SystemExit) as end:
-    app.run(study.main, argv + [f'--config.{k}={v}' for k, v in flags.items()])
-  assert end.value.code == 0
+  argv = [f'--config=configs/{config}.py:{task}', f'--workdir={tmp_path / "run"}']
+  argv += [f'--config.{key}={value}' for key, value in flags.items()]
+  assert command(study.main, *argv) == 0
   rows = files.read_jsonl(tmp_path / 'run' / 'results.jsonl')
   assert {row['policy'] for row in rows} == set(names.split(','))
   assert {tuple(row['trials']) for row in rows} == {('0.0001',)}

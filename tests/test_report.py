@@ -18,6 +18,14 @@ from masklearn.types import InputError
 from tests.runs import HOSTILE, PASSAGE, ROWS, Page, gather, result_rows, row, write
 
 
+def shown(folder, rows=(), study=None, **files):
+  """The page of these files of a work directory."""
+  write(folder, rows, **files)
+  if study:
+    (folder / 'study.json').write_text(json.dumps(study), encoding='utf-8')
+  return Page(report.write_report(folder, POLICIES))
+
+
 def test_gather_puts_the_best_first_and_keeps_sections_apart():
   """One result a policy, sorted by EM within its task and target."""
   rows = [*ROWS, row('random', 0.9, target='full'), row('random', 0.5, task='other')]
@@ -48,10 +56,8 @@ def test_compare_uses_the_better_random_and_the_shared_seeds():
 
 def test_no_share_of_a_gain_that_seeds_disagree_about():
   """A mean room of 0.01, from +0.05 and -0.03, would make -1000% of it."""
-  rows = [
-    row('oracle', 0.35), row('oracle', 0.37, seed=1), row('random', 0.3),
-    row('random', 0.4, seed=1), row('learned', 0.2), row('learned', 0.3, seed=1),
-  ]  # fmt: skip
+  scores = {'oracle': (0.35, 0.37), 'random': (0.3, 0.4), 'learned': (0.2, 0.3)}
+  rows = [row(p, em, seed) for p, ems in scores.items() for seed, em in enumerate(ems)]
   results = gather(rows)
   (found,) = summary.compare(results)
   assert found.reference > found.random
@@ -94,9 +100,8 @@ def test_sentence_claims_what_the_rows_show(learned, oracle, random, expected):
 
 def test_sentence_says_when_zero_is_not_excluded():
   """Two seeds that disagree do not establish a difference."""
-  rows = [row(p, 0.5, seed=s) for p in ('oracle', 'random') for s in (0, 1)]
-  rows = [{**r, 'em': 0.9} if r['policy'] == 'oracle' else r for r in rows]
-  rows += [row('learned', 0.51), row('learned', 0.7, seed=1)]
+  scores = {'oracle': (0.9, 0.9), 'random': (0.5, 0.5), 'learned': (0.51, 0.7)}
+  rows = [row(p, em, seed) for p, ems in scores.items() for seed, em in enumerate(ems)]
   results = gather(rows)
   text = findings.sentence(*summary.compare(results), results)
   assert 'over 2 seeds +0.105' in text
@@ -109,15 +114,15 @@ def test_budgets_must_be_equal(tmp_path):
   assert all(b.equal for b in summary.budgets(gather(fair)))
   assert findings.cautions(result_rows(fair), gather(fair)) == []
   unfair = [*ROWS, row('salient', 0.3, masked_words=5.15)]
-  text = Page(report.write_report(write(tmp_path, unfair), POLICIES)).words
+  text = shown(tmp_path, unfair).words
   assert 'Unequal budgets on civics: masked words range from 5.00 to 5.15' in text
 
 
 def test_cautions_name_mixed_commits_and_missing_tests(tmp_path):
   """Rows of two commits, and validation scores, are announced."""
-  rows = [row('random', 0.2, split='validation')]
-  rows.append(row('salient', 0.2, split='validation', commit='fed4321'))
-  text = Page(report.write_report(write(tmp_path, rows), POLICIES)).words
+  rows = [row('random', 0.2), row('salient', 0.2, commit='fed4321')]
+  rows = [r | {'split': 'validation'} for r in rows]
+  text = shown(tmp_path, rows).words
   assert 'different commits: abc1234, fed4321' in text
   assert 'these are validation scores' in text
 
@@ -134,15 +139,14 @@ def test_by_kind_scores_answers_by_label_and_seed():
 
 def test_one_row_is_enough_for_a_report(tmp_path):
   """A run that has just begun is shown as far as it has come."""
-  path = report.write_report(write(tmp_path, [row('random', 0.25)]), POLICIES)
-  page = Page(path)
+  page = shown(tmp_path, [row('random', 0.25)])
   assert page.open == []
   assert 'random tokens 0.250 one seed reference' in page.words
   assert 'How the policy learned' not in page.words
   assert 'What each policy masks' not in page.words
-  names = sorted(p.name for p in path.parent.iterdir())
-  assert names == ['em-civics.svg', 'index.html']
-  assert 'No results yet' in Page(report.write_report(write(tmp_path))).words
+  names = {path.name for path in (tmp_path / 'report').iterdir()}
+  assert names == {'em-civics.svg', 'index.html'}
+  assert 'No results yet' in shown(tmp_path).words
 
 
 def test_transfer_and_validation_and_majority_are_shown(tmp_path):
@@ -153,10 +157,8 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
     row('learned', 0.35, task='geography', policy_task='civics'),
     row('learned', 0.715, split='validation'),
   ]
-  write(tmp_path, rows)
   study = {'tasks': {'civics': {'majority_em': {'test': 0.333}}}, 'config': HOSTILE}
-  (tmp_path / 'study.json').write_text(json.dumps(study), encoding='utf-8')
-  page = Page(report.write_report(tmp_path, POLICIES))
+  page = shown(tmp_path, rows, study)
   svg = (tmp_path / 'report' / 'transfer-learned-spans-tiny.svg').read_text()
   for text in ('used for', 'learned on civics', '0.75', '0.35', '0.60'):
     assert f'>{text}' in svg
@@ -195,7 +197,7 @@ def test_scores_are_shown_by_what_training_questions_gave_away(tmp_path):
     row('learned', 0.5, overlaps={'no_overlap': {'em': 1.0, 'n': 6}}),
     row('none', 0.1),
   ]
-  page = Page(report.write_report(write(tmp_path, rows), POLICIES))
+  page = shown(tmp_path, rows)
   assert 'Answer overlap only 8 questions No overlap 12 questions' in page.words
   assert 'random tokens 0.500 0.500' in page.words
   assert 'learned – 1.000' in page.words
@@ -212,16 +214,14 @@ def test_answers_hidden_are_shown_beside_their_references(tmp_path):
   same = {'file': f'{HOSTILE}.json', 'passages': 77, 'n': 1234}
   rows = [same | {'words': 15.5, 'spans': 5.25} | row for row in rows]
   rows.append(rows[1] | {'file': 'other.json', 'words': 9.0})
-  write(tmp_path, ROWS, recall=rows)
-  page = Page(report.write_report(tmp_path, POLICIES))
+  page = shown(tmp_path, ROWS, recall=rows)
   assert '0.268 0.250–0.290 +0.268 +0.250 to +0.290 15.50 5.25 1,234' in page.words
   assert 'random tokens 0.268 0.250–0.290 reference 15.50 5.25 1,234' in page.words
   assert 'other.json, 77 passages' in page.words
   assert 'random tokens 0.268 0.250–0.290 9.00' in page.words
   assert ' '.join(HOSTILE.split()) in page.words
-  write(tmp_path, ROWS, recall=[{'policy': 'random'}])
   with pytest.raises(InputError, match=r'recall.jsonl:1: missing file'):
-    report.write_report(tmp_path, POLICIES)
+    shown(tmp_path, ROWS, recall=[{'policy': 'random'}])
 
 
 def test_what_policies_found_is_shown_by_seed(tmp_path):
@@ -233,14 +233,9 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
      'settings': {'relaxation': 'soft', 'J': 1}}
     for seed, share in enumerate((0.9, 0.6))
   ]  # fmt: skip
-  write(tmp_path, ROWS)
-  (tmp_path / 'study.json').write_text(json.dumps({'policies': found}))
-  page = Page(report.write_report(tmp_path, POLICIES))
-  words = (
-    'learned-civics relaxation soft, J 1 2 0.06 0.75 0.90, 0.60 0.50 0.31 2.5 30–60'
-    ' 90 s'
-  )
-  assert words in page.words
+  page = shown(tmp_path, ROWS, {'policies': found})
+  assert 'learned-civics relaxation soft, J 1 2 0.06 0.75 0.90, 0.60 0.50' in page.words
+  assert ' 0.50 0.31 2.5 30–60 90 s' in page.words
 
 
 def test_terminal_table_shows_the_winner(tmp_path):
@@ -269,8 +264,7 @@ def test_hostile_text_stays_text(tmp_path):
   """Names, passages and answers are inert, in the page and in its data."""
   names = {'task': HOSTILE, 'config': HOSTILE, 'commit': HOSTILE, 'base': HOSTILE}
   rows = [row(HOSTILE, 0.5) | names, row('random', 0.2) | names]
-  path = report.write_report(write(tmp_path, rows, masks=[PASSAGE]), POLICIES)
-  page = Page(path)
+  page = shown(tmp_path, rows, masks=[PASSAGE])
   assert page.open == []
   data, script = page.scripts
   assert data[0] == {'type': 'application/json', 'id': 'viewer-data'}
@@ -284,8 +278,7 @@ def test_hostile_text_stays_text(tmp_path):
 
 def test_page_is_self_contained_and_runs_only_its_script(tmp_path):
   """Nothing is fetched, and the policy allows one script by its hash."""
-  path = report.write_report(write(tmp_path, ROWS, masks=[PASSAGE]), POLICIES)
-  page = Page(path)
+  page = shown(tmp_path, ROWS, masks=[PASSAGE])
   for name, value in page.attributes:
     assert not name.startswith('on'), (name, value)
     if name in ('src', 'href', 'xlink:href'):
@@ -320,13 +313,10 @@ def test_failure_leaves_the_old_report(tmp_path):
 
 def test_a_policy_of_ones_own_has_its_title_and_a_color(tmp_path):
   """study.json says how policies are called; heuristic ones take turns in color."""
-  write(tmp_path, [*ROWS, row('salient', 0.3), row('mine', 0.25)])
-  display = {
-    'salient': {'title': 'salient spans', 'role': 'heuristic'},
-    'mine': {'title': 'long $words$', 'role': 'heuristic'},
-  }
-  (tmp_path / 'study.json').write_text(json.dumps({'display': display}))
-  page = Page(report.write_report(tmp_path, POLICIES))
+  rows = [*ROWS, row('salient', 0.3), row('mine', 0.25)]
+  titles = {'salient': 'salient spans', 'mine': 'long $words$'}
+  display = {name: {'title': t, 'role': 'heuristic'} for name, t in titles.items()}
+  page = shown(tmp_path, rows, {'display': display})
   assert 'long $words$ 0.250 one seed' in page.words
   svg = (tmp_path / 'report' / 'em-civics.svg').read_text()
   assert '>long $words$<' in svg
@@ -346,14 +336,12 @@ def test_without_roles_names_are_titles(tmp_path):
 
 def test_a_policy_is_learned_by_its_role(tmp_path):
   """Whatever it is called: its share is the headline, beside the best of its kind."""
-  rows = [{**r, 'policy': r['policy'].replace('learned', 'ours')} for r in ROWS]
-  rows = [{**r, 'policy': r['policy'].replace('oracle', 'told')} for r in rows]
-  write(tmp_path, rows)
+  names = {'learned': 'ours', 'oracle': 'told'}
+  rows = [r | {'policy': names.get(r['policy'], r['policy'])} for r in ROWS]
   display = {
     'ours': {'title': 'own', 'role': 'learned'},
     'told': {'title': 'key', 'role': 'reference'},
   }
-  (tmp_path / 'study.json').write_text(json.dumps({'display': display}))
-  page = Page(report.write_report(tmp_path, POLICIES))
+  page = shown(tmp_path, rows, {'display': display})
   assert 'the own policy earns 82% of what the key gains over random' in page.words
   assert 'The key is told which spans the task asks about' in page.words

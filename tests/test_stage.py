@@ -3,10 +3,9 @@
 import math
 
 import jax
-import numpy as np
 import pytest
 
-from masklearn import data, policies, tasks
+from masklearn import data, models, policies, tasks
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies.capacity import original_capacity, word_capacity
@@ -15,56 +14,37 @@ from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.study.setup import prepare
 from masklearn.training.context import StageContext
-from masklearn.types import Batch, InputError, Specials
+from masklearn.types import InputError, Specials
+from tests.small import make_batch
 
 
 def test_stages_serve_t5_with_its_sentinels(tmp_path):
   """Corpus, denoising and fine-tuning with T5's tokenizer, layout and decoder start."""
+  model = {'name': 't5', 'size': 'tiny', 'encoder_layers': 1, 'decoder_layers': 1}
   setup = prepare(
-    tmp_path / 'corpus',
-    seed=0,
-    name='people',
-    size=9,
-    copies=1,
-    longest=120,
-    tokenizer='',
-    vocabulary=400,
-    model={'name': 't5', 'size': 'tiny', 'encoder_layers': 1, 'decoder_layers': 1},
-  )
+    tmp_path / 'corpus', seed=0, name='people', size=9, copies=1, longest=120,
+    tokenizer='', vocabulary=400, model=model,
+  )  # fmt: skip
   ids = setup.tokenizer.specials
   assert len(ids.sentinels) == 100
   passages = data.encode_passages(setup.passages, setup.tokenizer)
-  first = stage.first_params(setup.model, 0)
-  objective = Objective(
-    policies.POLICIES['original'](ids=ids),
-    {},
-    'spans',
-    original_capacity(passages, 0.2, ids),
-  )
+  first = models.init_params(setup.model, jax.random.key(0))
+  policy = policies.POLICIES['original'](ids=ids)
+  objective = Objective(policy, {}, 'spans', original_capacity(passages, 0.2, ids))
 
   def context(name):
     return StageContext(tmp_path / name, name, Progress(), save_every=2, seed=0)
 
-  base = denoise(
-    setup,
-    passages,
-    objective,
-    first,
-    Denoising(updates=2, batch_size=4, learning_rate=1e-3, weight_decay=0.01),
-    context('base'),
-    stage.Saving(packing=140, chunk=5, gradient_accumulation=2),
-  )
+  training = Denoising(updates=2, batch_size=4, learning_rate=1e-3, weight_decay=0.01)
+  saving = stage.Saving(packing=140, chunk=5, gradient_accumulation=2)
+  base = denoise(setup, passages, objective, first, training, context('base'), saving)
   changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
   assert all(jax.tree.leaves(changed))
   task = tasks.load('habits', 0, size=9, train_share=0.5, validation_share=0.2)
   tuning = Finetuning(
-    updates=2,
-    batch_size=3,
-    learning_rates=(1e-3,),
-    weight_decay=0.01,
-    validate_every=2,
-    answer_length=5,
-  )
+    updates=2, batch_size=3, learning_rates=(1e-3,), weight_decay=0.01,
+    validate_every=2, answer_length=5,
+  )  # fmt: skip
   done = finetune(setup, task, base['params'], tuning, context('finetune'))
   assert 0 <= done['test']['f1'] <= 1
   predictions = files.read_jsonl(tmp_path / 'finetune' / 'predictions.jsonl')
@@ -75,14 +55,7 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
 
 def test_more_spans_than_sentinels_are_refused():
   """Where a draw could have more, the stage does not begin."""
-  batch = Batch(
-    tokens=np.full((1, 40), 7, np.int32),
-    valid=np.ones((1, 40), bool),
-    word=np.arange(40, dtype=np.int32)[None],
-    sentence=np.zeros((1, 40), np.int32),
-    salient=np.zeros((1, 40), np.int32),
-    asked=np.zeros((1, 40), np.int32),
-  )
+  batch = make_batch([[1] * 40])
   ids = Specials(None, 0, 1, 9, (9, 8, 6))
   assert word_capacity(batch, 0.08, ids).tolist() == [7]
   with pytest.raises(InputError, match=r'up to 4 spans .* has 3 sentinels'):

@@ -1,6 +1,6 @@
 """Answers -> HTML tables: scores by overlap with training, recall of hidden ones."""
 
-import statistics
+import itertools
 from collections.abc import Mapping, Sequence
 
 from masklearn.evaluation import overlap as overlaps
@@ -24,20 +24,12 @@ def overlap(results: Sequence[Result], rows: Sequence[ResultRow]) -> Markup | No
 
   rows: all those of results.jsonl.
   """
-  found = {}
-  for result in results:
-    key = (*summary.section(result), result.policy, result.policy_task)
-    found[result] = [
-      row.overlaps
-      for row in rows
-      if row.overlaps
-      and (row.task, row.target, row.base, row.policy, row.policy_task) == key
-    ]
-  splits = [
-    s
-    for s in overlaps.SPLITS
-    if any(s in seed for each in found.values() for seed in each)
-  ]
+  found = {
+    result: [r.overlaps for r in rows if r.overlaps and _cell(r) == _cell(result)]
+    for result in results
+  }
+  shared = {split for seeds in found.values() for seed in seeds for split in seed}
+  splits = [split for split in overlaps.SPLITS if split in shared]
   if not splits:
     return None
   counts = {
@@ -49,13 +41,12 @@ def overlap(results: Sequence[Result], rows: Sequence[ResultRow]) -> Markup | No
     *(tables.Column(_TITLES[s], f'{counts[s]:,} questions') for s in splits),
   )
   lines = [
-    element(
-      'tr',
-      element('th', result.name, scope='row'),
-      *(tables.number(_mean([seed[s] for seed in each if s in seed])) for s in splits),
+    tables.line(
+      result.name,
+      *(tables.mean([seed[s]['em'] for seed in seeds if s in seed], 3) for s in splits),
     )
-    for result, each in found.items()
-    if each
+    for result, seeds in found.items()
+    if seeds
   ]
   return tables.table('EM by overlap', columns, lines)
 
@@ -94,29 +85,27 @@ def _hidden_by_policy(
   )
   lines = []
   for row in rows:
-    found = row.recall
-    cells = [
-      tables.number(element('b', f'{found["mean"]:.3f}')),
-      tables.number(element('small', f'{found["low"]:.3f}–{found["high"]:.3f}')),
-    ]
-    for name in references:
-      cells += _difference(row.above.get(name))
-    cells += [
-      tables.number(f'{row.words:.2f}'),
-      tables.number(f'{row.spans:.2f}'),
-      tables.number(f'{row.n:,}'),
-    ]
-    label = element('th', workdir.title(display, row.policy), scope='row')
-    lines.append(element('tr', label, *cells))
+    mean, low, high = (f'{row.recall[k]:.3f}' for k in ('mean', 'low', 'high'))
+    differences = [_difference(row.above.get(name)) for name in references]
+    lines.append(
+      tables.line(
+        workdir.title(display, row.policy),
+        tables.number(element('b', mean)),
+        tables.number(element('small', f'{low}–{high}')),
+        *itertools.chain(*differences),
+        *(f'{row.words:.2f}', f'{row.spans:.2f}', f'{row.n:,}'),
+      )
+    )
   return tables.table(title, columns, lines)
 
 
-def _difference(found: dict | None) -> list[Markup]:
+def _difference(found: dict | None) -> tuple[str, Markup | str]:
   if found is None:
-    return [tables.number('reference'), tables.number('')]
+    return 'reference', ''
   mean, low, high = (findings.signed(found[k]) for k in ('mean', 'low', 'high'))
-  return [tables.number(mean), tables.number(element('small', f'{low} to {high}'))]
+  return mean, tables.number(element('small', f'{low} to {high}'))
 
 
-def _mean(scores: Sequence[dict]) -> str:
-  return f'{statistics.fmean(s["em"] for s in scores):.3f}' if scores else tables.DASH
+def _cell(one: Result | ResultRow) -> tuple:
+  """Returns what a row shares with the result that it belongs to."""
+  return *summary.section(one), one.policy, one.policy_task

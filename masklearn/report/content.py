@@ -53,24 +53,15 @@ def draw(found: Workdir) -> Run:
   majority = majority_scores(found.study, results)
   scores = {}
   for key, group in summary.sections(results).items():
-    place = findings.place(key, results)
-    caption = 'Exact match: mean, 95% interval and every seed'
-    scores[key] = figures.scores(
-      f'em {place}', caption, group, majority.get(key[0]), colors
-    )
-  return Run(
-    found,
-    results,
-    validation,
-    majority,
-    summary.by_kind(found.predictions),
-    scores,
-    {
-      key: figures.heat(f'transfer {" ".join(key)}', 'Exact match by task', moved)
-      for key, moved in summary.transfer(results).items()
-    },
-    [(panel, figures.lines(panel, colors)) for panel in panels],
-  )
+    name = f'em {findings.place(key, results)}'
+    scores[key] = figures.scores(name, group, majority.get(key[0]), colors)
+  transfers = {
+    key: figures.heat(f'transfer {" ".join(key)}', moved)
+    for key, moved in summary.transfer(results).items()
+  }
+  drawn = [(panel, figures.lines(panel, colors)) for panel in panels]
+  kinds = summary.by_kind(found.predictions)
+  return Run(found, results, validation, majority, kinds, scores, transfers, drawn)
 
 
 def chosen(found: Workdir) -> tuple[list[Result], list[Result]]:
@@ -108,20 +99,14 @@ def html(run: Run) -> Markup:
     ('masks', 'What each policy masks', _masks(run)),
     ('run', 'How this was run', _provenance(run)),
   ]
-  sections = [
-    (name, heading, content) for name, heading, content in sections if content
-  ]
+  sections = [section for section in sections if section[2]]
   links = [element('a', heading, href=f'#{name}') for name, heading, _ in sections]
-  return join(
-    _header(run, element('nav', *links, class_='contents', aria_label='Contents')),
-    element(
-      'main',
-      *(
-        element('section', element('h2', heading), content, id=name)
-        for name, heading, content in sections
-      ),
-    ),
-  )
+  contents = element('nav', *links, class_='contents', aria_label='Contents')
+  parts = [
+    element('section', element('h2', heading), content, id=name)
+    for name, heading, content in sections
+  ]
+  return join(_header(run, contents), element('main', *parts))
 
 
 def _header(run: Run, contents: Markup) -> Markup:
@@ -140,11 +125,10 @@ def _header(run: Run, contents: Markup) -> Markup:
   texts += learning.cautions(run.found.histories)
   cautions = [element('li', text) for text in texts]
   config = run.found.study.config
+  name = f'masklearn \u00b7 {config}' if config else 'masklearn'
   return element(
     'header',
-    element(
-      'p', 'masklearn', f' \u00b7 {config}' if config else None, class_='eyebrow'
-    ),
+    element('p', name, class_='eyebrow'),
     element('h1', _TITLE),
     element('div', *found, class_='findings'),
     element('ul', *cautions, class_='cautions', role='note') if cautions else None,
@@ -209,18 +193,11 @@ def _transfer(run: Run) -> Markup | None:
     _, target, base = key
     others = [r for r in run.results if (r.target, r.base) == (target, base)]
     place = findings.TARGETS.get(target, target)
+    which = f', {base}' if len({r.base for r in run.results}) > 1 else ''
+    figure, table = _figure(run.transfers[key]), tables.transfer(place, learned, others)
     parts += [
-      element(
-        'h3',
-        f'{learned[0].title}: {place}',
-        f', {base}' if len({r.base for r in run.results}) > 1 else '',
-      ),
-      element(
-        'div',
-        _figure(run.transfers[key]),
-        tables.transfer(place, learned, others),
-        class_='pair',
-      ),
+      element('h3', f'{learned[0].title}: {place}{which}'),
+      element('div', figure, table, class_='pair'),
     ]
   text = (
     'EM of policies that were learned on one task (rows) and used for another'

@@ -30,8 +30,6 @@ METRICS = {
   'loss': 'training loss',
   'validation_loss': 'validation loss',
 }
-# Logged by every stage, and worth looking at where it may vanish.
-_OF_POLICIES = ('grad_norm',)
 _POINTS = 80  # a curve's longest list: more is noise at the size of a panel
 
 Series = list[tuple[float, float]]  # (update, value), in order
@@ -65,7 +63,7 @@ def panels(
     stage = list(STAGES).index(history.stage)
     for rank, metric in enumerate(METRICS):
       own = history.stage == 'policies' and not history.part
-      if metric in _OF_POLICIES and not own:
+      if metric == 'grad_norm' and not own:  # worth looking at where it may vanish
         continue
       points = [(p['step'], p[metric]) for p in history.points if _number(p, metric)]
       for order, title, name in _places(history, results) if points else ():

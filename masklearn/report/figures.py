@@ -106,7 +106,6 @@ def policy_colors(
 @matplotlib.rc_context(_STYLE)
 def scores(
   name: str,
-  caption: str,
   results: Sequence[Result],
   majority: float | None,
   colors: Mapping[str, str],
@@ -115,7 +114,6 @@ def scores(
 
   Args:
     name: of the file.
-    caption: of the figure.
     results: of one section, from top to bottom.
     majority: exact match of the majority answer, None where it is unknown.
     colors: of the results, by name; see `line_colors`.
@@ -126,15 +124,10 @@ def scores(
   if majority is not None:
     axes.axvline(majority, color=COLORS['muted'], lw=0.8, ls=(0, (3, 2)), zorder=1)
     axes.annotate(
-      'majority answer',
-      (majority, 1),
-      xycoords=('data', 'axes fraction'),
-      xytext=(0, 3),
-      textcoords='offset points',
+      'majority answer', (majority, 1), xycoords=('data', 'axes fraction'),
+      xytext=(0, 3), textcoords='offset points', color=COLORS['muted'], fontsize=8,
       ha='left' if majority < 0.5 else 'right',
-      color=COLORS['muted'],
-      fontsize=8,
-    )
+    )  # fmt: skip
   for y, result in zip(places, results, strict=True):
     color = COLORS[colors[result.name]]
     mean, low, high = intervals.student(result.em)
@@ -149,14 +142,9 @@ def scores(
       [mean], [y], 'o', ms=7, mfc=fill, mec=color, mew=1.8, zorder=4, clip_on=False
     )
     axes.annotate(
-      f'{mean:.2f}',
-      (1, y),
-      xycoords=('axes fraction', 'data'),
-      xytext=(9, 0),
-      textcoords='offset points',
-      va='center',
-      color=COLORS['ink'],
-    )
+      f'{mean:.2f}', (1, y), xycoords=('axes fraction', 'data'), xytext=(9, 0),
+      textcoords='offset points', va='center', color=COLORS['ink'],
+    )  # fmt: skip
   axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
   axes.set_yticks(places, [r.name + ' (upper bound)' * r.upper_bound for r in results])
   for label, result in zip(axes.get_yticklabels(), results, strict=True):
@@ -165,11 +153,11 @@ def scores(
   axes.tick_params(axis='y', pad=9)
   axes.grid(axis='x', color=COLORS['rule'], lw=0.6)
   axes.spines['left'].set_visible(False)
-  return _drawing(name, caption, figure)
+  return _drawing(name, 'Exact match: mean, 95% interval and every seed', figure)
 
 
 @matplotlib.rc_context(_STYLE)
-def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
+def heat(name: str, results: Sequence[Result]) -> Drawing:
   """Draws exact match by the task learned on (rows) and the one used for (columns)."""
   used = list(dict.fromkeys(r.task for r in results))
   sources = list(dict.fromkeys(r.policy_task or r.task for r in results))
@@ -177,7 +165,6 @@ def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
   figure, axes = _axes(width, height, _LEFT, _RIGHT, 0.15, 0.75)
   for r in results:
     x, y = used.index(r.task), sources.index(r.policy_task or r.task)
-    own = not r.transferred
     axes.add_patch(
       Rectangle(
         (x - 0.48, y - 0.46), 0.96, 0.92, fc=COLORS['blue'], lw=0,
@@ -187,7 +174,7 @@ def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
     axes.text(
       x, y, f'{r.mean_em:.2f}', ha='center', va='center',
       color=COLORS['surface' if r.mean_em > 0.45 else 'ink'],
-      fontweight='bold' if own else 'normal',
+      fontweight='normal' if r.transferred else 'bold',
     )  # fmt: skip
   axes.set(xlim=(-0.5, len(used) - 0.5), ylim=(len(sources) - 0.5, -0.5))
   axes.set_xticks(range(len(used)), [f'used for\n{task}' for task in used])
@@ -195,7 +182,7 @@ def heat(name: str, caption: str, results: Sequence[Result]) -> Drawing:
   axes.xaxis.tick_top()
   for spine in axes.spines.values():
     spine.set_visible(False)
-  return _drawing(name, caption, figure)
+  return _drawing(name, 'Exact match by task', figure)
 
 
 @matplotlib.rc_context(_STYLE)
@@ -261,19 +248,13 @@ def _axes(width, height, left, right, bottom, top) -> tuple[Figure, Axes]:
   """Returns a figure in inches and its axes; margins too, so that panels align."""
   figure = Figure(figsize=(width, height), facecolor=COLORS['surface'])
   FigureCanvasSVG(figure)
-  box = (
-    left / width,
-    bottom / height,
-    1 - (left + right) / width,
-    1 - (bottom + top) / height,
-  )
-  axes = figure.add_axes(box, facecolor='none')
+  size = 1 - (left + right) / width, 1 - (bottom + top) / height
+  axes = figure.add_axes((left / width, bottom / height, *size), facecolor='none')
   axes.set_axisbelow(True)
-  axes.tick_params(
-    which='both', length=0, colors=COLORS['muted'], labelcolor=COLORS['muted']
-  )
-  axes.xaxis.label.set_color(COLORS['muted'])
-  axes.yaxis.label.set_color(COLORS['muted'])
+  muted = COLORS['muted']
+  axes.tick_params(which='both', length=0, colors=muted, labelcolor=muted)
+  axes.xaxis.label.set_color(muted)
+  axes.yaxis.label.set_color(muted)
   for side, spine in axes.spines.items():
     spine.set(color=COLORS['rule'], visible=side in ('left', 'bottom'))
   return figure, axes

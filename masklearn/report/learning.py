@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from masklearn.evaluation.results import LearnedRecord, StudyRecord
 from masklearn.report import tables, workdir
@@ -10,9 +10,7 @@ from masklearn.report.page import Markup, element
 from masklearn.report.workdir import History
 
 COLUMNS = (
-  tables.Column('Policy', text=True),
-  tables.Column('Learned with', text=True),
-  tables.Column('Seeds'),
+  *tables.columns(('Policy', 'Learned with'), ['Seeds']),
   tables.Column('Answer precision', 'before learning'),
   tables.Column('Answer precision', 'after'),
   tables.Column('Answer precision', 'by seed'),
@@ -30,19 +28,18 @@ def learned(study: StudyRecord) -> Markup | None:
   for run in study.policies:
     runs.setdefault(run.policy, []).append(run)
   lines = [
-    element(
-      'tr',
-      element('th', workdir.title({}, policy), scope='row'),
-      element('td', _settings(found[0].settings)),
-      tables.number(str(len(found))),
-      tables.number(_mean(found, 'answer_precision_before')),
-      tables.number(element('b', _mean(found, 'answer_precision'))),
-      tables.number(_each(found, 'answer_precision')),
-      tables.number(_mean(found, 'span_precision')),
-      tables.number(_mean(found, 'score')),
-      tables.number(_mean(found, 'snr', 1)),
-      tables.number(tables.extent([run.updates for run in found])),
-      tables.number(tables.duration(statistics.fmean(run.seconds for run in found))),
+    tables.line(
+      workdir.title({}, policy),
+      element('td', ', '.join(f'{k} {v}' for k, v in found[0].settings.items())),
+      str(len(found)),
+      tables.mean(_values(found, 'answer_precision_before')),
+      tables.number(element('b', tables.mean(_values(found, 'answer_precision')))),
+      ', '.join(f'{v:.2f}' for v in _values(found, 'answer_precision')) or tables.DASH,
+      tables.mean(_values(found, 'span_precision')),
+      tables.mean(_values(found, 'score')),
+      tables.mean(_values(found, 'snr'), 1),
+      tables.extent([run.updates for run in found]),
+      tables.duration(statistics.fmean(run.seconds for run in found)),
     )
     for policy, found in runs.items()
   ]
@@ -72,18 +69,5 @@ def cautions(histories: Sequence[History]) -> list[str]:
   return found
 
 
-def _settings(settings: Mapping) -> str:
-  return ', '.join(f'{name} {value}' for name, value in settings.items())
-
-
 def _values(runs: Sequence[LearnedRecord], field: str) -> list[float]:
   return [value for run in runs if (value := getattr(run, field)) is not None]
-
-
-def _each(runs: Sequence[LearnedRecord], field: str) -> str:
-  return ', '.join(f'{value:.2f}' for value in _values(runs, field)) or tables.DASH
-
-
-def _mean(runs: Sequence[LearnedRecord], field: str, digits: int = 2) -> str:
-  values = _values(runs, field)
-  return f'{statistics.fmean(values):.{digits}f}' if values else tables.DASH

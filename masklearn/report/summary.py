@@ -159,9 +159,7 @@ def gain(result: Result, reference: Result) -> tuple[float, float, float] | None
   Paired, because a seed sets the split and the base model of every policy.
   """
   seeds = sorted(set(result.seeds) & set(reference.seeds))
-  if not seeds:
-    return None
-  return intervals.student(_paired(result, reference, seeds))
+  return intervals.student(_paired(result, reference, seeds)) if seeds else None
 
 
 def compare(results: Sequence[Result]) -> list[Comparison]:
@@ -244,16 +242,12 @@ def _result(rows: Sequence[ResultRow], display: Mapping[str, Display]) -> Result
   def column(name):
     return tuple(v for row in rows if (v := getattr(row, name)) is not None)
 
+  shared = 'task', 'policy', 'policy_task', 'target', 'base', 'split'
   measured = 'em', 'f1', 'n', 'updates', 'masked_words', 'seconds', 'learning_seconds'
   return Result(
-    task=first.task,
-    policy=first.policy,
+    **{name: getattr(first, name) for name in shared},
     title=workdir.title(display, first.policy),
     role=display[first.policy].role if first.policy in display else '',
-    policy_task=first.policy_task,
-    target=first.target,
-    base=first.base,
-    split=first.split,
     seeds=column('seed'),
     **{name: column(name) for name in measured},
   )

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from masklearn.report import findings, summary, workdir
@@ -37,9 +37,8 @@ def scores(
   lines = [_score(r, reference, best, validation) for r in results]
   if majority is not None:
     above = sum(r.mean_em >= majority for r in results)
-    label = element('th', 'majority answer', scope='row')
-    score, rest = number(f'{majority:.3f}'), element('td', colspan=11)
-    lines.insert(above, element('tr', label, score, rest, class_='baseline'))
+    cells = f'{majority:.3f}', element('td', colspan=11)
+    lines.insert(above, line('majority answer', *cells, class_='baseline'))
   versus = f'over {reference.name}, paired' if reference else ''
   columns = (
     Column('Policy', text=True),
@@ -47,9 +46,7 @@ def scores(
     Column('Gain', versus, span=2),
     Column('F1'),
     Column('EM', 'validation'),
-    Column('Seeds'),
-    Column('Questions'),
-    Column('Updates'),
+    *map(Column, ('Seeds', 'Questions', 'Updates')),
     Column('Masked', 'words'),
     Column('Run', 'per seed'),
     Column('Learning', 'per seed'),
@@ -68,14 +65,9 @@ def kinds(
   labels = list(dict.fromkeys(label for _, known in runs for label in known))
   if not any(labels):
     return None
-  lines = []
-  for result, known in runs:
-    cells = [
-      _shaded(statistics.fmean(known[k]) if k in known else None) for k in labels
-    ]
-    lines.append(_row(result, cells))
-  columns = [Column('Policy', text=True), *(Column(_plain(k)) for k in labels)]
-  return table('EM by kind of question', columns, lines)
+  lines = [_row(r, [_shaded(known.get(k)) for k in labels]) for r, known in runs]
+  heads = columns(['Policy'], [k.replace('_', ' ') or 'other' for k in labels])
+  return table('EM by kind of question', heads, lines)
 
 
 def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> Markup:
@@ -86,30 +78,31 @@ def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> 
   used = list(dict.fromkeys(r.task for r in learned))
   sources = list(dict.fromkeys(r.policy_task or r.task for r in learned))
   cells = {(r.policy_task or r.task, r.task): r for r in learned}
-  lines = [
-    element(
-      'tr',
-      element('th', f'learned on {source}', scope='row'),
-      *(_cell(cells.get((source, task)), own=source == task) for task in used),
-    )
-    for source in sources
-  ]
-  columns = [[r for r in others if r.task == task] for task in used]
-  bounds = [('best random', [summary.best_random(c) for c in columns])]
+  lines = []
+  for source in sources:
+    own = [_cell(cells.get((source, task)), own=source == task) for task in used]
+    lines.append(line(f'learned on {source}', *own))
+  rivals = [[r for r in others if r.task == task] for task in used]
+  bounds = {'best random': [summary.best_random(rs) for rs in rivals]}
   for title in dict.fromkeys(r.title for r in others if r.upper_bound):
-    own = [next((r for r in c if r.title == title), None) for c in columns]
-    bounds.append((f'{title} (upper bound)', own))
-  for bound, found in bounds:
-    if any(found):
-      label = element('th', bound, scope='row')
-      lines.append(element('tr', label, *map(_cell, found), class_='baseline'))
-  heads = [Column('Policy', text=True), *(Column(f'used for {t}') for t in used)]
-  return table(name, heads, lines)
+    own = [next((r for r in rs if r.title == title), None) for rs in rivals]
+    bounds[f'{title} (upper bound)'] = own
+  lines += [
+    line(bound, *map(_cell, found), class_='baseline')
+    for bound, found in bounds.items()
+    if any(found)
+  ]
+  return table(name, columns(['Policy'], [f'used for {t}' for t in used]), lines)
+
+
+def columns(texts: Iterable[str], numbers: Iterable[str] = ()) -> list[Column]:
+  """Returns headings without notes: of columns of text, then of numbers."""
+  return [*(Column(title, text=True) for title in texts), *map(Column, numbers)]
 
 
 def table(
   name: str,
-  columns: Sequence[Column],
+  columns: Iterable[Column],
   lines: Sequence[Markup],
   class_: str | None = None,
 ) -> Markup:
@@ -136,9 +129,20 @@ def table(
   )
 
 
+def line(label: Any, *cells: Markup | str, class_: str | None = None) -> Markup:
+  """Returns a line of a table; a cell that is a plain string is a number."""
+  made = (cell if isinstance(cell, Markup) else number(cell) for cell in cells)
+  return element('tr', element('th', label, scope='row'), *made, class_=class_)
+
+
 def number(content: Any, *classes: str) -> Markup:
   """Returns a cell whose digits are aligned with those above and below."""
   return element('td', content, class_=' '.join(('number', *classes)))
+
+
+def mean(values: Sequence[float], digits: int = 2) -> str:
+  """Returns the mean of what was recorded."""
+  return f'{statistics.fmean(values):.{digits}f}' if values else DASH
 
 
 def duration(seconds: float) -> str:
@@ -158,43 +162,35 @@ def extent(values: Sequence[float]) -> str:
   return f'{low:,.0f}' if low == high else f'{low:,.0f}\u2013{high:,.0f}'
 
 
-def _score(
-  result: Result,
-  reference: Result | None,
-  best: Result | None,
-  validation: Sequence[Result],
-) -> Markup:
+def _score(result, reference, best, validation) -> Markup:
   difference, bounds = _gain(result, reference)
   return _row(
     result,
     [
       number(element('b', f'{result.mean_em:.3f}'), 'em'),
       number(element('small', findings.bounds(result.em))),
-      number(difference),
+      difference,
       number(element('small', bounds)),
-      number(f'{statistics.fmean(result.f1):.3f}' if result.f1 else DASH),
-      number(_validation_em(result, validation)),
-      number(str(len(result.seeds))),
-      number(extent(result.n)),
-      number(extent(result.updates)),
-      number(f'{_mean(result.masked_words):.2f}' if result.masked_words else DASH),
-      number(duration(_mean(result.seconds)) if result.seconds else DASH),
-      number(
-        duration(_mean(result.learning_seconds)) if result.learning_seconds else DASH
-      ),
+      mean(result.f1, 3),
+      _validation_em(result, validation),
+      str(len(result.seeds)),
+      extent(result.n),
+      extent(result.updates),
+      mean(result.masked_words),
+      _mean_time(result.seconds),
+      _mean_time(result.learning_seconds),
     ],
     element('span', 'highest EM', class_='chip') if result is best else None,
   )
 
 
-def _row(result: Result, cells: Sequence[Markup], *notes: Markup | None) -> Markup:
+def _row(result: Result, cells: Sequence[Any], *notes: Markup | None) -> Markup:
   """Returns a policy's line: learned ones stand out, upper bounds stand apart."""
   kind = 'bound' if result.upper_bound else None
   if result.role == 'learned':
     kind = 'learned' if result.learned else 'transfer'
   bound = element('span', 'upper bound', class_='chip') if result.upper_bound else None
-  label = element('th', result.name, bound, *notes, scope='row')
-  return element('tr', label, *cells, class_=kind)
+  return line((result.name, bound, *notes), *cells, class_=kind)
 
 
 def _gain(result: Result, reference: Result | None) -> tuple[str, str]:
@@ -219,22 +215,18 @@ def _validation_em(result: Result, validation: Sequence[Result]) -> str:
 def _cell(result: Result | None, own: bool = False) -> Markup:
   if result is None:
     return number(DASH)
-  seeds = len(result.seeds)
-  note = 'one seed' if seeds == 1 else f'{seeds} seeds'
-  text = element('b', f'{result.mean_em:.3f}') if own else f'{result.mean_em:.3f}'
-  return number((text, ' ', element('small', note)))
+  seeds, text = len(result.seeds), f'{result.mean_em:.3f}'
+  note = element('small', 'one seed' if seeds == 1 else f'{seeds} seeds')
+  return number((element('b', text) if own else text, ' ', note))
 
 
-def _shaded(value: float | None) -> Markup:
-  if value is None:
+def _shaded(values: Sequence[float] | None) -> Markup:
+  if values is None:
     return number(DASH)
+  value = statistics.fmean(values)
   style = f'--share:{value:.3f}'
   return element('td', f'{value:.2f}', class_='number shaded', style=style)
 
 
-def _mean(values: Sequence[float]) -> float:
-  return statistics.fmean(values)
-
-
-def _plain(label: str) -> str:
-  return label.replace('_', ' ') or 'other'
+def _mean_time(seconds: Sequence[float]) -> str:
+  return duration(statistics.fmean(seconds)) if seconds else DASH

@@ -1,6 +1,5 @@
 """Results -> the table that a study prints when it is done."""
 
-import statistics
 from collections.abc import Sequence
 
 import rich.box
@@ -31,8 +30,7 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
   for key, group in summary.sections(results).items():
     best = summary.best(group)
     lines = [(r.mean_em, _cells(r, r is best), _style(r)) for r in group]
-    if key[0] in majority:
-      em = majority[key[0]]
+    if (em := majority.get(key[0])) is not None:
       lines.append((em, ['  majority answer', f'{em:.3f}'], 'dim italic'))
     # Names are text, not rich's markup: a task may be called [x].
     table.add_row(rich.text.Text(findings.place(key, results)), style='bold')
@@ -43,15 +41,14 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
 
 
 def _cells(result: Result, best: bool) -> list[str]:
-  masked = result.masked_words
   notes = ' (upper bound)' * result.upper_bound + ' \u25c0 highest' * best
   return [
     f'  {result.name}{notes}',
     f'{result.mean_em:.3f}',
     findings.bounds(result.em),
-    f'{statistics.fmean(result.f1):.3f}' if result.f1 else tables.DASH,
+    tables.mean(result.f1, 3),
     str(len(result.seeds)),
-    f'{statistics.fmean(masked):.2f}' if masked else tables.DASH,
+    tables.mean(result.masked_words),
   ]
 
 

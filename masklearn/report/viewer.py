@@ -30,20 +30,13 @@ def viewer(passages: Sequence[MaskRow], display: Mapping[str, Display]) -> Marku
   """
   present = {p.split for p in passages}
   found = [s for s in _SPLITS if s in present] + sorted(present - {*_SPLITS, ''})
+  readable = [_passage(_data(p, display)) for p in _first(passages)]
+  rest = _rest(len(passages) - _WITHOUT_SCRIPT)
+  browsed = element('div', *readable, rest, class_='passages')
   return element(
     'div',
     _legend(any(p.asked for p in passages)),
-    element(
-      'div',
-      _controls(found),
-      element(
-        'div',
-        *(_passage(_data(p, display)) for p in _first(passages)),
-        _rest(len(passages) - _WITHOUT_SCRIPT),
-        class_='passages',
-      ),
-      class_='browser',
-    ),
+    element('div', _controls(found), browsed, class_='browser'),
     element('p', class_='spoken', role='status'),
     json_block('viewer-data', [_data(p, display) for p in passages]),
     class_='viewer',
@@ -65,16 +58,10 @@ def masks_page(
     display: the `title` of policies by name, such as `masklearn.POLICIES`.
   """
   rows = [MaskRow.from_json(row, 'a passage to show') for row in passages]
-  body = join(
-    element(
-      'header',
-      element('p', 'masklearn', class_='eyebrow'),
-      element('h1', f'What {policy} masks'),
-      element('p', about),
-    ),
-    element('main', element('section', viewer(rows, display), id='masks')),
-  )
-  return page(f'Masks of {policy}', body)
+  name, title = element('p', 'masklearn', class_='eyebrow'), f'What {policy} masks'
+  header = element('header', name, element('h1', title), element('p', about))
+  section = element('section', viewer(rows, display), id='masks')
+  return page(f'Masks of {policy}', join(header, element('main', section)))
 
 
 def check(path: str | os.PathLike) -> None:
@@ -146,7 +133,7 @@ def _data(passage: MaskRow, display: Mapping[str, Display]) -> dict[str, Any]:
     'split': passage.split,
     'about': ' \u00b7 '.join(filter(None, (passage.split, passage.id))),
     'fragments': fragments(passage),
-    'labels': [_label(span) for span in passage.asked],
+    'labels': [span[2] if len(span) > 2 else '' for span in passage.asked],
     'policies': [
       [workdir.title(display, name), [round(p, 3) for p in shares]]
       for name, shares in passage.policies.items()
@@ -156,27 +143,17 @@ def _data(passage: MaskRow, display: Mapping[str, Display]) -> dict[str, Any]:
 
 def _passage(data: dict) -> Markup:
   """Returns one passage as the script would also build it."""
-  return element(
-    'article',
-    element('h3', data['group'], ' ', element('small', data['about'])),
-    element(
-      'div',
-      *(_card(data, name, shares) for name, shares in data['policies']),
-      class_='cards',
-    ),
-    class_='passage',
-  )
+  heading = element('h3', data['group'], ' ', element('small', data['about']))
+  cards = [_card(data, name, shares) for name, shares in data['policies']]
+  shown = element('div', *cards, class_='cards')
+  return element('article', heading, shown, class_='passage')
 
 
 def _card(data: dict, name: str, shares: Sequence[float]) -> Markup:
-  return element(
-    'figure',
-    element(
-      'figcaption', element('b', name), ' ', element('small', _note(data, shares))
-    ),
-    element('p', *_text(data, shares), class_='text'),
-    class_='card',
-  )
+  note = element('small', _note(data, shares))
+  caption = element('figcaption', element('b', name), ' ', note)
+  text = element('p', *_text(data, shares), class_='text')
+  return element('figure', caption, text, class_='card')
 
 
 def _text(data: dict, shares: Sequence[float]) -> list[Markup | str]:
@@ -207,22 +184,12 @@ def _note(data: dict, shares: Sequence[float]) -> str:
   return f'{sum(shares[t] for t in asked) / total:.0%} of the mask is on answers'
 
 
-def _label(span: Sequence) -> str:
-  return span[2] if len(span) > 2 else ''
-
-
 def _legend(asked: bool) -> Markup:
-  swatches = [
-    element('span', f'{p:g}', class_='t', style=f'--p:{p:g}') for p in _LEGEND
-  ]
+  shades = [element('span', f'{p:g}', class_='t', style=f'--p:{p:g}') for p in _LEGEND]
+  swatches = element('span', *shades, class_='swatches')
   underlined = (' ', element('u', 'an answer that the task asks for')) if asked else ()
-  return element(
-    'p',
-    'Probability that a token is masked: ',
-    element('span', *swatches, class_='swatches'),
-    *underlined,
-    class_='legend',
-  )
+  text = 'Probability that a token is masked: '
+  return element('p', text, swatches, *underlined, class_='legend')
 
 
 def _controls(splits: Sequence[str]) -> Markup:

@@ -7,13 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from masklearn.evaluation import results
-from masklearn.evaluation.results import (
-  Display,
-  MaskRow,
-  RecallRow,
-  ResultRow,
-  StudyRecord,
-)
+from masklearn.evaluation.results import Display, MaskRow, RecallRow, ResultRow
 from masklearn.io import files
 from masklearn.types import InputError
 
@@ -49,7 +43,7 @@ class Workdir:
   """The content of a work directory, as far as a report shows it."""
 
   rows: list[ResultRow]  # of several for the same run the last
-  study: StudyRecord
+  study: results.StudyRecord
   recall: list[RecallRow]
   passages: list[MaskRow]
   histories: list[History]  # in the order of the stages
@@ -80,9 +74,8 @@ def read(path: pathlib.Path, display: Mapping[str, Any]) -> Workdir:
   for name in names:
     if name not in shown and name in display:
       shown[name] = Display(display[name].title, display[name].role)
-  return Workdir(
-    rows, study, recall, passages, histories(path), predictions(path), shown
-  )
+  logged, answers = histories(path), predictions(path)
+  return Workdir(rows, study, recall, passages, logged, answers, shown)
 
 
 def result_rows(path: pathlib.Path) -> list[ResultRow]:

@@ -29,20 +29,18 @@ def check(config) -> None:
 
 def check_encoder(c, prefix: str) -> None:
   """Refuses a checkpoint of another encoder than 'bert', and 'bert' without one."""
-  _require(
-    (c.encoder == 'bert') == bool(c.checkpoint),
-    f'{prefix}checkpoint',
+  rule = (
     "must be the directory of a BERT for the encoder 'bert', and '' for any other, "
-    f'such as {c.encoder!r}',
-    c.checkpoint,
+    f'such as {c.encoder!r}'
   )
+  fits = (c.encoder == 'bert') == bool(c.checkpoint)
+  _require(fits, f'{prefix}checkpoint', rule, c.checkpoint)
 
 
 def check_budget(c) -> None:
   """Refuses hidden spans of more words than they are apart."""
-  _require(
-    c.words < c.every, 'recall.words', f'must be below recall.every, {c.every}', c.words
-  )
+  rule = f'must be below recall.every, {c.every}'
+  _require(c.words < c.every, 'recall.words', rule, c.words)
 
 
 def _require(holds, key, rule, value):
@@ -52,74 +50,46 @@ def _require(holds, key, rule, value):
 
 def _check_corpus(config):
   c, published = config.corpus, config.model.checkpoint
-  _require(
-    c.path or c.name not in FORMATS, 'corpus.path', f'corpus {c.name!r} needs path', ''
-  )
-  _require(
-    not (c.tokenizer and published),
-    'corpus.tokenizer',
-    'must be empty, as a published model has its own',
-    c.tokenizer,
-  )
+  known = c.path or c.name not in FORMATS
+  _require(known, 'corpus.path', f'corpus {c.name!r} needs path', '')
+  rule = 'must be empty, as a published model has its own'
+  _require(not (c.tokenizer and published), 'corpus.tokenizer', rule, c.tokenizer)
   least = 256 + len(SPECIAL_TOKENS[config.model.name])
-  _require(
-    c.tokenizer or published or c.vocabulary >= least,
-    'corpus.vocabulary',
-    f'must be at least {least}, the bytes and special tokens of a trained tokenizer',
-    c.vocabulary,
+  enough = c.tokenizer or published or c.vocabulary >= least
+  rule = (
+    f'must be at least {least}, the bytes and special tokens of a trained tokenizer'
   )
+  _require(enough, 'corpus.vocabulary', rule, c.vocabulary)
 
 
 def _check_shares(c):
-  _require(
-    c.train_share + c.validation_share < 1 + 1e-9,
-    'task.validation_share',
-    f'must be at most 1 - task.train_share, 1 - {c.train_share:g}',
-    c.validation_share,
-  )
+  rule = f'must be at most 1 - task.train_share, 1 - {c.train_share:g}'
+  fits = c.train_share + c.validation_share < 1 + 1e-9
+  _require(fits, 'task.validation_share', rule, c.validation_share)
 
 
 def _check_policies(config):
   c, study = config.policy, config.study
   check_encoder(c, 'policy.')
   trained = [one for one, entry in policies.POLICIES.items() if entry.trained_by]
-  _require(
-    c.reference in trained,
-    'policy.reference',
-    f'must be a policy that is trained, one of {", ".join(trained)}',
-    c.reference,
-  )
-  entries = [policies.POLICIES[one] for one in settings.names(c.names)]
-  own = [
-    policies.POLICIES[c.reference].trained_by
-    if 'reference' in e.needs
-    else e.trained_by
-    for e in entries
-  ]
-  _require(
-    study.learned_seeds or set(own) != {'learn'},
-    'study.learned_seeds',
-    f'must be at least 1 where all policies are learned, as in {c.names!r}',
-    study.learned_seeds,
-  )
-  targets = settings.names(study.targets)
-  _require(
-    len(study.target_seeds) == len(targets),
-    'study.target_seeds',
-    f'must be as many as study.targets, {len(targets)}',
-    study.target_seeds,
-  )
+  rule = f'must be a policy that is trained, one of {", ".join(trained)}'
+  _require(c.reference in trained, 'policy.reference', rule, c.reference)
+  taught = [plan.teacher(one, c.reference) for one in settings.names(c.names)]
+  learned = [one and policies.POLICIES[one].trained_by == 'learn' for one in taught]
+  rule = f'must be at least 1 where all policies are learned, as in {c.names!r}'
+  seeds = study.learned_seeds
+  _require(seeds or not all(learned), 'study.learned_seeds', rule, seeds)
+  count, seeds = len(settings.names(study.targets)), study.target_seeds
+  rule = f'must be as many as study.targets, {count}'
+  _require(len(seeds) == count, 'study.target_seeds', rule, seeds)
 
 
 def _check_model(config):
   c = settings.model(config)
   published = c.pop('checkpoint')
-  _require(
-    config.base.updates or published,
-    'base.updates',
-    'must be at least 1 unless config.model.checkpoint is a published model',
-    config.base.updates,
-  )
+  rule = 'must be at least 1 unless config.model.checkpoint is a published model'
+  updates = config.base.updates
+  _require(updates or published, 'base.updates', rule, updates)
   if not published:
     first = 0 if c['name'] == 'bart' else None
     try:
@@ -131,27 +101,18 @@ def _check_model(config):
 def _check_batches(config):
   saving = config.saving
   parts = saving.gradient_accumulation
+  rule = f'must be a multiple of saving.gradient_accumulation, {parts}'
   for stage in ('base', 'pretrain', 'finetune'):
     size = config[stage].batch_size
-    _require(
-      saving.packing or size % parts == 0 or not config[stage].updates,
-      f'{stage}.batch_size',
-      f'must be a multiple of saving.gradient_accumulation, {parts}',
-      size,
-    )
+    whole = saving.packing or size % parts == 0 or not config[stage].updates
+    _require(whole, f'{stage}.batch_size', rule, size)
 
 
 def _check_learning(c, prefix):
-  uniform = c['uniform_share'] * c['candidates']
-  _require(
-    c['relaxation'] != 'mixture' or not uniform % 1,
-    f'{prefix}uniform_share',
-    f'must make a whole number with the candidates, {c["candidates"]}',
-    c['uniform_share'],
-  )
-  _require(
-    (c['relaxation'], c['baseline']) != ('score', 'others') or c['samples'] > 1,
-    f'{prefix}samples',
-    "must be at least 2 for the baseline 'others'",
-    c['samples'],
-  )
+  share, samples = c['uniform_share'], c['samples']
+  rule = f'must make a whole number with the candidates, {c["candidates"]}'
+  whole = c['relaxation'] != 'mixture' or not share * c['candidates'] % 1
+  _require(whole, f'{prefix}uniform_share', rule, share)
+  several = (c['relaxation'], c['baseline']) == ('score', 'others')
+  rule = "must be at least 2 for the baseline 'others'"
+  _require(samples > 1 or not several, f'{prefix}samples', rule, samples)

@@ -1,29 +1,25 @@
 """Fine-tuning on a task's training questions, and answers to the others."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
-
-import jax
 
 from masklearn import data
 from masklearn.evaluation import answering
 from masklearn.study import stage
 from masklearn.study.setup import Setup
-from masklearn.training import loop, packing, steps
+from masklearn.tasks.splits import SPLITS
+from masklearn.training import packing, steps
 from masklearn.training.context import StageContext
 from masklearn.types import Task
 
 
 @dataclasses.dataclass(frozen=True)
-class Finetuning:
-  """How a model is fine-tuned, and how long its questions and answers may be."""
+class Finetuning(stage.Training):
+  """How a model is fine-tuned, and how long its questions and answers may be.
 
-  updates: int  # at most
-  batch_size: int  # questions a step; with packing, on average
-  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
-  weight_decay: float  # of AdamW
-  validate_every: int  # steps between validations
+  With packing, a batch has `batch_size` questions on average.
+  """
+
   answer_length: int  # tokens of an answer at most, <s> and </s> included
   # Tokens of a question at most, and of an answer to learn from; longer ones lose their
   # end.
@@ -63,21 +59,15 @@ def finetune(
     split: data.encode_examples(
       task.split(split), setup.tokenizer, tuning.source_length, task.examples
     )
-    for split in ('train', 'validation', 'test')
+    for split in SPLITS
   }
 
   def validate(state):
     loss = answering.question_loss(setup.model, state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
-  order, together = packing.batches(
-    packing.lengths(questions['train']),
-    saving.packing,
-    setup.tokenizer.specials.pad,
-    tuning.batch_size,
-    saving.gradient_accumulation,
-    context.seed,
-  )
+  lengths, pad = packing.lengths(questions['train']), setup.tokenizer.specials.pad
+  order, together = saving.batches(lengths, pad, tuning.batch_size, context.seed)
 
   def batch_at(i):
     return together(order[i], data.take(questions['train'], order[i]), {})
@@ -88,15 +78,7 @@ def finetune(
     )
     return step, steps.init_state(params, tx), validate
 
-  state, done = loop.best_of(
-    tuning.learning_rates,
-    start,
-    batch_at,
-    jax.random.key(context.seed),
-    context,
-    steps=tuning.updates,
-    validate_every=tuning.validate_every,
-  )
+  state, done = tuning.best_of(start, batch_at, context)
   names = list(dict.fromkeys(('em', 'f1', task.metric)))
   for split in ('validation', 'test'):
     answers = answering.answer(

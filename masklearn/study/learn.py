@@ -28,7 +28,7 @@ from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup, warm_up
 from masklearn.training import loop, steps
 from masklearn.training.context import StageContext
-from masklearn.types import Batch, Example, Policy, Task
+from masklearn.types import Batch, Policy, Task
 
 WATCHED = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop
@@ -110,11 +110,11 @@ def learn_policy(
   def episodes_of(examples):
     made = _episodes(setup, task, passages, examples, learning, seed)
     hot = np.float32(learning.temperature[0])
-    made.measure_scales(
-      lambda stack, keys: update.probe(theta, placed, stack, keys, hot),
-      learning.episodes,
-      key_scale,
-    )
+
+    def probe(stack, keys):
+      return update.probe(theta, placed, stack, keys, hot)
+
+    made.measure_scales(probe, learning.episodes, key_scale)
     return made
 
   training = episodes_of([e for e in task.train if e.group in episode_groups])
@@ -152,9 +152,7 @@ class _Unseen:
   The spans that tasks ask about are looked at here, and only reported.
   """
 
-  def __init__(
-    self, policy: Policy, setup: Setup, passages: Batch, task: Task, key: jax.Array
-  ):
+  def __init__(self, policy, setup, passages, task, key):
     groups = {example.group for example in task.validation + task.test}
     rows = np.array([i for i, p in enumerate(setup.passages) if p.group in groups])
     some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
@@ -164,11 +162,8 @@ class _Unseen:
   def metrics(self, theta) -> dict[str, float]:
     """What validation logs of what the policy hides on some of them."""
     seen = statistics.hidden(self._policy, theta, self._key, self._some, draws=8)
-    return {
-      'answer_precision': seen.answer_precision,
-      'salient_share': seen.salient_share,
-      'span_precision': seen.span_precision,
-    }
+    logged = 'answer_precision', 'salient_share', 'span_precision'
+    return {name: getattr(seen, name) for name in logged}
 
   def precisions(self, first, last) -> dict[str, float]:
     """Precisions of the first and of the last parameters, on all of them."""
@@ -186,15 +181,7 @@ class _Unseen:
 class _Checks:
   """The validation episodes of a policy that learns: the same at every check."""
 
-  def __init__(
-    self,
-    update: PolicyUpdate,
-    start: Any,
-    episodes: Episodes,
-    learning: Learning,
-    seed: int,
-    key: jax.Array,
-  ):
+  def __init__(self, update, start, episodes, learning, seed, key):
     size = learning.episodes
     count = -(-VALIDATION // size) * size
     index = data.batches(np.arange(len(episodes)), count, seed)[0]
@@ -243,15 +230,7 @@ def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
-def _warmed(
-  setup: Setup,
-  task: Task,
-  groups: frozenset[str],
-  passages: Batch,
-  params: Any,
-  learning: Learning,
-  context: StageContext,
-) -> loop.Result:
+def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Result:
   """The warmed-up model: random spans of the candidates' lengths are hidden."""
   capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
   random_spans = stage.uniform(learning.rate, learning.longest)
@@ -259,19 +238,11 @@ def _warmed(
     context, directory=context.directory / 'warmup', title=f'{context.title}: warm-up'
   )
   objective = Objective(random_spans, {}, learning.target, capacity)
-  return warm_up(
-    setup, task, groups, passages, objective, params, learning.warmup, context
-  )
+  training = learning.warmup
+  return warm_up(setup, task, groups, passages, objective, params, training, context)
 
 
-def _episodes(
-  setup: Setup,
-  task: Task,
-  passages: Batch,
-  examples: list[Example],
-  learning: Learning,
-  seed: int,
-) -> Episodes:
+def _episodes(setup, task, passages, examples, learning, seed) -> Episodes:
   """Passages joined with these questions of the task."""
   return Episodes(
     setup.passages,
@@ -286,32 +257,20 @@ def _episodes(
   )
 
 
-def _policy_update(
-  setup: Setup, policy: Policy, passages: Batch, learning: Learning
-) -> PolicyUpdate:
+def _policy_update(setup, policy, passages, learning) -> PolicyUpdate:
   """The compiled steps; equal settings share them."""
   ids = setup.tokenizer.specials
-  setting = Setting(
-    learning.target,
-    span_capacity(passages, learning.longest),
-    int(word_capacity(passages, learning.rate, ids).max()),
-    learning.estimator,
-    learning.inner_optimizer,
-    learning.inner_learning_rate,
-    learning.trainable,
-    learning.episodes,
-    learning.temperature,
-    learning.entropy_coefficient,
-    learning.learning_rate,
-    learning.updates,
-  )
+  lengths = {
+    'span_length': span_capacity(passages, learning.longest),
+    'draw_length': int(word_capacity(passages, learning.rate, ids).max()),
+  }
+  same = [name for name in Setting._fields if name not in lengths]
+  setting = Setting(**lengths, **{name: getattr(learning, name) for name in same})
   return make_policy_update(setup.model, policy, ids, learning.rate, setting)
 
 
 def _halves(task, seed):
   groups = sorted({e.group for e in task.train})
   order = np.random.default_rng(seed).permutation(len(groups))
-  half = len(groups) // 2
-  return tuple(
-    frozenset(groups[i] for i in part) for part in (order[:half], order[half:])
-  )
+  halves = np.split(order, [len(groups) // 2])
+  return tuple(frozenset(groups[i] for i in half) for half in halves)

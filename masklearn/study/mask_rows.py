@@ -147,17 +147,19 @@ def write_recall(
     seed: of the draws and intervals.
     **budget: see `recall.measure`.
   """
-  rows = []
+  rows, tokenizer = [], setup.tokenizer
+
+  def size(piece):
+    return len(tokenizer.encode(piece).ids)
+
   for source in sources:
     if source in learned_from:
       answered = supervise.of_file(source, seed)['test']
     else:
       answered = answer_spans.of_examples(squad.read(source)[0])
-    answered, _ = answer_spans.split(
-      answered, lambda piece: len(setup.tokenizer.encode(piece).ids), longest
-    )
-    encoded = answer_spans.encode(answered, setup.tokenizer, longest)
-    found = recall.of_policies(made, answered, encoded, setup.tokenizer, seed, **budget)
+    answered, _ = answer_spans.split(answered, size, longest)
+    encoded = answer_spans.encode(answered, tokenizer, longest)
+    found = recall.of_policies(made, answered, encoded, tokenizer, seed, **budget)
     name = pathlib.Path(source).name
     rows += [
       RecallRow(file=name, passages=len(answered), **row).to_json()

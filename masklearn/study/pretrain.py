@@ -8,7 +8,7 @@ import numpy as np
 from masklearn import data
 from masklearn.study import stage
 from masklearn.study.setup import Setup
-from masklearn.training import loop, packing, steps
+from masklearn.training import loop, steps
 from masklearn.training.context import StageContext
 from masklearn.types import Batch, Policy
 
@@ -60,43 +60,24 @@ def denoise(
   if done:
     return done
   policy, theta, target, capacity = objective
-  ids = setup.tokenizer.specials
+  ids, seed = setup.tokenizer.specials, context.seed
   tx, step = stage.compiled_step(
-    setup.model,
-    training.learning_rate,
-    training.updates,
-    training.weight_decay,
-    saving,
+    setup.model, training.learning_rate, training.updates, training.weight_decay, saving
   )
-  key_draw, key_step = jax.random.split(jax.random.key(context.seed))
+  key_draw, key_step = jax.random.split(jax.random.key(seed))
   corrupted = stage.compiled_corruption(policy, ids, target, int(capacity.max()))
   one = jax.eval_shape(corrupted, theta, key_draw, data.take(passages, np.arange(1)))[0]
   # By how much a source can be longer than its passage.
   source = passages.valid.sum(1) + one.source.shape[1] - passages.tokens.shape[1]
   lengths = np.stack([source, capacity if target == 'spans' else source], 1)
-  order, together = packing.batches(
-    lengths,
-    saving.packing,
-    ids.pad,
-    training.batch_size,
-    saving.gradient_accumulation,
-    context.seed,
-  )
+  order, together = saving.batches(lengths, ids.pad, training.batch_size, seed)
 
   def batch_at(i):
     key, index = jax.random.fold_in(key_draw, i), order[i]
     return together(index, *corrupted(theta, key, data.take(passages, index)))
 
-  result = loop.run(
-    step,
-    steps.init_state(params, tx),
-    batch_at,
-    key_step,
-    context,
-    steps=training.updates,
-  )
-  done = {
-    'seconds': result.seconds,
-    'masked_words': loop.mean(result.history, 'masked_words'),
-  }
+  first, updates = steps.init_state(params, tx), training.updates
+  result = loop.run(step, first, batch_at, key_step, context, steps=updates)
+  words = loop.mean(result.history, 'masked_words')
+  done = {'seconds': result.seconds, 'masked_words': words}
   return stage.finish(context.directory, done, 'params', result.state.params)

@@ -7,6 +7,7 @@ WORKDIR/
 All see the same passages, of articles that nothing was trained on.
 """
 
+import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -112,15 +113,15 @@ def passages(
     words: of a passage at most; longer ones are cut between sentences.
   """
   if not path:
-    raise InputError(
-      "--config.data.path names the file of passages, in SQuAD's format."
-    )
+    said = "--config.data.path names the file of passages, in SQuAD's format."
+    raise InputError(said)
   examples, _ = squad.read(path)
   groups = sorted({example.group for example in examples})
-  if not 1 < train_groups <= len(groups) - (not test_path):
+  most = len(groups) - (not test_path)
+  if not 1 < train_groups <= most:
     raise InputError(
       f'{path} has {len(groups)} articles, so train_groups must be between 2 and '
-      f'{len(groups) - (not test_path)}, got {train_groups}.'
+      f'{most}, got {train_groups}.'
     )
   kept = max(1, round(validation_share * train_groups))
   shares = (train_groups - kept) / len(groups), kept / len(groups)
@@ -167,11 +168,8 @@ def make_network(
     shape, start = bert.load(checkpoint, tokenizer.specials)
   else:
     tokenizer, shape, start = text.train_tokenizer(texts, vocabulary), None, None
-  length = max(
-    len(tokenizer.encode(a.passage.text).ids)
-    for rows in answered.values()
-    for a in rows
-  )
+  every = itertools.chain(*answered.values())
+  length = max(len(tokenizer.encode(a.passage.text).ids) for a in every)
   encoded = {
     split: answer_spans.encode(rows, tokenizer, length)
     for split, rows in answered.items()

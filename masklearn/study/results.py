@@ -12,16 +12,8 @@ import numpy as np
 
 from masklearn import data
 from masklearn.evaluation import baselines
-from masklearn.evaluation.results import (
-  BudgetRecord,
-  CorpusRecord,
-  Display,
-  LearnedRecord,
-  ResultRow,
-  StageRecord,
-  StudyRecord,
-  TaskRecord,
-)
+from masklearn.evaluation import results as schema
+from masklearn.evaluation.results import Display, LearnedRecord, StageRecord, TaskRecord
 from masklearn.io import files, provenance
 from masklearn.policies import POLICIES, sampling
 from masklearn.study import settings
@@ -31,6 +23,7 @@ from masklearn.tasks.splits import SPLITS
 from masklearn.types import Batch, Task
 
 AT_ONCE = 8_192  # passages
+_KEPT = 'masked_words', 'learning_rate', 'trials', 'commit'  # of a cell, as they are
 
 
 def write_results(
@@ -56,27 +49,17 @@ def write_results(
     for split in ('validation', 'test'):
       own = dict(done[split])
       rows.append(
-        ResultRow(
-          task=cell.task,
-          policy=cell.policy,
-          policy_task=cell.policy_task,
-          target=cell.target,
+        schema.ResultRow(
+          **cell._asdict(),
           base=base,
-          seed=cell.seed,
           split=split,
-          em=own.pop('em'),
-          f1=own.pop('f1'),
-          n=own.pop('n'),
+          **{name: own.pop(name) for name in ('em', 'f1', 'n')},
           metrics=own,
           overlaps=done['overlaps'] if split == 'test' else None,
           updates=0 if untrained else updates,
-          masked_words=done['masked_words'],
-          learning_rate=done['learning_rate'],
-          trials=done['trials'],
-          seconds=round(done['seconds'], 2),
-          learning_seconds=round(done['learning_seconds'], 2),
+          **{name: done[name] for name in _KEPT},
+          **{name: round(done[name], 2) for name in ('seconds', 'learning_seconds')},
           config=config,
-          commit=done['commit'],
         )
       )
   files.write_jsonl(path, (row.to_json() for row in rows))
@@ -100,10 +83,10 @@ def write_study(
     encoded: its passages, [P, L].
     began: when this call did.
   """
-  c = config
+  c, count = config, len(setup.passages)
   words, hidden = _sizes(encoded, c.policy.rate)
   ended = datetime.datetime.now(datetime.UTC)
-  record = StudyRecord(
+  record = schema.StudyRecord(
     config=c.name,
     command=shlex.join(['python', '-m', 'experiments.study', *sys.argv[1:]]),
     commit=provenance.commit(),
@@ -112,8 +95,8 @@ def write_study(
     seconds=(ended - began).total_seconds(),
     seeds=list(range(c.seed, c.seed + c.study.seeds)),
     tasks={name: _task(seeds) for name, seeds in tasks.items()},
-    corpus=CorpusRecord(c.corpus.name, len(setup.passages), words, setup.skipped),
-    budget=BudgetRecord(c.policy.rate, hidden / len(setup.passages)),
+    corpus=schema.CorpusRecord(c.corpus.name, count, words, setup.skipped),
+    budget=schema.BudgetRecord(c.policy.rate, hidden / count),
     policies=_learned(workdir, c),
     stages=_stages(workdir),
     display=display(settings.names(c.policy.names)),
@@ -132,15 +115,14 @@ def display(names: Iterable[str]) -> dict[str, Display]:
 
 def _task(seeds: Sequence[Task]) -> TaskRecord:
   splits = {split: seeds[0].split(split) for split in SPLITS}
+  majority = {
+    split: [baselines.majority_baseline(task, split) for task in seeds]
+    for split in ('validation', 'test')
+  }
   return TaskRecord(
     questions={split: len(examples) for split, examples in splits.items()},
     groups={split: len({e.group for e in es}) for split, es in splits.items()},
-    majority_em={
-      split: float(
-        np.mean([baselines.majority_baseline(task, split) for task in seeds])
-      )
-      for split in ('validation', 'test')
-    },
+    majority_em={split: float(np.mean(em)) for split, em in majority.items()},
     kinds=dict(collections.Counter(e.label for e in splits['test'])),
   )
 

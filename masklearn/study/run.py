@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from masklearn import policies, tasks
+from masklearn import models, policies, tasks
 from masklearn.data import array_files
 from masklearn.io import checkpoint, provenance
 from masklearn.io.progress import Progress
@@ -88,24 +88,18 @@ class Study:
     self.seeds = range(c.seed, c.seed + c.study.seeds)
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
-    targets = dict(
-      zip(settings.names(c.study.targets), c.study.target_seeds, strict=True)
-    )
+    targets = settings.names(c.study.targets)
     self.cells = plan.cells(
       self.task_names,
       self.policy_names,
-      targets,
+      dict(zip(targets, c.study.target_seeds, strict=True)),
       self.seeds,
       c.study.learned_seeds,
       c.study.transfer_seeds,
       c.policy.reference,
     )
-    self.ablations = plan.ablations(
-      self.task_names,
-      c.study.ablations,
-      self.seeds[: c.study.ablation_seeds],
-      c.study.ablation_learning_rates,
-    )
+    seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
+    self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
     self.saving = stage.Saving(**c.saving)
     self.tasks = {
       (name, seed): tasks.for_study(name, seed, c.task)
@@ -139,15 +133,15 @@ class Study:
 
   def encode(self) -> None:
     """Encodes the corpus for the model, on disk, and makes the policies."""
-    c, units = self.config, None
+    c, units, folder = self.config, None, self.workdir / 'corpus'
     if any('collocations' in POLICIES[name].needs for name in self.policy_names):
-      path = self.workdir / 'corpus' / 'collocations.json'
+      path = folder / 'collocations.json'
       units = collocations.load_or_count(path, self.setup.passages).units
     # The asked spans are those of a task's labels, which are the same in all seeds.
     asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
     self.passages = array_files.load_or_encode(
-      self.workdir / 'corpus' / 'encoded',
-      self.workdir / 'corpus' / setup.TOKENS,
+      folder / 'encoded',
+      folder / setup.TOKENS,
       self.setup.passages,
       self.setup.tokenizer,
       c.corpus.annotator,
@@ -161,35 +155,21 @@ class Study:
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
-    if until == plan.STAGES[0]:
-      return
-    self.progress = progress
+    c, self.progress = self.config, progress
     depth = plan.STAGES.index(until)
-    jobs = plan.jobs(self.cells, self.ablations, depth, self.config.policy.reference)
-    stages = {
-      'base': self.base,
-      'learn': self.learn,
-      'learn_best': self.learn_best,
-      'supervise': self.supervise,
-      'pretrain': self.pretrain,
-      'finetune': self.finetune,
-    }
+    jobs = plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
+    path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
     def run(job, *needed):
-      return stages[job.stage](*job.arguments, *needed)
+      return getattr(self, job.stage)(*job.arguments, *needed)
 
-    workers = self.config.study.workers
-    for job, result in plan.execute(jobs, run, workers, progress.stop.set):
+    for job, result in plan.execute(jobs, run, c.study.workers, progress.stop.set):
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
         results.write_results(
-          self.workdir / 'results.jsonl',
-          done,
-          config=self.config.name,
-          base=f'{self.config.model.name}-{self.config.model.size}',
-          updates=self.config.pretrain.updates,
+          path, done, config=c.name, base=base, updates=c.pretrain.updates
         )
 
   def write_files(self, began: datetime.datetime) -> None:
@@ -197,15 +177,10 @@ class Study:
     c, first, seed = self.config, self.task_names[0], self.seeds[0]
     used = {n: self.policies[n] for n in self.policy_names if n in self.policies}
     thetas = {name: self.theta(name, first, seed) for name in used}
-    mask_rows.write_masks(
-      self.workdir / 'masks.jsonl',
-      self.tasks[first, seed],
-      self.setup,
-      self.passages[first],
-      {n: (used[n], theta) for n, theta in thetas.items() if theta is not None},
-      seed,
-      c.study.workers,
-    )
+    made = {n: (used[n], theta) for n, theta in thetas.items() if theta is not None}
+    path, passages = self.workdir / 'masks.jsonl', self.passages[first]
+    task, workers = self.tasks[first, seed], c.study.workers
+    mask_rows.write_masks(path, task, self.setup, passages, made, seed, workers)
     options = dict(c.recall)
     if paths := settings.names(options.pop('path')):
       top_k = c.supervised.top_k
@@ -219,14 +194,8 @@ class Study:
         c.seed,
         **options,
       )
-    results.write_study(
-      self.workdir,
-      c,
-      {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names},
-      self.setup,
-      self.passages[first],
-      began,
-    )
+    asked = {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names}
+    results.write_study(self.workdir, c, asked, self.setup, passages, began)
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
@@ -235,7 +204,7 @@ class Study:
     if not options['updates']:  # A published model has had its training.
       return {'params': params, 'seconds': 0.0, 'masked_words': 0.0}
     if params is None:
-      params = stage.first_params(self.setup.model, seed)
+      params = models.init_params(self.setup.model, jax.random.key(seed))
     rate, passages = options.pop('rate'), self.passages[self.task_names[0]]
     capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
     random_spans = stage.uniform(rate, c.policy.longest)
@@ -263,14 +232,9 @@ class Study:
       questions = tasks.shuffled(questions, seed)
     name = plan.policy_of(kind)
     context = self._policy_context(kind, task, seed)
+    policy, passages = self.policies[name], self.passages[task]
     done = learn_policy(
-      self.setup,
-      questions,
-      self.passages[task],
-      self.policies[name],
-      base['params'],
-      learning,
-      context,
+      self.setup, questions, passages, policy, base['params'], learning, context
     )
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return {**done, 'kind': kind}
@@ -288,14 +252,10 @@ class Study:
       c.seed,  # All seeds keep the same articles of a file for the test.
     )
     policy, words = self.policies[name], base['params']['shared']['embedding']
+    theta = policies.with_words(policy.init(jax.random.key(seed)), words)
+    training = supervise.Supervision(**options)
     context = self._policy_context(name, task, seed)
-    done = supervise.train_policy(
-      policy,
-      policies.with_words(policy.init(jax.random.key(seed)), words),
-      pairs,
-      supervise.Supervision(**options),
-      context,
-    )
+    done = supervise.train_policy(policy, theta, pairs, training, context)
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return done
 
@@ -305,9 +265,8 @@ class Study:
     """The base model, pre-trained further on what a policy hides."""
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
     passages = self.passages[policy_task or self.task_names[0]]
-    capacity = POLICIES[policy].capacity(
-      passages, c.policy.rate, self.setup.tokenizer.specials
-    )
+    ids = self.setup.tokenizer.specials
+    capacity = POLICIES[policy].capacity(passages, c.policy.rate, ids)
     theta = trained['theta'] if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
     return denoise(

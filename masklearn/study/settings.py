@@ -91,18 +91,13 @@ def make_policies(
     entry = policies.POLICIES[name]
     if not entry.make or name in made:
       continue
-    given = {}
-    if 'specials' in entry.needs:
-      given['ids'] = setup.tokenizer.specials
+    rate, given = [config.policy.rate], {}
+    if 'specials' in entry.needs:  # It has a rate of its own, and takes no other.
+      rate, given = [], {'ids': setup.tokenizer.specials}
     if 'reference' in entry.needs:
       reference = config.policy.reference
       given |= {'reference': made[reference], 'top_k': top_k(config, reference)}
-    # One that has a rate of its own takes no other.
-    made[name] = (
-      entry(**given)
-      if 'specials' in entry.needs
-      else entry(config.policy.rate, **given)
-    )
+    made[name] = entry(*rate, **given)
   return made, specs
 
 

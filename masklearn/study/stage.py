@@ -4,19 +4,21 @@ A stage that is finished leaves `done.json` in its directory, with what it hands
 beside it; running it again reads that. An interrupted one continues.
 """
 
+import dataclasses
 import functools
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
-from masklearn import models
 from masklearn.io import checkpoint, files, provenance
 from masklearn.policies import heuristic, statistics
-from masklearn.training import corruption, losses, steps
+from masklearn.training import corruption, loop, losses, packing, steps
+from masklearn.training.context import StageContext
 from masklearn.types import Policy, Specials
 
 
@@ -30,6 +32,28 @@ class Saving(NamedTuple):
   packing: int = 0  # source tokens of a row that several examples share; 0 for one each
   chunk: int = 0  # target tokens whose logits are in memory at a time; 0 for all
   gradient_accumulation: int = 1  # parts of a batch, one after the other
+
+  def batches(self, lengths: np.ndarray, pad: int, batch_size: int, seed: int):
+    """The order and the making of batches; see `packing.batches`."""
+    parts = self.gradient_accumulation
+    return packing.batches(lengths, self.packing, pad, batch_size, parts, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+  """How something is trained with each of several learning rates."""
+
+  updates: int  # at most
+  batch_size: int  # examples a step
+  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
+  weight_decay: float  # of AdamW
+  validate_every: int  # steps between validations
+
+  def best_of(self, start: Callable, batch_at: Callable, context: StageContext):
+    """The best state, and what to note down; see `loop.best_of`."""
+    key = jax.random.key(context.seed)
+    options = {'steps': self.updates, 'validate_every': self.validate_every}
+    return loop.best_of(self.learning_rates, start, batch_at, key, context, **options)
 
 
 def finished(
@@ -82,11 +106,6 @@ def optimizer(
   return optax.adamw(schedule, b2=0.98, weight_decay=weight_decay)
 
 
-def first_params(model, seed: int) -> Any:
-  """Random parameters of a model that nothing was trained on."""
-  return models.init_params(model, jax.random.key(seed))
-
-
 @functools.cache
 def uniform(rate: float, longest: int) -> Policy:
   """Random spans of up to `longest` words: what a base model is trained on."""
@@ -122,9 +141,8 @@ def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int)
   def corrupted(theta, key, passages):
     draw = policy.draw(theta, key, passages)
     words = statistics.word_counts(passages, draw)[:, 0]
-    lost = corruption.overflow(
-      passages, draw, ids, length if target == 'spans' else None
-    )
+    limit = length if target == 'spans' else None
+    lost = corruption.overflow(passages, draw, ids, limit)
     logged = {'masked_words': words, 'lost_tokens': lost}
     return corruption.corrupt(passages, draw, ids, target, length), logged
 

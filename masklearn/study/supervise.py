@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,21 +14,15 @@ from masklearn.data.answer_spans import Answered
 from masklearn.policies.learned import make_answer_loss
 from masklearn.study import stage
 from masklearn.tasks import splits, squad
-from masklearn.training import loop, steps
+from masklearn.training import steps
 from masklearn.training.context import StageContext
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
 
 
-class Supervision(NamedTuple):
-  """How a policy is trained to find answers."""
-
-  updates: int  # at most
-  batch_size: int  # passages a step
-  learning_rates: Sequence[float]  # each is tried for all updates; validation chooses
-  weight_decay: float  # of AdamW
-  validate_every: int  # steps between validations
+class Supervision(stage.Training):
+  """How a policy is trained to find answers, with batches of passages."""
 
 
 def pairs(
@@ -56,20 +50,21 @@ def pairs(
     InputError: there is no answer in a passage to train on, or to validate with.
   """
   found: tuple[list[Answered], list[Answered]] = [], []
+
+  def size(piece):
+    return len(tokenizer.encode(piece).ids)
+
   for source in (name.strip() for name in sources.split(',')):
     if source == 'task':
       parts = [of_task(rows, passages) for rows in (task.train, task.validation)]
     elif source == 'match':
-      parts = [
-        answer_spans.by_match(passages, r) for r in (task.train, task.validation)
-      ]
+      asked = task.train, task.validation
+      parts = [answer_spans.by_match(passages, rows) for rows in asked]
     else:
       of_split = of_file(source, seed)
       parts = [of_split['train'], of_split['validation']]
     for rows, part in zip(found, parts, strict=True):
-      rows += answer_spans.split(part, lambda t: len(tokenizer.encode(t).ids), longest)[
-        0
-      ]
+      rows += answer_spans.split(part, size, longest)[0]
   if not all(found):
     raise InputError(
       f'A supervised policy needs passages with answers, and {sources!r} has '
@@ -99,10 +94,8 @@ def of_task(examples: Sequence[Example], passages: Sequence[Passage]) -> list[An
   In gold passages, see `answers.of_examples`; for questions without one, wherever they
   stand literally.
   """
-  without = [example for example in examples if not example.context]
-  return answer_spans.of_examples(examples, passages) + answer_spans.by_match(
-    passages, without
-  )
+  gold = answer_spans.of_examples(examples, passages)
+  return gold + answer_spans.by_match(passages, [e for e in examples if not e.context])
 
 
 def train_policy(
@@ -150,15 +143,10 @@ def train_policy(
 
     return step, steps.init_state(theta, tx), validate
 
-  state, done = loop.best_of(
-    training.learning_rates,
-    start,
-    lambda i: data.take(examples, index[i]),
-    jax.random.key(context.seed),
-    context,
-    steps=training.updates,
-    validate_every=training.validate_every,
-  )
+  def batch_at(i):
+    return data.take(examples, index[i])
+
+  state, done = training.best_of(start, batch_at, context)
   done['updates'] = int(state.step)
   return stage.finish(context.directory, done, 'theta', state.params)
 

@@ -56,12 +56,8 @@ def warm_up(
     data.encode_examples(e, setup.tokenizer, beside=task.examples)
     for e in (examples, task.validation)
   )
-  corrupted = stage.compiled_corruption(
-    objective.policy,
-    setup.tokenizer.specials,
-    objective.target,
-    int(objective.capacity.max()),
-  )
+  ids, length = setup.tokenizer.specials, int(objective.capacity.max())
+  corrupted = stage.compiled_corruption(objective.policy, ids, objective.target, length)
   tx, step = _joint_training(setup.model, training.learning_rate, training.updates)
   key_draw, key_step = jax.random.split(jax.random.key(context.seed))
   texts = data.batches(passages, training.batch_size, context.seed)
