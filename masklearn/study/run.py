@@ -161,8 +161,17 @@ class Study:
     path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
+    stages = {
+      'base': self.base,
+      'learn': self.learn,
+      'learn_best': self.learn_best,
+      'supervise': self.supervise,
+      'pretrain': self.pretrain,
+      'finetune': self.finetune,
+    }
+
     def run(job, *needed):
-      return getattr(self, job.stage)(*job.arguments, *needed)
+      return stages[job.stage](*job.arguments, *needed)
 
     for job, result in plan.execute(jobs, run, c.study.workers, progress.stop.set):
       if job.stage == 'finetune':
