@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import bilevel, model_sizes
-from benchmarks.case import Case
+from benchmarks.case import Case, compiled
 from masklearn import policies
 from masklearn.training import steps
 
@@ -35,19 +35,13 @@ def build(memory: str, size: str, sides) -> Case:
 
   if 'ours' in sides:
     state = steps.init_state(pair.params, bilevel.TX)
-    arguments = theta, state, episode, draw, key
-    step = jax.jit(lambda *all: given.gradient(*all)[:2]).lower(*arguments).compile()
-    temp_bytes = step.memory_analysis().temp_size_in_bytes
-
-    def ours():
-      return jax.block_until_ready(step(*arguments))
+    ours, temp_bytes = compiled(
+      lambda *all: given.gradient(*all)[:2], theta, state, episode, draw, key
+    )
 
   if 'peer' in sides:
     plain, _ = bilevel.make_gradient(pair.model, policy, 'fast')
-    unit = jax.jit(jax.grad(plain.loss.value)).lower(pair.params, *first, key).compile()
-
-    def peer():
-      return jax.block_until_ready(unit(pair.params, *first, key))
+    peer, _ = compiled(jax.grad(plain.loss.value), pair.params, *first, key)
 
   def agree():
     gradient, _ = jax.jit(relaxation.loss.gradients)(pair.params, *first, key)

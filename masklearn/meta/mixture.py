@@ -119,11 +119,9 @@ def propose(
   # the weights are those of the whole all the same.
   key_uniform, key_own = jax.random.split(key)
   uniform_count = round(uniform_share * count)
-  parts = (
-    some(key_uniform, uniform, uniform_count),
-    some(key_own, log_pi, count - uniform_count),
-  )
-  index = jnp.concatenate(parts, axis=1)
+  evenly = some(key_uniform, uniform, uniform_count)
+  own = some(key_own, log_pi, count - uniform_count)
+  index = jnp.concatenate([evenly, own], axis=1)
   log_q = jnp.take_along_axis(log_proposal, index, axis=1)
   start, length = index // longest, index % longest + 1
   return Candidates(start, length, index, log_q, possible, shown, shown)

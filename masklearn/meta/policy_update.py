@@ -66,21 +66,12 @@ def make_policy_update(
     optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
   )
 
-  def make(estimator):
-    return make_estimator(
-      estimator,
-      policy,
-      losses.make_loss_sums(model),
-      inner_tx,
-      ids,
-      rate,
-      target=setting.target,
-      span_length=setting.span_length,
-      draw_length=setting.draw_length,
-    )
-
-  gradient = make(setting.estimator)
-  exact = make(setting.estimator._replace(mode='mixed'))
+  work = policy, losses.make_loss_sums(model), inner_tx, ids, rate
+  lengths = {'span_length': setting.span_length, 'draw_length': setting.draw_length}
+  gradient, exact = (
+    make_estimator(estimator, *work, target=setting.target, **lengths)
+    for estimator in (setting.estimator, setting.estimator._replace(mode='mixed'))
+  )
   # Spread out at first, a policy has tried many spans before it settles on some.
   entropy_coefficient = optax.linear_schedule(
     *setting.entropy_coefficient, round(0.8 * setting.updates)
