@@ -54,9 +54,7 @@ def main(
       for count, name in itertools.product(steps.split(','), estimators.split(','))
     ],
   }[work]
-  devices = None
-  if topology:
-    devices = topologies.get_topology_desc(topology, 'tpu').devices
+  devices = topologies.get_topology_desc(topology, 'tpu').devices if topology else None
   for variant in variants:
     found = find(size, **variant, devices=devices)
     line = {'work': work, 'size': size, **variant, **found}

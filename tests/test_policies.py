@@ -244,7 +244,8 @@ def test_random_token_fits_its_target_and_its_sentinels():
 def test_inclusion_is_near_the_frequency_of_being_hidden(name, rate, worst):
   """By 2,000 draws; the sum over words is the budget."""
   policy, theta = make_policy(name, rate)
-  theta, keys = small.moved(theta, 0.5), jax.random.split(jax.random.key(0), 2000)
+  key, keys = jax.random.key(2), jax.random.split(jax.random.key(0), 2000)
+  theta = jax.tree.map(lambda x: x + 0.5 * jax.random.normal(key, x.shape), theta)
   often = jax.lax.map(lambda key: policy.draw(theta, key, BATCH).mask, keys).mean(0)
   compute = jax.jit(sampling.inclusion, static_argnums=2)
   share = np.asarray(compute(policy.scores(theta, BATCH), BATCH, rate))

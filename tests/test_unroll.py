@@ -81,6 +81,18 @@ def test_all_spans_and_straight_through_agree_with_reverse_mode():
   assert_exact(Problem('straight_through', 'bart', 2, 'sgd'), 0, ['fast'], False)
 
 
+def there_and_back(mode, value, tx, state, items, slope, **options):
+  """The last parameters, and the cotangents of the first ones and of decisions."""
+
+  def both(state, items):
+    loss = unroll.make_loss(value)
+    end, pull = unroll.MODES[mode](loss, tx, state, items, **options)
+    start, slopes = pull(unroll.cotangent_of(end, slope))
+    return end.params, start and start.params, slopes
+
+  return jax.jit(both)(state, items)
+
+
 @pytest.mark.parametrize('count', [slow_case(1), 2, slow_case(5), slow_case(11)])
 @pytest.mark.parametrize('memory', ['low', 'fast'])
 def test_any_number_of_steps(count, memory):
@@ -91,26 +103,18 @@ def test_any_number_of_steps(count, memory):
     turned = jnp.sin(params['w'] * decisions + data + noise)
     return (turned**2).sum() + params['b'] * decisions.prod()
 
-  loss = unroll.make_loss(value)
   tx = optax.adam(0.1, eps_root=1e-8)
   state = warm(tx, {'w': jnp.array([0.5, -1.0]), 'b': jnp.array(0.3)})
   keys = jax.random.split(jax.random.key(1), 3)
   arrays = (jax.random.normal(key, (count, 2), jnp.float64) for key in keys[:2])
   items = unroll.Items(*arrays, unroll.keys(keys[2], count))
 
-  def by(mode, to_start, **options):
-    def both(state, items):
-      options['to_start'] = to_start
-      end, pull = unroll.MODES[mode](loss, tx, state, items, **options)
-      slope = {'w': jnp.array([1.0, 2.0]), 'b': jnp.array(3.0)}
-      start, slopes = pull(unroll.cotangent_of(end, slope))
-      return end.params, start and start.params, slopes
-
-    return jax.jit(both)(state, items)
-
+  slope = {'w': jnp.array([1.0, 2.0]), 'b': jnp.array(3.0)}
+  given = value, tx, state, items, slope
   for to_start in (True, False):
-    found = by('mixed', to_start, memory=memory)
-    chex.assert_trees_all_close(found, by('reverse', to_start), rtol=1e-9)
+    expected = there_and_back('reverse', *given, to_start=to_start)
+    found = there_and_back('mixed', *given, to_start=to_start, memory=memory)
+    chex.assert_trees_all_close(found, expected, rtol=1e-9)
 
 
 def quadratic(params, decisions, data, key):
@@ -126,13 +130,8 @@ def pulled(mode, value, count, **options):
   decisions = jnp.ones((count, 2)) * jnp.array([[0.3, 0.7]])
   keys = unroll.keys(jax.random.key(1), count)
   items = unroll.Items(decisions, jnp.zeros((count, 2)), keys)
-  given, options = (unroll.make_loss(value), tx), {'to_start': False, **options}
-
-  def both(state, items):
-    end, pull = unroll.MODES[mode](*given, state, items, **options)
-    return pull(unroll.cotangent_of(end, {'w': jnp.array([1.0, 2.0])}))[1]
-
-  return jax.jit(both)(state, items)
+  given = value, tx, state, items, {'w': jnp.array([1.0, 2.0])}
+  return there_and_back(mode, *given, to_start=False, **options)[2]
 
 
 def test_a_truncated_backward_pass_is_exact_for_the_steps_that_it_has():

@@ -33,15 +33,7 @@ class Candidates(NamedTuple):
 
 
 def sample(
-  policy: Policy,
-  theta,
-  passages: Batch,
-  key,
-  mask: int,
-  rate: float,
-  count: int | None,
-  uniform_share: float,
-  token_dropout: float,
+  policy: Policy, theta, passages, key, mask, rate, count, uniform_share, token_dropout
 ) -> Candidates:
   """Samples spans from passages of which the policy sees a part.
 
@@ -84,12 +76,7 @@ def every(possible: jax.Array, shown: Batch) -> Candidates:
 
 
 def propose(
-  key,
-  log_pi: jax.Array,
-  possible: jax.Array,
-  shown: Batch,
-  count: int,
-  uniform_share: float,
+  key, log_pi, possible, shown: Batch, count: int, uniform_share: float
 ) -> Candidates:
   """Samples `count` spans a passage, with replacement.
 

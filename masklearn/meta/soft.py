@@ -33,13 +33,7 @@ class Noise(NamedTuple):
 
 
 def sample(
-  policy: Policy,
-  theta,
-  passages: Batch,
-  key,
-  temperature,
-  mask: int,
-  token_dropout: float,
+  policy: Policy, theta, passages: Batch, key, temperature, mask, token_dropout
 ) -> Noise:
   """The noise of one draw.
 

@@ -97,14 +97,7 @@ def run(loss: Loss, tx, state: TrainState, items: Items) -> TrainState:
 
 
 def mixed(
-  loss: Loss,
-  tx: optax.GradientTransformation,
-  state: TrainState,
-  items: Items,
-  *,
-  memory: str = 'low',
-  to_start: bool = True,
-  curvature: bool = True,
+  loss, tx, state, items, *, memory='low', to_start=True, curvature=True
 ) -> tuple[TrainState, Callable]:
   """Runs K steps, exactly differentiable.
 

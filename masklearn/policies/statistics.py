@@ -1,7 +1,7 @@
 """Statistics of what a policy hides: of each token, and of what is asked about."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,12 +34,7 @@ def word_counts(batch: Batch, draw: MaskDraw) -> jax.Array:
 
 
 def hidden(
-  policy: Policy,
-  theta: Any,
-  key: jax.Array,
-  passages: Batch,
-  draws: int = 32,
-  batch_size: int = 64,
+  policy: Policy, theta, key, passages: Batch, draws: int = 32, batch_size: int = 64
 ) -> Hidden:
   """The frequencies of what `draws` draws hide, as pre-training would draw them.
 
