@@ -44,10 +44,9 @@ def main(questions, passages, output):
   pairs = {'questions': [(length(q) + 2, length(a) + 2) for q, a in asked]}
   whole = [length(string) for string in texts]
   cut = [min(LONGEST, n - i) for n in whole for i in range(0, n, LONGEST)]
-  hidden, spans = pretraining.t5_sizes(LONGEST, 0.15, 3.0)
+  hidden, spans = pretraining.t5_sizes(LONGEST, 0.15, 3.0).tolist()
   pairs['passages'] = [
-    (n - int(hidden[n]) + int(spans[n]) + 2, int(hidden[n]) + int(spans[n]) + 1)
-    for n in cut
+    (n - hidden[n] + spans[n] + 2, hidden[n] + spans[n] + 1) for n in cut
   ]
   kept = {k: _spread(np.array(sorted(v)), KEPT).tolist() for k, v in pairs.items()}
   files.write_text(output, json.dumps(kept) + '\n')

@@ -48,8 +48,7 @@ def build(size: str, sides) -> Case:
     begins = np.bincount(at * 16 // length, minlength=16) / len(at)
     return np.concatenate([share, begins])
 
-  ours = peer = None
-  temp_bytes = 0
+  ours, peer, temp_bytes = None, None, 0
   if 'ours' in sides:
     word = np.broadcast_to(np.arange(length, dtype=np.int32), tokens.shape)
     none = np.zeros_like(tokens)

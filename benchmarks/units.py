@@ -31,8 +31,7 @@ def build(memory: str, size: str, sides) -> Case:
   draw = jax.jit(given.sample)(theta, episode.passages, key)
   decisions = jax.jit(given.decide)(theta, draw)
   first = jax.tree.map(lambda x: x[0], (decisions, draw))
-  ours = peer = None
-  temp_bytes = 0
+  ours, peer, temp_bytes = None, None, 0
 
   if 'ours' in sides:
     state = steps.init_state(pair.params, bilevel.TX)
@@ -49,8 +48,7 @@ def build(memory: str, size: str, sides) -> Case:
     one, two = (ravel_pytree(tree)[0] for tree in (gradient, peer()))
     return float(np.linalg.norm(one - two) / np.linalg.norm(two))
 
-  tokens = bilevel.PASSAGES * bilevel.LENGTH
-  return Case(ours, peer, agree, 1e-4, temp_bytes, tokens=tokens)
+  return Case(ours, peer, agree, 1e-4, temp_bytes, bilevel.PASSAGES * bilevel.LENGTH)
 
 
 CASES = {f'K1-{memory}': functools.partial(build, memory) for memory in ('low', 'fast')}

@@ -87,7 +87,6 @@ def test_the_backward_pass_of_every_optimizer(name, memory):
   """With filtered parameters and warm moments, as reverse mode has it."""
 
   def value(params, decisions, data, key):
-    del data, key
     x = jnp.sin(params['encoder']['w'].sum() * params['decoder']['w'] * decisions)
     return (x**2).sum()
 

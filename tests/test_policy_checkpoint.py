@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from masklearn import data, policies, text
-from masklearn.io import files
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Passage
 from tests.small import moved, slow_case
@@ -123,21 +122,13 @@ def test_the_directory_above_points_to_the_one_below(tmp_path):
     ({'vocab_size': 999}, 'vocabulary of 999 tokens'),
     ({'width': 9}, 'does not fit'),
     ({'bert': {'layers': 2}}, 'policy.json'),
+    *((c, r'policy\.json cannot be used') for c in ('no', '[]', '{"rate": 1}', '\xff')),
   ],
 )
 def test_what_does_not_fit_is_said(tmp_path, change, message):
-  """A policy.json that somebody edited."""
+  """A policy.json that somebody edited; text that is no JSON object with a name."""
   write(tmp_path / 'a', 'conv')
-  path = tmp_path / 'a' / 'policy.json'
-  files.write_json(path, SPECS['conv'] | change)
-  with pytest.raises(InputError, match=message):
-    policies.load_policy(tmp_path / 'a')
-
-
-@pytest.mark.parametrize('content', ['not json', '[]', '{"rate": 0.1}', '\xff'])
-def test_a_damaged_policy_file_is_named(tmp_path, content):
-  """Text that is no JSON object with a name."""
-  write(tmp_path / 'a', 'salient')
+  content = change if isinstance(change, str) else json.dumps(SPECS['conv'] | change)
   (tmp_path / 'a' / 'policy.json').write_bytes(content.encode('latin-1'))
-  with pytest.raises(InputError, match=r'policy\.json cannot be used'):
+  with pytest.raises(InputError, match=message):
     policies.load_policy(tmp_path / 'a')

@@ -35,10 +35,8 @@ def assert_exact(problem, tuned, memories, by_differences=True):
   theta, *rest = arguments
   errors = []
   for step in 10.0 ** -np.arange(3, 9):
-    ahead, behind = (
-      reverse(optax.tree.add_scale(theta, s * step / size, expected), *rest)[0].mean()
-      for s in (1, -1)
-    )
+    moved = (optax.tree.add_scale(theta, s * step / size, expected) for s in (1, -1))
+    ahead, behind = (reverse(theta, *rest)[0].mean() for theta in moved)
     errors.append(abs(float(ahead - behind) / (2 * step * size) - 1))
   assert min(errors) < 1e-5, errors
 

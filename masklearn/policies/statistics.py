@@ -55,13 +55,8 @@ def hidden(
     np.concatenate(parts)[:rows] for parts in zip(*jax.device_get(found), strict=True)
   )
   spans, words = spans.sum(0), words.sum(0)
-  return Hidden(
-    probability,
-    float(words[1] / words[0]),
-    float(words[2] / words[0]),
-    float(spans[1] / spans[0]),
-    float(words[0] / (draws * rows)),
-  )
+  numbers = *(words[1:] / words[0]), spans[1] / spans[0], words[0] / (draws * rows)
+  return Hidden(probability, *map(float, numbers))
 
 
 @functools.partial(jax.jit, static_argnames=('policy', 'draws'))
