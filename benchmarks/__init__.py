@@ -1,7 +1,6 @@
 """Suites of `experiments.benchmark`: the same work, here and in a peer's code."""
 
 from benchmarks import generate, mask, meta, train, units, unrolled_torch
-from benchmarks.case import Case
 
 # Suite -> case -> `build(size, sides) -> Case`, with `peer` where there are several.
 SUITES = {
@@ -19,6 +18,3 @@ PEERS = {
   'meta': (*unrolled_torch.OUTER_LOSSES, 'reverse'),
   'units': ('gradient',),
 }
-
-
-__all__ = ['PEERS', 'SUITES', 'Case']

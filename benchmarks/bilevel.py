@@ -43,9 +43,7 @@ class Work(NamedTuple):
     tokens, none = self.tokens, np.zeros_like(self.tokens)
     word = none + np.arange(tokens.shape[-1], dtype=np.int32)
     passages = Batch(tokens, none == 0, word, none, none, none)
-    support, query = (
-      jax.tree.map(lambda x: x[None], rows) for rows in (self.support, self.query)
-    )
+    support, query = jax.tree.map(lambda x: x[None], (self.support, self.query))
     return Episode(passages, support, query, np.ones(1, np.float32))
 
 
@@ -59,8 +57,8 @@ def make_work(vocabulary: int, count: int, dtype: str = 'float32') -> Work:
   def question():
     source = rng.integers(110, vocabulary, (QUESTIONS, SOURCE)).astype(np.int32)
     target = rng.integers(110, vocabulary, (QUESTIONS, TARGET)).astype(np.int32)
-    start = np.full((QUESTIONS, 1), IDS.decoder_start, np.int32)
-    shifted = np.concatenate([start, target[:, :-1]], 1)
+    shifted = np.roll(target, 1, axis=1)
+    shifted[:, 0] = IDS.decoder_start
     weight = np.ones(target.shape, dtype)
     return Corrupted(source, np.ones(source.shape, bool), shifted, target, weight)
 
@@ -81,14 +79,10 @@ def make_gradient(
   Options are the relaxation's; without `decide` among them it needs a policy.
   """
   loss_sums = losses.make_loss_sums(model)
-  chunk = CHUNK[estimator]
+  options['chunk'] = CHUNK[estimator]
   if name == 'mixture':
     options |= {'candidates': CANDIDATES, 'target_length': TARGET_LENGTH}
-    chunk *= 2  # as a candidate's target is short
-  relaxation = estimators.RELAXATIONS[name](
-    policy, loss_sums, IDS, HIDDEN, chunk=chunk, **options
-  )
-  given = meta.make_meta_gradient(
-    relaxation, loss_sums, TX, fine_tune_steps=1, **ESTIMATORS[estimator]
-  )
-  return relaxation, given
+    options['chunk'] *= 2  # as a candidate's target is short
+  relaxation = estimators.RELAXATIONS[name](policy, loss_sums, IDS, HIDDEN, **options)
+  how = {'fine_tune_steps': 1, **ESTIMATORS[estimator]}
+  return relaxation, meta.make_meta_gradient(relaxation, loss_sums, TX, **how)

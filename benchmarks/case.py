@@ -7,10 +7,29 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+
 from masklearn.io import memory
 from masklearn.types import InputError
 
 SIDES = ('ours', 'peer')
+
+
+def whole(name: str, string: str) -> int:
+  """The number that a flag gives."""
+  if not string.isdigit() or int(string) == 0:
+    raise InputError(f'{name} must be a whole number above 0, got {string!r}.')
+  return int(string)
+
+
+def compiled(function: Callable, *arguments) -> tuple[Callable, int]:
+  """One call of a function, which waits for its end, and XLA's bytes beside these."""
+  program = jax.jit(function).lower(*arguments).compile()
+
+  def run():
+    return jax.block_until_ready(program(*arguments))
+
+  return run, program.memory_analysis().temp_size_in_bytes
 
 
 class Case(NamedTuple):
@@ -70,12 +89,17 @@ def peak_bytes(case: Case, side: str) -> int:
   To be called in a process of its own, and on Linux, where the peak that building and
   compiling have left can be reset.
   """
-  memory.release()
-  pathlib.Path('/proc/self/clear_refs').write_text('5')
-  before = status('VmRSS')
+  before = begin_peak()
   for _ in range(3):
     getattr(case, side)()
   return status('VmHWM') - before
+
+
+def begin_peak() -> int:
+  """The resident size of this process, after which its peak is measured anew."""
+  memory.release()
+  pathlib.Path('/proc/self/clear_refs').write_text('5')
+  return status('VmRSS')
 
 
 def status(name):

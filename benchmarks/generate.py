@@ -2,12 +2,11 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import model_sizes
-from benchmarks.case import Case
+from benchmarks.case import Case, compiled
 from masklearn.models import generate
 
 BATCH, SOURCE, LENGTH = 16, 64, 32
@@ -27,24 +26,18 @@ def build(family: str, beams: int, size: str, sides) -> Case:
   source = rng.integers(110, both.model.config.vocab_size, (BATCH, SOURCE))
   source = np.where(valid, source, ids.pad).astype(np.int32)
   # No row ends early, or one side might rest while the other works.
-  rules = generate.Rules(min_length=LENGTH)
+  how = {'max_length': LENGTH, 'rules': generate.Rules(min_length=LENGTH)}
   ours, peer, temp_bytes = None, None, 0
 
   if 'ours' in sides:
-    search = functools.partial(
-      generate.greedy if beams == 1 else generate.beam,
-      both.model,
-      max_length=LENGTH,
-      rules=rules,
-      **({} if beams == 1 else {'beams': beams}),
-    )
-    arguments = both.params, jnp.asarray(source), jnp.asarray(valid)
-    decode = jax.jit(lambda *args: search(*args)).lower(*arguments).compile()
-    temp_bytes = decode.memory_analysis().temp_size_in_bytes
 
-    def ours():
-      found = jax.block_until_ready(decode(*arguments))
-      return np.asarray(found if beams == 1 else found.tokens[:, 0])
+    def decode(*arguments):
+      if beams == 1:
+        return generate.greedy(both.model, *arguments, **how)
+      return generate.beam(both.model, *arguments, beams=beams, **how).tokens[:, 0]
+
+    arguments = both.params, jnp.asarray(source), jnp.asarray(valid)
+    ours, temp_bytes = compiled(decode, *arguments)
 
   if 'peer' in sides:
     import torch
@@ -64,7 +57,7 @@ def build(family: str, beams: int, size: str, sides) -> Case:
       )[:, 1:].numpy()
 
   def agree():
-    one, two = ours(), peer()
+    one, two = np.asarray(ours()), peer()
     return float((one[:, : two.shape[1]] != two).mean())
 
   return Case(ours, peer, agree, 0.01, temp_bytes, tokens=BATCH * LENGTH)

@@ -29,8 +29,7 @@ PATH = pathlib.Path(__file__).parent / 'lengths.json'
 def load(kind: str, count: int) -> np.ndarray:
   """`count` pairs of lengths, source and target, in random order: [count, 2] int32."""
   pairs = np.array(json.loads(PATH.read_text())[kind], np.int32)
-  chosen = pairs[np.linspace(0, len(pairs) - 1, count).round().astype(int)]
-  return np.random.default_rng(0).permutation(chosen)
+  return np.random.default_rng(0).permutation(_spread(pairs, count))
 
 
 def main(questions, passages, output):
@@ -45,17 +44,16 @@ def main(questions, passages, output):
   pairs = {'questions': [(length(q) + 2, length(a) + 2) for q, a in asked]}
   whole = [length(string) for string in texts]
   cut = [min(LONGEST, n - i) for n in whole for i in range(0, n, LONGEST)]
-  hidden, spans = pretraining.t5_sizes(LONGEST, 0.15, 3.0)
+  hidden, spans = pretraining.t5_sizes(LONGEST, 0.15, 3.0).tolist()
   pairs['passages'] = [
-    (n - int(hidden[n]) + int(spans[n]) + 2, int(hidden[n]) + int(spans[n]) + 1)
-    for n in cut
+    (n - hidden[n] + spans[n] + 2, hidden[n] + spans[n] + 1) for n in cut
   ]
-  kept = {}
-  for kind, found in pairs.items():
-    found = sorted(found)
-    index = np.linspace(0, len(found) - 1, KEPT).round().astype(int)
-    kept[kind] = [found[i] for i in index]
+  kept = {k: _spread(np.array(sorted(v)), KEPT).tolist() for k, v in pairs.items()}
   files.write_text(output, json.dumps(kept) + '\n')
+
+
+def _spread(pairs, count):
+  return pairs[np.linspace(0, len(pairs) - 1, count).round().astype(int)]
 
 
 def _records(path):

@@ -1,5 +1,7 @@
 """T5's span corruption of a batch, against numpy one passage at a time."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,8 +48,7 @@ def build(size: str, sides) -> Case:
     begins = np.bincount(at * 16 // length, minlength=16) / len(at)
     return np.concatenate([share, begins])
 
-  ours = peer = None
-  temp_bytes = 0
+  ours, peer, temp_bytes = None, None, 0
   if 'ours' in sides:
     word = np.broadcast_to(np.arange(length, dtype=np.int32), tokens.shape)
     none = np.zeros_like(tokens)
@@ -67,9 +68,7 @@ def build(size: str, sides) -> Case:
       return np.asarray(made.source), np.asarray(made.target)
 
   if 'peer' in sides:
-
-    def peer():
-      return corrupt_each(tokens, rng, ids)
+    peer = functools.partial(corrupt_each, tokens, rng, ids)
 
   def agree():
     pairs = []

@@ -2,7 +2,7 @@
 
 import collections
 import statistics
-import time
+import timeit
 
 import jax
 import jax.numpy as jnp
@@ -45,15 +45,11 @@ def _time(left, right, dimensions, dtype):
     jax.random.normal(key, shape, jnp.float32).astype(kind)
     for key, (shape, kind) in zip(keys, (left, right), strict=True)
   ]
-  run = jax.jit(
-    lambda a, b: jax.lax.dot_general(
-      a, b, dimensions, preferred_element_type=None if dtype == 'None' else dtype
-    )
-  )
-  jax.block_until_ready(run(*operands))
-  took = []
-  for _ in range(REPEATS):
-    began = time.perf_counter()
+  how = {'preferred_element_type': None if dtype == 'None' else dtype}
+  run = jax.jit(lambda a, b: jax.lax.dot_general(a, b, dimensions, **how))
+
+  def once():
     jax.block_until_ready(run(*operands))
-    took.append(time.perf_counter() - began)
-  return statistics.median(took)
+
+  once()  # compiles
+  return statistics.median(timeit.repeat(once, number=1, repeat=REPEATS))

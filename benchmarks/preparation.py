@@ -17,12 +17,11 @@ import sys
 import tempfile
 import time
 
-from benchmarks.case import status
+from benchmarks.case import begin_peak, status, whole
 from experiments import app
 from masklearn import data
-from masklearn.io import files, memory, provenance
+from masklearn.io import files, provenance
 from masklearn.tasks import people
-from masklearn.types import InputError
 
 PARAGRAPHS = 12  # of a document
 
@@ -32,13 +31,10 @@ def main(megabytes='32,128', annotator='rules', words='100', measure=''):
   if measure:
     print(json.dumps(prepare(pathlib.Path(measure), annotator, int(words))))
     return
-  sizes = megabytes.split(',')
-  if not all(size.isdigit() and int(size) for size in sizes) or not words.isdigit():
-    raise InputError(
-      f'megabytes and words must be whole numbers, got {megabytes!r} and {words!r}.'
-    )
+  whole('words', words)
+  sizes = [whole('megabytes', size) for size in megabytes.split(',')]
   before = None
-  for size in map(int, sizes):
+  for size in sizes:
     with tempfile.TemporaryDirectory() as folder:
       write(pathlib.Path(folder, 'documents.jsonl'), size * 1_000_000)
       flags = f'--measure={folder}', f'--annotator={annotator}', f'--words={words}'
@@ -66,16 +62,9 @@ def write(path: pathlib.Path, size: int) -> None:
 
 def prepare(folder: pathlib.Path, annotator: str, words: int) -> dict[str, float]:
   """Time and memory of one preparation, in a process that does nothing else."""
-  memory.release()
-  pathlib.Path('/proc/self/clear_refs').write_text('5')
-  before, wall, began = status('VmRSS'), time.monotonic(), time.process_time()
-  store = data.prepare_corpus(
-    folder / 'made',
-    name='jsonl',
-    path=folder / 'documents.jsonl',
-    words=words,
-    annotator=annotator,
-  )
+  before, wall, began = begin_peak(), time.monotonic(), time.process_time()
+  path, options = folder / 'documents.jsonl', {'words': words, 'annotator': annotator}
+  store = data.prepare_corpus(folder / 'made', name='jsonl', path=path, **options)
   seconds = time.process_time() - began
   return {
     'seconds': time.monotonic() - wall,

@@ -41,24 +41,12 @@ def build(
   both = model_sizes.pair(family, size, dropout=0.1, remat=remat, dtype=dtype)
   plain = model_sizes.pair(family, size, dtype=dtype)
   full, ids = kinds == ('full',), model_sizes.IDS[family]
-  examples = {
-    kind: _examples(
-      np.full((BATCH[kind], 2), [SOURCE, TARGET])
-      if full
-      else lengths.load(kind, STEPS * BATCH[kind]),
-      both.model.config.vocab_size,
-      ids,
-    )
-    for kind in kinds
-  }
+  vocabulary = both.model.config.vocab_size
+  examples = {kind: _examples(kind, vocabulary, ids) for kind in kinds}
   ours = peer = agree = alone = None
   temp_bytes = 0
   if 'ours' in sides:
-    batches = (
-      [jax.tree.map(jnp.asarray, examples['full'])]
-      if full
-      else [b for kind in kinds for b in _packed(examples[kind], ROW[kind], ids.pad)]
-    )
+    batches = [b for kind in kinds for b in _batches(kind, examples[kind], ids.pad)]
     loss = losses.make_token_loss(both.model, chunk=chunk)
     ours, alone, temp_bytes = _ours(loss, both.params, batches, gradient_accumulation)
   if 'peer' in sides:
@@ -142,8 +130,11 @@ def _disagreement(plain, batches, inputs, chunk) -> float:
   return abs(one - two) / abs(two)
 
 
-def _examples(sizes, vocab, ids) -> Corrupted:
-  """Random rows of these lengths [R, 2], each padded to the longest."""
+def _examples(kind, vocab, ids) -> Corrupted:
+  """Random rows of the lengths of a kind, each padded to the longest."""
+  sizes = np.full((BATCH[kind], 2), [SOURCE, TARGET])
+  if kind != 'full':
+    sizes = lengths.load(kind, STEPS * BATCH[kind])
   rng = np.random.default_rng(0)
   made = []
   for length in sizes.T:
@@ -155,20 +146,21 @@ def _examples(sizes, vocab, ids) -> Corrupted:
   return Corrupted(source, valid, shifted, target, counts.astype(np.float32))
 
 
-def _packed(examples: Corrupted, size: int, pad: int) -> list[Corrupted]:
-  """All examples once, in rows of `size` source tokens, as many as `STEPS` need."""
-  plan = packing.plan(packing.lengths(examples), size, seed=0)
+def _batches(kind: str, examples: Corrupted, pad: int) -> list[Corrupted]:
+  """All examples once: full ones as they are, others packed into rows for `STEPS`."""
+  if kind == 'full':
+    return [jax.tree.map(jnp.asarray, examples)]
+  plan = packing.plan(packing.lengths(examples), ROW[kind], seed=0)
   # The last batch is filled up with rows of nothing.
   count = -(-len(plan.rows) // STEPS)
   rows = np.full((STEPS * count, plan.rows.shape[1]), -1)
   rows[: len(plan.rows)] = plan.rows
-  batches = []
-  for index in np.split(rows, STEPS):
-    made, _ = packing.pack(
+  return [
+    packing.pack(
       data.take(examples, index.reshape(-1)), index >= 0, plan.source, plan.target, pad
-    )
-    batches.append(made)
-  return batches
+    )[0]
+    for index in np.split(rows, STEPS)
+  ]
 
 
 def _padded(batch: Corrupted):
@@ -177,31 +169,27 @@ def _padded(batch: Corrupted):
 
   source, target = batch.source_valid.sum(1).max(), int((batch.weight > 0).sum(1).max())
   labels = np.where(batch.weight > 0, batch.target, -100)[:, :target]
-  return {
-    'input_ids': torch.tensor(batch.source[:, :source], dtype=torch.long),
-    'attention_mask': torch.tensor(batch.source_valid[:, :source], dtype=torch.long),
-    'decoder_input_ids': torch.tensor(
-      batch.decoder_input[:, :target], dtype=torch.long
-    ),
-    'labels': torch.tensor(labels, dtype=torch.long),
+  arguments = {
+    'input_ids': batch.source[:, :source],
+    'attention_mask': batch.source_valid[:, :source],
+    'decoder_input_ids': batch.decoder_input[:, :target],
+    'labels': labels,
   }
+  return {k: torch.tensor(v, dtype=torch.long) for k, v in arguments.items()}
 
 
 _FULL, _REAL = ('full',), ('questions', 'passages')
 _chunked = functools.partial(build, chunk=512)  # leaves out the logits of padding
+_bart_full = functools.partial(build, 'bart', _FULL)
 CASES = {
-  'bart_full': functools.partial(build, 'bart', _FULL),
+  'bart_full': _bart_full,
   'bart_lengths': functools.partial(_chunked, 'bart', _REAL),
   't5_full': functools.partial(build, 't5', _FULL),
   't5_lengths': functools.partial(_chunked, 't5', _REAL),
   'bart_questions': functools.partial(_chunked, 'bart', _REAL[:1]),
   'bart_passages': functools.partial(_chunked, 'bart', _REAL[1:]),
-  'bart_full_chunk': functools.partial(build, 'bart', _FULL, chunk=128),
-  'bart_full_accumulated': functools.partial(
-    build, 'bart', _FULL, gradient_accumulation=4
-  ),
-  'bart_full_remat': functools.partial(build, 'bart', _FULL, remat=True),
-  'bart_full_bfloat16': functools.partial(
-    build, 'bart', _FULL, dtype='bfloat16', tolerance=1e-3
-  ),
+  'bart_full_chunk': functools.partial(_bart_full, chunk=128),
+  'bart_full_accumulated': functools.partial(_bart_full, gradient_accumulation=4),
+  'bart_full_remat': functools.partial(_bart_full, remat=True),
+  'bart_full_bfloat16': functools.partial(_bart_full, dtype='bfloat16', tolerance=1e-3),
 }

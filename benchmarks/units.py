@@ -10,9 +10,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from benchmarks import bilevel, model_sizes
-from benchmarks.case import Case
+from benchmarks.case import Case, compiled
 from masklearn import policies
 from masklearn.training import steps
 
@@ -30,35 +31,24 @@ def build(memory: str, size: str, sides) -> Case:
   draw = jax.jit(given.sample)(theta, episode.passages, key)
   decisions = jax.jit(given.decide)(theta, draw)
   first = jax.tree.map(lambda x: x[0], (decisions, draw))
-  ours = peer = None
-  temp_bytes = 0
+  ours, peer, temp_bytes = None, None, 0
 
   if 'ours' in sides:
     state = steps.init_state(pair.params, bilevel.TX)
-    arguments = theta, state, episode, draw, key
-    step = jax.jit(lambda *all: given.gradient(*all)[:2]).lower(*arguments).compile()
-    temp_bytes = step.memory_analysis().temp_size_in_bytes
-
-    def ours():
-      return jax.block_until_ready(step(*arguments))
+    ours, temp_bytes = compiled(
+      lambda *all: given.gradient(*all)[:2], theta, state, episode, draw, key
+    )
 
   if 'peer' in sides:
     plain, _ = bilevel.make_gradient(pair.model, policy, 'fast')
-    unit = jax.jit(jax.grad(plain.loss.value)).lower(pair.params, *first, key).compile()
-
-    def peer():
-      return jax.block_until_ready(unit(pair.params, *first, key))
+    peer, _ = compiled(jax.grad(plain.loss.value), pair.params, *first, key)
 
   def agree():
     gradient, _ = jax.jit(relaxation.loss.gradients)(pair.params, *first, key)
-    one, two = (
-      np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
-      for tree in (gradient, peer())
-    )
+    one, two = (ravel_pytree(tree)[0] for tree in (gradient, peer()))
     return float(np.linalg.norm(one - two) / np.linalg.norm(two))
 
-  tokens = bilevel.PASSAGES * bilevel.LENGTH
-  return Case(ours, peer, agree, 1e-4, temp_bytes, tokens=tokens)
+  return Case(ours, peer, agree, 1e-4, temp_bytes, bilevel.PASSAGES * bilevel.LENGTH)
 
 
 CASES = {f'K1-{memory}': functools.partial(build, memory) for memory in ('low', 'fast')}

@@ -20,18 +20,15 @@ def make_gradient(library: str, pair: model_sizes.Pair, work: bilevel.Work, dtyp
   import torch
 
   kind = getattr(torch, dtype)
-  model = _soft(
-    model_sizes.peer(pair, attention='eager').to(kind)
-  )  # can be derived twice
+  # 'eager' can be derived twice.
+  model = _soft(model_sizes.peer(pair, attention='eager').to(kind))
 
   def tensor(x):
     return torch.tensor(x, dtype=kind if x.dtype.kind == 'f' else torch.long)
 
-  begin, end = (
-    np.full((*work.tokens.shape[:2], 1), token)
-    for token in (bilevel.IDS.bos, bilevel.IDS.eos)
-  )
-  whole = tensor(np.concatenate([begin, work.tokens, end], -1))
+  ends = (0, 0), (0, 0), (1, 1)
+  ids = (0, 0), (0, 0), (bilevel.IDS.bos, bilevel.IDS.eos)
+  whole = tensor(np.pad(work.tokens, ends, constant_values=ids))
   start = torch.full_like(whole[..., :1], bilevel.IDS.decoder_start)
   shifted = torch.cat([start, whole[..., :-1]], -1)
   questions = [

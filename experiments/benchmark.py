@@ -16,12 +16,11 @@ import subprocess
 import sys
 
 import benchmarks
-from benchmarks.case import SIDES, compare, peak_bytes
+from benchmarks.case import SIDES, compare, peak_bytes, whole
 from benchmarks.model_sizes import SIZES
 from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import lookup
-from masklearn.types import InputError
 
 
 def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
@@ -31,8 +30,7 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
   peer = peer or benchmarks.PEERS[suite][0]
   lookup(dict.fromkeys(benchmarks.PEERS[suite]), peer, 'peer')
   builds = {case: lookup(cases, case, 'case')} if case else cases
-  if not repeats.isdigit() or int(repeats) == 0:
-    raise InputError(f'repeats must be a whole number above 0, got {repeats!r}.')
+  repeats = whole('repeats', repeats)
   which = {'peer': peer} if len(benchmarks.PEERS[suite]) > 1 else {}
   for name, build in builds.items():
     if weigh:
@@ -41,7 +39,7 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
     print(f'{suite} {name} {size}', file=sys.stderr)
     # Weighed first: beside a process that has both sides in memory there is less of it.
     peaks = [weigh_in_a_process(suite, size, name, peer, side) for side in SIDES]
-    times = compare(build(size, SIDES, **which), int(repeats))
+    times = compare(build(size, SIDES, **which), repeats)
     line = {'suite': suite, 'size': size, 'case': name, 'peer': peer, **times}
     line |= {'peak_bytes': peaks[0], 'peer_peak_bytes': peaks[1]}
     line |= {'memory_ratio': peaks[0] / max(peaks[1], 1)}
@@ -50,10 +48,8 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
 
 def weigh_in_a_process(suite, size, case, peer, side) -> int:
   """Bytes that a side adds to the peak of a process that does nothing else."""
-  flags = (
-    f'--suite={suite} --size={size} --case={case} --peer={peer} --weigh={side}'
-  ).split()
-  command = [sys.executable, '-m', 'experiments.benchmark', *flags]
+  flags = f'--suite={suite} --size={size} --case={case} --peer={peer} --weigh={side}'
+  command = [sys.executable, '-m', 'experiments.benchmark', *flags.split()]
   return int(subprocess.check_output(command))
 
 

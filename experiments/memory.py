@@ -19,11 +19,11 @@ import jax
 from jax.experimental import topologies
 
 from benchmarks import bilevel, memory_use, model_sizes
+from benchmarks.case import whole
 from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import check_name, lookup
 from masklearn.meta.estimators import RELAXATIONS
-from masklearn.types import InputError
 
 CHUNK = 256
 
@@ -46,28 +46,20 @@ def main(
     lookup(bilevel.ESTIMATORS, name, 'estimators')
   variants = {
     'train': [
-      {'rows': _whole('rows', rows), 'remat': remat, 'chunk': chunk}
+      {'rows': whole('rows', rows), 'remat': remat, 'chunk': chunk}
       for remat, chunk in itertools.product((False, True), (0, CHUNK))
     ],
     'meta': [
-      {'relaxation': relaxation, 'steps': _whole('steps', count), 'estimator': name}
+      {'relaxation': relaxation, 'steps': whole('steps', count), 'estimator': name}
       for count, name in itertools.product(steps.split(','), estimators.split(','))
     ],
   }[work]
-  devices = None
-  if topology:
-    devices = topologies.get_topology_desc(topology, 'tpu').devices
+  devices = topologies.get_topology_desc(topology, 'tpu').devices if topology else None
   for variant in variants:
     found = find(size, **variant, devices=devices)
     line = {'work': work, 'size': size, **variant, **found}
     line |= {'topology': topology or jax.default_backend()}
     print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
-
-
-def _whole(name, string) -> int:
-  if not string.isdigit() or int(string) == 0:
-    raise InputError(f'{name} must be a whole number above 0, got {string!r}.')
-  return int(string)
 
 
 if __name__ == '__main__':

@@ -12,23 +12,19 @@ from masklearn.meta import estimators
 from masklearn.meta.outer import Episode
 from masklearn.training import corruption, losses, steps
 from tests.hf import jit
-from tests.small import IDS, T5_IDS, make_batch
+from tests.small import IDS, T5_IDS, make_batch, noise_like
 
 PASSAGES = make_batch([[1, 2, 1, 1], [1, 1]])
 QUESTIONS = make_batch([[1, 1, 1], [1, 1], [1]])
 LONGEST, RATE = 2, 0.4
 SIZES = {
-  'bart': {
-    'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'encoder_heads': 2,
-    'decoder_heads': 2, 'encoder_ffn': 6, 'decoder_ffn': 6, 'max_positions': 16,
-    'init_std': 0.4,
-  },
-  't5': {
-    'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'encoder_heads': 2,
-    'decoder_heads': 2, 'head_width': 3, 'encoder_ffn': 6, 'decoder_ffn': 6,
-    'buckets': 4, 'max_distance': 6,
-  },
+  'width': 8, 'encoder_layers': 1, 'decoder_layers': 1, 'encoder_heads': 2,
+  'decoder_heads': 2, 'encoder_ffn': 6, 'decoder_ffn': 6,
 }  # fmt: skip
+MORE = {
+  'bart': {'max_positions': 16},
+  't5': {'head_width': 3, 'buckets': 4, 'max_distance': 6},
+}
 OPTIMIZERS = {
   'sgd': lambda: optax.sgd(0.3),
   'momentum': lambda: optax.sgd(0.2, momentum=0.9),
@@ -46,18 +42,11 @@ def wide(tree):
   )
 
 
-def noise_like(tree, size, seed):
-  """Noise in float64 for every leaf, by NumPy: drawing in JAX compiles for seconds."""
-  rng = np.random.default_rng(seed)
-  return jax.tree.map(lambda x: jnp.asarray(size * rng.normal(size=x.shape)), tree)
-
-
 @functools.cache
 def make_policy_and_theta():
   """A learned policy, moved away from its uniform start."""
-  policy = policies.POLICIES['learned'](
-    RATE, 40, longest=LONGEST, width=4, kernel_size=3
-  )
+  learned = policies.POLICIES['learned']
+  policy = learned(RATE, 40, longest=LONGEST, width=4, kernel_size=3)
   # The last layer starts at zero, where the layers below have no gradient.
   theta = noise_like(jax.eval_shape(policy.init, jax.random.key(1)), 0.5, 2)
   return policy, theta
@@ -67,10 +56,8 @@ def make_policy_and_theta():
 def make_model(family='bart', dropout=0.1):
   """A tiny model in float64, and parameters; its special tokens."""
   ids = IDS if family == 'bart' else T5_IDS
-  sizes = SIZES[family]
-  net = models.make_model(
-    family, 'tiny', 40, ids, dtype='float64', dropout=dropout, **sizes
-  )
+  sizes = {**SIZES, **MORE[family], 'dtype': 'float64', 'dropout': dropout}
+  net = models.make_model(family, 'tiny', 40, ids, **sizes)
   shapes = jax.eval_shape(functools.partial(models.init_params, net), jax.random.key(0))
   noise = noise_like(shapes, 0.3, 0)
   # Of a norm's scale, what is added to one.

@@ -58,6 +58,13 @@ def few_programs():
     jax.clear_caches()
 
 
+@pytest.fixture
+def float64():
+  """Finite differences need more digits than float32 has."""
+  with jax.enable_x64(True):
+    yield
+
+
 @pytest.fixture(scope='session')
 def shared_data():
   """The folder of source data beside the checkout, which a clone need not have."""

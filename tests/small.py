@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,17 +26,13 @@ def make_batch(
   `collocations` those of each collocation, by default one.
   """
   length = length or max(sum(w) for w in words)
-  shape = len(words), length
-  tokens = np.full(shape, IDS.pad, np.int32)
-  word, sentence = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-  marks = {'salient': np.zeros(shape, np.int32), 'asked': np.zeros(shape, np.int32)}
-  valid, collocation = np.zeros(shape, bool), np.zeros(shape, np.int32)
-  count = 10
+  counts = np.array([sum(sizes) for sizes in words])
+  valid = np.arange(length) < counts[:, None]
+  tokens = np.full(valid.shape, IDS.pad, np.int32)
+  tokens[valid] = np.arange(10, 10 + counts.sum())
+  word, sentence, salients, asks, collocation = np.zeros((5, *valid.shape), np.int32)
   for b, sizes in enumerate(words):
-    n = sum(sizes)
-    tokens[b, :n] = np.arange(count, count + n)
-    count += n
-    valid[b, :n] = True
+    n = counts[b]
     word[b, :n] = np.repeat(np.arange(len(sizes)), sizes)
     if sentences:
       by_word = np.repeat(np.arange(len(sentences[b])), sentences[b])
@@ -43,14 +40,23 @@ def make_batch(
     sizes = collocations[b] if collocations else [1] * len(sizes)
     number = np.repeat(np.arange(len(sizes)), sizes)[word[b, :n]]
     collocation[b, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
-    for name, spans in (('salient', salient), ('asked', asked)):
+    for marks, spans in ((salients, salient), (asks, asked)):
       for first, size in spans[b] if spans else ():
         inside = (word[b] >= first) & (word[b] < first + size) & valid[b]
-        marks[name][b, inside] = 2
-        marks[name][b, np.argmax(inside)] = 1
-  return Batch(
-    tokens, valid, word, sentence, marks['salient'], marks['asked'], collocation
-  )
+        marks[b, inside] = 2
+        marks[b, np.argmax(inside)] = 1
+  return Batch(tokens, valid, word, sentence, salients, asks, collocation)
+
+
+def moved(theta, size):
+  """Parameters away from a fresh policy's, whose last layer is zero."""
+  return jax.tree.map(jnp.add, theta, noise_like(theta, size, 2))
+
+
+def noise_like(tree, size, seed):
+  """Noise for every leaf, by NumPy: drawing in JAX compiles for seconds."""
+  rng = np.random.default_rng(seed)
+  return jax.tree.map(lambda x: jnp.asarray(size * rng.normal(size=x.shape)), tree)
 
 
 def slow_case(*values):

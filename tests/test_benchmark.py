@@ -1,22 +1,15 @@
 """The comparison with a peer: both sides do the same work, and names are checked."""
 
 import json
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import (
-  lengths,
-  matmuls,
-  memory_use,
-  meta,
-  model_sizes,
-  preparation,
-  units,
-  unrolled_torch,
-)
+import benchmarks
+from benchmarks import lengths, matmuls, memory_use, meta, model_sizes, preparation
 from benchmarks.case import SIDES, peak_bytes
 from experiments import app, benchmark, memory
 from masklearn import data, models
@@ -29,15 +22,18 @@ def run(capsys, *flags, main=benchmark.main):
   return end.value.code, capsys.readouterr()
 
 
+def measure(capsys, monkeypatch, *flags):
+  """The line of a tiny case, without the processes that weigh it."""
+  monkeypatch.setattr(benchmark, 'weigh_in_a_process', lambda *case: 2**20)
+  code, printed = run(capsys, '--size=tiny', '--repeats=1', *flags)
+  assert code == 0, printed.err
+  return json.loads(printed.out)
+
+
 def test_a_case_is_one_line_of_json(capsys, monkeypatch):
   """Agreement, seconds, and the bytes of the processes that it starts."""
   pytest.importorskip('torch', reason='needs the extra `parity`')
-  monkeypatch.setattr(benchmark, 'weigh_in_a_process', lambda *case: 2**20)
-  code, printed = run(
-    capsys, '--suite=generate', '--size=tiny', '--case=bart_greedy', '--repeats=1'
-  )
-  assert code == 0
-  line = json.loads(printed.out)
+  line = measure(capsys, monkeypatch, '--suite=generate', '--case=bart_greedy')
   assert line['agree'] == 0
   assert line['speedup'] == pytest.approx(line['peer_seconds'] / line['seconds'])
   assert line['memory_ratio'] == 1
@@ -46,10 +42,7 @@ def test_a_case_is_one_line_of_json(capsys, monkeypatch):
 
 def test_masking_agrees_with_numpy(capsys, monkeypatch):
   """Source and target of both sides have the same spans, in distribution."""
-  monkeypatch.setattr(benchmark, 'weigh_in_a_process', lambda *case: 2**20)
-  code, printed = run(capsys, '--suite=mask', '--size=tiny', '--repeats=1')
-  assert code == 0, printed.err
-  line = json.loads(printed.out)
+  line = measure(capsys, monkeypatch, '--suite=mask')
   assert line['peer'] == 'numpy'
   assert 0 < line['agree'] < 0.01
   assert line['tokens_per_second'] == pytest.approx(8 * 64 / line['seconds'])
@@ -93,14 +86,9 @@ def test_real_lengths_are_spread_and_in_no_order(kind):
 
 def test_weighing_sees_what_a_side_allocates():
   """A side that holds fifty megabytes raises the peak by about as many."""
-
-  class Work:
-    kept = ()
-
-    def ours(self):
-      self.kept = (bytearray(b'1' * 50_000_000),)
-
-  assert 45e6 < peak_bytes(Work(), 'ours') < 200e6
+  kept = {}
+  work = types.SimpleNamespace(ours=lambda: kept.update(x=bytearray(b'1' * 50_000_000)))
+  assert 45e6 < peak_bytes(work, 'ours') < 200e6
 
 
 @pytest.mark.slow
@@ -117,7 +105,7 @@ def test_meta_gradients_agree_with_every_library():
   pytest.importorskip('torch', reason='needs the extra `parity`')
   ours = np.asarray(meta.build(1, 'low', 'tiny', ('ours',), '').ours())
   assert (ours != 0).all()
-  for library in unrolled_torch.OUTER_LOSSES:
+  for library in ('higher', 'torchopt'):
     theirs = meta.build(1, 'low', 'tiny', ('peer',), library).peer()
     assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours), library
 
@@ -125,7 +113,7 @@ def test_meta_gradients_agree_with_every_library():
 @pytest.mark.slow
 def test_the_unit_is_the_gradient_of_the_denoising_step():
   """The step has a gradient for the policy, and needs memory for it."""
-  case = units.build('low', 'tiny', SIDES)
+  case = benchmarks.SUITES['units']['K1-low']('tiny', SIDES)
   agree = case.agree()
   assert isinstance(agree, float)  # what JSON can write
   assert agree < case.tolerance
@@ -157,54 +145,35 @@ def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkey
   code, printed = run(capsys, *flags, main=memory.main)
   assert code == 0, printed.err
   lines = [json.loads(line) for line in printed.out.splitlines()]
-  assert [(line['steps'], line['estimator']) for line in lines] == [
-    (1, 'fast'),
-    (1, 'low'),
-    (4, 'fast'),
-    (4, 'low'),
-  ]
-  assert all(line['bytes'] == line['steps'] for line in lines)
-  assert {(line['work'], line['size'], line['topology']) for line in lines} == {
-    ('meta', 'tiny', 'cpu')
-  }
+  asked = [(line['steps'], line['estimator']) for line in lines]
+  assert asked == [(1, 'fast'), (1, 'low'), (4, 'fast'), (4, 'low')]
+  for line in lines:
+    assert line['bytes'] == line['steps']
+    assert (line['work'], line['size'], line['topology']) == ('meta', 'tiny', 'cpu')
 
 
 @pytest.mark.parametrize(
-  ('flags', 'message'),
+  ('main', 'flags', 'message'),
   [
-    (['--work=met'], "Unknown work 'met'; did you mean 'meta'? All are train, meta."),
-    (['--size=big'], 'All are tiny, small, base, large.'),
-    (['--steps=1,x', '--work=meta'], 'steps must be a whole number above 0'),
-    (['--estimators=low,fst'], "did you mean 'fast'"),
-    (['--relaxation=mix'], "did you mean 'mixture'"),
+    (memory.main, '--work=met', "'met'; did you mean 'meta'? All are train, meta."),
+    (memory.main, '--size=big', 'All are tiny, small, base, large.'),
+    (memory.main, '--steps=1,x --work=meta', 'steps must be a whole number above 0'),
+    (memory.main, '--estimators=low,fst', "did you mean 'fast'"),
+    (memory.main, '--relaxation=mix', "did you mean 'mixture'"),
+    (benchmark.main, '--suite=gen', 'All are train, generate, mask, meta, units.'),
+    (benchmark.main, '--suite=train --size=huge', 'All are tiny, small, base.'),
+    (benchmark.main, '--suite=train --case=bart_fill', "did you mean 'bart_full'"),
+    (
+      benchmark.main,
+      '--suite=train --peer=numpy',
+      "peer 'numpy'; did you mean 'torch'?",
+    ),
+    (benchmark.main, '--suite=meta --peer=opt', "'torchopt'? All are higher, torchopt"),
+    (benchmark.main, '--suite=train --repeats=x', "a whole number above 0, got 'x'"),
   ],
 )
-def test_wrong_names_of_work_list_the_nearest(capsys, flags, message):
-  """Before anything is compiled."""
-  code, printed = run(capsys, *flags, main=memory.main)
-  assert code == 2
-  assert message in printed.err
-
-
-@pytest.mark.parametrize(
-  ('flags', 'message'),
-  [
-    (['--suite=gen'], "'generate'? All are train, generate, mask, meta, units."),
-    (['--suite=train', '--size=huge'], 'All are tiny, small, base.'),
-    (['--suite=train', '--case=bart_fill'], "did you mean 'bart_full'"),
-    (['--suite=train', '--peer=numpy'], "Unknown peer 'numpy'; did you mean 'torch'?"),
-    (
-      ['--suite=meta', '--peer=opt'],
-      "'torchopt'? All are higher, torchopt",
-    ),
-    (
-      ['--suite=train', '--repeats=x'],
-      "repeats must be a whole number above 0, got 'x'",
-    ),
-  ],
-)
-def test_wrong_names_list_the_nearest(capsys, flags, message):
-  """Before anything is built."""
-  code, printed = run(capsys, *flags)
+def test_wrong_names_list_the_nearest(capsys, main, flags, message):
+  """Before anything is built or compiled."""
+  code, printed = run(capsys, *flags.split(), main=main)
   assert code == 2
   assert message in printed.err

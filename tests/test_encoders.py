@@ -14,7 +14,7 @@ from masklearn.models.sizes import BertConfig
 from masklearn.policies import sampling
 from masklearn.policies.encoders import ENCODERS, EncoderConfig
 from masklearn.types import InputError
-from tests.small import make_batch, slow_case
+from tests.small import make_batch, moved, slow_case
 
 BERT = BertConfig(
   vocab_size=41, width=12, layers=1, heads=3, ffn=10, max_positions=13, bos=0, eos=2,
@@ -29,23 +29,11 @@ ALL = pytest.mark.parametrize('name', ['conv', 'bert', slow_case('bilstm')])
 @functools.cache
 def make(name, **options):
   """A policy, parameters that are no longer the first ones, and compiled scores."""
-  shape = {'longest': LONGEST, 'width': 8, 'kernel_size': 3, 'embedding': 6}
+  shape = {'longest': LONGEST, 'width': 8, 'kernel_size': 3, 'embedding': 6, **options}
   bert = BERT if name == 'bert' else None
-  policy = policies.POLICIES['learned'](
-    RATE, 40, **(shape | options), encoder=name, bert=bert
-  )
-
-  @jax.jit
-  def moved(key):
-    leaves, tree = jax.tree.flatten(policy.init(key))
-    keys = jax.random.split(key, len(leaves))
-    leaves = [
-      leaf + 0.3 * jax.random.normal(key, leaf.shape)
-      for key, leaf in zip(keys, leaves, strict=True)
-    ]
-    return jax.tree.unflatten(tree, leaves)
-
-  return policy, moved(jax.random.key(1)), jax.jit(policy.scores)
+  policy = policies.POLICIES['learned'](RATE, 40, encoder=name, bert=bert, **shape)
+  theta = jax.jit(policy.init)(jax.random.key(1))
+  return policy, moved(theta, 0.3), jax.jit(policy.scores)
 
 
 @ALL
@@ -106,8 +94,8 @@ def test_draws_hide_the_budget_without_overlap(name):
 
   spans, hidden = jax.device_get(draw(jax.random.split(jax.random.key(0), 300)))
   budget = np.round(RATE * WORDS)  # 2 words of 5, 1 of 3
-  np.testing.assert_array_equal(spans.length.sum(-1), np.tile(budget, (300, 1)))
-  np.testing.assert_array_equal(hidden.sum(-1), np.tile(budget, (300, 1)))
+  assert (spans.length.sum(-1) == budget).all()
+  assert (hidden.sum(-1) == budget).all()
   for row, words in enumerate(WORDS):
     assert not hidden[:, row, words:].any()
     assert hidden[:, row, 0].any()
@@ -128,38 +116,35 @@ def test_how_far_a_network_sees(name, far):
   changed[0, 6] = 31  # the last token of five words
   other = scores(theta, BATCH._replace(tokens=changed))
   np.testing.assert_array_equal(other[1], found[1])
-  moved = jnp.abs(other - found)[0, :, 0] > 1e-6  # of single words, [W]
-  assert moved[4]
-  assert bool(moved[0]) == far
+  changes = jnp.abs(other - found)[0, :, 0] > 1e-6  # of single words, [W]
+  assert changes[4]
+  assert bool(changes[0]) == far
 
 
 def test_a_span_is_scored_by_its_first_and_its_last_token():
   """Where a state is its own token's alone, others of a span have no influence."""
   _, theta, scores = make('conv', kernel_size=1)
   found = scores(theta, BATCH)
-  tokens = np.arange(9)
-  first = np.array([0, 1, 3, 4, 5])  # of the first passage's words, of 1 or 2 tokens
-  last = np.array([0, 2, 3, 4, 6])
+  first, last = [0, 1, 3, 4, 5], [0, 2, 3, 4, 6]  # of the first passage's words
   for token in range(7):
     changed = np.array(BATCH.tokens)
     changed[0, token] = 31
-    moved = np.asarray(scores(theta, BATCH._replace(tokens=changed)) != found)
-    assert not moved[1].any()
+    changes = np.asarray(scores(theta, BATCH._replace(tokens=changed)) != found)
+    assert not changes[1].any()
     for word in range(5):
       for n in range(min(LONGEST, 5 - word)):
-        expected = tokens[token] in (first[word], last[word + n])
-        assert moved[0, word, n] == expected, (token, word, n)
+        expected = token in (first[word], last[word + n])
+        assert changes[0, word, n] == expected, (token, word, n)
 
 
 def test_the_parameters_of_convolutions_have_their_names():
   """What was saved by them is read by them."""
   _, theta, _ = make('conv')
-  names = {'embed', 'conv_0', 'conv_1', 'start', 'end', 'length', 'span'}
-  assert set(theta) == names
-  assert set(theta['embed']) == {'embedding'}
-  for name in names - {'embed', 'length'}:
-    assert set(theta[name]) == {'bias', 'kernel'}
-  assert theta['length'].shape == (LONGEST, 8)
+  layer = {'bias', 'kernel'}
+  assert {k: set(v) if isinstance(v, dict) else v.shape for k, v in theta.items()} == {
+    'embed': {'embedding'}, 'conv_0': layer, 'conv_1': layer, 'start': layer,
+    'end': layer, 'span': layer, 'length': (LONGEST, 8),
+  }  # fmt: skip
 
 
 def test_bert_reads_a_passage_between_its_two_tokens():
@@ -182,10 +167,8 @@ def test_bert_reads_a_passage_between_its_two_tokens():
 def test_a_policy_starts_from_a_checkpoint():
   """A fresh theta has the given BERT, and a model's words replace only a table."""
   _, theta, _ = make('bert')
-  given = theta['bert']
-  policy = policies.POLICIES['learned'](
-    RATE, 40, encoder='bert', bert=BERT, start=given
-  )
+  given, learned = theta['bert'], policies.POLICIES['learned']
+  policy = learned(RATE, 40, encoder='bert', bert=BERT, start=given)
   fresh = policy.init(jax.random.key(3))
   jax.tree.map(np.testing.assert_array_equal, fresh['bert'], given)
   assert not fresh['span']['kernel'].any()
@@ -196,19 +179,21 @@ def test_a_policy_starts_from_a_checkpoint():
 
 def test_wrong_settings_are_refused():
   """Every message names the rule and what was given."""
-  learned = policies.POLICIES['learned']
-  with pytest.raises(InputError, match="'bilstn'; did you mean 'bilstm'"):
-    learned(RATE, 40, encoder='bilstn')
-  with pytest.raises(InputError, match="configuration of a BERT, got encoder 'bert'"):
-    learned(RATE, 40, encoder='bert')
-  with pytest.raises(InputError, match="configuration of a BERT, got encoder 'conv'"):
-    learned(RATE, 40, bert=BERT)
-  with pytest.raises(InputError, match='has 42 tokens, but BERT embeddings of only 41'):
-    learned(RATE, 42, encoder='bert', bert=BERT)
+  for size, options, message in (
+    (40, {'encoder': 'bilstn'}, "'bilstn'; did you mean 'bilstm'"),
+    (40, {'encoder': 'bert'}, "configuration of a BERT, got encoder 'bert'"),
+    (40, {'bert': BERT}, "configuration of a BERT, got encoder 'conv'"),
+    (
+      42,
+      {'encoder': 'bert', 'bert': BERT},
+      '42 tokens, but BERT embeddings of only',
+    ),
+  ):
+    with pytest.raises(InputError, match=message):
+      policies.POLICIES['learned'](RATE, size, **options)
   policy, theta, _ = make('bert')
-  long = make_batch([[1] * 12])
   with pytest.raises(InputError, match=r'has 14 tokens .*, but BERT has 13 positions'):
-    policy.scores(theta, long)
+    policy.scores(theta, make_batch([[1] * 12]))
 
 
 def test_token_shares_add_up_the_spans_that_hide_a_token():
@@ -217,11 +202,9 @@ def test_token_shares_add_up_the_spans_that_hide_a_token():
   table = scores(theta, BATCH)
   share = np.exp(np.asarray(table[0]))
   share /= share.sum()
-  expected = np.zeros(9)
-  for token, word in enumerate(BATCH.word[0, :7]):
-    for first in range(5):
-      for n in range(LONGEST):
-        expected[token] += share[first, n] * (first <= word <= first + n)
+  word, expected = BATCH.word[0, :7], np.zeros(9)
+  for (first, n), chance in np.ndenumerate(share):
+    expected[:7] += chance * ((first <= word) & (word <= first + n))
   found = sampling.token_shares(table.at[1].set(-jnp.inf), BATCH)
   np.testing.assert_allclose(found[0], expected, rtol=1e-5)
   np.testing.assert_allclose(found[1], [*[1 / 3] * 4, *[0] * 5], rtol=1e-5)

@@ -26,16 +26,8 @@ def make_episodes(held_out=False):
   """Three episodes of two questions each."""
   tokenizer = text.train_tokenizer([p.text for p in PASSAGES], 290)
   passages = data.encode_passages(PASSAGES, tokenizer, 'corpus', frozenset())
-  return episodes.Episodes(
-    PASSAGES,
-    passages,
-    EXAMPLES,
-    tokenizer,
-    beside=EXAMPLES,
-    questions=2,
-    held_out=held_out,
-    seed=0,
-  )
+  how = {'beside': EXAMPLES, 'questions': 2, 'held_out': held_out, 'seed': 0}
+  return episodes.Episodes(PASSAGES, passages, EXAMPLES, tokenizer, **how)
 
 
 def test_passages_are_joined_with_questions_of_their_group():
@@ -55,9 +47,8 @@ def test_a_stack_holds_passages_and_their_questions(held_out):
   """Tuned on the same questions, or on those of the next episode of the stack."""
   made = make_episodes(held_out)
   stack = made.stack(np.array([2, 0]))
-  np.testing.assert_array_equal(
-    stack.passages.tokens[:, 0, 0], made.passages.tokens[[3, 0]]
-  )
+  found = stack.passages.tokens[:, 0, 0]
+  np.testing.assert_array_equal(found, made.passages.tokens[[3, 0]])
   for e, row in enumerate((2, 0)):
     expected = made.questions.target[made.asked[row]]
     np.testing.assert_array_equal(stack.query.target[e, :, 0], expected)

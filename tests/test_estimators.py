@@ -16,22 +16,15 @@ from tests.bilevel import Problem, make_policy_and_theta
 from tests.hf import jit
 from tests.small import IDS
 
-
-@pytest.fixture(autouse=True)
-def float64():
-  """As the model of these tests."""
-  with jax.enable_x64(True):
-    yield
+pytestmark = pytest.mark.usefixtures('float64')
 
 
 def make(**numbers):
   """A meta-gradient of the tiny model."""
   policy, _ = make_policy_and_theta()
   net, _, ids = bilevel.make_model()
-  return estimators.make_estimator(
-    estimators.Estimator(**numbers),
-    policy, losses.make_loss_sums(net), bilevel.OPTIMIZERS['sgd'](), ids, bilevel.RATE,
-  )  # fmt: skip
+  work = policy, losses.make_loss_sums(net), bilevel.OPTIMIZERS['sgd'](), ids
+  return estimators.make_estimator(estimators.Estimator(**numbers), *work, bilevel.RATE)
 
 
 @pytest.mark.parametrize('relaxation', estimators.RELAXATIONS)

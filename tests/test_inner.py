@@ -1,5 +1,6 @@
 """The optimizer of the inner steps: what it starts from, and what it changes."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,8 @@ from masklearn.meta import inner, unroll
 from masklearn.study import stage
 from masklearn.training import steps
 from masklearn.types import InputError
+from tests.bilevel import wide
+from tests.small import noise_like
 
 PARAMS = {
   'decoder': {'w': np.array([2.0, -1.0], np.float32)},
@@ -17,24 +20,18 @@ PARAMS = {
 }
 
 
-def gradient(seed):
-  """One of every parameter."""
-  rng = np.random.default_rng(seed)
-  return jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), PARAMS)
-
-
 def warmed():
   """The optimizer of every stage after three updates, and what it leads to."""
   tx = stage.optimizer(1e-2, 10, 0.0)
   state = steps.init_state(PARAMS, tx)
   for seed in range(3):
-    state = steps.apply_gradients(tx, state, gradient(seed))
+    state = steps.apply_gradients(tx, state, noise_like(PARAMS, 1.0, seed))
   return state
 
 
 def test_adam_goes_on_with_the_moments_of_the_warm_up():
   """Its step is that of the bias-corrected moments after one more gradient."""
-  warm, g = warmed(), gradient(9)
+  warm, g = warmed(), noise_like(PARAMS, 1.0, 9)
   tx = inner.make_inner('adam', 0.1)
   start = inner.start(tx, warm.params, warm.opt)
   moments = start.opt[0]
@@ -47,34 +44,28 @@ def test_adam_goes_on_with_the_moments_of_the_warm_up():
     return p - 0.1 * mu / (np.sqrt(nu + 1e-8) + 1e-8)
 
   found = jax.tree.map(expected, warm.params, moments.mu, moments.nu, g)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after.params, found
-  )
+  chex.assert_trees_all_close(after.params, found, rtol=1e-5)
 
 
 def test_second_moments_precondition_and_stay():
   """A step is the gradient over their root, whatever was stepped before."""
-  warm, g = warmed(), gradient(9)
+  warm, g = warmed(), noise_like(PARAMS, 1.0, 9)
   tx = inner.make_inner('preconditioned', 0.1)
   start = inner.start(tx, warm.params, warm.opt)
   nu = next(x.nu for x in warm.opt if isinstance(x, optax.ScaleByAdamState))
-  state = steps.apply_gradients(tx, start, gradient(8))
+  state = steps.apply_gradients(tx, start, noise_like(PARAMS, 1.0, 8))
   after = steps.apply_gradients(tx, state, g)
 
   def expected(p, nu, g):
     return p - 0.1 * g / np.sqrt(nu / (1 - 0.98**3) + 1e-8)
 
   found = jax.tree.map(expected, state.params, nu, g)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after.params, found
-  )
+  chex.assert_trees_all_close(after.params, found, rtol=1e-5)
   # Nothing was warmed up: plain SGD.
   fresh = stage.optimizer(1e-2, 10, 0.0).init(PARAMS)
   after = steps.apply_gradients(tx, inner.start(tx, PARAMS, fresh), g)
-  jax.tree.map(
-    lambda a, p, g: np.testing.assert_allclose(a, p - 0.1 * g, rtol=1e-6),
-    after.params, PARAMS, g,
-  )  # fmt: skip
+  found = jax.tree.map(lambda p, g: p - 0.1 * g, PARAMS, g)
+  chex.assert_trees_all_close(after.params, found, rtol=1e-6)
 
 
 @pytest.mark.parametrize('name', sorted(inner.OPTIMIZERS))
@@ -84,7 +75,7 @@ def test_only_some_parameters_move(name):
   tx = inner.make_inner(name, 0.1, trainable='^decoder/')
   state = inner.start(tx, warm.params, warm.opt)
   for seed in (7, 8):
-    state = steps.apply_gradients(tx, state, gradient(seed))
+    state = steps.apply_gradients(tx, state, noise_like(PARAMS, 1.0, seed))
   old, new = warm.params, state.params
   np.testing.assert_array_equal(new['encoder']['w'], old['encoder']['w'])
   assert (np.abs(new['decoder']['w'] - old['decoder']['w']) > 1e-4).all()
@@ -96,29 +87,27 @@ def test_the_backward_pass_of_every_optimizer(name, memory):
   """With filtered parameters and warm moments, as reverse mode has it."""
 
   def value(params, decisions, data, key):
-    del data, key
     x = jnp.sin(params['encoder']['w'].sum() * params['decoder']['w'] * decisions)
     return (x**2).sum()
 
+  warm = warmed()
   with jax.enable_x64(True):
-    warm = jax.tree.map(
-      lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, warmed()
-    )
+    warm = wide(warm)
     tx = inner.make_inner(name, 0.1, trainable='decoder')
     state = inner.start(tx, warm.params, warm.opt)
     items = unroll.Items(jnp.ones((3, 2)), jnp.zeros((3, 2)), jnp.zeros((3, 2)))
 
-    def slopes(mode, **options):
-      def found(items):
-        loss = unroll.make_loss(value)
+    @jax.jit
+    def both(items):
+      loss, found = unroll.make_loss(value), []
+      for mode, options in (('reverse', {}), ('mixed', {'memory': memory})):
         end, pull = unroll.MODES[mode](loss, tx, state, items, **options)
-        return pull(unroll.cotangent_of(end, end.params))[1]
+        found.append(pull(unroll.cotangent_of(end, end.params))[1])
+      return found
 
-      return jax.jit(found)(items)
-
-    expected = slopes('reverse')
+    expected, found = both(items)
     assert (jnp.abs(expected) > 1e-6).all()
-    np.testing.assert_allclose(slopes('mixed', memory=memory), expected, rtol=1e-9)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_what_does_not_exist_is_refused():
@@ -127,4 +116,4 @@ def test_what_does_not_exist_is_refused():
     inner.make_inner('adamw', 0.1)
   tx = inner.make_inner('sgd', 0.1, trainable='layers_7')
   with pytest.raises(InputError, match='layers_7'):
-    tx.update(gradient(0), tx.init(PARAMS))
+    tx.update(PARAMS, tx.init(PARAMS))

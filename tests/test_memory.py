@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -42,14 +43,11 @@ def test_the_allocator_is_told_and_others_are_left_alone(monkeypatch):
   """Once what to keep, and once to give back; a library without glibc's calls, not."""
   told = []
 
-  class Glibc:
-    def mallopt(self, *arguments):
-      told.append(arguments)
+  def tell(*arguments):
+    told.append(arguments)
 
-    def malloc_trim(self, pad):
-      told.append(pad)
-
-  for library, count in ((Glibc(), 4), (object(), 0)):
+  glibc = types.SimpleNamespace(mallopt=tell, malloc_trim=tell)
+  for library, count in ((glibc, 4), (object(), 0)):
     told.clear()
     monkeypatch.setattr(memory.ctypes, 'CDLL', lambda name, library=library: library)
     memory.keep()

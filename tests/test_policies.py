@@ -13,15 +13,8 @@ from masklearn.policies.capacity import token_capacity
 from masklearn.policies.learned import BOUND
 from masklearn.training import corruption
 from masklearn.types import InputError
-from tests.small import (
-  BUDGETED,
-  IDS,
-  T5_IDS,
-  compiled,
-  make_batch,
-  make_policy,
-  slow_case,
-)
+from tests import small
+from tests.small import IDS, make_batch, make_policy, slow_case
 
 BATCH = make_batch(
   [[1, 2, 1, 1, 1, 3, 1, 1, 1, 2], [2, 1, 1, 1, 1, 1]],
@@ -31,54 +24,47 @@ BATCH = make_batch(
   length=16,
 )
 WORDS = np.array([10, 6])
-INCLUSION = jax.jit(sampling.inclusion, static_argnums=2)
 
 
 def hidden_words(batch, draw):
   """Which words each draw hides, as one row of booleans a passage."""
   mask = np.asarray(draw.mask) > 0
+  assert not mask[~batch.valid].any()
   rows = []
-  for b in range(len(mask)):
-    word, valid = np.asarray(batch.word[b]), np.asarray(batch.valid[b])
-    assert not mask[b, ~valid].any()
-    count = word[valid].max() + 1
-    by_word = [mask[b, valid & (word == w)] for w in range(count)]
+  for word, valid, hidden in zip(batch.word, batch.valid, mask, strict=True):
+    by_word = [hidden[valid & (word == w)] for w in range(word[valid].max() + 1)]
     assert all(m.all() or not m.any() for m in by_word), 'a word is hidden in part'
     rows.append(np.array([m.all() for m in by_word]))
   return rows
 
 
-@pytest.mark.parametrize('name', BUDGETED)
+def draws(count, name, rate, **options):
+  """So many draws of a policy that learns nothing, each with its hidden words."""
+  policy = small.compiled(policies.POLICIES[name](rate, **options))
+  for seed in range(count):
+    draw = policy.draw({}, jax.random.key(seed), BATCH)
+    yield draw, hidden_words(BATCH, draw)
+
+
+@pytest.mark.parametrize('name', small.BUDGETED)
 @pytest.mark.parametrize('rate', [slow_case(0.1), 0.35, slow_case(0.5)])
 def test_budget_is_exact(name, rate):
-  """Every passage loses round(rate * words) whole words, whatever the policy."""
+  """Of round(rate * words) whole words, in draws that are functions of their keys."""
   policy, theta = make_policy(name, rate)
-  draw = jax.jit(policy.draw)
-  for seed in range(4):
-    rows = hidden_words(BATCH, draw(theta, jax.random.key(seed), BATCH))
-    expected = np.maximum(np.round(np.float32(rate) * WORDS.astype(np.float32)), 1)
+  found = [policy.draw(theta, jax.random.key(k), BATCH) for k in (0, 0, *range(1, 9))]
+  expected = np.maximum(np.round(np.float32(rate) * WORDS.astype(np.float32)), 1)
+  for draw in found:
+    rows = hidden_words(BATCH, draw)
     np.testing.assert_array_equal([r.sum() for r in rows], expected)
-
-
-@pytest.mark.parametrize('name', BUDGETED)
-def test_same_key_same_draw(name):
-  """A draw is a function of its key; another key gives another draw at last."""
-  policy, theta = make_policy(name, 0.35)
-  draw = jax.jit(policy.draw)
-  first = draw(theta, jax.random.key(0), BATCH)
-  again = draw(theta, jax.random.key(0), BATCH)
+  first, again, *others = found
   jax.tree.map(np.testing.assert_array_equal, first, again)
-  others = [draw(theta, jax.random.key(k), BATCH).mask for k in range(1, 9)]
-  assert any((np.asarray(first.mask) != np.asarray(o)).any() for o in others)
+  assert any((first.mask != other.mask).any() for other in others)
 
 
 def test_salient_hides_annotated_spans_whole():
   """With a budget that fits, spans are hidden whole and marked where they begin."""
-  policy = compiled(policies.POLICIES['salient'](0.3))  # 3 words of 10, 2 of 6
   seen = set()
-  for seed in range(30):
-    draw = policy.draw({}, jax.random.key(seed), BATCH)
-    first, second = hidden_words(BATCH, draw)
+  for draw, (first, second) in draws(30, 'salient', 0.3):  # 3 words of 10, 2 of 6
     seen.add(tuple(np.flatnonzero(first).tolist()))
     assert np.flatnonzero(second).tolist() == [0, 1]
     if first[0] and first[1]:  # two spans that touch
@@ -88,28 +74,20 @@ def test_salient_hides_annotated_spans_whole():
 
 def test_oracle_falls_back_on_parts_and_then_on_anything():
   """A budget above the asked words takes all of them and fills up at random."""
-  policy = compiled(policies.POLICIES['oracle'](0.5))  # 5 words of 10, 3 of 6
-  for seed in range(10):
-    first, second = hidden_words(BATCH, policy.draw({}, jax.random.key(seed), BATCH))
+  for _, (first, second) in draws(10, 'oracle', 0.5):  # 5 words of 10, 3 of 6
     assert first[7:].all()
     assert second[4]
-  policy = compiled(
-    policies.POLICIES['oracle'](0.2)
-  )  # 2 of the 3 words that are asked about
-  for seed in range(10):
-    first, _ = hidden_words(BATCH, policy.draw({}, jax.random.key(seed), BATCH))
+  for _, (first, _) in draws(
+    10, 'oracle', 0.2
+  ):  # 2 of the 3 words that are asked about
     assert not first[:7].any()
 
 
 def test_control_stays_in_the_sentences_of_its_reference():
   """As many words in each sentence as the compared policy hides there."""
-  reference = policies.POLICIES['oracle'](0.3)
-  control = compiled(
-    policies.POLICIES['same_sentences_random'](0.3, reference=reference)
-  )
-  places = set()
-  for seed in range(40):
-    first, second = hidden_words(BATCH, control.draw({}, jax.random.key(seed), BATCH))
+  reference, places = policies.POLICIES['oracle'](0.3), set()
+  found = draws(40, 'same_sentences_random', 0.3, reference=reference)
+  for _, (first, second) in found:
     assert not first[:4].any()
     assert second[3:].any()
     places.add(tuple(np.flatnonzero(first).tolist()))
@@ -119,12 +97,9 @@ def test_control_stays_in_the_sentences_of_its_reference():
 
 def test_random_span_keeps_the_lengths_and_leaves_the_places():
   """Spans as long as the reference's, and anywhere in the passage."""
-  reference = policies.POLICIES['oracle'](0.3)
-  policy = compiled(policies.POLICIES['random_span'](0.3, reference=reference))
-  places = set()
-  for seed in range(60):
-    draw = policy.draw({}, jax.random.key(seed), BATCH)
-    words = np.flatnonzero(hidden_words(BATCH, draw)[0])
+  reference, places = policies.POLICIES['oracle'](0.3), set()
+  for draw, (first, _) in draws(60, 'random_span', 0.3, reference=reference):
+    words = np.flatnonzero(first)
     assert words[-1] - words[0] == 2
     assert np.asarray(draw.start[0]).sum() == 1
     places.add(int(words[0]))
@@ -134,10 +109,9 @@ def test_random_span_keeps_the_lengths_and_leaves_the_places():
 @pytest.mark.parametrize('within_sentence', [False, True])
 def test_moved_scores_are_the_distribution_of_moved_spans(within_sentence):
   """First spans fall where the scores say, by frequency over many draws."""
-  scores = compiled(policies.POLICIES['salient'](0.1)).scores({}, BATCH)
-  moved = jax.jit(sampling.moved_scores, static_argnums=2)(
-    scores, BATCH, within_sentence
-  )
+  scores = make_policy('salient')[0].scores({}, BATCH)
+  compute = jax.jit(sampling.moved_scores, static_argnums=2)
+  moved = compute(scores, BATCH, within_sentence)
   expected = jax.nn.softmax(moved.reshape(2, -1)).reshape(moved.shape)
 
   def one(key):
@@ -166,22 +140,10 @@ def test_log_prob_is_that_of_the_draw():
     np.testing.assert_allclose(np.exp(log_prob[chosen][0]), chosen.mean(), atol=0.03)
 
 
-def test_learned_policy_starts_uniform_over_all_short_spans():
-  """Before learning, every span of up to N words is as likely as any other."""
-  policy, theta = make_policy('learned')
-  scores = np.asarray(policy.scores(theta, BATCH))
-  for b, words in enumerate(WORDS):
-    finite = np.isfinite(scores[b])
-    assert finite.sum() == sum(words - n for n in range(3))
-    assert np.unique(scores[b][finite]).size == 1
-
-
 def test_learned_scores_are_bounded_and_belong_to_whole_spans():
   """Twice the bound apart at most; a span is no sum of what its two ends are worth."""
   policy, theta = make_policy('learned')
-  theta = jax.tree.map(
-    lambda x: x + 0.5 * jax.random.normal(jax.random.key(2), x.shape), theta
-  )
+  theta = small.moved(theta, 0.5)
   scores = np.asarray(policy.scores(theta, BATCH))[0]
   # The ends of words 2 and 3 exchanged between spans from words 1 and 2.
   parts = scores[1, 1] + scores[2, 1], scores[1, 2] + scores[2, 0]
@@ -194,49 +156,20 @@ def test_learned_scores_are_bounded_and_belong_to_whole_spans():
 def test_learned_policy_sees_no_annotation():
   """Without any annotation it draws what it draws with it."""
   policy, theta = make_policy('learned')
-  theta = jax.tree.map(
-    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape), theta
-  )
-  blank = BATCH._replace(
-    salient=np.zeros_like(BATCH.salient), asked=np.zeros_like(BATCH.asked)
-  )
+  theta, none = small.moved(theta, 0.3), np.zeros_like(BATCH.salient)
+  blank = BATCH._replace(salient=none, asked=none)
   for seed in range(3):
     a, b = (policy.draw(theta, jax.random.key(seed), x) for x in (BATCH, blank))
-    np.testing.assert_array_equal(a.mask, b.mask)
-    np.testing.assert_array_equal(a.start, b.start)
-    np.testing.assert_array_equal(a.log_prob, b.log_prob)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def test_learned_policy_reads_a_model_s_words_and_leaves_them_alone():
-  """Another table gives other scores, and no gradient reaches it."""
+def test_learned_policy_reads_the_words_of_a_model():
+  """Another table gives other scores."""
   policy, theta = make_policy('learned')
-  theta = jax.tree.map(
-    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape), theta
-  )
-  table = jax.random.normal(jax.random.key(3), theta['embed']['embedding'].shape)
-
-  def total(theta):
-    scores = policy.scores(theta, BATCH)
-    return jnp.where(jnp.isfinite(scores), jnp.square(scores), 0.0).sum()
-
-  value, gradient = jax.jit(jax.value_and_grad(total))(
-    policies.with_words(theta, table)
-  )
-  assert value != total(theta)
-  assert not np.any(gradient['embed']['embedding'])
-  assert np.any(gradient['conv_0']['kernel'])
-
-
-def test_padding_does_not_change_scores():
-  """A passage has the same scores in a longer row."""
-  policy, theta = make_policy('learned')
-  theta = jax.tree.map(
-    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape), theta
-  )
-  short, long = make_batch([[1, 2, 1, 1]]), make_batch([[1, 2, 1, 1]], length=9)
-  a, b = policy.scores(theta, short), policy.scores(theta, long)
-  np.testing.assert_allclose(a, b[:, :5], rtol=1e-5)
-  assert not np.isfinite(b[:, 4:]).any()
+  theta = small.moved(theta, 0.3)
+  table = 1 - theta['embed']['embedding']
+  found = policy.scores(policies.with_words(theta, table), BATCH)
+  assert (found != policy.scores(theta, BATCH)).any()
 
 
 @pytest.mark.parametrize('rate', [0.0, 1.0, -0.1])
@@ -248,9 +181,8 @@ def test_rate_must_be_a_share(rate):
 
 def test_what_still_fits_is_free_and_within_the_budget():
   """After two words of four, spans of up to two of what is free; then single words."""
-  spans = sampling.Spans(
-    jnp.array([[2, 0], [0, 0]]), jnp.array([[2, 0], [1, 0]]), jnp.zeros(2)
-  )
+  start, length = jnp.array([[2, 0], [0, 0]]), jnp.array([[2, 0], [1, 0]])
+  spans = sampling.Spans(start, length, jnp.zeros(2))
   possible = np.asarray(sampling.still_possible(spans, BATCH, 0.35, longest=3))
   free = np.arange(16)[None] < WORDS[:, None]
   free[0, 2:4] = free[1, 0] = False
@@ -264,49 +196,37 @@ def test_what_still_fits_is_free_and_within_the_budget():
 @pytest.mark.parametrize('rate', [0.1, 0.35, 0.5])
 def test_random_token_hides_an_exact_number_of_tokens(rate):
   """Of 14 and of 7 tokens; every one alike, each a span of its own."""
-  policy = compiled(policies.POLICIES['random_token'](rate))
-  expected = [round(rate * 14), round(rate * 7)]
-
-  def one(key):
-    draw = policy.draw({}, key, BATCH)
-    return draw.mask, draw.start, draw.log_prob
-
-  masks, starts, log_prob = jax.jit(jax.vmap(one))(
-    jax.random.split(jax.random.key(0), 3000)
-  )
-  assert (np.asarray(masks).sum(-1) == expected).all()
-  np.testing.assert_array_equal(masks, starts)
+  policy = policies.POLICIES['random_token'](rate)
+  many = jax.jit(jax.vmap(lambda key: policy.draw({}, key, BATCH)))
+  draw = jax.device_get(many(jax.random.split(jax.random.key(0), 3000)))
+  np.testing.assert_array_equal(draw.mask, draw.start)
   for row, n in enumerate((14, 7)):
-    share = np.asarray(masks)[:, row].mean(0)
-    np.testing.assert_allclose(share[:n], expected[row] / n, atol=0.04)
+    hidden, share = round(rate * n), draw.mask[:, row].mean(0)
+    assert (draw.mask[:, row].sum(-1) == hidden).all()
+    np.testing.assert_allclose(share[:n], hidden / n, atol=0.04)
     assert not share[n:].any()
-    ways = math.comb(n, expected[row])
-    np.testing.assert_allclose(log_prob[:, row], -np.log(ways), rtol=1e-5)
+    ways = math.comb(n, hidden)
+    np.testing.assert_allclose(draw.log_prob[:, row], -np.log(ways), rtol=1e-5)
 
 
 def test_random_token_hides_the_token_of_a_passage_of_one():
   """A budget is at least 1, and never more than there is."""
   batch = make_batch([[1], [2]], length=4)
-  draw = compiled(policies.POLICIES['random_token'](0.1)).draw(
-    {}, jax.random.key(0), batch
-  )
+  draw = make_policy('random_token', 0.1)[0].draw({}, jax.random.key(0), batch)
   assert np.asarray(draw.mask).sum(1).tolist() == [1, 1]
   assert draw.mask[0, 0] == 1
 
 
 def test_random_token_fits_its_target_and_its_sentinels():
   """`<mask>` and token for each, and `</s>`; more than T5 can number is refused."""
-  batch = jax.tree.map(np.asarray, BATCH)
-  capacity = token_capacity(batch, 0.35, IDS)
-  draw = compiled(policies.POLICIES['random_token'](0.35)).draw(
-    {}, jax.random.key(0), BATCH
-  )
+  capacity = token_capacity(BATCH, 0.35, IDS)
+  draw = make_policy('random_token', 0.35)[0].draw({}, jax.random.key(0), BATCH)
   assert capacity.tolist() == [11, 5]
   for less, lost in ((0, [0, 0]), (1, [1, 0])):
     found = corruption.overflow(BATCH, draw, IDS, int(capacity.max()) - less)
     assert found.tolist() == lost
   with pytest.raises(InputError, match='5 sentinels'):
-    token_capacity(batch, 0.5, T5_IDS)
+    token_capacity(BATCH, 0.5, small.T5_IDS)
 
 
 @pytest.mark.parametrize(
@@ -324,12 +244,11 @@ def test_random_token_fits_its_target_and_its_sentinels():
 def test_inclusion_is_near_the_frequency_of_being_hidden(name, rate, worst):
   """By 2,000 draws; the sum over words is the budget."""
   policy, theta = make_policy(name, rate)
-  theta = jax.tree.map(
-    lambda x: x + 0.5 * jax.random.normal(jax.random.key(2), x.shape), theta
-  )
-  draw = jax.jit(lambda key: policy.draw(theta, key, BATCH).mask)
-  often = jax.lax.map(draw, jax.random.split(jax.random.key(0), 2000)).mean(0)
-  share = np.asarray(INCLUSION(policy.scores(theta, BATCH), BATCH, rate))
+  key, keys = jax.random.key(2), jax.random.split(jax.random.key(0), 2000)
+  theta = jax.tree.map(lambda x: x + 0.5 * jax.random.normal(key, x.shape), theta)
+  often = jax.lax.map(lambda key: policy.draw(theta, key, BATCH).mask, keys).mean(0)
+  compute = jax.jit(sampling.inclusion, static_argnums=2)
+  share = np.asarray(compute(policy.scores(theta, BATCH), BATCH, rate))
   assert np.abs(share - often).max() < worst
   firsts = np.asarray(sampling.token_of_word(BATCH))
   for row, words in enumerate(WORDS):

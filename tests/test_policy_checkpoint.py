@@ -8,46 +8,40 @@ import numpy as np
 import pytest
 
 from masklearn import data, policies, text
-from masklearn.io import files
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Passage
-from tests.small import slow_case
+from tests.small import moved, slow_case
 
 BODY = 'Oslo is the capital of Norway. They pay in kroner.'
 TOKENIZER = text.train_tokenizer([BODY], 280)
 NETWORK = {'vocab_size': TOKENIZER.size, 'longest': 3, 'width': 8, 'embedding': 6}
-SPECS = {
-  'conv': policies.describe_policy(
-    'learned', 0.2, **NETWORK, encoder='conv', kernel_size=3
-  ),
-  'bilstm': policies.describe_policy('learned', 0.2, **NETWORK, encoder='bilstm'),
-  'bert': policies.describe_policy(
-    'learned',
-    0.3,
-    **NETWORK,
-    encoder='bert',
-    bert=BertConfig(TOKENIZER.size, 8, 1, 2, 12, 64, bos=0, eos=2),
-  ),
-  'salient': policies.describe_policy('salient', 0.25, 'corpus', longest=5),
+BERT = BertConfig(TOKENIZER.size, 8, 1, 2, 12, 64, bos=0, eos=2)
+OPTIONS = {
+  'conv': {'encoder': 'conv', 'kernel_size': 3},
+  'bilstm': {'encoder': 'bilstm'},
+  'bert': {'encoder': 'bert', 'bert': BERT},
 }
-
-
-def passages():
-  """Two passages as the tokenizer of the test reads them."""
-  return data.encode_passages(
-    [Passage('1', BODY), Passage('2', 'They pay.')], TOKENIZER
-  )
+SPECS = {
+  name: policies.describe_policy('learned', 0.2, **NETWORK, **options)
+  for name, options in OPTIONS.items()
+}
+SPECS['salient'] = policies.describe_policy('salient', 0.25, 'corpus', longest=5)
+TEXTS = BODY, 'They pay.'
+PASSAGES = data.encode_passages([Passage(t, t) for t in TEXTS], TOKENIZER)
 
 
 def write(directory, name):
   """Saves a policy with parameters that are not those of a fresh one."""
   policy = policies.make_policy(SPECS[name])
-  theta = policy.init(jax.random.key(1))
-  theta = jax.tree.map(
-    lambda x: x + 0.3 * jax.random.normal(jax.random.key(2), x.shape, x.dtype), theta
-  )
+  theta = moved(policy.init(jax.random.key(1)), 0.3)
   policies.save_policy(directory, SPECS[name], theta, TOKENIZER)
   return policy, theta
+
+
+def assert_same_scores(found, policy, theta):
+  """What was read scores as what was saved, to the bit."""
+  scores = found.policy.scores(found.theta, PASSAGES)
+  np.testing.assert_array_equal(scores, policy.scores(theta, PASSAGES))
 
 
 @pytest.mark.parametrize(
@@ -61,28 +55,20 @@ def test_a_directory_gives_the_same_scores_to_the_bit(tmp_path, name):
   jax.tree.map(np.testing.assert_array_equal, found.theta, theta)
   assert found.spec == SPECS[name] == json.loads(json.dumps(SPECS[name]))
   assert found.tokenizer.encode(BODY) == TOKENIZER.encode(BODY)
-  batch = passages()
-  np.testing.assert_array_equal(
-    found.policy.scores(found.theta, batch), policy.scores(theta, batch)
-  )
+  assert_same_scores(found, policy, theta)
   key = jax.random.key(3)
-  jax.tree.map(
-    np.testing.assert_array_equal,
-    found.policy.draw(found.theta, key, batch),
-    policy.draw(theta, key, batch),
-  )
+  ours, given = found.policy.draw(found.theta, key, PASSAGES), (theta, key, PASSAGES)
+  jax.tree.map(np.testing.assert_array_equal, ours, policy.draw(*given))
 
 
 def test_another_rate_can_be_asked_for(tmp_path):
   """It hides more of the same; the file stays."""
   write(tmp_path / 'a', 'conv')
   found = policies.load_policy(tmp_path / 'a', rate=0.5)
-  draw = found.policy.draw(found.theta, jax.random.key(0), passages())
-  words = [len(text.words(t)) for t in (BODY, 'They pay.')]
+  draw = found.policy.draw(found.theta, jax.random.key(0), PASSAGES)
   assert policies.load_policy(tmp_path / 'a').spec['rate'] == 0.2
-  starts = np.asarray(passages().word)
-  for row, count in enumerate(words):
-    assert len(set(starts[row][draw.mask[row] > 0])) == round(0.5 * count)
+  for string, word, mask in zip(TEXTS, PASSAGES.word, draw.mask, strict=True):
+    assert len(set(word[mask > 0])) == round(0.5 * len(text.words(string)))
 
 
 def test_a_directory_that_has_theta_is_completed_once(tmp_path):
@@ -95,10 +81,7 @@ def test_a_directory_that_has_theta_is_completed_once(tmp_path):
     before = (tmp_path / 'a' / 'policy.json').stat().st_mtime_ns
   policies.complete_policy(tmp_path / 'a', {}, TOKENIZER)
   assert (tmp_path / 'a' / 'policy.json').stat().st_mtime_ns == before
-  found = policies.load_policy(tmp_path / 'a')
-  np.testing.assert_array_equal(
-    found.policy.scores(found.theta, passages()), policy.scores(theta, passages())
-  )
+  assert_same_scores(policies.load_policy(tmp_path / 'a'), policy, theta)
 
 
 def test_nothing_is_written_over(tmp_path):
@@ -139,21 +122,13 @@ def test_the_directory_above_points_to_the_one_below(tmp_path):
     ({'vocab_size': 999}, 'vocabulary of 999 tokens'),
     ({'width': 9}, 'does not fit'),
     ({'bert': {'layers': 2}}, 'policy.json'),
+    *((c, r'policy\.json cannot be used') for c in ('no', '[]', '{"rate": 1}', '\xff')),
   ],
 )
 def test_what_does_not_fit_is_said(tmp_path, change, message):
-  """A policy.json that somebody edited."""
+  """A policy.json that somebody edited; text that is no JSON object with a name."""
   write(tmp_path / 'a', 'conv')
-  path = tmp_path / 'a' / 'policy.json'
-  files.write_json(path, SPECS['conv'] | change)
-  with pytest.raises(InputError, match=message):
-    policies.load_policy(tmp_path / 'a')
-
-
-@pytest.mark.parametrize('content', ['not json', '[]', '{"rate": 0.1}', '\xff'])
-def test_a_damaged_policy_file_is_named(tmp_path, content):
-  """Text that is no JSON object with a name."""
-  write(tmp_path / 'a', 'salient')
+  content = change if isinstance(change, str) else json.dumps(SPECS['conv'] | change)
   (tmp_path / 'a' / 'policy.json').write_bytes(content.encode('latin-1'))
-  with pytest.raises(InputError, match=r'policy\.json cannot be used'):
+  with pytest.raises(InputError, match=message):
     policies.load_policy(tmp_path / 'a')

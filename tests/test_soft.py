@@ -75,10 +75,8 @@ def test_scores_have_a_gradient_through_shares():
   def value(theta, decide):
     return (weight * decide(POLICY, theta, noise, RATE)).sum()
 
-  one, two = (
-    jax.jit(jax.grad(value), static_argnums=1)(THETA, decide)
-    for decide in (soft.shares, soft.straight)
-  )
+  gradient = jax.jit(jax.grad(value), static_argnums=1)
+  one, two = (gradient(THETA, decide) for decide in (soft.shares, soft.straight))
   assert np.isfinite(one).all()
   assert jnp.abs(one).max() > 1e-3
   np.testing.assert_allclose(one, two, rtol=1e-6)

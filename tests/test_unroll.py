@@ -1,5 +1,6 @@
 """Backward passes through training steps, against differences and each other."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +14,7 @@ from tests.bilevel import Problem, warm
 from tests.hf import jit
 from tests.small import slow_case
 
-
-@pytest.fixture(autouse=True)
-def float64():
-  """Finite differences need more digits than float32 has."""
-  with jax.enable_x64(True):
-    yield
+pytestmark = pytest.mark.usefixtures('float64')
 
 
 def assert_exact(problem, tuned, memories, by_differences=True):
@@ -37,14 +33,10 @@ def assert_exact(problem, tuned, memories, by_differences=True):
   if not by_differences:
     return
   theta, *rest = arguments
-  flat, unravel = ravel_pytree(theta)
-
-  def outer(flat):
-    return reverse(unravel(flat), *rest)[0].mean()
-
   errors = []
   for step in 10.0 ** -np.arange(3, 9):
-    ahead, behind = (outer(flat + s * step * slope / size) for s in (1, -1))
+    moved = (optax.tree.add_scale(theta, s * step / size, expected) for s in (1, -1))
+    ahead, behind = (reverse(theta, *rest)[0].mean() for theta in moved)
     errors.append(abs(float(ahead - behind) / (2 * step * size) - 1))
   assert min(errors) < 1e-5, errors
 
@@ -87,6 +79,18 @@ def test_all_spans_and_straight_through_agree_with_reverse_mode():
   assert_exact(Problem('straight_through', 'bart', 2, 'sgd'), 0, ['fast'], False)
 
 
+def there_and_back(mode, value, tx, state, items, slope, **options):
+  """The last parameters, and the cotangents of the first ones and of decisions."""
+
+  def both(state, items):
+    loss = unroll.make_loss(value)
+    end, pull = unroll.MODES[mode](loss, tx, state, items, **options)
+    start, slopes = pull(unroll.cotangent_of(end, slope))
+    return end.params, start and start.params, slopes
+
+  return jax.jit(both)(state, items)
+
+
 @pytest.mark.parametrize('count', [slow_case(1), 2, slow_case(5), slow_case(11)])
 @pytest.mark.parametrize('memory', ['low', 'fast'])
 def test_any_number_of_steps(count, memory):
@@ -97,32 +101,18 @@ def test_any_number_of_steps(count, memory):
     turned = jnp.sin(params['w'] * decisions + data + noise)
     return (turned**2).sum() + params['b'] * decisions.prod()
 
-  loss = unroll.make_loss(value)
   tx = optax.adam(0.1, eps_root=1e-8)
   state = warm(tx, {'w': jnp.array([0.5, -1.0]), 'b': jnp.array(0.3)})
   keys = jax.random.split(jax.random.key(1), 3)
-  items = unroll.Items(
-    jax.random.normal(keys[0], (count, 2), jnp.float64),
-    jax.random.normal(keys[1], (count, 2), jnp.float64),
-    unroll.keys(keys[2], count),
-  )
+  arrays = (jax.random.normal(key, (count, 2), jnp.float64) for key in keys[:2])
+  items = unroll.Items(*arrays, unroll.keys(keys[2], count))
 
-  def by(mode, to_start, **options):
-    def both(state, items):
-      end, pull = unroll.MODES[mode](
-        loss, tx, state, items, to_start=to_start, **options
-      )
-      slope = {'w': jnp.array([1.0, 2.0]), 'b': jnp.array(3.0)}
-      cotangent = unroll.cotangent_of(end, slope)
-      start, slopes = pull(cotangent)
-      return end.params, start and start.params, slopes
-
-    return jax.jit(both)(state, items)
-
+  slope = {'w': jnp.array([1.0, 2.0]), 'b': jnp.array(3.0)}
+  given = value, tx, state, items, slope
   for to_start in (True, False):
-    one = by('mixed', to_start, memory=memory)
-    two = by('reverse', to_start)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), one, two)
+    expected = there_and_back('reverse', *given, to_start=to_start)
+    found = there_and_back('mixed', *given, to_start=to_start, memory=memory)
+    chex.assert_trees_all_close(found, expected, rtol=1e-9)
 
 
 def quadratic(params, decisions, data, key):
@@ -131,23 +121,15 @@ def quadratic(params, decisions, data, key):
   return 0.5 * x @ jnp.array([[0.6, 0.1], [0.1, 0.4]]) @ x + (data * params['w']).sum()
 
 
-def pulled(mode, value, count, rate=0.5, **options):
+def pulled(mode, value, count, **options):
   """Cotangents of the decisions of `count` steps of SGD."""
-  tx = optax.sgd(rate)
+  tx = optax.sgd(0.5)
   state = steps.init_state({'w': jnp.array([2.0, -1.0])}, tx)
-  items = unroll.Items(
-    jnp.ones((count, 2)) * jnp.array([[0.3, 0.7]]),
-    jnp.zeros((count, 2)),
-    unroll.keys(jax.random.key(1), count),
-  )
-
-  def both(state, items):
-    end, pull = unroll.MODES[mode](
-      unroll.make_loss(value), tx, state, items, to_start=False, **options
-    )
-    return pull(unroll.cotangent_of(end, {'w': jnp.array([1.0, 2.0])}))[1]
-
-  return jax.jit(both)(state, items)
+  decisions = jnp.ones((count, 2)) * jnp.array([[0.3, 0.7]])
+  keys = unroll.keys(jax.random.key(1), count)
+  items = unroll.Items(decisions, jnp.zeros((count, 2)), keys)
+  given = value, tx, state, items, {'w': jnp.array([1.0, 2.0])}
+  return there_and_back(mode, *given, to_start=False, **options)[2]
 
 
 def test_a_truncated_backward_pass_is_exact_for_the_steps_that_it_has():
@@ -168,18 +150,16 @@ def test_first_order_drops_curvature_alone():
   def linear(params, decisions, data, key):
     return (decisions**2 * params['w']).sum()
 
-  np.testing.assert_allclose(
-    pulled('first_order', linear, 4), pulled('mixed', linear, 4), rtol=1e-12
-  )
+  exact, flat = (pulled(mode, linear, 4) for mode in ('mixed', 'first_order'))
+  np.testing.assert_allclose(flat, exact, rtol=1e-12)
 
 
 @pytest.mark.parametrize('solver', ['cg', slow_case('neumann')])
 def test_implicit_is_exact_at_a_minimum(solver):
   """After many steps, the sum over them is that of the exact backward pass."""
   exact = pulled('mixed', quadratic, 120).sum(0)
-  found = pulled(
-    'implicit', quadratic, 120, solver=solver, solver_iterations=200, damping=0.0
-  )
+  how = {'solver': solver, 'solver_iterations': 200, 'damping': 0.0}
+  found = pulled('implicit', quadratic, 120, **how)
   np.testing.assert_allclose(found.sum(0), exact, rtol=1e-6)
   # At the minimum the parameters are the decisions.
   np.testing.assert_allclose(exact, [1, 2], rtol=1e-6)

@@ -12,10 +12,7 @@ from masklearn.types import Batch, Example, InputError, Passage
 
 
 def join(
-  passages: Sequence[Passage],
-  examples: Sequence[Example],
-  questions: int,
-  seed: int,
+  passages: Sequence[Passage], examples: Sequence[Example], questions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Joins every passage with `questions` questions about its group, at random.
 
@@ -87,12 +84,11 @@ class Episodes:
   def stack(self, index: np.ndarray) -> Episode:
     """The episodes of `index` [E]; arrays [E, K, 1, ..] of passages, [E, Q, 1, ..]."""
     asked = self.asked[index]  # [E, Q]
-    query = data.take(self.questions, asked[:, :, None])
-    # Moved on by one, every episode is tuned on the questions of another.
-    shifted = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
+    query = support = data.take(self.questions, asked[:, :, None])
+    if self.held_out:  # Moved on by one, each is tuned on the questions of another.
+      support = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
     rows = np.repeat(self.rows[index][:, None, None], self.inner_steps, axis=1)
     texts = data.take(self.passages, rows)
-    support = shifted if self.held_out else query
     return Episode(texts, support, query, self.scales[asked])
 
   def measure_scales(self, probe: Callable, count: int, key: jax.Array) -> None:

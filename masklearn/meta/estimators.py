@@ -81,24 +81,10 @@ def make_estimator(
   hard = relax is reinforce.hard_draws
   lengths = {'target_length': draw_length if hard else span_length}
   given = estimator._asdict() | lengths | {'target': target}
-  taken = {
-    key: given[key] for key in inspect.signature(relax).parameters if key in given
-  }
-  relaxation = relax(policy, loss_sums, ids, rate, **taken)
+  taken = given.keys() & inspect.signature(relax).parameters
+  relaxation = relax(policy, loss_sums, ids, rate, **{key: given[key] for key in taken})
+  make, names = make_meta_gradient, ('mode', 'memory', *OPTIONS.get(estimator.mode, ()))
   if hard:
-    return reinforce.make_score_gradient(
-      relaxation,
-      loss_sums,
-      tx,
-      baseline=estimator.baseline,
-      fine_tune_steps=estimator.fine_tune_steps,
-    )
-  return make_meta_gradient(
-    relaxation,
-    loss_sums,
-    tx,
-    fine_tune_steps=estimator.fine_tune_steps,
-    mode=estimator.mode,
-    memory=estimator.memory,
-    **{key: getattr(estimator, key) for key in OPTIONS.get(estimator.mode, ())},
-  )
+    make, names = reinforce.make_score_gradient, ('baseline',)
+  numbers = {name: given[name] for name in ('fine_tune_steps', *names)}
+  return make(relaxation, loss_sums, tx, **numbers)

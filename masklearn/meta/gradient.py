@@ -31,7 +31,7 @@ from masklearn.meta import relaxations, unroll
 from masklearn.meta.outer import make_outer
 from masklearn.training import steps
 from masklearn.training.steps import TrainState
-from masklearn.types import InputError, Policy
+from masklearn.types import Policy
 
 
 class MetaGradient(NamedTuple):
@@ -39,12 +39,16 @@ class MetaGradient(NamedTuple):
 
   sample: Callable  # (theta, passages [K, P, L], key, temperature=1) -> draw
   decide: Callable  # (theta, draw) -> decisions [K, P, ..]
-  outer_loss: Callable  # (theta, state, episode, draw, key) -> [Q]
   # (theta, state, episode, draw, key) -> ([Q], influences [Q, K, P, ..], before [Q])
   # The derivatives of the outer losses by the decisions, and what the outer losses are
   # without the denoising steps.
   influences: Callable
-  gradient: Callable  # the same, but ([Q], the mean's gradient by theta, before [Q])
+
+  def gradient(self, theta, state, episode, draw, key):
+    """The same, but ([Q], the mean's gradient by theta, before [Q])."""
+    values, influence, before = self.influences(theta, state, episode, draw, key)
+    _, pull = jax.vjp(lambda theta: self.decide(theta, draw), theta)
+    return values, pull(influence.mean(0))[0], before
 
 
 def make_meta_gradient(
@@ -59,9 +63,8 @@ def make_meta_gradient(
 ) -> MetaGradient:
   """The outer losses of an episode and their gradients with respect to the policy.
 
-  `influences` are those of `outer_loss` for the given draw, exact in the modes 'mixed'
-  and 'reverse', and `gradient` is them through the relaxation. `outer_loss` runs the
-  same steps forward.
+  `influences` are exact for the given draw in the modes 'mixed' and 'reverse', and
+  `gradient` is them through the relaxation.
 
   Args:
     relaxation: of the policy, one of `estimators.RELAXATIONS`.
@@ -78,12 +81,10 @@ def make_meta_gradient(
   Raises:
     InputError: the mode or `memory` is unknown.
   """
-  if memory not in ('low', 'fast'):
-    raise InputError(f"memory must be 'low' or 'fast', got {memory!r}.")
+  check_name(('low', 'fast'), memory, 'memory')
   check_name(unroll.MODES, mode, 'mode')
   if mode in ('mixed', 'truncated', 'first_order'):
     options['memory'] = memory
-  in_turn = _all_at_once if memory == 'fast' else jax.lax.map
   outer = make_outer(loss_sums, tx, fine_tune_steps)
   tuned = _make_tuning(outer, tx, fine_tune_steps, mode, memory)
 
@@ -94,15 +95,9 @@ def make_meta_gradient(
   def decide(theta, draw):
     return split_steps(relaxation.decide(theta, merge_steps(draw)), draw)
 
-  def outer_loss(theta, state, episode, draw, key):
+  def influences(theta, state, episode, draw, key):
     key_inner, key_tune, key_outer = jax.random.split(key, 3)
     decisions = decide(theta, draw)
-    items = unroll.Items(decisions, draw, unroll.keys(key_inner, len(decisions)))
-    after = unroll.run(relaxation.loss, tx, state, items)
-    return outer.run(after, episode, key_tune, key_outer)
-
-  def from_decisions(decisions, state, episode, draw, key):
-    key_inner, key_tune, key_outer = jax.random.split(key, 3)
     items = unroll.Items(decisions, draw, unroll.keys(key_inner, len(decisions)))
     after, pull = unroll.MODES[mode](
       relaxation.loss, tx, state, items, to_start=False, **options
@@ -116,17 +111,10 @@ def make_meta_gradient(
       before = outer.one(state, questions, key_tune, key_outer)
       return value, pull(cotangent)[1], before
 
-    return in_turn(one, (episode.support, episode.query))
+    questions = episode.support, episode.query
+    return jax.vmap(one)(questions) if memory == 'fast' else jax.lax.map(one, questions)
 
-  def influences(theta, state, episode, draw, key):
-    return from_decisions(decide(theta, draw), state, episode, draw, key)
-
-  def gradient(theta, state, episode, draw, key):
-    decisions, pull = jax.vjp(lambda theta: decide(theta, draw), theta)
-    values, influence, before = from_decisions(decisions, state, episode, draw, key)
-    return values, pull(influence.mean(0))[0], before
-
-  return MetaGradient(sample, decide, outer_loss, influences, gradient)
+  return MetaGradient(sample, decide, influences)
 
 
 class Probed(NamedTuple):
@@ -157,12 +145,8 @@ def probe(
   """
 
   def one(item):
-    episode, key = item
-    key_sample, key_steps = jax.random.split(key)
-    draw = meta_gradient.sample(theta, episode.passages, key_sample, temperature)
-    return Probed(
-      draw, *meta_gradient.influences(theta, state, episode, draw, key_steps)
-    )
+    given = _drawn(meta_gradient, theta, state, item, temperature)
+    return Probed(given[2], *meta_gradient.influences(theta, *given))
 
   return jax.lax.map(one, (episodes, keys))
 
@@ -249,10 +233,8 @@ def cosine(
   """
 
   def both(item):
-    episode, key = item
-    key_sample, key_steps = jax.random.split(key)
-    draw = one.sample(theta, episode.passages, key_sample, temperature)
-    return [m.gradient(theta, state, episode, draw, key_steps)[1] for m in (one, other)]
+    given = _drawn(one, theta, state, item, temperature)
+    return [m.gradient(theta, *given)[1] for m in (one, other)]
 
   gradients = jax.lax.map(both, (episodes, keys))
   a, b = (jax.tree.map(lambda x: x.mean(0), g) for g in gradients)
@@ -297,5 +279,9 @@ def _make_tuning(outer, tx, fine_tune_steps, mode, memory):
   return tuned
 
 
-def _all_at_once(function, items):
-  return jax.vmap(function)(items)
+def _drawn(meta_gradient, theta, state, item, temperature):
+  """What comes behind theta in the functions of a `MetaGradient`, with a new draw."""
+  episode, key = item
+  key_sample, key_steps = jax.random.split(key)
+  draw = meta_gradient.sample(theta, episode.passages, key_sample, temperature)
+  return state, episode, draw, key_steps

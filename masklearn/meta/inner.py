@@ -35,7 +35,6 @@ def preconditioned(learning_rate: float) -> optax.GradientTransformation:
   """
 
   def divide(gradient, state, params=None):
-    del params
     return jax.tree.map(jnp.divide, gradient, state.size), state
 
   scale = optax.GradientTransformation(

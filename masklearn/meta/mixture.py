@@ -33,15 +33,7 @@ class Candidates(NamedTuple):
 
 
 def sample(
-  policy: Policy,
-  theta,
-  passages: Batch,
-  key,
-  mask: int,
-  rate: float,
-  count: int | None,
-  uniform_share: float,
-  token_dropout: float,
+  policy: Policy, theta, passages, key, mask, rate, count, uniform_share, token_dropout
 ) -> Candidates:
   """Samples spans from passages of which the policy sees a part.
 
@@ -84,12 +76,7 @@ def every(possible: jax.Array, shown: Batch) -> Candidates:
 
 
 def propose(
-  key,
-  log_pi: jax.Array,
-  possible: jax.Array,
-  shown: Batch,
-  count: int,
-  uniform_share: float,
+  key, log_pi, possible, shown: Batch, count: int, uniform_share: float
 ) -> Candidates:
   """Samples `count` spans a passage, with replacement.
 
@@ -119,11 +106,9 @@ def propose(
   # the weights are those of the whole all the same.
   key_uniform, key_own = jax.random.split(key)
   uniform_count = round(uniform_share * count)
-  parts = (
-    some(key_uniform, uniform, uniform_count),
-    some(key_own, log_pi, count - uniform_count),
-  )
-  index = jnp.concatenate(parts, axis=1)
+  evenly = some(key_uniform, uniform, uniform_count)
+  own = some(key_own, log_pi, count - uniform_count)
+  index = jnp.concatenate([evenly, own], axis=1)
   log_q = jnp.take_along_axis(log_proposal, index, axis=1)
   start, length = index // longest, index % longest + 1
   return Candidates(start, length, index, log_q, possible, shown, shown)

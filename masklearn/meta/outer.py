@@ -48,8 +48,7 @@ def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
   tuning = unroll.make_loss(lambda params, _, support, key: loss(params, key, support))
 
   def items(support, key):
-    shape = (fine_tune_steps,)
-    many = jax.tree.map(lambda x: jnp.broadcast_to(x[None], shape + x.shape), support)
+    many = jax.tree.map(lambda x: jnp.stack([x] * fine_tune_steps), support)
     return unroll.Items((), many, unroll.keys(key, fine_tune_steps))
 
   def one(state, questions, key_tune, key_outer):
@@ -58,10 +57,8 @@ def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
       state = unroll.run(tuning, tx, state, items(support, key_tune))
     return loss(state.params, key_outer, query)
 
-  def run(state, episode, key_tune, key_outer):
-    return jax.lax.map(
-      lambda questions: one(state, questions, key_tune, key_outer),
-      (episode.support, episode.query),
-    )
+  def run(state, episode, *keys):
+    questions = episode.support, episode.query
+    return jax.lax.map(lambda pair: one(state, pair, *keys), questions)
 
   return Outer(loss, tuning, items, one, run)

@@ -62,37 +62,22 @@ def make_policy_update(
   inner_tx = inner.make_inner(
     setting.inner_optimizer, setting.inner_learning_rate, setting.trainable
   )
-  tx = optax.adam(
-    optax.cosine_decay_schedule(setting.learning_rate, setting.updates, alpha=0.1)
+  updates = setting.updates
+  decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
+  tx = optax.adam(decay)
+  work = policy, losses.make_loss_sums(model), inner_tx, ids, rate
+  lengths = {'span_length': setting.span_length, 'draw_length': setting.draw_length}
+  gradient, exact = (
+    make_estimator(estimator, *work, target=setting.target, **lengths)
+    for estimator in (setting.estimator, setting.estimator._replace(mode='mixed'))
   )
-
-  def make(estimator):
-    return make_estimator(
-      estimator,
-      policy,
-      losses.make_loss_sums(model),
-      inner_tx,
-      ids,
-      rate,
-      target=setting.target,
-      span_length=setting.span_length,
-      draw_length=setting.draw_length,
-    )
-
-  gradient = make(setting.estimator)
-  exact = make(setting.estimator._replace(mode='mixed'))
   # Spread out at first, a policy has tried many spans before it settles on some.
-  entropy_coefficient = optax.linear_schedule(
-    *setting.entropy_coefficient, round(0.8 * setting.updates)
-  )
+  weight = optax.linear_schedule(*setting.entropy_coefficient, round(0.8 * updates))
   first, last = setting.temperature
-  temperature = optax.exponential_decay(first, setting.updates, last / first)
-  _, probe, place = mesh.spread(
-    functools.partial(gradients.probe, gradient), setting.episodes
-  )
-  update = jax.jit(
-    gradients.make_policy_step(policy, gradient.decide, tx, entropy_coefficient)
-  )
+  temperature = optax.exponential_decay(first, updates, last / first)
+  probe_each = functools.partial(gradients.probe, gradient)
+  _, probe, place = mesh.spread(probe_each, setting.episodes)
+  update = jax.jit(gradients.make_policy_step(policy, gradient.decide, tx, weight))
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):

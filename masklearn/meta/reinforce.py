@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from masklearn.io.lookup import check_name
 from masklearn.meta import unroll
 from masklearn.meta.gradient import MetaGradient, merge_steps
 from masklearn.meta.outer import make_outer
@@ -66,8 +67,7 @@ def hard_draws(
   Raises:
     InputError: there is no such baseline, or no other sample for it.
   """
-  if baseline not in ('others', 'learned'):
-    raise InputError(f"baseline must be 'others' or 'learned', got {baseline!r}.")
+  check_name(('others', 'learned'), baseline, 'baseline')
   if baseline == 'others' and samples < 2:
     raise InputError(f"The baseline 'others' needs at least 2 samples, got {samples}.")
 
@@ -149,9 +149,6 @@ def make_score_gradient(
 
     return jax.lax.map(one, drawn.spans), outer.run(state, episode, key_tune, key_outer)
 
-  def outer_loss(theta, state, episode, drawn, key):
-    return outer_losses(state, episode, drawn, key)[0].mean(0)
-
   def influences(theta, state, episode, drawn, key):
     values, before = outer_losses(state, episode, drawn, key)
     samples = len(values)
@@ -163,9 +160,4 @@ def make_score_gradient(
     slope = beyond.sum(0, keepdims=True)
     return values.mean(0), jnp.concatenate([beyond, slope]).T, before
 
-  def gradient(theta, state, episode, drawn, key):
-    values, influence, before = influences(theta, state, episode, drawn, key)
-    _, pull = jax.vjp(lambda theta: draws.decide(theta, drawn), theta)
-    return values, pull(influence.mean(0))[0], before
-
-  return MetaGradient(draws.sample, draws.decide, outer_loss, influences, gradient)
+  return MetaGradient(draws.sample, draws.decide, influences)

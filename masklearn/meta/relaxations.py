@@ -85,21 +85,10 @@ def mixture(
       f'number, got {uniform_share} * {candidates}.'
     )
 
-  def sample(theta, passages, key, temperature):
-    return proposals.sample(
-      policy,
-      theta,
-      passages,
-      key,
-      ids.mask,
-      rate,
-      candidates,
-      uniform_share,
-      token_dropout,
-    )
+  settings = ids.mask, rate, candidates, uniform_share, token_dropout
 
-  def decide(theta, spans):
-    return proposals.weights(policy, theta, spans)  # [P, M]
+  def sample(theta, passages, key, temperature):
+    return proposals.sample(policy, theta, passages, key, *settings)
 
   def rows(weight, spans):
     return weight.reshape(-1), corruption.corrupt_spans(
@@ -110,8 +99,8 @@ def mixture(
     return weight * loss_sums(params, key, examples)[0]
 
   loss = _in_rows(row_losses, rows, chunk)
-  recorded = _with_kept_gradients(loss_sums, rows, chunk)
-  return Relaxation(sample, decide, loss._replace(recorded=recorded))
+  loss = loss._replace(recorded=_with_kept_gradients(loss_sums, rows, chunk))
+  return Relaxation(sample, functools.partial(proposals.weights, policy), loss)
 
 
 def soft(

@@ -33,13 +33,7 @@ class Noise(NamedTuple):
 
 
 def sample(
-  policy: Policy,
-  theta,
-  passages: Batch,
-  key,
-  temperature,
-  mask: int,
-  token_dropout: float,
+  policy: Policy, theta, passages: Batch, key, temperature, mask, token_dropout
 ) -> Noise:
   """The noise of one draw.
 
@@ -66,9 +60,7 @@ def shares(policy: Policy, theta, noise: Noise, rate: float) -> jax.Array:
   Over the words of a passage they add up to its budget, or to a little less.
   """
   scores = policy.scores(theta, noise.shown)
-  words = _shares(scores, noise, rate)
-  tokens = jnp.take_along_axis(words, noise.shown.word, axis=1)
-  return jnp.where(noise.shown.valid, tokens, 0)
+  return sampling.of_tokens(_shares(scores, noise, rate), noise.shown)
 
 
 def straight(policy: Policy, theta, noise: Noise, rate: float) -> jax.Array:

@@ -28,6 +28,7 @@ References:
   (2020), the Neumann series. Finn et al., MAML (2017), section 5.2, first order.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -63,9 +64,7 @@ class Items(NamedTuple):
 
 def make_loss(value: Callable) -> Loss:
   """A loss whose derivatives are those that JAX makes of it."""
-  return with_gradients(
-    value, jax.grad(value, argnums=(0, 1)), jax.grad(value, argnums=1)
-  )
+  return with_gradients(value, jax.grad(value, (0, 1)), jax.grad(value, 1))
 
 
 def with_gradients(value: Callable, gradients: Callable, slopes: Callable) -> Loss:
@@ -98,14 +97,7 @@ def run(loss: Loss, tx, state: TrainState, items: Items) -> TrainState:
 
 
 def mixed(
-  loss: Loss,
-  tx: optax.GradientTransformation,
-  state: TrainState,
-  items: Items,
-  *,
-  memory: str = 'low',
-  to_start: bool = True,
-  curvature: bool = True,
+  loss, tx, state, items, *, memory='low', to_start=True, curvature=True
 ) -> tuple[TrainState, Callable]:
   """Runs K steps, exactly differentiable.
 
@@ -126,18 +118,17 @@ def mixed(
     s_K; and `pull(cotangent)`, from that of s_K to that of s_0, or None, and of the
     decisions, [K, ..].
   """
-  count = len(items.key)
   pulls = []
   if not to_start:
     state, pull = _first_step(loss, tx, state, _at(items, 0), memory)
     pulls.append(pull)
-    items, count = jax.tree.map(lambda x: x[1:], items), count - 1
-  if count and memory == 'fast':
+    items = jax.tree.map(lambda x: x[1:], items)
+  if memory == 'fast':
     # Not in a loop, which would copy all that is kept of a step into one array.
-    for k in range(count):
+    for k in range(len(items.key)):
       state, pull = _linearized_step(loss, tx, state, _at(items, k), curvature)
       pulls.append(pull)
-  elif count:
+  elif len(items.key):
     state, pull = _recomputed(loss, tx, state, items, curvature)
     pulls.append(pull)
 
@@ -153,28 +144,21 @@ def mixed(
 
 def reverse(loss, tx, state, items, *, to_start=True):
   """The same by reverse mode over reverse mode: the graph of every step is kept."""
-  start = (state, items.decisions) if to_start else (items.decisions,)
 
-  def after(*start):
-    decisions = start[-1]
-    return run(
-      loss, tx, start[0] if to_start else state, items._replace(decisions=decisions)
-    )
+  def after(state, decisions):
+    return run(loss, tx, state, items._replace(decisions=decisions))
 
-  value, vjp = jax.vjp(after, *start)
+  value, vjp = jax.vjp(after, state, items.decisions)
 
   def pull(cotangent):
-    found = vjp(cotangent)
-    return (found[0] if to_start else None), found[-1]
+    start, slopes = vjp(cotangent)
+    return start if to_start else None, slopes
 
   return value, pull
 
 
-def first_order(loss, tx, state, items, *, memory='low', to_start=True):
-  """Every H v dropped, the derivative by the decisions kept: each step as if last."""
-  return mixed(
-    loss, tx, state, items, memory=memory, to_start=to_start, curvature=False
-  )
+# Every H v dropped, the derivative by the decisions kept: each step as if last.
+first_order = functools.partial(mixed, curvature=False)
 
 
 def truncated(loss, tx, state, items, *, window: int, memory='low', to_start=True):
@@ -197,15 +181,7 @@ def truncated(loss, tx, state, items, *, window: int, memory='low', to_start=Tru
 
 
 def implicit(
-  loss,
-  tx,
-  state,
-  items,
-  *,
-  solver: str,
-  solver_iterations: int,
-  damping: float,
-  to_start=False,
+  loss, tx, state, items, *, solver, solver_iterations, damping, to_start=False
 ):
   """As if the steps had ended where the mean gradient of their losses is zero.
 
@@ -380,8 +356,7 @@ def _plus(cotangent: TrainState, params) -> TrainState:
 
 def _floats(cotangent):
   """The leaves that can be carried through a scan: counts have none but float0."""
-  leaves = jax.tree.leaves(cotangent)
-  return [x for x in leaves if x.dtype != jax.dtypes.float0]
+  return [x for x in jax.tree.leaves(cotangent) if x.dtype != jax.dtypes.float0]
 
 
 def _filled(carry, state):

@@ -19,18 +19,9 @@ def word_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
   Raises:
     InputError: a draw may have more spans than T5 has sentinels.
   """
-  lengths = np.zeros(len(passages.word), np.int32)
-  for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
-    sizes = np.sort(np.bincount(word[valid]))[::-1]
-    words = max(1, round(rate * len(sizes)))
-    if ids.sentinels and words > len(ids.sentinels):
-      raise InputError(
-        f'A draw hides up to {words} spans of a passage, but the tokenizer has '
-        f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
-        'lower the rate.'
-      )
-    lengths[row] = sizes[:words].sum() + words + 1
-  return lengths
+  hidden, words = _largest(passages, lambda count: max(1, round(rate * count)))
+  _check(f'A draw hides up to {words.max(initial=0)} spans of a passage', words, ids)
+  return hidden + words + 1
 
 
 def span_capacity(passages: Batch, longest: int) -> int:
@@ -55,15 +46,10 @@ def token_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
   Raises:
     InputError: a draw may have more spans than T5 has sentinels.
   """
-  hidden = pretraining.token_budget(passages.tokens.shape[1], rate)[
-    passages.valid.sum(1)
-  ]
-  if ids.sentinels and hidden.max() > len(ids.sentinels):
-    raise InputError(
-      f'A draw hides {hidden.max()} single tokens of a passage, but the tokenizer has '
-      f'{len(ids.sentinels)} sentinels. Split the corpus into shorter passages, or '
-      'lower the rate.'
-    )
+  budget = pretraining.token_budget(passages.tokens.shape[1], rate)
+  hidden = budget[passages.valid.sum(1)]
+  claim = f'A draw hides {hidden.max(initial=0)} single tokens of a passage'
+  _check(claim, hidden, ids)
   return 2 * hidden + 1  # each behind a marker, and `</s>`
 
 
@@ -79,22 +65,32 @@ def original_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray
     InputError: a draw may have more spans than T5 has sentinels.
   """
   del rate
-  lengths = np.zeros(len(passages.word), np.int32)
-  t5 = pretraining.t5_sizes(
-    passages.tokens.shape[1], pretraining.T5_RATE, pretraining.MEAN_LENGTH
-  )
+  if ids.sentinels:
+    sizes = passages.tokens.shape[1], pretraining.T5_RATE, pretraining.MEAN_LENGTH
+    hidden, spans = pretraining.t5_sizes(*sizes)[:, passages.valid.sum(1)]
+    longest = passages.valid.sum(1).max(initial=0)
+    claim = f'T5 hides {spans.max(initial=0)} spans of a passage of {longest} tokens'
+    _check(claim, spans, ids, '')
+  else:
+    hidden, spans = _largest(
+      passages, lambda count: math.ceil(pretraining.BART_RATE * count)
+    )
+  return hidden + spans + 1
+
+
+def _largest(passages, budget):
+  """The tokens of the `budget(words)` largest words, and their number: [2, P] int32."""
+  found = np.zeros((2, len(passages.word)), np.int32)
   for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
-    if ids.sentinels:
-      hidden, spans = t5[:, valid.sum()]
-      if spans > len(ids.sentinels):
-        raise InputError(
-          f'T5 hides {spans} spans of a passage of {valid.sum()} tokens, but the '
-          f'tokenizer has {len(ids.sentinels)} sentinels. Split the corpus into '
-          'shorter passages.'
-        )
-    else:
-      sizes = np.sort(np.bincount(word[valid]))[::-1]
-      spans = math.ceil(pretraining.BART_RATE * len(sizes))
-      hidden = sizes[:spans].sum()
-    lengths[row] = hidden + spans + 1
-  return lengths
+    sizes = np.sort(np.bincount(word[valid]))[::-1]
+    words = budget(len(sizes))
+    found[:, row] = sizes[:words].sum(), words
+  return found
+
+
+def _check(claim, spans, ids, more=', or lower the rate'):
+  if ids.sentinels and spans.max(initial=0) > len(ids.sentinels):
+    raise InputError(
+      f'{claim}, but the tokenizer has {len(ids.sentinels)} sentinels. Split the '
+      f'corpus into shorter passages{more}.'
+    )

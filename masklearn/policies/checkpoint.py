@@ -124,8 +124,7 @@ def load_policy(
   _check_files(directory)
   path = directory / 'policy.json'
   try:
-    spec = dict(files.read_json(path))
-    spec = spec if rate is None else {**spec, 'rate': rate}
+    spec = dict(files.read_json(path)) | ({} if rate is None else {'rate': rate})
     policy = make_policy(spec, **more)
   except (ValueError, KeyError, TypeError) as error:  # an InputError is a ValueError
     raise InputError(f'{path} cannot be used: {error}') from error
@@ -146,24 +145,19 @@ def load_policy(
   try:
     theta = checkpoint.restore(directory / 'theta', like)
   except (ValueError, KeyError, TypeError, OSError) as error:
-    raise InputError(
-      f'{directory / "theta"} does not fit policy.json beside it: {error}'
-    ) from error
+    wrong = f'{directory / "theta"} does not fit policy.json beside it: {error}'
+    raise InputError(wrong) from error
   return SavedPolicy(policy, theta, tokenizer, spec)
 
 
 def _check_files(directory):
   if not directory.is_dir():
     raise InputError(f'{directory} is no directory of a policy: it does not exist.')
-  missing = [
-    name
-    for name in ('policy.json', 'tokenizer.json')
-    if not (directory / name).is_file()
-  ]
-  if not missing:
-    return
-  inside = sorted(p.parent for p in directory.glob('**/policy.json'))
-  hint = f' The nearest that is one: {inside[0]}.' if inside else ''
-  raise InputError(
-    f'{directory} is no directory of a policy: {" and ".join(missing)} missing.{hint}'
-  )
+  names = 'policy.json', 'tokenizer.json'
+  missing = ' and '.join(name for name in names if not (directory / name).is_file())
+  if missing:
+    inside = sorted(p.parent for p in directory.glob('**/policy.json'))
+    hint = f' The nearest that is one: {inside[0]}.' if inside else ''
+    raise InputError(
+      f'{directory} is no directory of a policy: {missing} missing.{hint}'
+    )

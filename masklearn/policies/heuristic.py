@@ -51,9 +51,7 @@ def salient(rate: float, longest: int = 8) -> Policy:
     Guu et al., REALM (2020), section 3.4, salient span masking. Roberts et al., How
     Much Knowledge Can You Pack Into the Parameters of a Language Model? (2020).
   """
-  return from_scores(
-    lambda theta, batch: annotation_scores(batch.salient, batch, longest), rate
-  )
+  return _annotated(rate, longest, 'salient')
 
 
 def pmi_span(rate: float, longest: int = 5) -> Policy:
@@ -64,23 +62,12 @@ def pmi_span(rate: float, longest: int = 5) -> Policy:
   References:
     Levine et al., PMI-Masking (2021), section 3.
   """
-
-  def scores(theta, batch):
-    if batch.collocation is None:
-      raise InputError(
-        "The policy 'pmi_span' needs the collocations of the corpus, and these "
-        'passages were encoded without any; give `encode_passages` its `units`.'
-      )
-    return annotation_scores(batch.collocation, batch, longest)
-
-  return from_scores(scores, rate)
+  return _annotated(rate, longest, 'collocation')
 
 
 def oracle(rate: float, longest: int = 8) -> Policy:
   """Hides the spans that answer the task's questions: an upper bound, no policy."""
-  return from_scores(
-    lambda theta, batch: annotation_scores(batch.asked, batch, longest), rate
-  )
+  return _annotated(rate, longest, 'asked')
 
 
 def random_span(
@@ -130,6 +117,19 @@ def annotation_scores(annotation: jax.Array, batch: Batch, longest: int) -> jax.
   length = jnp.minimum(until - words, longest)[..., None]  # [B, W, 1]
   lengths = jnp.arange(1, longest + 1, dtype=jnp.int32)[None, None]
   return jnp.where((kind == 1)[..., None] & (lengths == length), 0.0, -jnp.inf)
+
+
+def _annotated(rate, longest, name):
+  def scores(theta, batch):
+    annotation = getattr(batch, name)
+    if annotation is None:  # Any batch has the others.
+      raise InputError(
+        "The policy 'pmi_span' needs the collocations of the corpus, and these "
+        'passages were encoded without any; give `encode_passages` its `units`.'
+      )
+    return annotation_scores(annotation, batch, longest)
+
+  return from_scores(scores, rate)
 
 
 def _moved(rate, reference, top_k, within_sentence):

@@ -47,9 +47,8 @@ class SpanScorer(nn.Module):
     x = ENCODERS[self.encoder.name](tokens, valid, self.encoder)  # [B, L, D]
 
     def at(index, name):
-      return nn.Dense(self.width, name=name)(
-        jnp.take_along_axis(x, index[..., None], axis=1)
-      )  # [B, W, D]
+      state = jnp.take_along_axis(x, index[..., None], axis=1)
+      return nn.Dense(self.width, name=name)(state)  # [B, W, D]
 
     # Both ends and the length together: the start of one good span and the end of
     # the next must not add up to a good one.

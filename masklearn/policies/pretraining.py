@@ -28,15 +28,10 @@ T5_RATE, BART_RATE, MEAN_LENGTH = 0.15, 0.3, 3.0
 def original(rate: float | None = None, *, ids: Specials) -> Policy:
   """The original policy of the model whose tokens these are, at its own rate.
 
-  With `target(ids)` it is the model's original objective.
+  Its output format is T5's 'spans' or BART's 'full'.
   """
   make = t5_spans if ids.sentinels else bart_infilling
   return make() if rate is None else make(rate)
-
-
-def target(ids: Specials) -> str:
-  """The output format that belongs to `original`: T5's 'spans', BART's 'full'."""
-  return 'spans' if ids.sentinels else 'full'
 
 
 def random_token(rate: float) -> Policy:
@@ -139,19 +134,15 @@ def bart_infilling(rate: float = BART_RATE, mean_length: float = MEAN_LENGTH) ->
     words = begins.sum(-1, dtype=jnp.int32)  # [B]
 
     wanted = np.array([math.ceil(n * rate) for n in range(width + 1)], np.int32)
-    length, inserts = _lengths(
-      key_length, mean_length, jnp.asarray(wanted)[words], int(wanted.max())
-    )  # [B, K]
+    most, wanted = int(wanted.max()), jnp.asarray(wanted)[words]
+    length, inserts = _lengths(key_length, mean_length, wanted, most)  # [B, K], [B]
     noise = jax.random.uniform(key_start, (rows, width))
     place = jnp.arange(width, dtype=jnp.int32)[None]
     noise = jnp.where(place < words[:, None], noise, -1.0)
     _, first = jax.lax.top_k(noise, length.shape[1])  # distinct words [B, K]
     first = jnp.where(length > 0, first.astype(jnp.int32), width)
-    end = (
-      jnp.zeros((rows, width), jnp.int32)
-      .at[row, first]
-      .set(first + length, mode='drop')
-    )
+    end = jnp.zeros((rows, width), jnp.int32)
+    end = end.at[row, first].set(first + length, mode='drop')
     # Where the spans that begin before a word end.
     until = jnp.pad(jax.lax.cummax(end, axis=1), ((0, 0), (1, 0)))[:, :-1]
     covered = (place < until) & (place < words[:, None])

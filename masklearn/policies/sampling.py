@@ -36,15 +36,15 @@ def word_count(batch: Batch) -> jax.Array:
 
 def token_of_word(batch: Batch, last: bool = False) -> jax.Array:
   """Index of the first (or last) token of each word [B, W] int32; 0 past the end."""
-  width = batch.tokens.shape[1]
-  rows = jnp.arange(batch.tokens.shape[0], dtype=jnp.int32)[:, None]
+  count, width = batch.tokens.shape
+  rows = jnp.arange(count, dtype=jnp.int32)[:, None]
   word = jnp.where(batch.valid, batch.word, width)
   # Tokens of one word write to one place, in no order: only the one wanted may.
   beside = jnp.roll(word, -1 if last else 1, axis=1)
   beside = beside.at[:, -1 if last else 0].set(-1)
   word = jnp.where(word != beside, word, width)
-  empty = jnp.zeros((batch.tokens.shape[0], width), jnp.int32)
-  return empty.at[rows, word].set(jnp.arange(width, dtype=jnp.int32), mode='drop')
+  at = jnp.arange(width, dtype=jnp.int32)
+  return jnp.zeros_like(word).at[rows, word].set(at, mode='drop')
 
 
 def drop_tokens(key, batch: Batch, mask: int, share: float) -> Batch:
@@ -55,7 +55,8 @@ def drop_tokens(key, batch: Batch, mask: int, share: float) -> Batch:
 
 def fits(batch: Batch, longest: int) -> jax.Array:
   """Whether the n + 1 words from w on lie within the passage [B, W, N]."""
-  words, lengths = _grid(batch.tokens.shape[1], longest)
+  words = jnp.arange(batch.tokens.shape[1], dtype=jnp.int32)[None, :, None]
+  lengths = jnp.arange(1, longest + 1, dtype=jnp.int32)[None, None]
   return words + lengths <= word_count(batch)[:, None, None]
 
 
@@ -70,9 +71,7 @@ def still_free(free: jax.Array, longest: int) -> jax.Array:
 def still_possible(spans: Spans, batch: Batch, rate: float, longest: int) -> jax.Array:
   """Whether a span can be drawn after others within the budget, [B, W, N]."""
   left = budget(batch, rate) - spans.length.sum(-1, dtype=jnp.int32)
-  _, lengths = _grid(batch.tokens.shape[1], longest)
-  free = still_free(~hidden_words(spans, batch), longest)
-  return free & fits(batch, longest) & (lengths <= left[:, None, None])
+  return fits(batch, longest) & _open(~hidden_words(spans, batch), left, longest)
 
 
 def budget(batch: Batch, rate: float) -> jax.Array:
@@ -113,7 +112,7 @@ def take_spans(
   noise: jax.Array, scores: jax.Array, batch: Batch, rate: float, top_k: int = 0
 ) -> Spans:
   """The spans that `draw_spans` draws with this Gumbel noise [B, W, N]."""
-  rows, width, longest = scores.shape
+  rows, _, longest = scores.shape
   scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
   noisy = scores + noise
 
@@ -126,7 +125,7 @@ def take_spans(
     log_prob = _log_prob(scores, start, length, possible)
     return _after(free, left, start, length), (start, length, log_prob)
 
-  free = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]  # [B, W]
+  free = fits(batch, 1)[..., 0]  # [B, W]
   _, (start, length, log_prob) = jax.lax.scan(
     draw_one, (free, budget(batch, rate)), length=slots(batch, rate)
   )
@@ -135,14 +134,14 @@ def take_spans(
 
 def log_prob(scores: jax.Array, spans: Spans, batch: Batch, rate: float) -> jax.Array:
   """The log-probability [B] with which `draw_spans` draws these, in this order."""
-  width, longest = scores.shape[1:]
+  longest = scores.shape[2]
   scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
 
   def draw_one(carry, item):
-    possible = _open(*carry, scores.shape[2])
+    possible = _open(*carry, longest)
     return _after(*carry, *item), _log_prob(scores, *item, possible)
 
-  free = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]
+  free = fits(batch, 1)[..., 0]
   items = spans.start.T, spans.length.T
   return jax.lax.scan(draw_one, (free, budget(batch, rate)), items)[1].sum(0)
 
@@ -247,6 +246,11 @@ def spans_cover(values: jax.Array) -> jax.Array:
   )
 
 
+def of_tokens(values: jax.Array, batch: Batch) -> jax.Array:
+  """Values of words [B, W], at each of their tokens [B, L]; padding has 0."""
+  return jnp.where(batch.valid, jnp.take_along_axis(values, batch.word, axis=1), 0)
+
+
 def token_shares(scores: jax.Array, batch: Batch) -> jax.Array:
   """The probability that one span, drawn by `scores`, hides each token: [B, L].
 
@@ -261,8 +265,7 @@ def token_shares(scores: jax.Array, batch: Batch) -> jax.Array:
   scores = with_fillers(jnp.where(fits(batch, longest), scores, -jnp.inf), batch)
   share = jax.nn.softmax(scores.reshape(rows, -1)).reshape(scores.shape)
   words = spans_cover(share)  # [B, W]
-  tokens = jnp.take_along_axis(words, batch.word, axis=1)
-  return jnp.where(batch.valid, tokens, 0)
+  return of_tokens(words, batch)
 
 
 def inclusion(scores: jax.Array, batch: Batch, rate: float) -> jax.Array:
@@ -285,14 +288,14 @@ def inclusion(scores: jax.Array, batch: Batch, rate: float) -> jax.Array:
     Rosen, Asymptotic Theory for Successive Sampling with Varying Probabilities Without
     Replacement (1972).
   """
-  rows, width, longest = scores.shape
+  rows, _, longest = scores.shape
   left = budget(batch, rate).astype(scores.dtype)[:, None]  # [B, 1]
   lengths = jnp.arange(1, longest + 1, dtype=scores.dtype)[None, None]
   some = fits(batch, longest) & (scores > -jnp.inf)
   whole = some & (lengths <= left[..., None])
   share = jax.nn.softmax(jnp.where(whole, scores, -1e30).reshape(rows, -1))
   cover = spans_cover(jnp.where(whole, share.reshape(scores.shape), 0))  # [B, W]
-  words = jnp.arange(width, dtype=jnp.int32)[None] < word_count(batch)[:, None]
+  words = fits(batch, 1)[..., 0]
 
   def hidden(log_time):
     return -jnp.expm1(-jnp.exp(log_time) * cover)
@@ -311,31 +314,21 @@ def inclusion(scores: jax.Array, batch: Batch, rate: float) -> jax.Array:
     rest = jnp.maximum(left - out.sum(-1, keepdims=True), 0)
     count = tier.sum(-1, keepdims=True).astype(scores.dtype)
     out = jnp.where(tier, jnp.minimum(rest / jnp.maximum(count, 1), 1), out)
-  tokens = jnp.take_along_axis(out, batch.word, axis=1)
-  return jnp.where(batch.valid, tokens, 0)
+  return of_tokens(out, batch)
 
 
 def _token_draw(hidden, begins, batch, log_prob):
   """Words [B, W] to tokens [B, L]; a span begins at its first word's first token."""
-  mask = jnp.take_along_axis(hidden, batch.word, axis=1) & batch.valid
   before = jnp.pad(batch.word, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
-  start = mask & (batch.word != before)
-  start &= jnp.take_along_axis(begins, batch.word, axis=1)
-  return MaskDraw(mask.astype(jnp.float32), start.astype(jnp.float32), log_prob)
+  mask, start = (of_tokens(x.astype(jnp.float32), batch) for x in (hidden, begins))
+  return MaskDraw(mask, jnp.where(batch.word != before, start, 0), log_prob)
 
 
 def _within(spans, batch):
   """Whether each span hides each word: [B, K, W]."""
   words = jnp.arange(batch.tokens.shape[1], dtype=jnp.int32)[None, None]
-  after = words >= spans.start[..., None]
-  return after & (words < (spans.start + spans.length)[..., None])
-
-
-def _grid(width, longest):
-  """First words [1, W, 1] and lengths [1, 1, N] of all spans."""
-  return jnp.arange(width, dtype=jnp.int32)[None, :, None], jnp.arange(
-    1, longest + 1, dtype=jnp.int32
-  )[None, None]
+  start, length = spans.start[..., None], spans.length[..., None]
+  return (words >= start) & (words < start + length)
 
 
 def _open(free, left, longest):

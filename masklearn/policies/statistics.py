@@ -1,7 +1,7 @@
 """Statistics of what a policy hides: of each token, and of what is asked about."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,12 +34,7 @@ def word_counts(batch: Batch, draw: MaskDraw) -> jax.Array:
 
 
 def hidden(
-  policy: Policy,
-  theta: Any,
-  key: jax.Array,
-  passages: Batch,
-  draws: int = 32,
-  batch_size: int = 64,
+  policy: Policy, theta, key, passages: Batch, draws: int = 32, batch_size: int = 64
 ) -> Hidden:
   """The frequencies of what `draws` draws hide, as pre-training would draw them.
 
@@ -60,13 +55,8 @@ def hidden(
     np.concatenate(parts)[:rows] for parts in zip(*jax.device_get(found), strict=True)
   )
   spans, words = spans.sum(0), words.sum(0)
-  return Hidden(
-    probability,
-    float(words[1] / words[0]),
-    float(words[2] / words[0]),
-    float(spans[1] / spans[0]),
-    float(words[0] / (draws * rows)),
-  )
+  numbers = *(words[1:] / words[0]), spans[1] / spans[0], words[0] / (draws * rows)
+  return Hidden(probability, *map(float, numbers))
 
 
 @functools.partial(jax.jit, static_argnames=('policy', 'draws'))

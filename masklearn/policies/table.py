@@ -13,16 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from masklearn.policies import pretraining
+from masklearn.policies import heuristic, pretraining
 from masklearn.policies.capacity import original_capacity, token_capacity, word_capacity
-from masklearn.policies.heuristic import (
-  oracle,
-  pmi_span,
-  random_span,
-  salient,
-  same_sentences_random,
-  whole_word,
-)
 from masklearn.policies.learned import learned, supervised
 from masklearn.types import Batch, InputError, Policy, Specials
 
@@ -75,8 +67,8 @@ class Entry:
 
 POLICIES: dict[str, Entry] = {
   'none': Entry(None, 'no intermediate stage', 'untrained', has_scores=False),
-  'random': Entry(whole_word, 'random tokens', 'random'),
-  'whole_word': Entry(whole_word, 'whole words', 'random'),
+  'random': Entry(heuristic.whole_word, 'random tokens', 'random'),
+  'whole_word': Entry(heuristic.whole_word, 'whole words', 'random'),
   'random_token': Entry(
     pretraining.random_token,
     'single tokens',
@@ -84,15 +76,18 @@ POLICIES: dict[str, Entry] = {
     has_scores=False,
     capacity=token_capacity,
   ),
-  'random_span': Entry(random_span, 'random spans', 'random', ('reference',)),
-  'salient': Entry(salient, 'salient spans', needs=('annotations',)),
-  'pmi_span': Entry(pmi_span, 'collocations', needs=('collocations',)),
+  'random_span': Entry(heuristic.random_span, 'random spans', 'random', ('reference',)),
+  'salient': Entry(heuristic.salient, 'salient spans', needs=('annotations',)),
+  'pmi_span': Entry(heuristic.pmi_span, 'collocations', needs=('collocations',)),
   'same_sentences_random': Entry(
-    same_sentences_random, 'same sentences, random', 'control', ('reference',)
+    heuristic.same_sentences_random,
+    'same sentences, random',
+    'control',
+    ('reference',),
   ),
   'supervised': Entry(supervised, 'supervised', 'supervised', trained_by='supervise'),
   'learned': Entry(learned, 'learned', 'learned', trained_by='learn'),
-  'oracle': Entry(oracle, 'oracle', 'reference', ('answers',)),
+  'oracle': Entry(heuristic.oracle, 'oracle', 'reference', ('answers',)),
   'original': Entry(
     pretraining.original,
     'original',
