@@ -185,6 +185,14 @@ def test_without_an_oracle_the_best_is_compared_with_the_best_random():
   assert findings.highest([]) == ['No results yet.']
 
 
+def test_policies_that_are_equally_good_are_all_named():
+  """None of them is marked as the highest."""
+  results = gather([row('random', 0.0), row('salient', 0.0), row('oracle', 0.5)])
+  (text,) = findings.highest(results)
+  assert text.endswith('is 0.000: random tokens, salient spans.')
+  assert summary.best(results) is None
+
+
 def test_scores_are_shown_by_what_training_questions_gave_away(tmp_path):
   """Means over seeds; a kind of overlap that no question has is left out."""
   shared = [

@@ -143,9 +143,11 @@ def _check_given(policy, form, tokenizer, reference):
 
 def _from_directory(policy, rate, tokenizer, annotator, reference):
   if not pathlib.Path(policy).is_dir():
+    # Those that `_check_given` refuses by any means are no choice.
+    usable = [n for n, e in POLICIES.items() if e.make and 'answers' not in e.needs]
     raise InputError(
       f'A policy is a name or a directory, and {policy!r} is neither; the nearest name '
-      f'is {nearest(policy, POLICIES)}, all are {", ".join(POLICIES)}.'
+      f'is {nearest(policy, usable)}, all are {", ".join(usable)}.'
     )
   if tokenizer or reference:
     raise InputError(

@@ -62,18 +62,20 @@ def uncertainty(comparison: Comparison) -> str:
 
 
 def highest(results: Sequence[Result]) -> list[str]:
-  """Returns a sentence for each section: its best policy, and how it compares.
+  """Returns a sentence for each section: its best policies, and how one compares.
 
   For studies without a learned policy or a reference to compare it with.
   """
   found = []
   for key, group in summary.sections(results).items():
-    top = max(group, key=lambda r: (not r.upper_bound, r.mean_em))
+    ranked = [r for r in group if not r.upper_bound] or group
+    most = max(r.mean_em for r in ranked)
+    top, *equals = [r for r in ranked if r.mean_em == most]
     text = (
-      f'On {place(key, results)}, the highest exact match is {top.mean_em:.3f}:'
-      f' {top.name}.'
+      f'On {place(key, results)}, the highest exact match is {most:.3f}:'
+      f' {", ".join(r.name for r in (top, *equals))}.'
     )
-    random = summary.best_random(group)
+    random = None if equals else summary.best_random(group)
     gain = summary.gain(top, random) if random and random is not top else None
     if gain and not math.isnan(gain[1]):
       mean, low, high = map(signed, gain)

@@ -148,9 +148,11 @@ def best_random(results: Sequence[Result]) -> Result | None:
 
 
 def best(results: Sequence[Result]) -> Result | None:
-  """Returns the highest of two or more policies in one section; bounds do not count."""
-  candidates = [r for r in results if not r.upper_bound]
-  return max(candidates, key=lambda r: r.mean_em) if len(candidates) > 1 else None
+  """Returns the policy above all others of its section, if any; bounds do not count."""
+  scores = sorted((r.mean_em for r in results if not r.upper_bound), reverse=True)
+  if len(scores) < 2 or scores[0] == scores[1]:
+    return None
+  return max(results, key=lambda r: (not r.upper_bound, r.mean_em))
 
 
 def gain(result: Result, reference: Result) -> tuple[float, float, float] | None:

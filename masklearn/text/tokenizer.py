@@ -132,7 +132,7 @@ def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
     raise InputError(
       f'No tokenizer at {path}: expected tokenizer.json, a directory with it, or the '
       f'name of a Hugging Face tokenizer that is reachable. {error}'
-    ) from error
+    ) from None
   if not loaded.is_fast:
     raise InputError(f'Only fast tokenizers keep offsets; {path} is not one.')
   return Tokenizer(loaded.backend_tokenizer)
