@@ -168,9 +168,13 @@ class Masker:
   """Hides spans of passages, as a policy draws them."""
 
   def __init__(
-    self, chosen: Chosen, seed: int, length: int, form: str = 't5',
+    self,
+    chosen: Chosen,
+    seed: int,
+    length: int,
+    form: str = 't5',
     collocations: Collocations | None = None,
-  ):  # fmt: skip
+  ):
     """Prepares; programs are compiled when they are first needed.
 
     Args:

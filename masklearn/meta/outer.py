@@ -48,7 +48,10 @@ def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
   tuning = unroll.make_loss(lambda params, _, support, key: loss(params, key, support))
 
   def items(support, key):
-    many = jax.tree.map(lambda x: jnp.stack([x] * fine_tune_steps), support)
+    # Of one copy: what is broadcast takes no memory.
+    many = jax.tree.map(
+      lambda x: jnp.broadcast_to(x, (fine_tune_steps, *x.shape)), support
+    )
     return unroll.Items((), many, unroll.keys(key, fine_tune_steps))
 
   def one(state, questions, key_tune, key_outer):

@@ -90,9 +90,17 @@ def greedy(
 
 
 def beam(
-  model, params, source, source_valid, max_length: int, beams: int, best: int = 1,
-  length_penalty: float = 1.0, early_stopping: bool | str = False, rules: Rules = FREE,
-) -> Beams:  # fmt: skip
+  model,
+  params,
+  source,
+  source_valid,
+  max_length: int,
+  beams: int,
+  best: int = 1,
+  length_penalty: float = 1.0,
+  early_stopping: bool | str = False,
+  rules: Rules = FREE,
+) -> Beams:
   """The likeliest outputs among those that a search along several beams comes by.
 
   To be jitted with all but `params`, `source` and `source_valid` static.

@@ -32,9 +32,14 @@ class EncoderDecoder(nn.Module):
       self.lm_head = layers.vocabulary(c.vocab_size, c.width, c.dtype, normal)
 
   def __call__(
-    self, source, source_valid, decoder_input, source_mask=None,
-    segments: Segments | None = None, train=False,
-  ):  # fmt: skip
+    self,
+    source,
+    source_valid,
+    decoder_input,
+    source_mask=None,
+    segments: Segments | None = None,
+    train=False,
+  ):
     """Logits [B, T, V] float32, each of the token after those of `decoder_input`.
 
     Args:
@@ -51,9 +56,14 @@ class EncoderDecoder(nn.Module):
     )
 
   def states(
-    self, source, source_valid, decoder_input, source_mask=None, segments=None,
+    self,
+    source,
+    source_valid,
+    decoder_input,
+    source_mask=None,
+    segments=None,
     train=False,
-  ):  # fmt: skip
+  ):
     """The states that `logits` projects, [B, T, D]; arguments as above."""
     encoded = self.encode(source, source_valid, source_mask, segments, train)
     length = decoder_input.shape[1]

@@ -37,9 +37,12 @@ TARGETS = ('spans', 'full')
 
 
 def corrupt(
-  batch: Batch, draw: MaskDraw, ids: Specials, target: str = 'spans',
+  batch: Batch,
+  draw: MaskDraw,
+  ids: Specials,
+  target: str = 'spans',
   target_length: int | None = None,
-) -> Corrupted:  # fmt: skip
+) -> Corrupted:
   """The compacted denoising example of a hard draw: one marker for each span.
 
   Spans that come after the last of T5's sentinels stay shown; `overflow` counts
@@ -123,9 +126,13 @@ def corrupt_tokens(
 
 
 def corrupt_spans(
-  batch: Batch, start: jax.Array, length: jax.Array, ids: Specials,
-  target: str = 'spans', target_length: int | None = None,
-) -> Corrupted:  # fmt: skip
+  batch: Batch,
+  start: jax.Array,
+  length: jax.Array,
+  ids: Specials,
+  target: str = 'spans',
+  target_length: int | None = None,
+) -> Corrupted:
   """The compacted examples of M candidate spans a passage, each hidden alone.
 
   A span-soft example is the mixture of their losses: weights that are one-hot

@@ -32,12 +32,18 @@ class Result(NamedTuple):
 
 
 def run(
-  step: Callable, state: TrainState, batch_at: Callable[[int], Any], key: jax.Array,
-  context: StageContext, *, steps: int,
+  step: Callable,
+  state: TrainState,
+  batch_at: Callable[[int], Any],
+  key: jax.Array,
+  context: StageContext,
+  *,
+  steps: int,
   validate: Callable[[TrainState], Mapping[str, float]] | None = None,
-  validate_every: int = 0, log_every: int = 10,
+  validate_every: int = 0,
+  log_every: int = 10,
   warn: Callable[[Mapping[str, float]], str] = lambda metrics: '',
-) -> Result:  # fmt: skip
+) -> Result:
   """Runs `state, metrics = step(state, key, batch_at(i))` for `steps` steps.
 
   Args:
@@ -69,8 +75,7 @@ def run(
     state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
     first = int(state.step)
     began = time.monotonic() - float(saved['seconds'])
-    history = History(context.directory, first)
-    stack.callback(history.writer.close)
+    history = stack.enter_context(History(context.directory, first))
     shown = context.progress.start(context.title, steps, first)
     window, warned = [], set()
 
@@ -91,8 +96,7 @@ def run(
       saves = done % context.save_every == 0 and done < steps
       # A checkpoint ends a window, so that a resumed run logs the same means.
       if done % log_every == 0 or saves or done == steps:
-        means = {k: float(np.mean([m[k] for m in window])) for k in metrics}
-        history.add(done, means)
+        means = history.add_mean(done, window)
         window = []
         _check(means['loss'], warn(means), warned, done, context)
         shown.update(done, means['loss'])
@@ -167,23 +171,37 @@ class History:
     self.rows = []
     if step and self._path.exists():
       self.rows = [r for r in files.read_jsonl(self._path) if r['step'] <= step]
-    self.writer = tensorboardX.SummaryWriter(
+    self._writer = tensorboardX.SummaryWriter(
       str(directory / 'tensorboard'), purge_step=step + 1 if step else None
     )
 
   def add(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds metrics of a step, to those that it has."""
     for name, value in metrics.items():
-      self.writer.add_scalar(name, value, step)
+      self._writer.add_scalar(name, value, step)
     if self.rows and self.rows[-1]['step'] == step:
       self.rows[-1].update(metrics)
     else:
       self.rows.append({'step': step, **metrics})
 
+  def add_mean(
+    self, step: int, window: Sequence[Mapping[str, jax.Array]]
+  ) -> dict[str, float]:
+    """Adds the mean of each metric over some steps, which it returns."""
+    means = {k: float(np.mean([m[k] for m in window])) for k in window[-1]}
+    self.add(step, means)
+    return means
+
   def flush(self) -> None:
     """Writes everything to disk."""
-    self.writer.flush()
+    self._writer.flush()
     files.write_jsonl(self._path, self.rows)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exception):
+    self._writer.close()
 
 
 def _saved(state, best, seconds):

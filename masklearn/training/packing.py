@@ -34,9 +34,13 @@ class Plan(NamedTuple):
 
 
 def batches(
-  lengths: np.ndarray, size: int, pad: int, batch_size: int, gradient_accumulation: int,
+  lengths: np.ndarray,
+  size: int,
+  pad: int,
+  batch_size: int,
+  gradient_accumulation: int,
   seed: int,
-) -> tuple[grain.MapDataset, Callable]:  # fmt: skip
+) -> tuple[grain.MapDataset, Callable]:
   """Batches without end, packed or not.
 
   Args:
