@@ -76,7 +76,7 @@ def test_greedy_refuses_more_tokens_than_positions():
     greedy(model, params, source, valid, 18)
 
 
-def generate_theirs(theirs, source, valid, rules, **search):
+def generate_theirs(theirs, source, valid, rules, max_new_tokens=9, **search):
   """What Hugging Face's `generate` gives; its `min_length` counts the first token."""
   import torch
 
@@ -88,7 +88,7 @@ def generate_theirs(theirs, source, valid, rules, **search):
     forced_bos_token_id=rules.forced_bos,
     forced_eos_token_id=rules.forced_eos,
     do_sample=False,
-    max_new_tokens=9,
+    max_new_tokens=max_new_tokens,
     **search,
   )
 

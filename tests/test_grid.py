@@ -8,7 +8,7 @@ import pytest
 
 from masklearn.models import convert, generate
 from tests.hf import assert_same_as_hf, ours
-from tests.test_generate import BART, DEEP, FIRST, T5, beam, greedy, their_rules
+from tests.test_generate import BART, DEEP, FIRST, T5, beam, generate_theirs, greedy
 
 pytestmark = pytest.mark.grid
 
@@ -96,7 +96,7 @@ def test_two_hundred_outputs_are_those_of_hugging_face(
   family, seed, end, sizes, beams, search
 ):
   """Token for token; at least eighty of them differ."""
-  torch = pytest.importorskip('torch', reason='needs the extra `parity`')
+  pytest.importorskip('torch', reason='needs the extra `parity`')
   from tests.testdata import make_golden
 
   options, rules = SEARCHES[search]
@@ -114,15 +114,11 @@ def test_two_hundred_outputs_are_those_of_hugging_face(
     return found.tokens[:, 0]
 
   def decode_theirs(theirs):
-    tokens = theirs.generate(
-      torch.tensor(source, dtype=torch.long),
-      attention_mask=torch.tensor(valid, dtype=torch.long),
-      num_beams=beams,
-      do_sample=False,
-      max_new_tokens=12,
-      length_penalty=options.get('length_penalty', 1.0),
-      early_stopping=options.get('early_stopping', False) if beams > 1 else None,
-      **their_rules(rules),
+    stopping = options.get('early_stopping', False) if beams > 1 else None
+    search = {'num_beams': beams, 'early_stopping': stopping}
+    penalty = options.get('length_penalty', 1.0)
+    tokens = generate_theirs(
+      theirs, source, valid, rules, 12, length_penalty=penalty, **search
     )[:, 1:].numpy()
     past = np.cumsum(tokens == model.config.eos, axis=1) > 1
     whole = np.full((200, 12), model.config.pad)  # theirs stop at their longest

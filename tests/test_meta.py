@@ -243,7 +243,8 @@ def test_proposal_mixes_uniform_and_policy():
 def test_entropy_of_a_fresh_policy_is_the_log_of_its_candidates():
   """It is uniform: 4 + 3 spans of up to two words in four words, 2 + 1 in two."""
   policy, _ = make_policy_and_theta()
-  theta = policy.init(jax.random.key(0))
-  value, slope = jax.value_and_grad(mixture.entropy, argnums=1)(policy, theta, PASSAGES)
+  theta = jit(policy.init)(jax.random.key(0))
+  entropy = jit(jax.value_and_grad(lambda t: mixture.entropy(policy, t, PASSAGES)))
+  value, slope = entropy(theta)
   np.testing.assert_allclose(value, (np.log(7) + np.log(3)) / 2, rtol=1e-6)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(slope))

@@ -67,7 +67,7 @@ def test_tokens_without_a_place_are_counted():
   assert made.weight.sum() == 10
 
 
-@pytest.mark.parametrize('family', ['bart', 't5'])
+@pytest.mark.parametrize('family', [slow_case('bart'), 't5'])
 @pytest.mark.parametrize('chunk', [slow_case(None), 4])
 def test_packed_examples_have_the_loss_and_the_gradient_of_single_ones(family, chunk):
   """Of each example its loss, and of all the gradient, to 1e-5."""

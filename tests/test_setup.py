@@ -14,6 +14,7 @@ from masklearn.study import setup
 from masklearn.types import InputError
 from tests.documents import lines
 from tests.runs import command
+from tests.small import slow_case
 from tests.test_pretrained import write_hf
 
 CONFIG = '--config=configs/world.py:smoke'
@@ -117,7 +118,7 @@ def test_names_are_checked_before_anything_is_written(tmp_path, capsys):
     assert not workdir.exists()
 
 
-@pytest.mark.parametrize('family', ['bart', 't5'])
+@pytest.mark.parametrize('family', [slow_case('bart'), 't5'])
 def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
   """What does not change its shape can be changed; what does not fit is said."""
   params = write_hf(tmp_path / 'theirs', family)
