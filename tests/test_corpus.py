@@ -89,7 +89,7 @@ def test_nothing_usable(tmp_path):
     read_passages(tmp_path / 'empty.jsonl')
 
 
-ROWS = gzip.compress(b'{"text": "a"}\n' * 9)
+ROWS = gzip.compress(b'{"text": "a"}\n' * 9, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,7 @@ ROWS = gzip.compress(b'{"text": "a"}\n' * 9)
     ('plain.jsonl.gz', b'{"text": "a"}', 'Not a gzipped file .*, in line 1'),
     ('plain.jsonl.bz2', b'{"text": "a"}', 'Invalid data stream, in line 1'),
   ],
+  ids=('missing', 'folder', 'torn', 'plain_gz', 'plain_bz2'),
 )
 def test_unreadable_files(tmp_path, name, content, reason):
   """A file that is missing, a folder, or broken is an error with its name."""
