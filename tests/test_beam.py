@@ -42,6 +42,14 @@ def test_beam_gives_the_same_passages(tmp_path, pipeline, monkeypatch):
   assert list(data.prepare_corpus(tmp_path / 'beam', **options)) == list(one)
 
 
+def test_beam_gives_the_same_of_real_articles(tmp_path, pipeline, shared_data):
+  """Of the shared data."""
+  options = {'name': 'elements', 'path': shared_data / 'corpora' / 'elements.jsonl'}
+  one = data.prepare_corpus(tmp_path / 'one', **options)
+  other = data.prepare_corpus(tmp_path / 'beam', runner='DirectRunner', **options)
+  assert list(other) == list(one)
+
+
 def test_beam_says_what_is_wrong(tmp_path, pipeline):
   """A file that cannot be read, no usable record, and a runner that is none."""
   (tmp_path / 'a.gz').write_bytes(b'no gzip')

@@ -163,13 +163,21 @@ def test_learned_policy_sees_no_annotation():
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def test_learned_policy_reads_the_words_of_a_model():
-  """Another table gives other scores."""
+def test_learned_policy_reads_the_words_of_a_model_and_leaves_them_alone():
+  """Another table gives other scores, and no gradient reaches it."""
   policy, theta = make_policy('learned')
   theta = small.moved(theta, 0.3)
   table = 1 - theta['embed']['embedding']
-  found = policy.scores(policies.with_words(theta, table), BATCH)
-  assert (found != policy.scores(theta, BATCH)).any()
+
+  def total(theta):
+    scores = policy.scores(theta, BATCH)
+    return jnp.where(jnp.isfinite(scores), jnp.square(scores), 0.0).sum()
+
+  compute = jax.jit(jax.value_and_grad(total))
+  value, gradient = compute(policies.with_words(theta, table))
+  assert value != compute(theta)[0]
+  assert not np.any(gradient['embed']['embedding'])
+  assert np.any(gradient['conv_0']['kernel'])
 
 
 @pytest.mark.parametrize('rate', [0.0, 1.0, -0.1])

@@ -125,10 +125,10 @@ def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
   pretrained.from_hf(tmp_path / 'theirs', tmp_path / 'ours')
   options = {'name': family, 'size': 'base', 'checkpoint': str(tmp_path / 'ours')}
 
-  def made(**changes):
+  def made(tokenizer='', **changes):
     return setup.prepare(
       tmp_path / 'out', seed=0, name='people', size=9, copies=1, longest=200,
-      tokenizer='', vocabulary=0, model=options | changes,
+      tokenizer=tokenizer, vocabulary=0, model=options | changes,
     )  # fmt: skip
 
   found = made(remat=True)
@@ -141,6 +141,7 @@ def test_a_published_model_brings_its_parameters_and_tokens(tmp_path, family):
     ({'name': 't5' if family == 'bart' else 'bart'}, f'holds a {family}'),
     ({'decoder_layers': 1}, 'leave out decoder_layers'),
     ({'remt': True}, "did you mean 'remat'"),
+    ({'tokenizer': 'mine'}, 'that it was trained with'),
   ):
     with pytest.raises(InputError, match=message):
       made(**changes)

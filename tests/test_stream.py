@@ -2,10 +2,12 @@
 
 import bz2
 import gzip
+import json
 
 import pytest
 
-from masklearn.data import load_documents, stream
+from masklearn.data import formats, load_documents, stream
+from masklearn.types import InputError
 
 TEXT = 'First line,\nand on.\n\n \nZürich\r\nagain\r\n\n\n'.encode()
 FILES = {
@@ -59,3 +61,39 @@ def test_reading_goes_on_from_any_place(path):
   for k, (_, offset) in enumerate(whole):
     with stream.Documents(path, offset) as documents:
       assert list(documents) == [record for record, _ in whole[k + 1 :]]
+
+
+def test_text_without_empty_lines_is_cut_at_the_end_of_a_line(tmp_path, monkeypatch):
+  """So that a document stays small whatever the file is."""
+  monkeypatch.setattr(formats, 'LONGEST', 1 << 16)
+  lines = [f'This is line {i}.' for i in range(10_000)]
+  path = tmp_path / 'd.txt'
+  path.write_text('\n'.join(lines))
+  with stream.Documents(path) as documents:
+    found = [record.value.text for record in documents]
+  assert len(found) > 2
+  assert max(map(len, found)) < formats.LONGEST + 20
+  assert ' '.join(found) == ' '.join(lines)
+
+
+def test_a_file_that_ends_too_early_is_named(tmp_path):
+  """A truncated gzip gives what is whole, and then file and line."""
+  lines = b''.join(
+    json.dumps({'text': f'{i * 7919}'}).encode() + b'\n' for i in range(9999)
+  )
+  path = tmp_path / 'f.jsonl.gz'
+  path.write_bytes(gzip.compress(lines)[:-2000])
+  read = []
+  with (
+    stream.Documents(path) as documents,
+    pytest.raises(InputError, match=r'f\.jsonl\.gz .*, in line \d'),
+  ):
+    read.extend(record.value for record in documents)
+  (tmp_path / 'g.jsonl.gz').write_bytes(b'no gzip')
+  with (
+    stream.Documents(tmp_path / 'g.jsonl.gz') as documents,
+    pytest.raises(InputError, match=r'gz .*, in line 1'),
+  ):
+    list(documents)
+  with pytest.raises(InputError, match='No such file'):
+    stream.Documents(tmp_path / 'h.jsonl')

@@ -113,6 +113,6 @@ def _check_learning(c, prefix):
   rule = f'must make a whole number with the candidates, {c["candidates"]}'
   whole = c['relaxation'] != 'mixture' or not share * c['candidates'] % 1
   _require(whole, f'{prefix}uniform_share', rule, share)
-  several = (c['relaxation'], c['baseline']) == ('score', 'others')
+  others = (c['relaxation'], c['baseline']) == ('score', 'others')
   rule = "must be at least 2 for the baseline 'others'"
-  _require(samples > 1 or not several, f'{prefix}samples', rule, samples)
+  _require(samples > 1 or not others, f'{prefix}samples', rule, samples)

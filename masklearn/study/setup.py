@@ -59,8 +59,8 @@ def prepare(
     seed: of a generated corpus.
     name: a key of `data.CORPORA`.
     longest: tokens of a passage at most; longer ones are cut into several.
-    tokenizer: a file, directory or Hugging Face name, which `config.check` refuses for
-      a published model; '' is that of the model, or trains one on the corpus.
+    tokenizer: a file, directory or Hugging Face name; '' is that of a published model,
+      or trains one on the corpus.
     vocabulary: size of a trained one.
     model: arguments of `models.make_model`, but for vocabulary and tokens; with
       `checkpoint`, a directory of `pretrained.from_hf`, the others must fit it.
@@ -71,7 +71,7 @@ def prepare(
   directory, options = pathlib.Path(directory), dict(model)
   checkpoint = options.pop('checkpoint', '')
   if checkpoint:
-    published = _published(checkpoint, **options)
+    published = _published(checkpoint, tokenizer, **options)
     tokenizer = checkpoint
   own = directory / 'tokenizer.json'
 
@@ -134,8 +134,13 @@ def summary(directory: str | os.PathLike) -> dict[str, Any]:
   }
 
 
-def _published(checkpoint, name, size, **changes):
+def _published(checkpoint, tokenizer, name, size, **changes):
   """The module and the parameters of a published model, with fields changed."""
+  if tokenizer:
+    raise InputError(
+      'A published model has the tokenizer that it was trained with: leave '
+      f'config.corpus.tokenizer empty, got {tokenizer!r}.'
+    )
   del size  # The checkpoint has one.
   loaded = pretrained.load_model(checkpoint)
   family = type(loaded.model).__name__.lower()

@@ -10,41 +10,58 @@ The first answer is the one that prose uses; the others count as right, too.
 
 import gzip
 import json
+import os
+import pathlib
 import re
 import sys
 import unicodedata
 
-from masklearn.io import files
-
 LONGEST = 4  # words of an answer
 FEWEST = 8  # kinds of fact that a country needs, its capital among them
 
-SHORT = {'United Arab Emirates': 'UAE', 'United Kingdom': 'UK', 'United States': 'USA'}
 # Names that are too long for prose, inverted, or come with a second name.
 NAMES = {
+  'Cocos (Keeling) Islands': 'Cocos Islands',
   'Congo (Brazzaville)': 'Congo Republic',
+  'Congo, Democratic Republic of the': 'DR Congo',
+  'Congo, Republic of the': 'Congo Republic',
   'Czech Republic': 'Czechia',
   'Democratic Republic of the Congo': 'DR Congo',
   'DRC': 'DR Congo',
   'Falkland Islands (Islas Malvinas)': 'Falkland Islands',
   'Federated States of Micronesia': 'Micronesia',
+  'Gaza, Gaza Strip': 'Gaza Strip',
   'Holy See': 'Vatican City',
   'Holy See (Vatican City)': 'Vatican City',
   'Macedonia': 'North Macedonia',
+  'NZ': 'New Zealand',
   'Republic of the Congo': 'Congo Republic',
+  'S. Korea': 'South Korea',
   'Saint Helena, Ascension, and Tristan da Cunha': 'Saint Helena',
   'The Dominican': 'Dominican Republic',
+  'UAE': 'United Arab Emirates',
+  'UK': 'United Kingdom',
   'US': 'United States',
-  **{short: name for name, short in SHORT.items()},
+  'USA': 'United States',
+}
+SHORT = {
+  'United Arab Emirates': 'UAE',
+  'United Kingdom': 'UK',
+  'United States': 'USA',
 }
 
-CENTRAL_AFRICAN = ['Central African CFA francs', 'CFA francs']
 CURRENCIES = {
   'Aruban guilders/florins': ['Aruban guilders', 'Aruban florins'],
   'Communaute Financiere Africaine francs': ['West African CFA francs', 'CFA francs'],
   'Comptoirs Francais du Pacifique francs': ['CFP francs'],
-  'Cooperation Financiere en Afrique Centrale francs': CENTRAL_AFRICAN,
-  'Coopération Financière en Afrique Centrale francs': CENTRAL_AFRICAN,
+  'Cooperation Financiere en Afrique Centrale francs': [
+    'Central African CFA francs',
+    'CFA francs',
+  ],
+  'Coopération Financière en Afrique Centrale francs': [
+    'Central African CFA francs',
+    'CFA francs',
+  ],
   'Guernsey pound': ['Guernsey pounds'],
   'konvertibilna markas': ['convertible marks', 'konvertibilna markas'],
   'Renminbi yuan': ['yuan', 'renminbi', 'renminbi yuan'],
@@ -60,12 +77,15 @@ UNITS = """
 # Families of churches; the longer name stays an accepted answer.
 RELIGIONS = {
   'Apostolic Sect': ['Apostolic'],
+  'Buddhism': ['Buddhist', 'Buddhism'],
   'Catholic': ['Roman Catholic', 'Catholic'],
   'Church of Norway': ['Lutheran', 'Church of Norway'],
   'Church of Sweden': ['Lutheran', 'Church of Sweden'],
+  'Congregational Christian Church': ['Congregational'],
   'Eastern Orthodox Christian': ['Eastern Orthodox', 'Orthodox'],
   'Evangelical Lutheran': ['Lutheran', 'Evangelical Lutheran'],
   'Evangelical Lutheran Church of Iceland': ['Lutheran', 'Evangelical Lutheran'],
+  'Islam': ['Muslim', 'Islam'],
   'Roman Catholic': ['Roman Catholic', 'Catholic'],
   'Shintoism': ['Shinto', 'Shintoism'],
   'Sunni Muslim': ['Muslim', 'Sunni Muslim'],
@@ -73,29 +93,33 @@ RELIGIONS = {
 
 # Of these countries the source names the anthem of the crown, not their own.
 CROWN_ANTHEMS = {
-  **dict.fromkeys(('De Wilhelmus', 'Het Wilhelmus', 'Kongesangen', 'Kungssangen'), ()),
+  'De Wilhelmus': [],
   'God Save the King': ['New Zealand', 'United Kingdom'],
-  'Phleng Sanlasoen Phra Barami': (),
+  'Het Wilhelmus': [],
+  'Kongesangen': [],
+  'Kungssangen': [],
+  'Phleng Sanlasoen Phra Barami': [],
 }
 
-# Their fields omit the largest city.
-NO_CITY = ('Belize', 'Eswatini', 'Micronesia', 'Palau', 'San Marino')
 # (country, kind) -> answers, where a rule would read the field wrongly, or [] where
 # the field gives no such fact (a capital stands in for a larger city that it omits).
 CORRECTIONS = {
-  **{(country, 'largest_city'): [] for country in NO_CITY},
+  ('Belize', 'largest_city'): [],
   ('Burma', 'capital'): ['Rangoon', 'Yangon', 'Nay Pyi Taw'],
+  ('Eswatini', 'largest_city'): [],
   ('Italy', 'highest_point'): ['Mont Blanc de Courmayeur'],
   ('Kyrgyzstan', 'language'): ['Kyrgyz', 'Russian'],
+  ('Micronesia', 'largest_city'): [],
   ('Moldova', 'capital'): ['Chisinau', 'Kishinev'],
   ('Nauru', 'capital'): ['Yaren'],
   ('Niger', 'government'): [],
   ('Norway', 'language'): ['Norwegian', 'Bokmal Norwegian', 'Nynorsk Norwegian'],
+  ('Palau', 'largest_city'): [],
   ('Peru', 'currency'): ['nuevos soles', 'nuevo sol'],
+  ('San Marino', 'largest_city'): [],
   ('Spain', 'highest_point'): ['Pico de Teide', 'Teide'],
   ('Tanzania', 'largest_city'): ['Dar es Salaam'],
   ('Turkey', 'region'): ['Southwestern Asia', 'Southeastern Europe'],
-  ('United States', 'capital'): ['Washington, D.C.', 'Washington'],
   ('United States', 'currency'): ['US dollars', 'US dollar'],
   ('United States', 'largest_city'): ['New York', 'New York City'],
 }
@@ -141,6 +165,8 @@ def country_answers(text: str) -> list[str]:
 
 def capital(text):
   text = text.split('; note')[0]
+  if text == 'Washington, D.C.':
+    return [text, 'Washington']
   return re.split('[;,] *', outside(text)) + others(text)
 
 
@@ -232,22 +258,28 @@ def anthem(text):
   return [n for n in names if not re.match('(The )?National Anthem', n)]
 
 
-# Rule, which has the name of its kind -> the fields that it reads.
-RULES = {
-  capital: ['Government > Capital > name'],
-  currency: ['Economy > Exchange rates > Currency', 'Economy > Exchange rates'],
-  government: ['Government > Government type'],
-  religion: ['People and Society > Religions'],
-  highest_point: ['Geography > Elevation > highest point'],
-  largest_city: ['People and Society > Major urban areas - population'],
-  language: [
-    'People and Society > Languages > Languages',
-    'People and Society > Languages',
-  ],
-  neighbour: ['Geography > Land boundaries > border countries'],
-  region: ['Geography > Location', 'Geography > Map references'],
-  export_partner: ['Economy > Exports - partners'],
-  anthem: ['Government > National anthem(s) > title'],
+# Kind -> the fields that its rule reads, and the rule.
+KINDS = {
+  'capital': (['Government > Capital > name'], capital),
+  'currency': (
+    ['Economy > Exchange rates > Currency', 'Economy > Exchange rates'],
+    currency,
+  ),
+  'government': (['Government > Government type'], government),
+  'religion': (['People and Society > Religions'], religion),
+  'highest_point': (['Geography > Elevation > highest point'], highest_point),
+  'largest_city': (
+    ['People and Society > Major urban areas - population'],
+    largest_city,
+  ),
+  'language': (
+    ['People and Society > Languages > Languages', 'People and Society > Languages'],
+    language,
+  ),
+  'neighbour': (['Geography > Land boundaries > border countries'], neighbour),
+  'region': (['Geography > Location', 'Geography > Map references'], region),
+  'export_partner': (['Economy > Exports - partners'], export_partner),
+  'anthem': (['Government > National anthem(s) > title'], anthem),
 }
 
 
@@ -270,13 +302,13 @@ def facts(profile: dict) -> dict[str, list[str]]:
   fields = dict(profile['fields'])
   country = country_name(profile['name'])
   table = {}
-  for rule, paths in RULES.items():
-    kind = rule.__name__
+  for kind, (paths, rule) in KINDS.items():
     answers = rule(*(fields.get(path, '') for path in paths))
     answers = CORRECTIONS.get((country, kind), answers)
     if kind == 'largest_city':
       answers = [spelled(a, table.get('capital', [])) for a in answers]
-    if answers and country not in CROWN_ANTHEMS.get(answers[0], [country]):
+    crowned = CROWN_ANTHEMS.get(answers[0]) if answers else None
+    if crowned is not None and country not in crowned:
       continue
     answers = [a.strip() for a in answers]
     answers = [a for a in dict.fromkeys(answers) if a and len(a.split()) <= LONGEST]
@@ -294,7 +326,10 @@ def main(profiles: str, output: str):
     for country in sorted(table)
     if 'capital' in table[country] and len(table[country]) >= FEWEST
   ]
-  files.write_jsonl(output, rows)
+  lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in rows]
+  partial = pathlib.Path(f'{output}.partial')
+  partial.write_bytes(''.join(lines).encode())
+  os.replace(partial, output)
 
 
 if __name__ == '__main__':
