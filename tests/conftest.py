@@ -24,8 +24,8 @@ jax.config.update('jax_numpy_dtype_promotion', 'strict')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
-# Tracing makes millions of small objects, few of them in circles: a tenth of the time
-# went into looking for these.
+# Tracing makes millions of small objects, few of them in reference cycles: the search
+# for these took a tenth of the time.
 gc.set_threshold(200_000, 20, 100)
 
 

@@ -95,10 +95,10 @@ class Decoder(seq2seq.DecoderStack):
     self.drop = layers.Dropout(c.dropout)
 
   def __call__(self, x, positions, bias, memory, memory_bias, past=None, train=False):
-    """The states and each layer's keys and values; arguments as for `through`."""
+    """The states and each layer's keys and values; arguments as for `apply_layers`."""
     x = self.layernorm_embedding(x + self.embed_positions(OFFSET + positions))
     x = self.drop(x, train)
-    return self.through(x, positions, bias, memory, memory_bias, past, train)
+    return self.apply_layers(x, positions, bias, memory, memory_bias, past, train)
 
 
 class EncoderLayer(nn.Module):

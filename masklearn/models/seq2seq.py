@@ -1,4 +1,4 @@
-"""What BART and T5 have in common: the way through an encoder and a decoder.
+"""Encoder-decoder models: the forward pass, cache and output layer of BART and T5.
 
 References:
   Vaswani et al., Attention Is All You Need (2017), section 3.1.
@@ -146,7 +146,7 @@ class DecoderStack(nn.Module):
     """Keys and values of `encoded` [B, S, D] for the attention of each layer."""
     return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
 
-  def through(self, x, positions, bias, memory, memory_bias, past, train):
+  def apply_layers(self, x, positions, bias, memory, memory_bias, past, train):
     """States [B, T, D] behind the layers, and each layer's keys and values.
 
     Args:

@@ -10,8 +10,8 @@ DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
 
 
 @dataclasses.dataclass(frozen=True)
-class Sides:
-  """What an encoder-decoder of either family has."""
+class EncoderDecoderConfig:
+  """The shape that BART and T5 have in common."""
 
   vocab_size: int
   width: int  # D
@@ -24,7 +24,7 @@ class Sides:
 
 
 @dataclasses.dataclass(frozen=True)
-class BartConfig(Sides):
+class BartConfig(EncoderDecoderConfig):
   """The shape of a BART, its rates of dropout and its special tokens."""
 
   max_positions: int  # longest source and longest target
@@ -53,7 +53,7 @@ class BartConfig(Sides):
 
 
 @dataclasses.dataclass(frozen=True)
-class T5Config(Sides):
+class T5Config(EncoderDecoderConfig):
   """The shape of a T5 of version 1.0 or 1.1, and its special tokens."""
 
   head_width: int  # of queries, keys and values; H times it need not be D

@@ -77,7 +77,7 @@ class Decoder(seq2seq.DecoderStack):
     self.drop = layers.Dropout(c.dropout)
 
   def __call__(self, x, positions, bias, memory, memory_bias, past=None, train=False):
-    """The states and each layer's keys and values; arguments as for `through`."""
+    """The states and each layer's keys and values; arguments as for `apply_layers`."""
     c = self.config
     if past is None:
       # As in the encoder: distances in a segment are those of the row.
@@ -87,7 +87,7 @@ class Decoder(seq2seq.DecoderStack):
       attended = jnp.arange(bias.shape[-1], dtype=jnp.int32) // x.shape[1]
     near = self.relative_attention_bias(here, attended)
     bias, x = near + bias.astype(near.dtype), self.drop(x, train)
-    x, own = self.through(x, positions, bias, memory, memory_bias, past, train)
+    x, own = self.apply_layers(x, positions, bias, memory, memory_bias, past, train)
     x = self.drop(self.final_layer_norm(x), train)
     return x * c.width**-0.5 if c.scale_output else x, own
 
