@@ -10,8 +10,10 @@ import sys
 from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
+from experiments import usage
 from masklearn.io import memory
 from masklearn.io.lookup import nearest
+from masklearn.study.config import new_name
 from masklearn.types import InputError
 
 
@@ -21,7 +23,7 @@ def run(main, argv=None, huge_pages=False):
   A parameter without a default is a required flag. All are strings but
   `config`: it names a file with `get_config`, may carry a variant after a
   colon, and arrives as a locked ConfigDict with every `--config.key=value`
-  applied. `--help` prints the docstring of main's module.
+  applied. `--help` prints `usage.text`.
 
   Args:
     main: function of named parameters, such as `main(config, workdir)`.
@@ -32,23 +34,31 @@ def run(main, argv=None, huge_pages=False):
     SystemExit: always; 0 when main returns, 2 with one line on stderr when the
       user's input cannot be used, 130 after an interrupt.
   """
-  if huge_pages and argv is None:
-    memory.huge_pages()
   logging.set_verbosity(logging.WARNING)
-  memory.keep()
   try:
     arguments = _parse(main, sys.argv if argv is None else argv)
     if arguments is None:
-      print(inspect.getdoc(sys.modules[main.__module__]))
-    else:
-      main(**arguments)
+      print(usage.text(main))
+      sys.exit(0)
+    if huge_pages and argv is None:
+      memory.huge_pages()  # starts again, so what is wrong has been said before
+    memory.keep()
+    main(**arguments)
   except (InputError, flags.Error) as error:
-    print('error:', ' '.join(str(error).split()), file=sys.stderr)
-    sys.exit(2)
+    _fail(str(error))
+  except OSError as error:
+    if error.filename is None:  # not about a file that the user named: a bug of ours
+      raise
+    _fail(f'{error.filename}: {error.strerror}')
   except KeyboardInterrupt:
     print('interrupted: the same command continues from here', file=sys.stderr)
     sys.exit(130)
   sys.exit(0)
+
+
+def _fail(message):
+  print('error:', ' '.join(message.split()), file=sys.stderr)
+  sys.exit(2)
 
 
 def _parse(main, argv):
@@ -135,8 +145,6 @@ def _advice(key, keys):
 
   By the whole and by the last part.
   """
-  from masklearn.study.config import new_name  # which takes seconds, as jax does
-
   if new_name(key):
     return f'renamed; use --config.{new_name(key)}'
 

@@ -10,11 +10,12 @@ tokenizer are Hugging Face's, model.json and params are ours. BART and T5, of an
 import dataclasses
 
 from experiments import app
-from masklearn.models import pretrained
 
 
 def main(input, output):
   """Writes the directory `output`, which must not be there yet."""
+  from masklearn.models import pretrained
+
   ours = pretrained.is_ours(input)
   config = (pretrained.to_hf if ours else pretrained.from_hf)(input, output)
   for field in dataclasses.fields(config):

@@ -22,11 +22,6 @@ An interrupted run goes on where it was when it is started again.
 """
 
 from experiments import app
-from masklearn.io import files
-from masklearn.io.progress import Progress
-from masklearn.masking import text_files
-from masklearn.policies import POLICIES
-from masklearn.report import viewer
 from masklearn.types import InputError
 
 
@@ -35,6 +30,12 @@ def main(
   format='t5', target='spans', annotator='', reference='', collocations='',
 ):  # fmt: skip
   """Writes `output`, and the page if one is asked for."""
+  from masklearn.io import files
+  from masklearn.io.progress import Progress
+  from masklearn.masking import text_files
+  from masklearn.policies import POLICIES
+  from masklearn.report import viewer
+
   order = text_files.Order(
     policy, input, output, tokenizer, _number('rate', rate, float) if rate else None,
     _number('seed', seed, int), format, target, annotator, reference, collocations,

@@ -9,12 +9,13 @@ how many records could not be used, and the megabytes of text a second.
 
 from experiments import app
 from masklearn import study
-from masklearn.study import setup
 
 
 def main(config, workdir):
   """Runs what is left of these stages in `workdir`."""
   study.run_study(config, workdir, until='corpus')
+  from masklearn.study import setup
+
   found = setup.summary(f'{workdir}/corpus')
   counts = ('documents', 'passages', 'duplicates', 'problems')
   parts = [f'{found[name]:,} {name}' for name in counts if name in found]

@@ -7,11 +7,15 @@ python -m experiments.recall --config=configs/recall.py --workdir=runs/recall \
 from rich import console, table
 
 from experiments import app
-from masklearn.study import recall_study
 
 
 def main(config, workdir):
   """Writes WORKDIR/recall.jsonl and shows it."""
+  from masklearn.study import config as fields
+
+  fields.check_recall(config)  # before what takes seconds to load
+  from masklearn.study import recall_study
+
   shown = table.Table(
     'policy', 'answers hidden', '95%', 'above random', 'above salient'
   )

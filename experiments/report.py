@@ -3,15 +3,16 @@
 python -m experiments.report --workdir=runs/demo
 """
 
-import rich
-
 from experiments import app
-from masklearn import report
-from masklearn.policies import POLICIES
 
 
 def main(workdir):
   """Writes WORKDIR/report/ from the files that the study has made so far."""
+  import rich
+
+  from masklearn import report
+  from masklearn.policies import POLICIES
+
   path = report.write_report(workdir, POLICIES)
   rich.print(report.table(workdir, POLICIES))
   print(path)

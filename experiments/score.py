@@ -13,11 +13,12 @@ number of empty predictions, which score 0.
 import json
 
 from experiments import app
-from masklearn.evaluation import kilt_files
 
 
 def main(predictions, gold, train='', compare=''):
   """Prints the scores."""
+  from masklearn.evaluation import kilt_files
+
   print(json.dumps(kilt_files.score(predictions, gold, train, compare)))
 
 

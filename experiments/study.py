@@ -3,15 +3,17 @@
 python -m experiments.study --config=configs/world.py --workdir=runs/demo
 """
 
-from rich import console
-
 from experiments import app
-from masklearn import report, study
+from masklearn import study
 
 
 def main(config, workdir):
   """Runs the study in `workdir`; prints its table and the path of its report."""
   study.run_study(config, workdir)
+  from rich import console
+
+  from masklearn import report
+
   page = report.write_report(workdir)
   console.Console().print(report.table(workdir))
   print(f'report: {page}')

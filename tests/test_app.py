@@ -1,11 +1,19 @@
 """Command lines, right and wrong, as the thin mains see them."""
 
+import subprocess
+import sys
+
 import pytest
 
 from experiments import app
+from masklearn.data import CORPORA
+from masklearn.models import MODELS
+from masklearn.policies import POLICIES
 from masklearn.study.config import RENAMED
+from masklearn.tasks import TASKS
 from masklearn.types import InputError
 from tests import runs
+from tests.test_imports import ROOT, SLOW
 
 CONFIG = """
 from ml_collections import config_dict
@@ -172,11 +180,43 @@ def test_every_parameter_of_main_is_a_flag(command):
   assert (code, message) == (2, 'error: --config: no such flag; nearest: --policy\n')
 
 
-def test_help_prints_the_docstring_of_the_module(command):
+def test_help_lists_flags_configs_and_names(command):
   """Help needs no other flag and calls nothing."""
 
-  def main(workdir):
-    raise AssertionError(workdir)
+  def main(config, workdir, html='none'):
+    raise AssertionError(config, workdir, html)
 
   code, text, message = command(main, '--help')
-  assert (code, text.strip(), message) == (0, __doc__.strip(), '')
+  assert (code, message) == (0, '')
+  assert text.startswith(__doc__.strip())
+  for said in ('--workdir ', "default 'none'", 'configs/world.py[:smoke|full|estim'):
+    assert said in text
+  for name in (*POLICIES, *TASKS, *CORPORA, *MODELS):
+    assert name in text
+
+
+@pytest.mark.parametrize(
+  ('command', 'argument', 'exit_code'),
+  [
+    *((name, '--help', 0) for name in ('convert', 'mask', 'recall', 'score', 'study')),
+    ('study', '--confg=x', 2),
+    ('study', '--config.policy.rat=1', 2),
+    ('study', '--config.policy.rate=2', 2),
+    ('study', '--config.task.names=civic', 2),
+    ('recall', '--config.task.names=civic', 2),
+  ],
+)
+def test_help_and_mistakes_do_not_wait_for_jax(command, argument, exit_code):
+  """Nothing that takes seconds to load is loaded before they are said."""
+  arguments = ['--config=configs/world.py', '--workdir=d', argument]
+  code = (
+    'import sys\n'
+    f'from experiments import app, {command} as command\n'
+    f'try: app.run(command.main, ["command", *{arguments!r}])\n'
+    f'finally: print([m for m in {SLOW!r} if m in sys.modules], file=sys.stderr)\n'
+  )
+  found = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True
+  )
+  assert found.returncode == exit_code, found.stderr
+  assert found.stderr.endswith('[]\n'), found.stderr

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from masklearn import data, meta, text
+from masklearn.io.progress import Progress
 from masklearn.meta import episodes
+from masklearn.study import scales
+from masklearn.training.context import StageContext
 from masklearn.types import Example, InputError, Passage
 
 PASSAGES = [
@@ -72,9 +75,36 @@ def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
 
   lengths = made.passages.valid.sum(-1)[made.rows]
   assert len(set(lengths)) == 3
-  made.measure_scales(probe, 2, jax.random.key(0))
+  made.measure_scales(probe, np.array([[0, 1], [2, 0]]), jax.random.key(0))
   assert len(np.unique(np.concatenate(seen), axis=0)) == 4
   # The first passage starts over in the last stack, and counts twice.
   mean = (2 * lengths[0] + lengths[1]) / 3
   np.testing.assert_allclose(made.scales, [mean, 1, mean, 1], rtol=1e-6)
   np.testing.assert_array_equal(made.stack(np.array([1])).scale[0], made.scales[[0, 2]])
+
+
+def test_scales_are_measured_once_and_go_on_where_they_were(tmp_path):
+  """Of the episodes that are used; asked to stop, what was measured is kept."""
+  asked = []
+
+  def probe(stack, keys):
+    asked.append(jax.random.key_data(keys))
+    return meta.Probed(None, None, np.ones((*stack.scale.shape, 1, 1, 3)), None)
+
+  def measure(folder, progress, *used):
+    made = make_episodes()
+    context = StageContext(tmp_path / folder, 'test', progress, 4, seed=0)
+    scales.measure(made, used, probe, 1, jax.random.key(0), context)
+    return made.scales
+
+  whole = measure('whole', Progress(), np.array([2, 0]), np.array([0]))
+  assert len(asked) == 2  # of three episodes
+  stopped = Progress()
+  stopped.stop.set()
+  with pytest.raises(KeyboardInterrupt):
+    measure('cut', stopped, np.array([2, 0]))
+  assert len(asked) == 3
+  np.testing.assert_array_equal(measure('cut', Progress(), np.array([2, 0])), whole)
+  measure('cut', Progress(), np.array([2, 0]))
+  assert len(asked) == 4
+  np.testing.assert_array_equal(np.concatenate(asked[2:]), np.concatenate(asked[:2]))

@@ -63,7 +63,7 @@ def test_an_entry_says_what_its_policy_needs():
 def test_every_entry_tells_how_long_its_targets_get(name):
   """Of passages of four and of eight tokens: a hidden token and an end at least."""
   batch = make_batch([[1, 2, 1], [3, 1, 1, 1, 2]])
-  lengths = POLICIES[name].capacity(batch, 0.3, IDS)
+  lengths = POLICIES[name].longest_targets(batch, 0.3, IDS)
   assert lengths.shape == (2,)
   assert (lengths >= 3).all()
 

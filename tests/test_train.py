@@ -16,6 +16,7 @@ from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.training import loop, steps
 from masklearn.training.context import StageContext
+from masklearn.types import InputError
 from tests.small import slow_case
 
 TX = optax.adamw(0.1)
@@ -44,9 +45,9 @@ def validate(state):
   return {'score': -abs(float(state.params['w'][0]) - 0.6), 'w': 0.0}
 
 
-@pytest.mark.parametrize('steps_before', [slow_case(2), 5, slow_case(8)])
+@pytest.mark.parametrize('steps_before', [slow_case(2), slow_case(3), 4, slow_case(8)])
 def test_resume_equals_uninterrupted(tmp_path, steps_before):
-  """Stopped anywhere and run again: the same state, best state and history."""
+  """Stopped anywhere, also between two lines: the same state, best one and history."""
   validation = {'validate': validate, 'validate_every': 5}
   whole = run(tmp_path / 'whole', 10, **validation)
   progress = Progress()
@@ -60,6 +61,31 @@ def test_resume_equals_uninterrupted(tmp_path, steps_before):
   assert whole.history == resumed.history
   assert whole.score == resumed.score
   assert files.read_jsonl(tmp_path / 'cut' / 'history.jsonl') == whole.history
+
+
+def test_resume_equals_uninterrupted_where_a_validation_was_interrupted(tmp_path):
+  """The next start begins with the validation that is missing."""
+  options = {'validate_every': 5, 'log_every': 4}
+  whole = run(tmp_path / 'whole', 10, validate=validate, **options)
+  calls = iter([False, True])
+
+  def interrupted(state):
+    if next(calls):
+      raise KeyboardInterrupt
+    return validate(state)
+
+  with pytest.raises(KeyboardInterrupt):
+    run(tmp_path / 'cut', 10, validate=interrupted, **options)
+  seen = []
+
+  def watched(state):
+    seen.append(int(state.step))
+    return validate(state)
+
+  resumed = run(tmp_path / 'cut', 10, validate=watched, **options)
+  assert seen == [5, 10]
+  jax.tree.map(np.testing.assert_array_equal, whole.state, resumed.state)
+  assert (whole.history, whole.score) == (resumed.history, resumed.score)
 
 
 def test_history_has_the_mean_of_each_window(tmp_path):
@@ -88,9 +114,9 @@ def test_the_best_state_is_that_of_the_highest_score(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
-  """It names the stage and the step."""
+  """It names the stage, the step and the dtype."""
   bad = jax.jit(steps.make_step(lambda p, k, b: (p['w'].sum() * jnp.nan, {}), TX))
-  with pytest.raises(FloatingPointError, match='test is nan at step 3'):
+  with pytest.raises(InputError, match='test is nan at step 3, computed in float32'):
     run(tmp_path, 5, step=bad)
 
 

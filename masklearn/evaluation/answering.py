@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ def answer(
   tokenizer: text.Tokenizer,
   max_length: int,
   batch_size: int = 64,
+  check: Callable[[], None] = lambda: None,
 ) -> list[str]:
   """Greedy answers to encoded questions, as text.
 
@@ -33,12 +34,14 @@ def answer(
     tokenizer: of the model.
     max_length: tokens of an answer at most, <s> and </s> included.
     batch_size: questions at once; the last batch is filled up.
+    check: called between batches; raises to end, see `Progress.check`.
   """
   rows = len(questions.source)
   tokens = []
   for i in data.filled(rows, batch_size):
     source, valid = questions.source[i], questions.source_valid[i]
     tokens.append(_greedy(model, params, source, valid, max_length))
+    _wait(tokens, check)
   eos = tokenizer.specials.eos
   return [
     # Past the first </s> there is nothing; <s> and padding are left out anyway.
@@ -47,7 +50,13 @@ def answer(
   ]
 
 
-def question_loss(model, params, questions: Corrupted, batch_size: int = 64) -> float:
+def question_loss(
+  model,
+  params,
+  questions: Corrupted,
+  batch_size: int = 64,
+  check: Callable[[], None] = lambda: None,
+) -> float:
   """The mean over questions of each one's mean loss, however long its answer is.
 
   Args:
@@ -55,10 +64,14 @@ def question_loss(model, params, questions: Corrupted, batch_size: int = 64) -> 
     params: its parameters.
     questions: of P rows.
     batch_size: questions at once; the last batch is filled up.
+    check: as for `answer`.
   """
   rows = len(questions.source)
   batches = (data.take(questions, i) for i in data.filled(rows, batch_size))
-  each = [_row_losses(model, params, batch) for batch in batches]
+  each = []
+  for batch in batches:
+    each.append(_row_losses(model, params, batch))
+    _wait(each, check)
   return float(np.concatenate(jax.device_get(each))[:rows].mean())
 
 
@@ -102,6 +115,12 @@ def write_predictions(
     row = {'id': e.id, 'input': e.source, 'output': [{'answer': answer}]}
     rows.append({**row, 'meta': {'targets': list(e.targets), 'label': e.label}})
   files.write_jsonl(path, rows)
+
+
+def _wait(results, check):
+  """Waits for the last result but one: the device has work, and no long queue."""
+  jax.block_until_ready(results[-2:-1])
+  check()
 
 
 @functools.partial(jax.jit, static_argnames=('model',))

@@ -1,19 +1,27 @@
 """The progress that a waiting person sees, and their request to stop."""
 
+import contextlib
+import os
 import signal
 import threading
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from rich import console, progress
 
+T = TypeVar('T')
+
 _EVERY = 10.0  # seconds between lines where there is no terminal to redraw
+_SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 class Progress:
   """Stage, step, loss and time left: bars on a terminal, lines elsewhere; on stderr.
 
-  As a context it also listens for Ctrl-C and SIGTERM: they set `stop`, and every
-  stage saves and ends at its next logged step.
+  As a context it also listens for Ctrl-C and SIGTERM: the first sets `stop`, and every
+  stage saves and ends after what it is computing; the second ends the process at once.
+  A thread listens, as Python's own handlers wait while the main thread compiles.
   """
 
   def __init__(self):
@@ -30,7 +38,7 @@ class Progress:
       console=self.console,
       disable=not self.console.is_terminal,
     )
-    self._handlers = {}
+    self._restore = contextlib.ExitStack()
 
   def start(self, name: str, total: int, done: int = 0, unit: str = 'steps') -> 'Stage':
     """Begins a stage of `total` steps, `done` of them before an interruption."""
@@ -40,23 +48,50 @@ class Progress:
     """Prints a line above the bars."""
     self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+  def check(self) -> None:
+    """Raises `KeyboardInterrupt` once somebody has asked to stop."""
+    if self.stop.is_set():
+      raise KeyboardInterrupt
+
+  def until_stopped(self, items: Iterable[T]) -> Iterator[T]:
+    """Yields the items, with a `check` before each."""
+    for item in items:
+      self.check()
+      yield item
+
   def __enter__(self):
     # Only a main thread may listen; a notebook's cell may run in another.
     if threading.current_thread() is threading.main_thread():
-      for number in (signal.SIGINT, signal.SIGTERM):
-        self._handlers[number] = signal.signal(number, self._ask)
+      heard, asked = os.pipe()
+      os.set_blocking(asked, False)
+      before = signal.set_wakeup_fd(asked, warn_on_full_buffer=False)
+      self._restore.callback(os.close, asked)
+      self._restore.callback(signal.set_wakeup_fd, before)
+      for number in _SIGNALS:
+        # The numbers go to the pipe only if there is a handler, whatever it does.
+        handler = signal.signal(number, lambda number, frame: None)
+        self._restore.callback(signal.signal, number, handler)
+      threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
     self.bar.start()
     return self
 
   def __exit__(self, *exception):
     self.bar.stop()
-    for number, handler in self._handlers.items():
-      signal.signal(number, handler)
+    self._restore.close()
 
-  def _ask(self, number, frame):
-    del number, frame
+  def _listen(self, heard):
+    with open(heard, 'rb', buffering=0) as numbers:
+      while number := numbers.read(1):
+        if number[0] in _SIGNALS:
+          self._ask()
+
+  def _ask(self):
+    if self.stop.is_set():
+      self.console.show_cursor()
+      self.say('Ended at once: the same command continues from what was saved.')
+      os._exit(130)
     self.stop.set()
-    self.say('Stopping: every stage saves what it has.')
+    self.say('Stopping: every stage saves what it has. Once more ends at once.')
 
 
 class Stage:

@@ -131,7 +131,7 @@ def _check_given(policy, form, tokenizer, reference):
   tokens = 'tokens' in entry.needs or ('specials' in entry.needs and form == 't5')
   if tokens and not tokenizer:
     raise InputError(f'The policy {policy!r} hides tokens; give it a tokenizer.')
-  takes = inspect.signature(entry.make).parameters.get('reference')
+  takes = inspect.signature(entry.function).parameters.get('reference')
   if reference and not takes:
     raise InputError(f'The policy {policy!r} takes no reference, got {reference!r}.')
   if takes and takes.default is takes.empty and not reference:

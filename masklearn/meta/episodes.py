@@ -91,7 +91,15 @@ class Episodes:
     texts = data.take(self.passages, rows)
     return Episode(texts, support, query, self.scales[asked])
 
-  def measure_scales(self, probe: Callable, count: int, key: jax.Array) -> None:
+  def measure_scales(
+    self,
+    probe: Callable,
+    batches: np.ndarray,
+    key: jax.Array,
+    sums: np.ndarray | None = None,
+    done: int = 0,
+    after: Callable[[int, np.ndarray], None] = lambda done, sums: None,
+  ) -> None:
     """Makes each question's scale the mean size of a span's influence on it.
 
     Some questions have a hundred times the influence of others, and the mean outer
@@ -102,16 +110,22 @@ class Episodes:
     Args:
       probe: `(episodes [E, ..], keys [E]) -> meta.Probed`, of a policy to which all
         spans are alike, such as a fresh one.
-      count: E.
+      batches: [N, E] int, the episodes to look at.
       key: a random key.
+      sums: [2, X] float64, of an interrupted measurement: for each question the sum of
+        its sizes, and how many there are.
+      done: batches that are in `sums`.
+      after: called with `done` and `sums` after every batch; may raise to interrupt.
     """
-    total, times = np.zeros((2, len(self.scales)))
-    for i, index in enumerate(data.filled(len(self), count)):
-      keys = jax.random.split(jax.random.fold_in(key, i), count)
-      influence = np.abs(probe(self.stack(index), keys).influence)  # [E, Q, ..]
+    if sums is None:
+      sums = np.zeros((2, len(self.scales)))
+    for i in range(done, len(batches)):
+      keys = jax.random.split(jax.random.fold_in(key, i), batches.shape[1])
+      influence = np.abs(probe(self.stack(batches[i]), keys).influence)  # [E, Q, ..]
       sizes = influence.mean(tuple(range(2, influence.ndim)))
-      np.add.at(total, self.asked[index], sizes)
-      np.add.at(times, self.asked[index], 1)
+      np.add.at(sums[0], self.asked[batches[i]], sizes)
+      np.add.at(sums[1], self.asked[batches[i]], 1)
+      after(i + 1, sums)
     # In no episode, or moved by nothing: then any scale will do.
-    mean = total / np.maximum(times, 1)
+    mean = sums[0] / np.maximum(sums[1], 1)
     self.scales = np.where(mean > 0, mean, 1).astype(np.float32)

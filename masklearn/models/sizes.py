@@ -209,3 +209,33 @@ def _fields(shape, vocab_size, ids):
     fields |= dict.fromkeys((f'encoder_{name}', f'decoder_{name}'), fields.pop(name))
   names = ('pad', 'eos', 'mask', 'decoder_start')
   return fields | {name: getattr(ids, name) for name in names}
+
+
+# Family -> its configuration, and that of a size by name.
+MODELS = {'bart': (BartConfig, bart_config), 't5': (T5Config, t5_config)}
+
+
+def model_config(
+  name: str, size: str, vocab_size: int, ids: Specials, **overrides
+) -> BartConfig | T5Config:
+  """The configuration of a family and size, for a tokenizer's special tokens.
+
+  Args:
+    name: a key of `MODELS`.
+    size: of the family, a key of `BART_SIZES` or `T5_SIZES`.
+    vocab_size: V.
+    ids: the special tokens.
+    **overrides: fields of the family's configuration, instead of the size's.
+
+  Raises:
+    InputError: a name or a field that does not exist, or a value that cannot be.
+
+  >>> ids = Specials(bos=None, pad=0, eos=1, mask=9, sentinels=(9, 8))
+  >>> model_config('t5', 'tiny', 10, ids, encoder_ffn=32).decoder_ffn
+  128
+  """
+  config, by_size = lookup(MODELS, name, 'model')
+  fields = [field.name for field in dataclasses.fields(config)]
+  for field in overrides:
+    check_name(fields, field, f'field of a {name}')
+  return by_size(size, vocab_size, ids, **overrides)

@@ -1,12 +1,18 @@
 """What to hide: policies by name, as pure functions, and on disk."""
 
-from masklearn.policies.checkpoint import complete_policy as complete_policy
-from masklearn.policies.checkpoint import describe_policy as describe_policy
-from masklearn.policies.checkpoint import load_policy as load_policy
-from masklearn.policies.checkpoint import make_policy as make_policy
-from masklearn.policies.checkpoint import save_policy as save_policy
-from masklearn.policies.encoders import ENCODERS as ENCODERS
-from masklearn.policies.learned import with_encoder as with_encoder
-from masklearn.policies.learned import with_words as with_words
+from masklearn.io import lazy
 from masklearn.policies.table import POLICIES as POLICIES
 from masklearn.policies.table import Entry as Entry
+
+_OWNERS = {
+  'ENCODERS': 'encoders',
+  'complete_policy': 'checkpoint',
+  'describe_policy': 'checkpoint',
+  'load_policy': 'checkpoint',
+  'make_policy': 'checkpoint',
+  'save_policy': 'checkpoint',
+  'with_encoder': 'learned',
+  'with_words': 'learned',
+}
+__all__ = ['POLICIES', 'Entry', *_OWNERS]
+__getattr__ = lazy.attach(__name__, _OWNERS)

@@ -1,6 +1,7 @@
 """Statistics of what a policy hides: of each token, and of what is asked about."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -34,7 +35,13 @@ def word_counts(batch: Batch, draw: MaskDraw) -> jax.Array:
 
 
 def hidden(
-  policy: Policy, theta, key, passages: Batch, draws: int = 32, batch_size: int = 64
+  policy: Policy,
+  theta,
+  key,
+  passages: Batch,
+  draws: int = 32,
+  batch_size: int = 64,
+  check: Callable[[], None] = lambda: None,
 ) -> Hidden:
   """The frequencies of what `draws` draws hide, as pre-training would draw them.
 
@@ -45,14 +52,16 @@ def hidden(
     passages: [P, L].
     draws: of each passage.
     batch_size: passages at once; the last batch is filled up.
+    check: called after each batch; raises to end, see `Progress.check`.
   """
   rows = len(passages.tokens)
-  found = [
-    _hide(policy, theta, jax.random.fold_in(key, n), data.take(passages, i), draws)
-    for n, i in enumerate(data.filled(rows, batch_size))
-  ]
+  found = []
+  for n, i in enumerate(data.filled(rows, batch_size)):
+    batch, key_batch = data.take(passages, i), jax.random.fold_in(key, n)
+    found.append(jax.device_get(_hide(policy, theta, key_batch, batch, draws)))
+    check()
   probability, spans, words = (
-    np.concatenate(parts)[:rows] for parts in zip(*jax.device_get(found), strict=True)
+    np.concatenate(parts)[:rows] for parts in zip(*found, strict=True)
   )
   spans, words = spans.sum(0), words.sum(0)
   numbers = *(words[1:] / words[0]), spans[1] / spans[0], words[0] / (draws * rows)

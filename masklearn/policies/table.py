@@ -8,15 +8,19 @@ Nothing else in the code knows a policy by name. A new one is a function and a l
   POLICIES['long_words'] = Entry(long_words, 'long words')
 """
 
+from __future__ import annotations
+
 import dataclasses
+import pkgutil
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
+from masklearn.types import InputError
 
-from masklearn.policies import heuristic, pretraining
-from masklearn.policies.capacity import original_capacity, token_capacity, word_capacity
-from masklearn.policies.learned import learned, supervised
-from masklearn.types import Batch, InputError, Policy, Specials
+if TYPE_CHECKING:  # The names of the table need no accelerator.
+  import numpy as np
+
+  from masklearn.types import Batch, Policy, Specials
 
 # What a policy can need beside a rate -> what that is.
 NEEDS = {
@@ -41,15 +45,18 @@ class Entry:
   'salient spans'
   """
 
-  # (rate, **arguments) -> Policy; None hides nothing: there is no intermediate stage.
-  make: Callable[..., Policy] | None
+  # (rate, **arguments) -> Policy; 'file:name' is one of this room, loaded when it is
+  # first called. None hides nothing: there is no intermediate stage.
+  make: Callable[..., Policy] | str | None
   title: str  # in reports
   role: str = 'heuristic'  # of `ROLES`; the best of role 'random' is what others beat
   needs: tuple[str, ...] = ()  # of `NEEDS`
   trained_by: str = ''  # the stage that trains it, 'learn' or 'supervise'; '' for none
   has_scores: bool = True  # whether it scores spans, and can be compared by them
   # (passages, rate, specials) -> [P] longest 'spans' target of each passage.
-  capacity: Callable[[Batch, float, Specials], np.ndarray] = word_capacity
+  capacity: Callable[[Batch, float, Specials], np.ndarray] | str = (
+    'capacity:word_capacity'
+  )
 
   def __post_init__(self):
     for need in self.needs:
@@ -62,37 +69,56 @@ class Entry:
     """The policy."""
     if self.make is None:
       raise InputError(f'{self.title} hides nothing: there is no policy to make.')
-    return self.make(*args, **kwargs)
+    return self.function(*args, **kwargs)
+
+  @property
+  def function(self) -> Callable[..., Policy]:
+    """What makes the policy."""
+    return _loaded(self.make)
+
+  def longest_targets(self, passages: Batch, rate: float, ids: Specials) -> np.ndarray:
+    """The longest 'spans' target of each passage, [P] int32."""
+    return _loaded(self.capacity)(passages, rate, ids)
+
+
+def _loaded(function):
+  if isinstance(function, str):
+    return pkgutil.resolve_name(f'masklearn.policies.{function}')
+  return function
 
 
 POLICIES: dict[str, Entry] = {
   'none': Entry(None, 'no intermediate stage', 'untrained', has_scores=False),
-  'random': Entry(heuristic.whole_word, 'random tokens', 'random'),
-  'whole_word': Entry(heuristic.whole_word, 'whole words', 'random'),
+  'random': Entry('heuristic:whole_word', 'random tokens', 'random'),
+  'whole_word': Entry('heuristic:whole_word', 'whole words', 'random'),
   'random_token': Entry(
-    pretraining.random_token,
+    'pretraining:random_token',
     'single tokens',
     needs=('tokens',),
     has_scores=False,
-    capacity=token_capacity,
+    capacity='capacity:token_capacity',
   ),
-  'random_span': Entry(heuristic.random_span, 'random spans', 'random', ('reference',)),
-  'salient': Entry(heuristic.salient, 'salient spans', needs=('annotations',)),
-  'pmi_span': Entry(heuristic.pmi_span, 'collocations', needs=('collocations',)),
+  'random_span': Entry(
+    'heuristic:random_span', 'random spans', 'random', ('reference',)
+  ),
+  'salient': Entry('heuristic:salient', 'salient spans', needs=('annotations',)),
+  'pmi_span': Entry('heuristic:pmi_span', 'collocations', needs=('collocations',)),
   'same_sentences_random': Entry(
-    heuristic.same_sentences_random,
+    'heuristic:same_sentences_random',
     'same sentences, random',
     'control',
     ('reference',),
   ),
-  'supervised': Entry(supervised, 'supervised', 'supervised', trained_by='supervise'),
-  'learned': Entry(learned, 'learned', 'learned', trained_by='learn'),
-  'oracle': Entry(heuristic.oracle, 'oracle', 'reference', ('answers',)),
+  'supervised': Entry(
+    'learned:supervised', 'supervised', 'supervised', trained_by='supervise'
+  ),
+  'learned': Entry('learned:learned', 'learned', 'learned', trained_by='learn'),
+  'oracle': Entry('heuristic:oracle', 'oracle', 'reference', ('answers',)),
   'original': Entry(
-    pretraining.original,
+    'pretraining:original',
     'original',
     needs=('specials',),
     has_scores=False,
-    capacity=original_capacity,
+    capacity='capacity:original_capacity',
   ),
 }

@@ -1,4 +1,7 @@
 """Policies x tasks x seeds at equal budgets: planned, run, and written down."""
 
-from masklearn.study.run import Study as Study
-from masklearn.study.run import run_study as run_study
+from masklearn.io import lazy
+
+_OWNERS = {'Study': 'run', 'run_study': 'start'}
+__all__ = ['Study', 'run_study']
+__getattr__ = lazy.attach(__name__, _OWNERS)

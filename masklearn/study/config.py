@@ -11,7 +11,6 @@ from ml_collections import config_dict
 from masklearn import models, policies, tasks
 from masklearn.data import CORPORA
 from masklearn.io.lookup import check_name
-from masklearn.meta import estimators, inner, unroll
 from masklearn.models.sizes import DTYPES
 from masklearn.study import contradictions, fields
 from masklearn.study.fields import (
@@ -27,7 +26,6 @@ from masklearn.study.fields import (
   wholes,
 )
 from masklearn.text import annotators
-from masklearn.training.corruption import TARGETS
 from masklearn.types import InputError
 
 
@@ -57,20 +55,20 @@ LEARN = {
   'inner_learning_rate': number(3e-4, '(0, inf)'),
   # Weight of the policy's entropy, at the start and at the end.
   'entropy_coefficient': numbers((0.07, 0.0), '[0, inf)', 2),
-  'relaxation': name('mixture', estimators.RELAXATIONS, 'relaxation'),
+  'relaxation': name('mixture', 'meta.estimators:RELAXATIONS', 'relaxation'),
   # Of soft draws, at the start and at the end.
   'temperature': numbers((1.0, 0.3), '(0, inf)', 2),
   'samples': whole(4, '[1, inf)'),  # draws of a passage, for 'score'
   # Of their losses, for 'score': the mean of the other draws, or a learned one.
   'baseline': name('others', ('others', 'learned'), 'baseline'),
-  'mode': name('mixed', unroll.MODES, 'mode'),  # of the backward pass
+  'mode': name('mixed', 'meta.unroll:MODES', 'mode'),  # of the backward pass
   'window': whole(1, '[1, inf)'),  # steps that 'truncated' goes back through
-  'solver': name('cg', unroll.SOLVERS, 'solver'),  # of 'implicit'
+  'solver': name('cg', 'meta.unroll:SOLVERS', 'solver'),  # of 'implicit'
   'solver_iterations': whole(10, '[1, inf)'),
   'damping': number(1.0, '[0, inf)'),  # of the solver
   # 'fast' keeps the gradient of every candidate, 'low' recomputes it.
   'memory': name('fast', ('low', 'fast'), 'memory'),
-  'inner_optimizer': name('sgd', inner.OPTIMIZERS, 'inner optimizer'),
+  'inner_optimizer': name('sgd', 'meta.inner:OPTIMIZERS', 'inner optimizer'),
   'inner_steps': whole(1, '[1, inf)'),  # K, on the same passage
   # Names of the parameters that inner steps change, a regular expression; '' for all.
   'trainable': checked('', _pattern),
@@ -125,7 +123,7 @@ STUDY = {
     'longest': whole(4, '[1, inf)'),  # words of a span of a trained policy
     'width': whole(64, '[1, inf)'),  # of its network
     'kernel_size': whole(7, '[1, inf)'),  # tokens that each of its convolutions sees
-    'encoder': name('conv', policies.ENCODERS, 'encoder of a policy'),
+    'encoder': name('conv', 'policies.encoders:ENCODERS', 'encoder of a policy'),
     'checkpoint': text(''),  # directory of Hugging Face's BERT, for 'bert'
     # A policy that is trained: random ones take its lengths, or its sentences.
     'reference': text('learned'),
@@ -189,7 +187,9 @@ STUDY = {
     'gradient_accumulation': whole(1, '[1, inf)'),  # parts of a batch, one at a time
   },
   'study': {
-    'targets': name_list('spans', TARGETS, 'target'),  # formats, the main one first
+    'targets': name_list(
+      'spans', 'training.corruption:TARGETS', 'target'
+    ),  # formats, the main one first
     'target_seeds': wholes((2,), '[1, inf)'),  # seeds of each
     'seeds': whole(2, '[1, inf)'),
     # Seeds of the learned policy, and of what is compared with it.
@@ -206,7 +206,7 @@ STUDY = {
 }
 
 NETWORK = {
-  'encoder': name('conv', policies.ENCODERS, 'encoder of a policy'),
+  'encoder': name('conv', 'policies.encoders:ENCODERS', 'encoder of a policy'),
   'checkpoint': text(''),  # directory of a BERT, for 'bert'
   'vocabulary': whole(8_000, '[0, inf)'),  # of a trained tokenizer; a BERT has its own
   'longest': whole(6, '[1, inf)'),  # words of a span; longer answers are not learned

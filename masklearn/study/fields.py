@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -80,21 +81,39 @@ def checked(default: str, check: Callable[[str], None]) -> Field:
   return Field(default, both)
 
 
-def name(default: str, known: Iterable[str], noun: str) -> Field:
-  """One of the known names; `known` may grow later."""
-  return checked(default, lambda value: check_name(known, value, noun))
+def name(default: str, known: Iterable[str] | str, noun: str) -> Field:
+  """One of the known names.
+
+  Args:
+    default: one of them.
+    known: may grow later; or where it is, 'room.file:NAME', if that takes long to load,
+      which is then done for another name than the default.
+    noun: what is named.
+  """
+
+  def check(value):
+    if value != default or not isinstance(known, str):
+      check_name(_loaded(known), value, noun)
+
+  return checked(default, check)
 
 
-def name_list(default: str, known: Iterable[str], noun: str) -> Field:
-  """At least one of the known names, separated by commas."""
+def name_list(default: str, known: Iterable[str] | str, noun: str) -> Field:
+  """At least one of the known names, separated by commas; see `name`."""
 
   def check(value):
     if not names(value):
       raise InputError(f'must name at least one {noun}, got {value!r}.')
     for one in names(value):
-      check_name(known, one, noun)
+      name(default, known, noun).check(one)
 
   return checked(default, check)
+
+
+def _loaded(known):
+  if isinstance(known, str):
+    return pkgutil.resolve_name(f'masklearn.{known}')
+  return known
 
 
 def make(fields: Fields) -> config_dict.ConfigDict:

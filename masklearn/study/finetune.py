@@ -63,7 +63,8 @@ def finetune(
   }
 
   def validate(state):
-    loss = answering.question_loss(setup.model, state.params, questions['validation'])
+    asked, check = questions['validation'], context.progress.check
+    loss = answering.question_loss(setup.model, state.params, asked, check=check)
     return {'score': -loss, 'loss': loss}
 
   lengths, pad = packing.lengths(questions['train']), setup.tokenizer.specials.pad
@@ -82,7 +83,12 @@ def finetune(
   names = list(dict.fromkeys(('em', 'f1', task.metric)))
   for split in ('validation', 'test'):
     answers = answering.answer(
-      setup.model, state.params, questions[split], setup.tokenizer, tuning.answer_length
+      setup.model,
+      state.params,
+      questions[split],
+      setup.tokenizer,
+      tuning.answer_length,
+      check=context.progress.check,
     )
     done[split] = answering.score(task.split(split), answers, names)
   # The last answers are those of the test.

@@ -22,7 +22,7 @@ from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import PolicyUpdate, Setting, make_policy_update, warn
 from masklearn.policies import statistics
 from masklearn.policies.capacity import span_capacity, word_capacity
-from masklearn.study import stage
+from masklearn.study import scales, stage
 from masklearn.study.pretrain import Objective
 from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup, warm_up
@@ -107,21 +107,23 @@ def learn_policy(
   placed = update.place(start)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
 
-  def episodes_of(examples):
-    made = _episodes(setup, task, passages, examples, learning, seed)
-    hot = np.float32(learning.temperature[0])
+  def probe(stack, keys):
+    return update.probe(theta, placed, stack, keys, np.float32(learning.temperature[0]))
 
-    def probe(stack, keys):
-      return update.probe(theta, placed, stack, keys, hot)
+  def measure(episodes, used, part):
+    inside = scales.of_part(context, part)
+    scales.measure(episodes, used, probe, learning.episodes, key_scale, inside)
 
-    made.measure_scales(probe, learning.episodes, key_scale)
-    return made
-
-  training = episodes_of([e for e in task.train if e.group in episode_groups])
+  own = [e for e in task.train if e.group in episode_groups]
+  training, validation = (
+    _episodes(setup, task, passages, examples, learning, seed)
+    for examples in (own, task.validation)
+  )
   index = data.batches(np.arange(len(training)), learning.episodes, seed)
-  validation = episodes_of(task.validation)
-  checks = _Checks(update, start, validation, learning, seed, key_check)
-  unseen = _Unseen(policy, setup, passages, task, key_watch)
+  measure(training, (index[i] for i in range(learning.updates)), 'training')
+  checks = _Checks(update, start, validation, learning, seed, key_check, context)
+  measure(validation, checks.index, 'validation')
+  unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
     steps.init_state(theta, update.tx),
@@ -152,44 +154,48 @@ class _Unseen:
   The spans that tasks ask about are looked at here, and only reported.
   """
 
-  def __init__(self, policy, setup, passages, task, key):
+  def __init__(self, policy, setup, passages, task, key, check):
     groups = {example.group for example in task.validation + task.test}
     rows = np.array([i for i, p in enumerate(setup.passages) if p.group in groups])
     some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
     self._all, self._some = (data.take(passages, r) for r in (rows, rows[some]))
-    self._policy, self._key = policy, key
+    self._policy, self._key, self._check = policy, key, check
 
   def metrics(self, theta) -> dict[str, float]:
     """What validation logs of what the policy hides on some of them."""
-    seen = statistics.hidden(self._policy, theta, self._key, self._some, draws=8)
+    seen = statistics.hidden(
+      self._policy, theta, self._key, self._some, draws=8, check=self._check
+    )
     logged = 'answer_precision', 'salient_share', 'span_precision'
     return {name: getattr(seen, name) for name in logged}
 
   def precisions(self, first, last) -> dict[str, float]:
     """Precisions of the first and of the last parameters, on all of them."""
-    before, after = (
-      statistics.hidden(self._policy, theta, self._key, self._all)
-      for theta in (first, last)
-    )
+    before, after = (self._hidden(theta, self._all) for theta in (first, last))
     return {
       'answer_precision_before': before.answer_precision,
       'answer_precision': after.answer_precision,
       'span_precision': after.span_precision,
     }
 
+  def _hidden(self, theta, passages, **options):
+    return statistics.hidden(
+      self._policy, theta, self._key, passages, check=self._check, **options
+    )
+
 
 class _Checks:
   """The validation episodes of a policy that learns: the same at every check."""
 
-  def __init__(self, update, start, episodes, learning, seed, key):
+  def __init__(self, update, start, episodes, learning, seed, key, context):
     size = learning.episodes
     count = -(-VALIDATION // size) * size
     index = data.batches(np.arange(len(episodes)), count, seed)[0]
-    self._index = index.reshape(-1, size)
+    self.index = index.reshape(-1, size)
     self._keys = jax.random.split(key, count).reshape(-1, size)
     self._update, self._start, self._placed = update, start, update.place(start)
     self._episodes, self._cold = episodes, np.float32(learning.temperature[1])
-    self._cosine = learning.cosine
+    self._cosine, self._check = learning.cosine, context.progress.check
 
   def gains(self, theta) -> np.ndarray:
     """The gain of each episode."""
@@ -200,20 +206,21 @@ class _Checks:
     gains, outer = self._probe(theta)
     found = {'score': float(gains.mean()), 'outer_loss': outer}
     if self._cosine:
-      stack, keys = self._episodes.stack(self._index[0]), self._keys[0]
+      stack, keys = self._episodes.stack(self.index[0]), self._keys[0]
       cosine = self._update.compare(theta, self._start, stack, keys, self._cold)
       found['cosine'] = float(cosine)
     return found
 
   def _probe(self, theta):
     gains, outer = [], []
-    for index, keys in zip(self._index, self._keys, strict=True):
+    for index, keys in zip(self.index, self._keys, strict=True):
       stack = self._episodes.stack(index)
       probed = self._update.probe(theta, self._placed, stack, keys, self._cold)
       # The gains of a few questions are many times those of others, and they alone
       # would decide.
       gains.append(np.arcsinh((probed.before - probed.outer) / stack.scale).mean(1))
       outer.append(probed.outer)
+      self._check()
     return np.concatenate(gains), float(np.mean(outer))
 
 

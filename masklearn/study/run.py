@@ -10,7 +10,6 @@ that a study that was interrupted, however rudely, goes on where it was.
 """
 
 import datetime
-import os
 import pathlib
 from typing import Any
 
@@ -18,64 +17,28 @@ import jax
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint, provenance
+from masklearn.io import checkpoint
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import mask_rows, plan, results, settings, setup, stage, supervise
-from masklearn.study.config import check, new_name
+from masklearn.study import (
+  build,
+  mask_rows,
+  plan,
+  results,
+  settings,
+  setup,
+  stage,
+  supervise,
+)
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.text import collocations
 from masklearn.training.context import StageContext
-from masklearn.types import InputError
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
-
-
-def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
-  """Runs what is left of a study, up to a stage.
-
-  Args:
-    config: see `config.default_config`.
-    workdir: where everything goes.
-    until: one of plan.STAGES; the last also writes what the report reads.
-
-  Raises:
-    InputError: a config that `config.check` refuses, an unusable corpus or task, or a
-      work directory that another config made. Nothing is overwritten then.
-
-  >>> from masklearn.study.config import default_config
-  >>> config = default_config()
-  >>> config.policy.rate = 1.5
-  >>> run_study(config, 'runs/mine')
-  Traceback (most recent call last):
-  masklearn.types.InputError: ..
-  """
-  check(config)
-  began = datetime.datetime.now(datetime.UTC)
-  whole = until == plan.STAGES[-1]
-  study = Study(config, pathlib.Path(workdir))
-  with Progress() as progress:
-    provenance.claim(study.workdir, config, new_name)
-    if (study.workdir / 'study.json').exists():
-      progress.say(f'{workdir} holds this study, finished: nothing to do')
-      return
-    before = study.finished()
-    try:
-      study.prepare(progress)
-      if until != plan.STAGES[0]:
-        study.encode()
-    except InputError:
-      provenance.disclaim(study.workdir)
-      raise
-    study.run(progress, until)
-    if not whole and study.finished() == before:
-      progress.say(f'{workdir} holds everything up to {until}: nothing to do')
-  if whole:
-    study.write_files(began)
 
 
 class Study:
@@ -151,7 +114,7 @@ class Study:
     )
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
-    self.policies, self.specs = settings.make_policies(c, names, self.setup)
+    self.policies, self.specs = build.make_policies(c, names, self.setup)
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
@@ -235,7 +198,7 @@ class Study:
 
   def learn(self, kind: str, task: str, seed: int, base) -> dict[str, Any]:
     """A policy learned from the task's loss; see `settings.learning` for its kind."""
-    learning, shuffled = settings.learning_of(self.config, kind)
+    learning, shuffled = build.learning_of(self.config, kind)
     questions = self.tasks[task, seed]
     if shuffled:
       questions = tasks.shuffled(questions, seed)
@@ -275,7 +238,7 @@ class Study:
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
     passages = self.passages[policy_task or self.task_names[0]]
     ids = self.setup.tokenizer.specials
-    capacity = POLICIES[policy].capacity(passages, c.policy.rate, ids)
+    capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
     theta = trained['theta'] if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
     return denoise(

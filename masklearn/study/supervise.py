@@ -134,7 +134,12 @@ def train_policy(
 
     def validate(state):
       # A last batch that is filled up counts its first passages twice.
-      found = [losses(state.params, None, data.take(validation, i)) for i in rows]
+      found = []
+      for i in rows:
+        found.append(
+          jax.device_get(losses(state.params, None, data.take(validation, i)))
+        )
+        context.progress.check()
       totals = np.array(
         [(loss * aux['answers'], aux['answers']) for loss, aux in found]
       )

@@ -69,7 +69,8 @@ def warm_up(
     return examples, asked[i]
 
   def validate(state):
-    loss = answering.question_loss(setup.model, state.params, validation)
+    check = context.progress.check
+    loss = answering.question_loss(setup.model, state.params, validation, check=check)
     return {'score': -loss, 'loss': loss}
 
   return loop.run(

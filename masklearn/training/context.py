@@ -19,3 +19,4 @@ class StageContext:
   progress: Progress  # where it is shown
   save_every: int  # steps between checkpoints
   seed: int  # of everything random in the stage
+  dtype: str = 'float32'  # of the model's computation, named where numbers run over

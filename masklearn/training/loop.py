@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tensorboardX
 
 from masklearn.io import checkpoint, files, memory
 from masklearn.training.context import StageContext
 from masklearn.training.steps import TrainState
+from masklearn.types import InputError
 
 
 class Result(NamedTuple):
@@ -61,7 +61,7 @@ def run(
     warn: what is wrong with such a line, '' if nothing; each warning is shown once.
 
   Raises:
-    FloatingPointError: the loss is not finite.
+    InputError: the loss is not finite.
     KeyboardInterrupt: the run was asked to stop, and saved what it had.
   """
   saved = _saved(state, (state, jnp.float32(-jnp.inf)) if validate else None, 0)
@@ -77,16 +77,23 @@ def run(
     began = time.monotonic() - float(saved['seconds'])
     history = stack.enter_context(History(context.directory, first))
     shown = context.progress.start(context.title, steps, first)
-    window, warned = [], set()
+    window, warned = history.window(first), set()
 
     def save():
-      history.flush()
+      history.flush(int(state.step), window)
       seconds = time.monotonic() - began
       checkpoints.save(int(state.step), _saved(state, best, seconds))
 
+    def validated():
+      try:
+        return _better(best, state, validate, history)
+      except KeyboardInterrupt:
+        save()  # The next start finds no validation of this step, and begins with it.
+        raise
+
     # What compiling takes is given back before more is compiled, here or beside it.
-    if validate and first == 0:
-      best = _better(best, state, validate, history)
+    if validate and first % validate_every == 0 and not history.is_validated(first):
+      best = validated()
       memory.release()
     for done in range(first + 1, steps + 1):
       state, metrics = step(state, key, batch_at(done - 1))
@@ -101,10 +108,10 @@ def run(
         _check(means['loss'], warn(means), warned, done, context)
         shown.update(done, means['loss'])
       if validate and (done % validate_every == 0 or done == steps):
-        best = _better(best, state, validate, history)
+        best = validated()
       if saves:
         save()
-      if context.progress.stop.is_set() and not window:
+      if context.progress.stop.is_set():
         save()
         raise KeyboardInterrupt
     shown.update(steps)
@@ -163,11 +170,17 @@ def mean(history: list[dict[str, float]], name: str) -> float:
 
 
 class History:
-  """The lines of `history.jsonl`, and the same numbers for TensorBoard."""
+  """The lines of `history.jsonl`, and the same numbers for TensorBoard.
+
+  `window.json` has the metrics of the steps behind the last line, where a run was
+  stopped between two lines, so that the next one has the same mean.
+  """
 
   def __init__(self, directory: pathlib.Path, step: int):
     """Keeps what was logged up to `step`; what came later is run again."""
-    self._path = directory / 'history.jsonl'
+    import tensorboardX  # here: it loads torch where that is installed
+
+    self._path, self._window = directory / 'history.jsonl', directory / 'window.json'
     self.rows = []
     if step and self._path.exists():
       self.rows = [r for r in files.read_jsonl(self._path) if r['step'] <= step]
@@ -188,14 +201,40 @@ class History:
     self, step: int, window: Sequence[Mapping[str, jax.Array]]
   ) -> dict[str, float]:
     """Adds the mean of each metric over some steps, which it returns."""
-    means = {k: float(np.mean([m[k] for m in window])) for k in window[-1]}
+    means = {k: float(np.mean([np.asarray(m[k]) for m in window])) for k in window[-1]}
     self.add(step, means)
     return means
 
-  def flush(self) -> None:
-    """Writes everything to disk."""
+  def window(self, step: int) -> list[dict[str, np.float32]]:
+    """The metrics of steps behind the last line, as a run left them at `step`."""
+    if not (step and self._window.exists()):
+      return []
+    said = files.read_json(self._window)
+    if said['step'] != step:
+      return []
+    return [{k: np.float32(v) for k, v in row.items()} for row in said['metrics']]
+
+  def is_validated(self, step: int) -> bool:
+    """Whether metrics of a validation were logged at this step."""
+    last = self.rows[-1] if self.rows else {'step': -1}
+    return last['step'] == step and any(k.startswith('validation_') for k in last)
+
+  def flush(
+    self, step: int = 0, window: Sequence[Mapping[str, jax.Array]] = ()
+  ) -> None:
+    """Writes everything to disk.
+
+    Args:
+      step: how far the run got.
+      window: metrics of the steps that are in no line yet.
+    """
     self._writer.flush()
     files.write_jsonl(self._path, self.rows)
+    if window:
+      metrics = [{k: float(v) for k, v in row.items()} for row in window]
+      files.write_json(self._window, {'step': step, 'metrics': metrics})
+    else:
+      self._window.unlink(missing_ok=True)
 
   def __enter__(self):
     return self
@@ -222,8 +261,9 @@ def _check(loss, warning, warned, step, context):
     warned.add(warning)
     context.progress.say(f'WARNING: {context.title}, step {step}: {warning}')
   if not math.isfinite(loss):
-    raise FloatingPointError(
-      f'The loss of {context.title} is {loss} at step {step}; the last checkpoint is '
-      'kept. A smaller learning rate is the usual cure; an inner Adam also needs '
-      'eps_root > 0.'
+    narrow = ', or a wider dtype' if context.dtype == 'float16' else ''
+    raise InputError(
+      f'The loss of {context.title} is {loss} at step {step}, computed in '
+      f'{context.dtype}; the last checkpoint is kept. A smaller learning rate{narrow} '
+      'is the usual cure; an inner Adam also needs eps_root > 0.'
     )

@@ -1,0 +1,82 @@
+"""The policies of a study, and how each is learned, as its config asks for them."""
+
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from masklearn import policies
+from masklearn.meta.estimators import Estimator
+from masklearn.models import bert
+from masklearn.study import plan, settings
+from masklearn.study.learn import Learning
+from masklearn.study.setup import Setup
+from masklearn.study.warmup import Warmup
+from masklearn.types import Policy
+
+
+def learning_of(config, kind: str) -> tuple[Learning, bool]:
+  """The same as numbers for `learn_policy`, and whether answers are shuffled."""
+  options = settings.learning(config, kind)
+  shuffled = options.pop('shuffled')
+  estimator = Estimator(**{name: options.pop(name) for name in Estimator._fields})
+  for name in ('temperature', 'entropy_coefficient'):
+    options[name] = tuple(options[name])
+  return Learning(
+    rate=config.policy.rate,
+    longest=config.policy.longest,
+    target='spans',
+    estimator=estimator,
+    warmup=Warmup(**options.pop('warmup')),
+    **options,
+  ), shuffled
+
+
+def make_policies(
+  config, names: Iterable[str], setup: Setup
+) -> tuple[dict[str, Policy], dict[str, dict[str, Any]]]:
+  """The policies of a study by name, and what policy.json says of the trained ones.
+
+  Args:
+    config: of the study.
+    names: of policies; those that they need are made, too.
+    setup: with the tokenizer and the model.
+  """
+  made, specs = {}, {}
+  for name in names:
+    taught = plan.teacher(name, config.policy.reference)
+    if taught and taught not in made:
+      made[taught], specs[taught] = _trained(config, taught, setup)
+  for name in names:
+    entry = policies.POLICIES[name]
+    if not entry.make or name in made:
+      continue
+    rate, given = [config.policy.rate], {}
+    if 'specials' in entry.needs:  # It has a rate of its own, and takes no other.
+      rate, given = [], {'ids': setup.tokenizer.specials}
+    if 'reference' in entry.needs:
+      reference = config.policy.reference
+      top_k = settings.top_k(config, reference)
+      given |= {'reference': made[reference], 'top_k': top_k}
+    made[name] = entry(*rate, **given)
+  return made, specs
+
+
+def _trained(config, name, setup):
+  c = config.policy
+  shape = start = None
+  if c.encoder == 'bert':
+    shape, start = bert.load(pathlib.Path(c.checkpoint), setup.tokenizer.specials)
+  spec = policies.describe_policy(
+    name,
+    c.rate,
+    config.corpus.annotator,
+    vocab_size=setup.tokenizer.size,
+    longest=c.longest,
+    width=c.width,
+    kernel_size=c.kernel_size,
+    embedding=setup.model.config.width,
+    encoder=c.encoder,
+    bert=shape,
+    top_k=settings.top_k(config, name),
+  )
+  return policies.make_policy(spec, start=start), spec
