@@ -98,7 +98,7 @@ def learn_policy(
   done = stage.finished(context.directory, 'theta', like)
   if done:
     return done
-  warm_groups, episode_groups = _halves(task, seed)
+  warm_groups, episode_groups = halves(task, seed)
   warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
   update = _policy_update(setup, policy, passages, learning)
   learned = learning.estimator.learns_baseline
@@ -276,8 +276,9 @@ def _policy_update(setup, policy, passages, learning) -> PolicyUpdate:
   return make_policy_update(setup.model, policy, ids, learning.rate, setting)
 
 
-def _halves(task, seed):
-  groups = sorted({e.group for e in task.train})
+def halves(task: Task, seed: int) -> tuple[frozenset[str], frozenset[str]]:
+  """The groups of training questions that warm a model up, and those of episodes."""
+  groups = sorted({e.group for e in task.train} - {''})  # '' is about nothing
   order = np.random.default_rng(seed).permutation(len(groups))
-  halves = np.split(order, [len(groups) // 2])
-  return tuple(frozenset(groups[i] for i in half) for half in halves)
+  parts = np.split(order, [len(groups) // 2])
+  return tuple(frozenset(groups[i] for i in part) for part in parts)

@@ -10,6 +10,7 @@ that a study that was interrupted, however rudely, goes on where it was.
 """
 
 import datetime
+import functools
 import pathlib
 from typing import Any
 
@@ -25,6 +26,7 @@ from masklearn.study import (
   build,
   mask_rows,
   plan,
+  preflight,
   results,
   settings,
   setup,
@@ -119,8 +121,7 @@ class Study:
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
     c, self.progress = self.config, progress
-    depth = plan.STAGES.index(until)
-    jobs = plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
+    jobs = self._jobs(until)
     path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
 
@@ -143,6 +144,19 @@ class Study:
         results.write_results(
           path, done, config=c.name, base=base, updates=c.pretrain.updates
         )
+
+  def check_jobs(self, until: str) -> None:
+    """Refuses what can be known to fail in a stage, before the first one begins."""
+    for job in self._jobs(until):
+      if job.stage not in ('learn', 'learn_best', 'supervise'):
+        continue
+      kind, task, seed = job.arguments
+      if (self.workdir / f'policies/{kind}-{task}/{seed}/done.json').exists():
+        continue
+      if job.stage == 'supervise':
+        self._pairs(task, seed)
+      else:
+        preflight.check_joined(self.tasks[task, seed], self.setup.passages, seed)
 
   def write_files(self, began: datetime.datetime) -> None:
     """Writes what the report reads beside the results."""
@@ -213,16 +227,9 @@ class Study:
 
   def supervise(self, name: str, task: str, seed: int, base) -> dict[str, Any]:
     """A policy that is trained to find the answers of a task, or of other questions."""
-    c, options = self.config, dict(self.config.supervised)
-    del options['top_k']
-    pairs = supervise.pairs(
-      options.pop('pairs'),
-      self.tasks[task, seed],
-      self.setup.passages,
-      self.setup.tokenizer,
-      c.corpus.longest,
-      c.seed,  # All seeds keep the same articles of a file for the test.
-    )
+    options = dict(self.config.supervised)
+    del options['top_k'], options['pairs']
+    pairs = self._pairs(task, seed)
     policy, words = self.policies[name], base['params']['shared']['embedding']
     theta = policies.with_words(policy.init(jax.random.key(seed)), words)
     training = supervise.Supervision(**options)
@@ -280,10 +287,26 @@ class Study:
     like = self.policies[taught].init(jax.random.key(0))
     return checkpoint.restore(directory, like)
 
+  def _jobs(self, until):
+    c, depth = self.config, plan.STAGES.index(until)
+    return plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
+
+  @functools.cache  # noqa: B019 (a study lives as long as its process)
+  def _pairs(self, task, seed):
+    return supervise.pairs(
+      self.config.supervised.pairs,
+      self.tasks[task, seed],
+      self.setup.passages,
+      self.setup.tokenizer,
+      self.config.corpus.longest,
+      self.config.seed,  # All seeds keep the same articles of a file for the test.
+    )
+
   def _context(self, title: str, path: str, seed: int) -> StageContext:
     directory = self.workdir / path / str(seed)
     every = self.config.study.save_every
-    return StageContext(directory, title, self.progress, every, seed)
+    dtype = self.setup.model.config.dtype
+    return StageContext(directory, title, self.progress, every, seed, dtype)
 
   def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
     title = f'{kind} policy, {task}, seed {seed}'

@@ -32,8 +32,10 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   """
   check(config)
   # Takes seconds, as jax does: a mistake should not have to wait for it.
+  from masklearn.study import preflight
   from masklearn.study.run import Study
 
+  preflight.check_files(config)
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
@@ -47,6 +49,7 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
       study.prepare(progress)
       if until != plan.STAGES[0]:
         study.encode()
+      study.check_jobs(until)
     except InputError:
       provenance.disclaim(study.workdir)
       raise

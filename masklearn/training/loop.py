@@ -67,14 +67,8 @@ def run(
   saved = _saved(state, (state, jnp.float32(-jnp.inf)) if validate else None, 0)
   with contextlib.ExitStack() as stack:
     stack.callback(memory.release)
-    folder = context.directory / 'checkpoints'
-    checkpoints = stack.enter_context(checkpoint.Checkpoints(folder))
-    if checkpoints.latest is not None:
-      saved = checkpoints.restore(saved)
-    # Copies: a step may donate its state, and who called may still need theirs.
-    state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
-    first = int(state.step)
-    began = time.monotonic() - float(saved['seconds'])
+    checkpoints, state, best, seconds = _restored(stack, context, saved)
+    first, began = int(state.step), time.monotonic() - seconds
     history = stack.enter_context(History(context.directory, first))
     shown = context.progress.start(context.title, steps, first)
     window, warned = history.window(first), set()
@@ -84,36 +78,34 @@ def run(
       seconds = time.monotonic() - began
       checkpoints.save(int(state.step), _saved(state, best, seconds))
 
-    def validated():
-      try:
-        return _better(best, state, validate, history)
-      except KeyboardInterrupt:
-        save()  # The next start finds no validation of this step, and begins with it.
-        raise
+    def due(step):
+      return validate and (step % validate_every == 0 or step == steps)
 
-    # What compiling takes is given back before more is compiled, here or beside it.
-    if validate and first % validate_every == 0 and not history.is_validated(first):
-      best = validated()
-      memory.release()
-    for done in range(first + 1, steps + 1):
-      state, metrics = step(state, key, batch_at(done - 1))
-      window.append(metrics)
-      if done == first + 1:
-        memory.release()
-      saves = done % context.save_every == 0 and done < steps
-      # A checkpoint ends a window, so that a resumed run logs the same means.
-      if done % log_every == 0 or saves or done == steps:
-        means = history.add_mean(done, window)
-        window = []
-        _check(means['loss'], warn(means), warned, done, context)
-        shown.update(done, means['loss'])
-      if validate and (done % validate_every == 0 or done == steps):
-        best = validated()
-      if saves:
-        save()
-      if context.progress.stop.is_set():
-        save()
-        raise KeyboardInterrupt
+    try:
+      # Before the first step, or where a validation was interrupted.
+      if due(first) and not history.is_validated(first):
+        best = _better(best, state, validate, history)
+        memory.release()  # what compiling took, before more is compiled
+      for done in range(first + 1, steps + 1):
+        state, metrics = step(state, key, batch_at(done - 1))
+        window.append(metrics)
+        if done == first + 1:
+          memory.release()
+        saves = done % context.save_every == 0 and done < steps
+        # A checkpoint ends a window, so that a resumed run logs the same means.
+        if done % log_every == 0 or saves or done == steps:
+          means = history.add_mean(done, window)
+          window = []
+          _check(means['loss'], warn(means), warned, done, context)
+          shown.update(done, means['loss'])
+        if due(done):
+          best = _better(best, state, validate, history)
+        if saves:
+          save()
+        context.progress.check()
+    except KeyboardInterrupt:
+      save()
+      raise
     shown.update(steps)
     history.flush()
     best = best or (state, math.nan)
@@ -245,6 +237,17 @@ class History:
 
 def _saved(state, best, seconds):
   return {'state': state, 'best': best, 'seconds': jnp.float32(seconds)}
+
+
+def _restored(stack, context, saved):
+  """The checkpoints of a stage, and the state, the best one and the seconds so far."""
+  checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
+  stack.enter_context(checkpoints)
+  if checkpoints.latest is not None:
+    saved = checkpoints.restore(saved)
+  # Copies: a step may donate its state, and who called may still need theirs.
+  state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
+  return checkpoints, state, best, float(saved['seconds'])
 
 
 def _better(best, state, validate, history):
