@@ -1,14 +1,9 @@
 """A study end to end: the plan, the files, bad input, and being killed."""
 
 import itertools
-import json
-import os
-import pathlib
+import random
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import jax
 import pytest
@@ -19,9 +14,10 @@ from masklearn import policies
 from masklearn.io import files
 from masklearn.report import curves
 from tests import small
+from tests.kills import GRACE, check_whole, interrupted, results
 from tests.runs import command
 
-ROOT = pathlib.Path(__file__).parents[1]
+SECONDS = 40  # of the study, roughly, with all programs compiled
 SMALL = (
   '--config=configs/world.py:smoke',
   '--config.corpus.name=people',
@@ -38,13 +34,6 @@ def run_here(capsys, workdir, *more):
   """Runs the study in this process; its exit code and what it printed."""
   code = command(experiment.main, *SMALL, f'--workdir={workdir}', *more)
   return code, capsys.readouterr()
-
-
-def results(workdir):
-  """The rows of a study without what depends on the clock or on an edited tree."""
-  rows = files.read_jsonl(workdir / 'results.jsonl')
-  clock = ('seconds', 'learning_seconds', 'commit')
-  return [{k: v for k, v in row.items() if k not in clock} for row in rows]
 
 
 @pytest.fixture(scope='module')
@@ -189,47 +178,26 @@ def test_bad_records_are_reported_and_an_empty_corpus_refused(tmp_path, capsys):
   assert not (tmp_path / 'new').exists()  # free for a config that works
 
 
-def results_after_kill(workdir, cache, pattern):
-  """Starts the study in a process of its own and kills it at a new `pattern`."""
-  there = set(workdir.glob(pattern))
-  process = start(workdir, cache)
-  deadline = time.monotonic() + 600
-  while there >= set(workdir.glob(pattern)):
-    assert process.poll() is None, process.stderr.read()
-    assert time.monotonic() < deadline
-    time.sleep(0.002)
-  os.kill(process.pid, signal.SIGKILL)
-  process.wait()
-  process.stderr.close()
-  assert not (workdir / 'study.json').exists()
+def interrupt(finished, tmp_path, kills, terms):
+  """Interrupts the study at random times; returns the places."""
+  numbers = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
+  random.Random(0).shuffle(numbers)
+  cache = jax.config.jax_compilation_cache_dir or tmp_path / 'cache'
+  work = SMALL, tmp_path / 'killed', cache, SECONDS, numbers
+  places, slowest = interrupted(*work)
+  assert slowest < GRACE
+  check_whole(tmp_path / 'killed')
+  assert results(tmp_path / 'killed') == results(finished)
+  return {folder for _, folder in places}
 
 
-def start(workdir, cache):
-  """The study as a user starts it, with compiled programs kept for the next start."""
-  environment = os.environ | {
-    'JAX_COMPILATION_CACHE_DIR': str(cache),
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
-    'PYTHONPATH': str(ROOT),
-  }
-  return subprocess.Popen(
-    [sys.executable, '-m', 'experiments.study', *SMALL, f'--workdir={workdir}'],
-    cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-  )  # fmt: skip
+def test_killed_anywhere_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
+  """`kill -9` and SIGTERM at random times, one after the other."""
+  assert interrupt(finished, tmp_path, 5, 2) - {'nothing', 'corpus'}
 
 
 @pytest.mark.slow
-def test_killed_anywhere_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
-  """`kill -9` in policy learning, in a save and in evaluation, one after the other."""
-  cache = pathlib.Path(jax.config.jax_compilation_cache_dir or tmp_path / 'cache')
-  workdir = tmp_path / 'killed'
-  saves = 'base/*/checkpoints/*tmp*', 'policies/learned-*/*/checkpoints/1'
-  for pattern in (*saves, 'finetune/*/*/*/predictions.jsonl'):
-    results_after_kill(workdir, cache, pattern)
-  process = start(workdir, cache)
-  _, errors = process.communicate(timeout=600)
-  assert process.returncode == 0, errors
-  assert results(workdir) == results(finished)
-  for path in workdir.rglob('*'):
-    assert 'partial' not in path.name
-    if path.suffix == '.json':
-      json.loads(path.read_text())
+def test_killed_thirty_times(finished, tmp_path):
+  """In every stage."""
+  stages = {'base', 'policies', 'pretrain', 'finetune'}
+  assert interrupt(finished, tmp_path, 30, 10) >= stages

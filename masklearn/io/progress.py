@@ -68,8 +68,8 @@ class Progress:
       self._restore.callback(os.close, asked)
       self._restore.callback(signal.set_wakeup_fd, before)
       for number in _SIGNALS:
-        # The numbers go to the pipe only if there is a handler, whatever it does.
-        handler = signal.signal(number, lambda number, frame: None)
+        # The numbers go to the pipe only if there is a handler.
+        handler = signal.signal(number, lambda number, frame: self.stop.wait())
         self._restore.callback(signal.signal, number, handler)
       threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
     self.bar.start()

@@ -36,6 +36,7 @@ def _pattern(value):
     raise InputError(f'must be a regular expression, got {value!r}: {error}') from error
 
 
+SEEDS = '[0, 2147483648)'  # what jax.random.key takes
 WARMUP = {
   'updates': whole(120, '[1, inf)'),
   'batch_size': whole(16, '[1, inf)'),
@@ -86,7 +87,7 @@ RECALL_BUDGET = {
 }
 STUDY = {
   'name': text('study'),  # of the config, in results
-  'seed': whole(0, '[0, inf)'),  # of the corpus, and the first of the study's seeds
+  'seed': whole(0, SEEDS),  # of the corpus, and the first of the study's seeds
   'corpus': {
     'name': name('world', CORPORA, 'corpus'),
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
@@ -215,7 +216,7 @@ NETWORK = {
 }
 RECALL = {
   'name': text('recall'),
-  'seed': whole(0, '[0, inf)'),  # of the split, and the first of the networks'
+  'seed': whole(0, SEEDS),  # of the split, and the first of the networks'
   'seeds': whole(1, '[1, inf)'),  # of every network
   'rate': number(0.15, '(0, 1)'),  # of random spans' reference
   'top_k': wholes((1, 5), '[0, inf)'),  # each span is drawn from the best k; 0 for all
@@ -314,3 +315,6 @@ def check_recall(config) -> None:
     fields.check(NETWORK, options, new_name, f'networks.{one}.')
     contradictions.check_encoder(options, f'networks.{one}.')
   contradictions.check_budget(config.recall)
+  contradictions.check_rates(
+    config.supervised.learning_rates, 'supervised.learning_rates'
+  )

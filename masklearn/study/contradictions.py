@@ -19,6 +19,9 @@ def check(config) -> None:
   _check_policies(config)
   _check_batches(config)
   check_budget(config.recall)
+  for group in ('finetune', 'supervised'):
+    check_rates(config[group].learning_rates, f'{group}.learning_rates')
+  check_rates(config.study.ablation_learning_rates, 'study.ablation_learning_rates')
   _check_learning(dict(config.learn), 'learn.')
   for ablation in config.study.ablations:
     prefix = f'study.ablations.{ablation}'
@@ -41,6 +44,12 @@ def check_budget(c) -> None:
   """Refuses hidden spans of more words than they are apart."""
   rule = f'must be below recall.every, {c.every}'
   _require(c.words < c.every, 'recall.words', rule, c.words)
+
+
+def check_rates(rates, key: str) -> None:
+  """Refuses learning rates of which two are equal: each is tried, and has a folder."""
+  names = [f'{rate:g}' for rate in rates]
+  _require(len(set(names)) == len(names), key, 'must be distinct', tuple(rates))
 
 
 def _require(holds, key, rule, value):

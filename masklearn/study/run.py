@@ -135,7 +135,8 @@ class Study:
     }
 
     def run(job, *needed):
-      return stages[job.stage](*job.arguments, *needed)
+      with stage.memory_errors(f'The stage {job.stage}'):
+        return stages[job.stage](*job.arguments, *needed)
 
     for job, result in plan.execute(jobs, run, c.study.workers, progress.stop.set):
       if job.stage == 'finetune':

@@ -4,11 +4,12 @@ A stage that is finished leaves `done.json` in its directory, with what it hands
 beside it; running it again reads that. An interrupted one continues.
 """
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from masklearn.io import checkpoint, files, provenance
 from masklearn.policies import heuristic, statistics
 from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.training.context import StageContext
-from masklearn.types import Policy, Specials
+from masklearn.types import InputError, Policy, Specials
 
 
 class Saving(NamedTuple):
@@ -94,6 +95,28 @@ def finish(
   files.write_json(directory / 'done.json', done)  # last: it says that all is there
   shutil.rmtree(directory / 'checkpoints', ignore_errors=True)
   return {**done, name: tree} if name else done
+
+
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+  """A context in which running out of memory is an `InputError` that says what helps.
+
+  Args:
+    name: of the stage.
+  """
+  try:
+    yield
+  except (jax.errors.JaxRuntimeError, MemoryError) as error:
+    first = str(error).split('\n')[0]
+    if isinstance(error, jax.errors.JaxRuntimeError) and (
+      'RESOURCE_EXHAUSTED' not in first and 'Out of memory' not in first
+    ):
+      raise
+    raise InputError(
+      f'{name} does not fit into memory: {first:.200} A smaller batch_size, more '
+      'config.saving.gradient_accumulation, config.saving.chunk or '
+      'config.model.remat=True take less.'
+    ) from error
 
 
 def optimizer(

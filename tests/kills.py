@@ -1,0 +1,139 @@
+"""A study that is killed at random times, again and again, until it is finished.
+
+python -m tests.kills --kills=30 --terms=10 --config=configs/world.py:smoke
+
+Runs the study once without an interruption and once with all of them, in temporary
+directories; prints where each came, and whether the rows are the same.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from masklearn.io import files
+
+ROOT = pathlib.Path(__file__).parents[1]
+GRACE = 30  # seconds to end after SIGTERM
+CLOCK = 'seconds', 'learning_seconds', 'commit'  # what no two runs have in common
+
+
+def results(workdir):
+  """The rows of a study without what depends on the clock or on an edited tree."""
+  rows = files.read_jsonl(workdir / 'results.jsonl')
+  return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
+
+
+def start(flags, workdir, cache):
+  """The study as a user starts it, with compiled programs kept for the next start."""
+  environment = os.environ | {
+    'JAX_COMPILATION_CACHE_DIR': str(cache),
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
+    'PYTHONPATH': str(ROOT),
+  }
+  return subprocess.Popen(
+    [sys.executable, '-m', 'experiments.study', *flags, f'--workdir={workdir}'],
+    cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+  )  # fmt: skip
+
+
+def finish(flags, workdir, cache):
+  """Seconds of a run to the end."""
+  began = time.monotonic()
+  process = start(flags, workdir, cache)
+  _, said = process.communicate(timeout=3600)
+  assert process.returncode == 0, said.decode()
+  return time.monotonic() - began
+
+
+def interrupted(flags, workdir, cache, seconds, numbers, seed=0):
+  """Sends one signal after the other, then lets the study finish.
+
+  Args:
+    flags: of the study.
+    workdir: to be made.
+    cache: of compiled programs.
+    seconds: of a run without interruptions; all together get about twice as long.
+    numbers: of the signals.
+    seed: of the times.
+
+  Returns:
+    The place of each interruption, [(signal, folder of the last file)], and the longest
+    time that SIGTERM took.
+  """
+  rng, places, slowest = random.Random(seed), [], 0.0
+  for number in numbers:
+    process = start(flags, workdir, cache)
+    loading = 3.0  # and less than nothing has been done before
+    time.sleep(loading + rng.uniform(0, 4 * seconds / len(numbers)))
+    if process.poll() is not None:
+      _, said = process.communicate()
+      assert process.returncode == 0, said.decode()
+      break
+    places.append((number, _latest(workdir)))
+    process.send_signal(number)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=600)
+    if number == signal.SIGTERM:
+      slowest = max(slowest, time.monotonic() - began)
+      assert process.returncode in (0, 130, -signal.SIGTERM), said.decode()
+  finish(flags, workdir, cache)
+  return places, slowest
+
+
+def check_whole(workdir):
+  """Nothing is half written where a study is finished."""
+  for path in workdir.rglob('*'):
+    assert 'partial' not in path.name
+    if path.suffix == '.json':
+      json.loads(path.read_text(encoding='utf-8'))
+
+
+def _latest(workdir):
+  """The folder of a study in which the newest file lies."""
+  found = []
+  for path in workdir.rglob('*'):
+    try:
+      found.append((path.stat().st_mtime_ns, path.relative_to(workdir).parts[0]))
+    except FileNotFoundError:  # replaced or removed in this moment
+      continue
+  return max(found, default=(0, 'nothing'))[1]
+
+
+def main():
+  """Kills a study as the command line says."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--kills', type=int, default=30)
+  parser.add_argument('--terms', type=int, default=10)
+  parser.add_argument('--seed', type=int, default=0)
+  options, flags = parser.parse_known_args()
+  numbers = [signal.SIGKILL] * options.kills + [signal.SIGTERM] * options.terms
+  random.Random(options.seed).shuffle(numbers)
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    cache = folder / 'cache'
+    finish(flags, folder / 'first', cache)
+    seconds = finish(flags, folder / 'whole', cache)
+    work = flags, folder / 'killed', cache, seconds, numbers, options.seed
+    places, slowest = interrupted(*work)
+    check_whole(folder / 'killed')
+    same = results(folder / 'killed') == results(folder / 'whole')
+  counts = collections.Counter((number.name, place) for number, place in places)
+  for (name, place), count in sorted(counts.items()):
+    print(f'{name:>8} {place:12} {count}')
+  print(
+    f'{len(places)} interruptions, SIGTERM ended within {slowest:.1f} s; rows', end=' '
+  )
+  print('are the same' if same else 'DIFFER')
+  sys.exit(not same)
+
+
+if __name__ == '__main__':
+  main()
