@@ -22,7 +22,8 @@ def write_hf(directory, family):
   # More rows than tokens, as those of T5 have.
   model = models.make_model(family, 'tiny', 384, tokenizer.specials, **layers)
   params = models.init_params(model, jax.random.key(0))
-  extra = {'forced_eos_token_id': 2, 'torch_dtype': 'float32'}
+  end = tokenizer.specials.eos
+  extra = {'forced_eos_token_id': end, 'torch_dtype': 'float32'}
   tensors.save(directory, model.config, params, extra)
   tokenizer.save(directory / 'tokenizer.json')
   (directory / 'generation_config.json').write_text('{"num_beams": 4}')

@@ -51,7 +51,7 @@ def read_object(path: pathlib.Path) -> dict[str, Any]:
       f'{path}:{error.lineno}: not JSON, or cut off: {error.msg} at column '
       f'{error.colno}.'
     ) from error
-  except (ValueError, RecursionError) as error:  # not UTF-8, or a number of 5,000 digits
+  except (ValueError, RecursionError) as error:  # no UTF-8, or 5,000 digits
     raise InputError(f'{path} is not JSON: {error}.') from error
   if not isinstance(value, dict):
     raise InputError(f'{path} must hold a JSON object, got {shown(value)}.')
