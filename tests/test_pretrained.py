@@ -15,12 +15,12 @@ from masklearn.types import InputError
 TEXTS = ['Euros are not paid in Yamoussoukro.', 'On 6 August 1825 it had "km".']
 
 
-def write_hf(directory, family):
+def write_hf(directory, family, **fields):
   """A tiny checkpoint of Hugging Face's with a tokenizer; returns its parameters."""
   tokenizer = text.train_tokenizer(TEXTS * 5, 370, family)
-  layers = {'encoder_layers': 1, 'decoder_layers': 2}
+  fields = {'encoder_layers': 1, 'decoder_layers': 2} | fields
   # More rows than tokens, as those of T5 have.
-  model = models.make_model(family, 'tiny', 384, tokenizer.specials, **layers)
+  model = models.make_model(family, 'tiny', 384, tokenizer.specials, **fields)
   params = models.init_params(model, jax.random.key(0))
   end = tokenizer.specials.eos
   extra = {'forced_eos_token_id': end, 'torch_dtype': 'float32'}
