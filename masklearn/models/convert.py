@@ -149,13 +149,13 @@ def config_from_hf(
   tokens = token_ids.agreed(hf, generation or {}, ids, size, form.first, directory)
   if form.first == 'pad':
     del tokens['bos']  # which T5 does not have
-  if ids is not None and ids.mask >= size:
+  mask = None if ids is None else ids.mask
+  if mask is not None and mask >= size:
     name = '<extra_id_0>' if ids.sentinels else '<mask>'
     raise InputError(
       f'This checkpoint has no row for {name}: vocab_size in {path} is {size}, and it '
-      f'is token {ids.mask} of the tokenizer.'
+      f'is token {mask} of the tokenizer.'
     )
-  mask = None if ids is None else ids.mask
   try:
     return form.config(mask=mask, tied=tied, **tokens, **known, **form.read(hf))
   except InputError as error:

@@ -114,12 +114,16 @@ def _read_directory(directory):
     )
   for name in needed:
     foreign.check(directory / name)  # what is missing, too
-  for name in (*SETTINGS, 'config.json'):
-    if os.path.lexists(directory / name):
-      foreign.read_object(directory / name)
+  settings = {
+    name: foreign.read_object(directory / name)
+    for name in (*SETTINGS, 'config.json')
+    if os.path.lexists(directory / name)
+  }
   if needed[0].endswith('.model'):
     _check_sentencepiece(directory / needed[0])
-  elif needed[0] == 'vocab.json':
+  else:
+    _check_marks(directory / needed[0], settings)
+  if needed[0] == 'vocab.json':
     _check_merges(directory)
   return _from_transformers(directory, local_files_only=True)
 
@@ -130,12 +134,41 @@ def _check_sentencepiece(file):
       f'{file} needs sentencepiece, which is not installed: pip install '
       "'masklearn[sentencepiece]'."
     )
-  import sentencepiece
-
   try:
-    sentencepiece.SentencePieceProcessor().LoadFromSerializedProto(file.read_bytes())
-  except (OSError, RuntimeError) as error:
+    from sentencepiece import sentencepiece_model_pb2
+  except Exception as error:  # of a protobuf that does not fit, too
+    why = ' '.join(str(error).split())
+    raise InputError(
+      f'{file} needs another sentencepiece or protobuf: {why}'
+    ) from error
+  model = sentencepiece_model_pb2.ModelProto()
+  try:
+    model.ParseFromString(file.read_bytes())
+    whole = model.HasField('trainer_spec') and model.HasField('normalizer_spec')
+  except Exception as error:
     raise InputError(f'{file} is damaged: no model of sentencepiece.') from error
+  if not whole:  # They come last.
+    raise InputError(f'{file} is damaged: a model of sentencepiece that is cut off.')
+
+
+def _check_marks(file, settings):
+  """Refuses a vocabulary without its special tokens, which transformers would add."""
+  if file.suffix == '.json':
+    marks, tokens = MARKS[0], set(foreign.read_object(file))
+  else:
+    try:
+      marks, tokens = MARKS[1], set(file.read_text(encoding='utf-8').split('\n'))
+    except UnicodeDecodeError as error:
+      raise InputError(f'{file} is no text: {error}.') from error
+  tokens |= settings.get('added_tokens.json', {}).keys()
+  more = settings.get('tokenizer_config.json', {}).get('added_tokens_decoder', {})
+  if isinstance(more, dict):
+    tokens |= {t.get('content') for t in more.values() if isinstance(t, dict)}
+  missing = [name for name in marks if name not in tokens]
+  if missing:
+    raise InputError(
+      f'{file} has no {" and no ".join(missing)}: it is cut off, or of another family.'
+    )
 
 
 def _check_merges(directory):
