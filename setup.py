@@ -52,6 +52,8 @@ setuptools.setup(
     ],
     'tpu': ['jax[tpu]'],
     'cuda12': ['jax[cuda12]'],
+    # what spiece.model is read with, T5's vocabulary where it has no tokenizer.json
+    'sentencepiece': ['protobuf>=5.26', 'sentencepiece>=0.2'],
     'spacy': ['spacy>=3.8'],
     'beam': ['apache-beam>=2.69'],
   },

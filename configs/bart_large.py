@@ -1,5 +1,7 @@
 r"""The same as configs/bart_base.py with BART-large.
 
+hf download facebook/bart-large --local-dir bart-large
+python -m experiments.convert --input=bart-large --output=runs/bart-large
 python -m experiments.study --config=configs/bart_large.py:wow --workdir=runs/wow \
   --config.model.checkpoint=runs/bart-large --config.corpus.path=wikipedia/
 

@@ -1,9 +1,13 @@
 r"""The same as configs/bart_base.py with T5 1.1 base, whose targets are masked spans.
 
-hf download google/t5-v1_1-base --include '*.safetensors' '*.json' --local-dir t5-base
+pip install 'masklearn[sentencepiece]'
+hf download google/t5-v1_1-base --include '*.safetensors' '*.json' spiece.model \
+  --local-dir t5-base
 python -m experiments.convert --input=t5-base --output=runs/t5-base
 python -m experiments.study --config=configs/t5_base.py:zsre --workdir=runs/zsre \
   --config.model.checkpoint=runs/t5-base --config.corpus.path=wikipedia/
+
+Its vocabulary is spiece.model, which sentencepiece reads.
 
   configs/t5_base.py:TASK  a task of masklearn.tasks.TASKS; without one, nq_open
 

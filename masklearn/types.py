@@ -95,10 +95,13 @@ class Specials(NamedTuple):
   eos: int
   mask: int  # in T5 the first sentinel
   sentinels: tuple[int, ...] = ()  # of T5, in the order in which they are used
+  start: int | None = None  # of a checkpoint whose decoder starts from another token
 
   @property
   def decoder_start(self) -> int:
     """What the decoder reads first."""
+    if self.start is not None:
+      return self.start
     return self.pad if self.sentinels else self.eos
 
 

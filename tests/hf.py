@@ -13,6 +13,7 @@ import optax
 
 from masklearn.models import convert
 from masklearn.models.formats import FORMATS
+from masklearn.types import Specials
 
 TESTDATA = pathlib.Path(__file__).parent / 'testdata'
 MASK = 40
@@ -42,8 +43,14 @@ def tensors_of(file, prefix):
   }
 
 
+def ids_of(hf):
+  """The special tokens of a tokenizer that fits a config.json."""
+  bos = hf['bos_token_id'] if hf['model_type'] == 'bart' else None
+  return Specials(bos, hf['pad_token_id'], hf['eos_token_id'], MASK)
+
+
 def _read(hf, tensors):
-  config = convert.config_from_hf(hf, MASK, convert.is_tied(tensors))
+  config = convert.config_from_hf(hf, ids_of(hf), convert.is_tied(tensors))
   return FORMATS[hf['model_type']].module(config), convert.from_hf(tensors, config)
 
 

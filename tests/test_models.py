@@ -2,15 +2,21 @@
 
 import dataclasses
 import functools
+import importlib
+import json
 
 import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tokenizers
 from jax.flatten_util import ravel_pytree
 
-from masklearn import models
+from configs import factbook, world
+from masklearn import models, text
+from masklearn.policies import encoders
+from masklearn.study import config, settings
 from masklearn.types import InputError, Specials
 from tests import hf
 from tests.small import slow_case
@@ -67,6 +73,51 @@ def test_wrong_settings_are_refused_with_the_nearest_right_one(
   """Every message names the rule and what was given."""
   with pytest.raises(InputError, match=message):
     models.make_model(family, size, 9, IDS.get(family), **fields)
+
+
+CONFIGS = [
+  *(('world', variant) for variant in world.VARIANTS),
+  *(('factbook', variant) for variant in factbook.VARIANTS),
+  *((name, 'nq_open') for name in ('bart_base', 'bart_large', 't5_base')),
+]
+
+
+@FAMILIES
+@pytest.mark.parametrize(('name', 'variant'), CONFIGS)
+def test_every_study_can_be_of_either_family(family, name, variant):
+  """Its fields are those of both: nothing but the name is changed, and the paths."""
+  c = importlib.import_module(f'configs.{name}').get_config(variant).lock()
+  c.model.name, c.corpus.path = family, 'x'
+  c.model.checkpoint = 'x' if 'base' in name or 'large' in name else ''
+  config.check(c)
+  fields = settings.model(c)
+  del fields['checkpoint']
+  made = models.make_model(
+    vocab_size=c.corpus.vocabulary or 500, ids=IDS[family], **fields
+  )
+  assert type(made).__name__.lower() == family
+  for field in fields.keys() - {'name', 'size'}:
+    assert getattr(made.config, field) == fields[field]
+  if c.corpus.vocabulary:
+    tokenizer = text.train_tokenizer(['Lima is here.'], c.corpus.vocabulary, family)
+    assert tokenizer.size <= c.corpus.vocabulary
+
+
+def test_a_vocabulary_with_gaps_has_a_row_for_every_id():
+  """Of a fresh model, and of a policy's table of words: the largest id and one."""
+  backend = tokenizers.Tokenizer(tokenizers.models.BPE())
+  backend = json.loads(backend.to_str())
+  names = ['<s>', '<pad>', '</s>', '<unk>', *'abcd']
+  backend['model']['vocab'] = {name: 40 * i for i, name in enumerate(names)}
+  backend['model']['vocab']['<mask>'] = 319
+  tokenizer = text.Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(backend)))
+  made = models.make_model('bart', 'tiny', tokenizer.size, tokenizer.specials)
+  tree = jax.eval_shape(functools.partial(models.init_params, made), jax.random.key(0))
+  assert made.config.vocab_size == 320
+  assert tree['shared']['embedding'].shape[0] >= 320
+  assert tokenizer.encode('abcd').ids == [160, 200, 240, 280]
+  shape = encoders.EncoderConfig(vocab_size=tokenizer.size, embedding=8)
+  assert shape.vocab_size > max(tokenizer.encode('abcd').ids)
 
 
 @FAMILIES

@@ -42,7 +42,7 @@ def answer(
     source, valid = questions.source[i], questions.source_valid[i]
     tokens.append(_greedy(model, params, source, valid, max_length))
     _wait(tokens, check)
-  eos = tokenizer.specials.eos
+  eos = model.config.eos
   return [
     # Past the first </s> there is nothing; <s> and padding are left out anyway.
     tokenizer.decode(row[: (row == eos).argmax()] if (row == eos).any() else row)

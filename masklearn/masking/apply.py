@@ -277,7 +277,12 @@ class Masker:
       (a, b, round((total[last] - total[first]) / (last - first), 4))
       for a, b, first, last in spans[:most]
     ]
-    return Hidden(piece, shown, *words.tolist(), max(len(spans) - most, 0))
+    count, hidden = words.tolist()
+    lost = spans[most:]  # Their words are not hidden after all.
+    if lost:
+      starts = [start for start, _ in text.words(piece.text)]
+      hidden -= sum(a <= start < b for start in starts for a, b, *_ in lost)
+    return Hidden(piece, shown, count, hidden, len(lost))
 
   def batch(self, pieces: Sequence[Passage], width: int, rows: int) -> Batch:
     """Passages as arrays [rows, width], filled up with empty ones."""

@@ -10,6 +10,7 @@ References:
 """
 
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from masklearn.models import bart, convert, layers
+from masklearn.models import bart, checkpoint_files, config_json, convert, layers
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Specials
 
@@ -39,6 +40,7 @@ _ALLOWED = {
   'is_decoder': (False,),
   'position_embedding_type': ('absolute',),
 }
+_PAD = config_json.INDEX, True  # what pad_token_id may be; null is 0
 _IGNORED = ('pooler.', 'cls.', 'embeddings.position_ids')  # how their names begin
 # Ours -> theirs, within a layer.
 _PARTS = {
@@ -101,23 +103,29 @@ def load(directory: str | os.PathLike, ids: Specials) -> tuple[BertConfig, Any]:
   Raises:
     InputError: no such checkpoint, or one that is no BERT, or another tokenizer's.
   """
-  hf, tensors = convert.read(directory, 'AutoModel')
-  config = config_from_hf(hf, ids)
-  return config, from_hf(tensors, config)
+  found = checkpoint_files.read(directory, 'AutoModel')
+  config = config_from_hf(found.hf, ids, found.directory)
+  return config, from_hf(found.tensors, config)
 
 
-def config_from_hf(hf: Mapping, ids: Specials) -> BertConfig:
+def config_from_hf(
+  hf: Mapping, ids: Specials, directory: str | os.PathLike = ''
+) -> BertConfig:
   """The configuration that a config.json describes.
 
   Args:
     hf: the file's keys and values.
     ids: the special tokens of the tokenizer.
+    directory: of the file, for messages.
 
   Raises:
     InputError: names every key that is missing or asks for another model than ours;
       or `ids` are those of another tokenizer.
   """
-  known = convert.known_fields(hf, 'BERT', BertConfig, _FIELDS, _ALLOWED)
+  path = pathlib.PurePath(directory, checkpoint_files.CONFIG)
+  known = config_json.fields(
+    hf, 'BERT', BertConfig, _FIELDS, _ALLOWED, {'pad_token_id': _PAD}, path
+  )
   pad = hf.get('pad_token_id') or 0
   if ids.bos is None or ids.pad != pad:
     raise InputError(
@@ -125,7 +133,10 @@ def config_from_hf(hf: Mapping, ids: Specials) -> BertConfig:
       f'[PAD] as token {pad}, as its checkpoint has it, got one with '
       f'{"no [CLS]" if ids.bos is None else f"padding as token {ids.pad}"}.'
     )
-  return BertConfig(bos=ids.bos, eos=ids.eos, **known)
+  try:
+    return BertConfig(bos=ids.bos, eos=ids.eos, **known)
+  except InputError as error:
+    raise InputError(f'{path} does not describe a BERT: {error}') from error
 
 
 def from_hf(tensors: Mapping[str, np.ndarray], config: BertConfig):
@@ -139,6 +150,10 @@ def from_hf(tensors: Mapping[str, np.ndarray], config: BertConfig):
   Raises:
     InputError: names every tensor that is missing, unknown or of another shape.
   """
+  tokens = jnp.zeros((1, 1), jnp.int32)
+  layout = convert.layout(Bert(config), _name, tokens, tokens == 0)
+  known = [*layout, *(f'bert.{name}' for name in layout)]
+  tensors, _ = checkpoint_files.unwrapped(tensors, known)
   # Where there are heads, the encoder's names begin with it.
   prefix = 'bert.' if any(name.startswith('bert.') for name in tensors) else ''
   named = {
@@ -149,8 +164,6 @@ def from_hf(tensors: Mapping[str, np.ndarray], config: BertConfig):
     if name.startswith(prefix)
   }
   named = {name: named[name] for name in named if not name.startswith(_IGNORED)}
-  tokens = jnp.zeros((1, 1), jnp.int32)
-  layout = convert.layout(Bert(config), _name, tokens, tokens == 0)
   return convert.fit(named, layout, config)
 
 

@@ -1,87 +1,93 @@
 """Checkpoints of Hugging Face, to parameters and back, without loss.
 
-Only safetensors files are read: they hold numbers and cannot run code. What is
-written loads with `from_pretrained` and gives the same logits; `formats` knows the
-names.
+What is written loads with `from_pretrained` and gives the same logits; `formats` knows
+the names, `checkpoint_files` the files.
 """
 
-import dataclasses
-import json
+import functools
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.flax
 import safetensors.numpy
 from flax import traverse_util
 
-from masklearn.io import files
+from masklearn.io import files, foreign
 from masklearn.io.lookup import lookup
-from masklearn.models import layers
+from masklearn.models import checkpoint_files, config_json, layers, token_ids
+from masklearn.models.checkpoint_files import CONFIG, WEIGHTS
 from masklearn.models.formats import BIAS, FORMATS, HEAD, TABLES, Format
-from masklearn.types import InputError
-
-WEIGHTS = 'model.safetensors'
-INDEX = 'model.safetensors.index.json'  # of a checkpoint in several files
+from masklearn.types import InputError, Specials
 
 
-def load(directory: str | pathlib.Path, mask: int):
+class Loaded(NamedTuple):
+  """What a checkpoint directory holds."""
+
+  config: Any  # a BartConfig or T5Config
+  params: Any  # the tree of parameters, float32
+  names: tuple[str, ...]  # of the tensors in the file, without a wrapper's prefix
+  hf: dict[str, Any]  # config.json
+  remarks: tuple[str, ...]  # sentences about what a user may not expect
+
+
+def load(directory: str | os.PathLike, ids: Specials | None) -> Loaded:
   """Reads a checkpoint directory: its configuration and its parameters.
 
   Args:
-    directory: holds config.json and model.safetensors, or several files and
+    directory: holds config.json, and model.safetensors or several files and
       model.safetensors.index.json.
-    mask: id of `<mask>`, of T5 `<extra_id_0>`, which the tokenizer knows and
-      config.json does not.
+    ids: of the tokenizer, which must be those of the files, and which alone knows
+      `<mask>`; None where there is none.
 
-  Returns:
-    A BartConfig or T5Config, and the tree of parameters, float32.
+  Raises:
+    InputError: says what is missing, damaged, contradictory or of another model.
   """
-  hf, tensors = read(directory, 'AutoModelForSeq2SeqLM')
-  config = config_from_hf(hf, mask, tied=is_tied(tensors))
-  return config, from_hf(tensors, config)
-
-
-def read(directory: str | os.PathLike, loader: str):
-  """The config.json of a checkpoint directory, and its tensors by name.
-
-  Args:
-    directory: as for `load`.
-    loader: class of transformers that reads the model from a pickle.
-  """
-  directory = pathlib.Path(directory)
-  parts = [directory / WEIGHTS]
-  if (directory / INDEX).exists():
-    index = _read_json(directory / INDEX)
-    if not isinstance(index, dict) or 'weight_map' not in index:
-      raise InputError(f'{directory / INDEX} has no weight_map, which names the files.')
-    parts = [directory / name for name in sorted(set(index['weight_map'].values()))]
-  elif not parts[0].exists() and (directory / 'pytorch_model.bin').exists():
-    raise InputError(
-      f'{directory} has only pytorch_model.bin, a pickle, which can run code when it '
-      'is read; convert it where you trust it: python -c "from transformers import '
-      f"{loader} as M; M.from_pretrained('{directory}')"
-      f".save_pretrained('{directory}')\""
+  found = checkpoint_files.read(directory, 'AutoModelForSeq2SeqLM')
+  form = _format(found.hf, found.directory)
+  tensors, prefix = checkpoint_files.unwrapped(found.tensors, _anchors(form))
+  tied = is_tied(tensors)
+  config = config_from_hf(found.hf, ids, tied, found.generation, found.directory)
+  params = from_hf(tensors, config)
+  remarks = [f'The names of the tensors are read without {prefix!r}.'] if prefix else []
+  if tied and found.hf.get('tie_word_embeddings') is False and HEAD not in tensors:
+    remarks.append(
+      f'The output matrix is tied: {CONFIG} says it is not, but there is no {HEAD}, so '
+      'it is the embedding.'
     )
-  hf = _read_json(directory / 'config.json')
-  tensors = {}
-  for file in parts:
-    try:
-      tensors |= safetensors.flax.load_file(file)  # which knows bfloat16
-    except OSError as error:
-      raise InputError(f'{directory} is not a checkpoint: {error}.') from error
-    except safetensors.SafetensorError as error:
-      raise InputError(f'{file} is damaged: {error}.') from error
-  return hf, tensors
+  ignored = [name for name in form.ignored if name in tensors]
+  if ignored:
+    remarks.append(f'Left out, as nothing reads it: {foreign.first(ignored)}.')
+  kept = [name for name in tensors if name not in form.ignored]
+  return Loaded(config, params, tuple(sorted(kept)), found.hf, tuple(remarks))
+
+
+def _format(hf, directory) -> Format:
+  place = pathlib.PurePath(directory, CONFIG)
+  return lookup(FORMATS, str(hf.get('model_type')), f'model_type in {place}')
+
+
+def _anchors(form):
+  """Names by which a family is known, with what comes before them and without."""
+  layer = ('layers_0', 'self_attn', 'q_proj', 'kernel')
+  inner = [form.name((side, *layer)) for side in ('encoder', 'decoder')]
+  names = {form.shared, *form.copies, *inner}
+  return names | {name.removeprefix(_prefix(form)) for name in names} | {BIAS, HEAD}
+
+
+def _prefix(form):
+  return form.shared.removesuffix('shared.weight')
 
 
 def save(
-  directory: str | pathlib.Path, config, params, extra: Mapping[str, Any] | None = None
+  directory: str | os.PathLike,
+  config,
+  params,
+  extra: Mapping[str, Any] | None = None,
+  names: Sequence[str] | None = None,
 ) -> None:
   """Writes config.json and model.safetensors into a directory, each at once.
 
@@ -90,71 +96,70 @@ def save(
     config: a BartConfig or T5Config.
     params: the tree of parameters.
     extra: keys of config.json that our configuration does not have, as the original
-      had them; ours win.
+      had them; ours win. An original that describes this model is written as it was.
+    names: of the tensors, see `to_hf`.
   """
-  directory = pathlib.Path(directory)
+  directory, extra = pathlib.Path(directory), dict(extra or {})
   directory.mkdir(parents=True, exist_ok=True)
-  tensors = to_hf(params, config)
+  tensors = to_hf(params, config, names)
   partial = directory / (WEIGHTS + '.partial')
   safetensors.numpy.save_file(tensors, partial, metadata={'format': 'pt'})
   os.replace(partial, directory / WEIGHTS)
-  files.write_json(directory / 'config.json', {**(extra or {}), **config_to_hf(config)})
+  if not _describes(extra, config):
+    extra |= config_to_hf(config)
+  files.write_json(directory / CONFIG, extra)
 
 
-def config_from_hf(hf: Mapping, mask: int, tied: bool = True):
+def _describes(hf, config):
+  """Whether a config.json is one of this configuration."""
+  own = {name: getattr(config, name, None) for name in ('bos', 'pad', 'eos', 'mask')}
+  ids = Specials(**own, start=config.decoder_start)
+  try:
+    found = config_from_hf(hf, ids, config.tied)
+  except InputError:
+    return False
+  return config_to_hf(found) == config_to_hf(config)
+
+
+def config_from_hf(
+  hf: Mapping[str, Any],
+  ids: Specials | None,
+  tied: bool = True,
+  generation: Mapping[str, Any] | None = None,
+  directory: str | os.PathLike = '',
+):
   """The configuration that a config.json describes.
 
   Args:
     hf: the file's keys and values.
-    mask: id of `<mask>`, of T5 that of the first sentinel.
+    ids: of the tokenizer; None where there is none.
     tied: whether the output matrix is the embedding; the tensors tell.
+    generation: what generation_config.json says.
+    directory: of the files, for messages.
 
   Raises:
-    InputError: names every key that is missing or asks for another model than ours.
+    InputError: names every key that is missing or asks for another model than ours, or
+      a token that is one thing here and another there.
   """
-  family = hf.get('model_type')
-  form = lookup(FORMATS, str(family), 'model_type in config.json')
-  known = known_fields(hf, form.title, form.config, form.fields, form.allowed)
-  return form.config(mask=mask, tied=tied, **known, **form.read(hf))
-
-
-def known_fields(
-  hf: Mapping,
-  title: str,
-  config: type,
-  fields: Mapping[str, str],
-  allowed: Mapping[str, tuple],
-) -> dict[str, Any]:
-  """The fields of a configuration that config.json has under keys of its own.
-
-  Args:
-    hf: the file's keys and values.
-    title: of the family, for the message.
-    config: the configuration's class.
-    fields: our field -> the key; one without a default must be there, a whole number.
-    allowed: what the file may say of other keys, the default first.
-
-  Raises:
-    InputError: names every key that is missing or asks for another model than ours.
-  """
-  wrong = [
-    f'{key} must be {" or ".join(map(repr, values))}, got {hf[key]!r}'
-    for key, values in allowed.items()
-    if hf.get(key, values[0]) not in values
-  ]
-  needed = {
-    fields[field.name]
-    for field in dataclasses.fields(config)
-    if field.name in fields and field.default is dataclasses.MISSING
-  }
-  wrong += [
-    f'{key} must be a whole number, got {hf.get(key)!r}'
-    for key in sorted(needed)
-    if not isinstance(hf.get(key), int)
-  ]
-  if wrong:
-    raise InputError(f'config.json does not describe a {title}: {"; ".join(wrong)}.')
-  return {ours: hf[theirs] for ours, theirs in fields.items() if theirs in hf}
+  form, path = _format(hf, directory), pathlib.PurePath(directory, CONFIG)
+  known = config_json.fields(
+    hf, form.title, form.config, form.fields, form.allowed, form.more, path
+  )
+  size = known['vocab_size']
+  tokens = token_ids.agreed(hf, generation or {}, ids, size, form.first, directory)
+  if form.first == 'pad':
+    del tokens['bos']  # which T5 does not have
+  mask = None if ids is None else ids.mask
+  if mask is not None and mask >= size:
+    name = '<extra_id_0>' if ids.sentinels else '<mask>'
+    raise InputError(
+      f'This checkpoint has no row for {name}: vocab_size in {path} is {size}, and it '
+      f'is token {mask} of the tokenizer.'
+    )
+  try:
+    return form.config(mask=mask, tied=tied, **tokens, **known, **form.read(hf))
+  except InputError as error:
+    raise InputError(f'{path} does not describe a {form.title}: {error}') from error
 
 
 def config_to_hf(config) -> dict[str, Any]:
@@ -165,6 +170,11 @@ def config_to_hf(config) -> dict[str, Any]:
     'model_type': family,
     'is_encoder_decoder': True,
     **{theirs: getattr(config, ours) for ours, theirs in form.fields.items()},
+    **{
+      key: getattr(config, ours)
+      for ours, key in token_ids.KEYS.items()
+      if hasattr(config, ours)
+    },
     **form.write(config),
   }
 
@@ -198,7 +208,7 @@ def from_hf(tensors: Mapping[str, np.ndarray], config):
       the configuration's, and every copy of the embedding that differs from it.
   """
   _, form = _form(config)
-  prefix = form.shared.removesuffix('shared.weight')
+  prefix = _prefix(form)
   if not any(name.startswith(prefix) for name in tensors):
     tensors = {
       name if name in (BIAS, HEAD) else prefix + name: tensor
@@ -232,27 +242,44 @@ def fit(tensors: Mapping, expected: Mapping, config, wrong: Sequence[str] = ()):
   Raises:
     InputError: names every tensor that is missing, unknown or of another shape.
   """
-  flat, unfit = {}, []
-  for name in sorted(expected.keys() | tensors.keys()):
-    path, shape = expected.get(name, ((), ()))
-    if name not in tensors:
-      unfit.append(f'{name} is missing')
-    elif name not in expected:
-      unfit.append(f'{name} is unknown')
-    elif tensors[name].shape != shape:
-      unfit.append(f'{name} has shape {tensors[name].shape}, not {shape}')
-    else:
-      flat[path] = jnp.asarray(_ours(path, tensors[name].astype(np.float32), config))
-  if unfit or wrong:
-    problems = '; '.join([*unfit, *wrong])
-    raise InputError(f'The tensors do not fit the model: {problems}.')
+  flat: dict[tuple, Any] = {}
+  shapes, numbers = [], []
+  for name in sorted(expected.keys() & tensors.keys()):
+    path, shape = expected[name]
+    tensor = tensors[name]
+    if tensor.shape != shape:
+      shapes.append(f'{name} {tensor.shape}, not {shape}')
+      continue
+    found = np.asarray(tensor).astype(np.float32)
+    if not np.isfinite(found).all():
+      numbers.append(f'{name} (of {tensor.dtype})')
+    flat[path] = jnp.asarray(_ours(path, found, config))
+  missing = sorted(expected.keys() - tensors.keys())
+  unknown = sorted(tensors.keys() - expected.keys())
+  problems = {
+    'missing are': missing,
+    'unknown are': unknown,
+    'of another shape are': shapes,
+    'not finite are': numbers,
+  }
+  said = [f'{what} {foreign.first(which)}' for what, which in problems.items() if which]
+  prefix = checkpoint_files.stray_prefix(unknown, missing)
+  if prefix:
+    said.append(f'some names begin with {prefix!r} and others do not')
+  if said or wrong:
+    raise InputError(f'The tensors do not fit the model: {"; ".join([*said, *wrong])}.')
   return traverse_util.unflatten_dict(flat)
 
 
-def to_hf(params, config) -> dict[str, np.ndarray]:
+def to_hf(params, config, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
   """The tensors by Hugging Face's names, as `save_pretrained` writes them.
 
-  Copies of the embedding are left out where `from_pretrained` ties them again.
+  Args:
+    params: the tree of parameters.
+    config: a BartConfig or T5Config.
+    names: those to write, as `load` has found them. None for those that
+      `save_pretrained` writes: copies of the embedding are left out where
+      `from_pretrained` ties them again.
   """
   _, form = _form(config)
   flat = traverse_util.flatten_dict(params)
@@ -260,10 +287,19 @@ def to_hf(params, config) -> dict[str, np.ndarray]:
     name: np.ascontiguousarray(_theirs(path, np.asarray(flat[path]), config))
     for name, (path, _) in _layout(config).items()
   }
-  if not config_to_hf(config)['tie_word_embeddings']:
-    names = (*form.copies, HEAD) if config.tied else form.copies
-    tensors |= {name: tensors[form.shared].copy() for name in names}
-  return tensors
+  copies = (*form.copies, HEAD) if config.tied else form.copies
+  if names is None:
+    tied = config_to_hf(config)['tie_word_embeddings']
+    more = () if tied else copies
+    return tensors | {name: tensors[form.shared].copy() for name in more}
+  written = {}
+  for name in names:
+    whole = name if name in (BIAS, HEAD) else _prefix(form) + name
+    whole = name if name in tensors or name in copies else whole
+    written[name] = tensors[whole] if whole in tensors else tensors[form.shared].copy()
+  if BIAS in tensors and BIAS not in written and tensors[BIAS].any():
+    written[BIAS] = tensors[BIAS]
+  return written
 
 
 def _form(config) -> tuple[str, Format]:
@@ -273,6 +309,7 @@ def _form(config) -> tuple[str, Format]:
   raise TypeError(f'Not the configuration of a model: {config!r}.')
 
 
+@functools.lru_cache(maxsize=8)  # Tracing a model takes longer than reading one.
 def _layout(config):
   _, form = _form(config)
   tokens = jnp.zeros((1, 1), jnp.int32)
@@ -289,7 +326,10 @@ def layout(model, name, *inputs) -> dict[str, tuple]:
   """
   tree = jax.eval_shape(model.init, jax.random.key(0), *inputs)['params']
   return {
-    name(path): (path, _theirs(path, np.empty(x.shape, np.bool_), model.config).shape)
+    name(path): (
+      path,
+      _theirs(path, np.broadcast_to(False, x.shape), model.config).shape,
+    )
     for path, x in traverse_util.flatten_dict(tree).items()
   }
 
@@ -309,12 +349,3 @@ def _theirs(path, tensor, config):
   if path in TABLES:
     return tensor[: config.vocab_size]
   return tensor.T if path[-1] == 'kernel' else tensor
-
-
-def _read_json(file):
-  try:
-    return json.loads(file.read_text(encoding='utf-8'))
-  except OSError as error:
-    raise InputError(f'{file.parent} is not a checkpoint: {error}.') from error
-  except ValueError as error:  # not JSON, or not even UTF-8
-    raise InputError(f'{file} is not JSON: {error}.') from error

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from flax import linen as nn
 
 from masklearn.models.bart import Bart
+from masklearn.models.config_json import FLAG, LAYERS, POSITIVE
 from masklearn.models.sizes import BartConfig, T5Config
 from masklearn.models.t5 import T5
 from masklearn.types import InputError
@@ -33,10 +34,12 @@ class Format(NamedTuple):
   config: type
   fields: Mapping[str, str]  # our field -> the key in config.json; its default is ours
   allowed: Mapping[str, tuple]  # what config.json may say, the default first
+  more: Mapping[str, tuple]  # what the keys that `read` looks at may be
   read: Callable[[Mapping], dict[str, Any]]  # the fields that are no single key
   write: Callable[[Any], dict[str, Any]]  # those keys, from our configuration
   shared: str  # the embedding
   copies: tuple[str, ...]  # in some files beside it, in others instead of it
+  first: str  # what the decoder reads first if no file says it
   ignored: tuple[str, ...]  # left by older programs
   name: Callable[[tuple[str, ...]], str]  # of the tensor at a path of our tree
 
@@ -74,7 +77,7 @@ def _t5_name(path):
 
 def _read_t5(hf):
   tied = hf.get('tie_word_embeddings', True)
-  factor = hf.get('initializer_factor', 1.0)
+  factor, scaled = hf.get('initializer_factor', 1.0), hf.get('scale_decoder_outputs')
   return {
     'decoder_heads': hf['num_heads'],
     'decoder_ffn': hf['d_ff'],
@@ -82,7 +85,7 @@ def _read_t5(hf):
     'gated': hf.get('feed_forward_proj', 'relu') == 'gated-gelu',
     'decoder_layers': hf.get('num_decoder_layers') or hf.get('num_layers'),
     # Version 5 of transformers says it; before, an untied output meant version 1.1.
-    'scale_output': bool(hf.get('scale_decoder_outputs', tied is not False)),
+    'scale_output': tied is not False if scaled is None else scaled,
   }
 
 
@@ -120,10 +123,6 @@ FORMATS = {
       'encoder_ffn': 'encoder_ffn_dim',
       'decoder_ffn': 'decoder_ffn_dim',
       'max_positions': 'max_position_embeddings',
-      'pad': 'pad_token_id',
-      'bos': 'bos_token_id',
-      'eos': 'eos_token_id',
-      'decoder_start': 'decoder_start_token_id',
       'dropout': 'dropout',
       'attention_dropout': 'attention_dropout',
       'activation_dropout': 'activation_dropout',
@@ -139,6 +138,7 @@ FORMATS = {
       'normalize_embedding': (True,),
       'static_position_embeddings': (False,),
     },
+    more={},
     read=lambda hf: {},
     write=lambda config: {
       'activation_function': 'gelu',
@@ -146,6 +146,7 @@ FORMATS = {
     },
     shared='model.shared.weight',
     copies=('model.encoder.embed_tokens.weight', 'model.decoder.embed_tokens.weight'),
+    first='eos',
     ignored=('model.encoder.version', 'model.decoder.version'),  # fairseq's
     name=_bart_name,
   ),
@@ -161,19 +162,23 @@ FORMATS = {
       'encoder_heads': 'num_heads',
       'head_width': 'd_kv',
       'encoder_ffn': 'd_ff',
-      'pad': 'pad_token_id',
-      'eos': 'eos_token_id',
-      'decoder_start': 'decoder_start_token_id',
       'buckets': 'relative_attention_num_buckets',
       'max_distance': 'relative_attention_max_distance',
       'epsilon': 'layer_norm_epsilon',
       'dropout': 'dropout_rate',
     },
     allowed={'feed_forward_proj': ('relu', 'gated-gelu')},
+    more={
+      'initializer_factor': (POSITIVE, False),
+      'num_decoder_layers': (LAYERS, True),
+      'scale_decoder_outputs': (FLAG, True),
+      'tie_word_embeddings': (FLAG, True),
+    },
     read=_read_t5,
     write=_write_t5,
     shared='shared.weight',
     copies=('encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'),
+    first='pad',
     ignored=(  # Mesh TensorFlow's, which nothing reads
       'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight',
     ),

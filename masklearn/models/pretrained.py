@@ -1,32 +1,35 @@
 """A model on disk, whole: its shape, its parameters and its tokenizer.
 
-  DIR/model.json       family, configuration, and what else config.json said
+  DIR/model.json       family, configuration, what else config.json said, and the names
+                       of the tensors that there were
   DIR/params           the parameters
   DIR/tokenizer.json   and other files of the tokenizer, as they came
 
 `from_hf` makes one of a directory of Hugging Face's, `to_hf` the other way round;
-neither changes a number. Both write all or nothing, and over nothing.
+neither changes a number, or adds a tensor. Both write all or nothing, and over nothing.
 """
 
 import dataclasses
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
 from masklearn import models, text
-from masklearn.io import checkpoint, files
+from masklearn.io import checkpoint, files, foreign
 from masklearn.models import convert
 from masklearn.models.formats import FORMATS
 from masklearn.types import InputError
 
-# What belongs to a tokenizer or to decoding, and is carried along untouched.
-CARRIED = (
-  'added_tokens.json', 'generation_config.json', 'merges.txt',
+# What belongs to a tokenizer, and is carried along untouched.
+TOKENIZER = (
+  'added_tokens.json', 'merges.txt',
   'special_tokens_map.json', 'spiece.model', 'tokenizer.json',
-  'tokenizer_config.json', 'vocab.json',
+  'tokenizer_config.json', 'vocab.json', 'sentencepiece.bpe.model', 'tokenizer.model',
+  'vocab.txt',
 )  # fmt: skip
 
 
@@ -35,7 +38,7 @@ class Pretrained(NamedTuple):
 
   model: Any  # a Linen module
   params: Any
-  tokenizer: text.Tokenizer
+  tokenizer: text.Tokenizer | None  # None of a model that was converted without
 
 
 def is_ours(directory: str | os.PathLike) -> bool:
@@ -71,35 +74,65 @@ def load_model(directory: str | os.PathLike) -> Pretrained:
   model = form.module(config)
   like = jax.eval_shape(lambda: models.init_params(model, jax.random.key(0)))
   params = checkpoint.restore(directory / 'params', like)
-  return Pretrained(model, params, text.load_tokenizer(directory))
+  if config.mask is None:  # It was converted without a tokenizer.
+    return Pretrained(model, params, None)
+  tokenizer = text.load_tokenizer(directory)
+  start_with(tokenizer, config)
+  return Pretrained(model, params, tokenizer)
 
 
-def from_hf(source: str | os.PathLike, target: str | os.PathLike) -> Any:
+def start_with(tokenizer: text.Tokenizer, config) -> None:
+  """Lets targets begin with what the decoder of a model reads first."""
+  tokenizer.specials = tokenizer.specials._replace(start=config.decoder_start)
+
+
+def from_hf(
+  source: str | os.PathLike,
+  target: str | os.PathLike,
+  tokenizer: str | os.PathLike | None = '',
+  say: Callable[[str], None] = lambda line: None,
+) -> Any:
   """Reads a directory of Hugging Face's and writes ours; returns the configuration.
 
   Args:
     source: with config.json, model.safetensors and a fast tokenizer.
     target: must not exist, or be empty.
+    tokenizer: file or directory of the tokenizer, '' for that of `source`; None
+      converts without one, and nothing can then be trained on what is written.
+    say: takes remarks, such as that the output matrix is tied.
 
   Raises:
     InputError: says what of `source` cannot be used; nothing is written then.
   """
   source = pathlib.Path(source)
-  tokenizer = text.load_tokenizer(source)
-  config, params = convert.load(source, tokenizer.specials.mask)
-  if tokenizer.size > config.vocab_size:
-    raise InputError(
-      f'The tokenizer of {source} has {tokenizer.size} tokens, the embedding only '
-      f'{config.vocab_size} rows; they do not belong together.'
-    )
-  hf = files.read_json(source / 'config.json')
+  place = pathlib.Path(tokenizer or source)
+  used = None if tokenizer is None else _tokenizer(place)
+  loaded = convert.load(source, used and used.specials)
+  config = loaded.config
+  if used is not None:
+    beyond = used.tokens_from(config.vocab_size)
+    if beyond:
+      raise InputError(
+        f'This checkpoint has no row for {foreign.first(beyond)}: vocab_size in '
+        f'{source / "config.json"} is {config.vocab_size}, the greatest id of the '
+        f'tokenizer of {place} {used.size - 1}; they do not belong together.'
+      )
+    free = config.vocab_size - used.size
+    if free:
+      say(f'{free} of {config.vocab_size} rows belong to no token of the tokenizer.')
+  for remark in loaded.remarks:
+    say(remark)
   with files.new_directory(target) as partial:
-    checkpoint.save(partial / 'params', params)
+    checkpoint.save(partial / 'params', loaded.params)
+    hf = loaded.hf
     said = {'family': hf['model_type'], 'config': dataclasses.asdict(config)}
-    files.write_json(partial / 'model.json', said | {'huggingface': hf})
-    _carry(source, partial)
-    if not (partial / 'tokenizer.json').exists():  # older files than that
-      tokenizer.save(partial / 'tokenizer.json')
+    said |= {'huggingface': hf, 'tensors': loaded.names}
+    files.write_json(partial / 'model.json', said)
+    _carry(source, partial, ('generation_config.json',))
+    if used is not None:
+      _carry(place, partial, TOKENIZER)  # of a directory; a file may have any name
+      if not (partial / 'tokenizer.json').exists():
+        used.save(partial / 'tokenizer.json')
   return config
 
 
@@ -112,14 +145,27 @@ def to_hf(source: str | os.PathLike, target: str | os.PathLike) -> Any:
   """
   source = pathlib.Path(source)
   model, params, _ = load_model(source)
-  extra = files.read_json(source / 'model.json').get('huggingface', {})
+  said = files.read_json(source / 'model.json')
+  extra, names = said.get('huggingface', {}), said.get('tensors')
   with files.new_directory(target) as partial:
-    convert.save(partial, model.config, params, extra)
-    _carry(source, partial)
+    convert.save(partial, model.config, params, extra, names)
+    _carry(source, partial, (*TOKENIZER, 'generation_config.json'))
   return model.config
 
 
-def _carry(source, target):
-  for name in CARRIED:
+def _tokenizer(place):
+  try:
+    return text.load_tokenizer(place)
+  except InputError as error:
+    if not place.is_dir() or text.has_vocabulary(place):
+      raise
+    raise InputError(
+      f'{error} Give --tokenizer=PATH if it is elsewhere, --tokenizer=none to convert '
+      'without one.'
+    ) from error
+
+
+def _carry(source, target, names):
+  for name in names:
     if (source / name).is_file():
       shutil.copyfile(source / name, target / name)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from masklearn.models import layers
-from masklearn.types import Segments
+from masklearn.types import InputError, Segments
 
 
 class EncoderDecoder(nn.Module):
@@ -82,6 +82,11 @@ class EncoderDecoder(nn.Module):
     self._check_length('source', source.shape[1])
     x = self._embed(source)  # [B, S, D]
     if source_mask is not None:
+      if self.config.mask is None:
+        raise InputError(
+          'Only a model with a tokenizer can hide tokens softly, which says what its '
+          '<mask> is; this one was converted without.'
+        )
       hidden = self._embed(jnp.full((1, 1), self.config.mask))  # [1, 1, D]
       share = source_mask[..., None].astype(x.dtype)  # [B, S, 1]
       x = (1 - share) * x + share * hidden

@@ -31,7 +31,7 @@ class BartConfig(EncoderDecoderConfig):
   pad: int
   bos: int
   eos: int
-  mask: int
+  mask: int | None  # None where there is no tokenizer to say it
   decoder_start: int  # what the decoder reads first
   dropout: float = 0.1  # of the embeddings and of each residual branch
   attention_dropout: float = 0.0  # of attention weights
@@ -59,7 +59,9 @@ class T5Config(EncoderDecoderConfig):
   head_width: int  # of queries, keys and values; H times it need not be D
   pad: int
   eos: int
-  mask: int  # the first sentinel: what a token that is softly hidden turns into
+  # The first sentinel: what a token that is softly hidden turns into. None where there
+  # is no tokenizer to say it.
+  mask: int | None
   decoder_start: int  # what the decoder reads first
   gated: bool = True  # GELU times a linear map (1.1), and not ReLU (1.0)
   tied: bool = False  # the output matrix is the embedding (1.0)
@@ -117,6 +119,8 @@ def _check(config, *tokens):
   """Refuses what no family can have: these tokens, rates of dropout, the dtype."""
   for name in tokens:
     token = getattr(config, name)
+    if name == 'mask' and token is None:
+      continue
     if not 0 <= token < config.vocab_size:
       raise InputError(
         f'{name} must be a token of the vocabulary (below {config.vocab_size}), '

@@ -114,6 +114,7 @@ def prepare(
     passages, skipped = tuple(passages), len(problems)
   if checkpoint:
     net, params = published
+    pretrained.start_with(used, net.config)
   else:
     net = models.make_model(vocab_size=used.size, ids=used.specials, **options)
     params = None
@@ -143,6 +144,11 @@ def _published(checkpoint, tokenizer, name, size, **changes):
     )
   del size  # The checkpoint has one.
   loaded = pretrained.load_model(checkpoint)
+  if loaded.tokenizer is None:
+    raise InputError(
+      f'{checkpoint} has no tokenizer: it was converted with --tokenizer=none. Convert '
+      'it with one to train it.'
+    )
   family = type(loaded.model).__name__.lower()
   if family != name:
     said = f'{checkpoint} holds a {family}, but config.model.name is {name!r}.'

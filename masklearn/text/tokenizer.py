@@ -3,9 +3,9 @@
 Offsets are characters of the text.
 """
 
+import functools
 import itertools
 import os
-import pathlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -42,10 +42,15 @@ class Tokenizer:
     self._backend = backend
     self.specials = _specials(backend)
 
-  @property
+  @functools.cached_property
   def size(self) -> int:
-    """Number of token ids, special tokens included."""
-    return self._backend.get_vocab_size()
+    """Rows of an embedding of all tokens: the largest id and one; ids may have gaps."""
+    return max(self._backend.get_vocab().values()) + 1
+
+  def tokens_from(self, first: int) -> list[str]:
+    """The tokens whose ids are `first` or above, by their ids."""
+    ids = self._backend.get_vocab()
+    return sorted((name for name in ids if ids[name] >= first), key=ids.__getitem__)
 
   def encode(self, text: str) -> Encoding:
     """The tokens of `text`."""
@@ -112,27 +117,3 @@ def train_tokenizer(texts: Iterable[str], size: int, family: str = 'bart') -> To
   )
   backend.train_from_iterator(texts, trainer)
   return Tokenizer(backend)
-
-
-def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
-  """Reads `tokenizer.json`, from a file or a directory; or a Hugging Face name.
-
-  A name, or a directory of older files without `tokenizer.json`, goes through
-  `transformers.AutoTokenizer`, which needs its hub or its cache.
-  """
-  file = pathlib.Path(path)
-  file = file / 'tokenizer.json' if file.is_dir() else file
-  if file.is_file():
-    return Tokenizer(tokenizers.Tokenizer.from_file(str(file)))
-  import transformers  # Slow to import, and most runs have a tokenizer.json.
-
-  try:
-    loaded = transformers.AutoTokenizer.from_pretrained(str(path))
-  except OSError as error:
-    raise InputError(
-      f'No tokenizer at {path}: expected tokenizer.json, a directory with it, or the '
-      f'name of a Hugging Face tokenizer that is reachable. {error}'
-    ) from None
-  if not loaded.is_fast:
-    raise InputError(f'Only fast tokenizers keep offsets; {path} is not one.')
-  return Tokenizer(loaded.backend_tokenizer)
