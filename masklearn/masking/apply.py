@@ -199,6 +199,8 @@ class Masker:
     self.chosen, self.form, self._length = chosen, form, length
     self._widths = (*(size for size in LENGTHS if size < length), length)
     self._units = collocations.units if collocations else None
+    # The markers that a tokenizer of T5 knows, which need not be a hundred.
+    self._markers = len(self.specials.sentinels) or infill.SENTINELS
     self._key = jax.random.key(seed)
     self._draw = jax.jit(_make_draw(chosen))
     self._encoded: dict[str, text.Encoding] = {}
@@ -271,7 +273,7 @@ class Masker:
 
   def _hidden(self, piece, offsets, mask, start, share, words):
     spans = infill.spans(piece.text, offsets, mask, start)
-    most = infill.SENTINELS if self.form == 't5' else len(spans)
+    most = self._markers if self.form == 't5' else len(spans)
     total = [0.0, *np.cumsum(share, dtype=np.float64).tolist()]
     shown = [
       (a, b, round((total[last] - total[first]) / (last - first), 4))
