@@ -5,7 +5,6 @@ compile, and each has a key of its own: what is hidden in a passage depends on t
 and on its number, and not on what it is computed with.
 """
 
-import functools
 import inspect
 import pathlib
 from collections.abc import Callable, Sequence
@@ -216,23 +215,23 @@ class Masker:
 
   def cut(self, passage: Passage) -> tuple[list[Passage], list[str]]:
     """The passage in parts that are short enough, and what is wrong with others."""
-    encode = functools.lru_cache(1)(self.chosen.tokenizer.encode)
     marker = infill.marker_in(passage.text, self.form)
     if marker:
       return [], [f'the text has {marker}, which is a marker of the format.']
     good, problems = [], []
-    for piece in data.split_passages(
-      [passage], lambda b: len(encode(b).ids), self._length
-    ):
-      tokens = len(encode(piece.text).ids)
-      if 0 < tokens <= self._length:
-        good.append(piece)
-        self._encoded[piece.text] = encode(piece.text)
-      else:
+    encode = self.chosen.tokenizer.encode
+    for piece, encoding in data.fit_passages([passage], encode, self._length):
+      tokens = len(encoding.ids)
+      if tokens > self._length:
         problems.append(
-          f'{piece.text.strip()[:20]!r} .. is one word of {tokens} tokens, where a '
-          f'passage has from 1 to {self._length}.'
+          f'{piece.text[:20]!r} .. is one character of {tokens} tokens, where a '
+          f'passage has at most {self._length}.'
         )
+      elif tokens and piece.text.strip():
+        good.append(piece)
+        self._encoded[piece.text] = encoding
+    if not good and not problems:
+      problems.append('the text has no tokens.')
     return good, problems
 
   def start(
