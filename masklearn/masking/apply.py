@@ -26,6 +26,7 @@ LENGTHS = (48, 128, 320)  # of rows, in tokens; the longest row is as the caller
 LONGEST = 1024
 ROWS = 64  # passages at once
 RATE = 0.15  # of a policy that has none
+SEEDS = 2**32  # that differ: of a larger one, JAX's generator drops the upper half
 
 
 class Words:
@@ -178,7 +179,7 @@ class Masker:
 
     Args:
       chosen: the policy.
-      seed: of the draws.
+      seed: of the draws, at least 0 and less than `SEEDS`.
       length: tokens of a passage at most; a longer one is cut into several.
       form: a format of `infill.FORMATS`, which may limit the number of spans.
       collocations: of the corpus, for 'pmi_span'.
@@ -189,6 +190,8 @@ class Masker:
         f'The policy {chosen.name!r} reads passages of 1 to {longest} tokens, got '
         f'length={length}.'
       )
+    if not 0 <= seed < SEEDS:
+      raise InputError(f'A seed is a whole number from 0 to {SEEDS - 1}, got {seed}.')
     if chosen.joins and not collocations:
       raise InputError(
         f'The policy {chosen.name!r} needs the collocations of a corpus.'
@@ -213,11 +216,16 @@ class Masker:
     """The tokens of a text; those of passages that `cut` has made are at hand."""
     return self._encoded.get(body) or self.chosen.tokenizer.encode(body)
 
-  def cut(self, passage: Passage) -> tuple[list[Passage], list[str]]:
-    """The passage in parts that are short enough, and what is wrong with others."""
-    marker = infill.marker_in(passage.text, self.form)
+  def cut(self, passage: Passage) -> tuple[list[Passage], list[str], int]:
+    """The passage in parts that are short enough, and what is wrong with others.
+
+    And the number of its words that are cut, as they are longer than words or passages
+    can be.
+    """
+    body = passage.text
+    marker = infill.marker_in(body, self.form)
     if marker:
-      return [], [f'the text has {marker}, which is a marker of the format.']
+      return [], [f'the text has {marker}, which is a marker of the format.'], 0
     good, problems = [], []
     encode = self.chosen.tokenizer.encode
     for piece, encoding in data.fit_passages([passage], encode, self._length):
@@ -232,7 +240,11 @@ class Masker:
         self._encoded[piece.text] = encoding
     if not good and not problems:
       problems.append('the text has no tokens.')
-    return good, problems
+    long = text.long_words(body)
+    if len(good) > 1:  # Cuts between passages may go through others.
+      whole = len(text.words(body))
+      long += sum(len(text.words(piece.text)) for piece in good) > whole
+    return good, problems, long
 
   def start(
     self, pieces: Sequence[Passage], numbers: np.ndarray

@@ -26,6 +26,10 @@ _SENTENCE_END = re.compile(
   # Of scripts without capitals, some of which have no spaces either.
   r'|[。！？｡؟۔।॥]+([」』”’）)\]]*)\s*'
 )
+_LONG = re.compile(rf'(?<!\S)\S{{{LONGEST + 1}}}')
+_LONG_RUN = re.compile(
+  rf'\w{{{LONGEST + 1},}}|[^\w\s]{{{LONGEST + 1},}}|\s{{{LONGEST + 1},}}'
+)
 _ABBREVIATION = re.compile(r'\b(?:[A-Z]|St|Mt|Mr|Mrs|Ms|Dr|Gen|No|vs|ca|approx)\.$')
 _LONGEST_ABBREVIATION = len('approx.')
 
@@ -73,6 +77,14 @@ def words(text: str) -> list[tuple[int, int]]:
       for start in range(first, last, LONGEST)
     ]
   return [(bounds[a][0], bounds[b - 1][1]) for a, b in found] if bounds else found
+
+
+def long_words(text: str) -> int:
+  """How many words of a text have more than `LONGEST` graphemes, so that they are cut."""
+  if not _LONG.search(text):
+    return 0
+  found = _WORD.finditer(_bases(text)[1])
+  return sum(match.end() - match.start() > LONGEST for match in found)
 
 
 def graphemes(text: str) -> list[tuple[int, int]]:
@@ -177,11 +189,6 @@ def bounded(text: str) -> Iterator[str]:
       yield text[at:cut]
       at = cut
   yield text[at:]
-
-
-_LONG_RUN = re.compile(
-  rf'\w{{{LONGEST + 1},}}|[^\w\s]{{{LONGEST + 1},}}|\s{{{LONGEST + 1},}}'
-)
 
 
 def _bases(text: str) -> tuple[list[tuple[int, int]], str]:
