@@ -21,6 +21,9 @@ An interrupted run goes on where it was when it is started again.
   --seed        of the draws (0)
 """
 
+import os
+import pathlib
+
 from experiments import app
 from masklearn.types import InputError
 
@@ -41,15 +44,33 @@ def main(
     _number('seed', seed, int), format, target, annotator, reference, collocations,
     _number('length', length, int),
   )  # fmt: skip
-  if html:
-    viewer.check(html)
-  with Progress() as progress:
-    counts = text_files.run(order, progress)
-    print(f'{output}: {counts}')
+  try:
     if html:
-      shown = text_files.viewed(order, progress)
-      files.write_text(html, viewer.masks_page(policy, str(counts), shown, POLICIES))
-      print(html)
+      _check_page(html, input, output)
+    with Progress() as progress:
+      counts = text_files.run(order, progress)
+      print(f'{output}: {counts}')
+      if html:
+        shown = text_files.viewed(order, progress)
+        files.write_text(html, viewer.masks_page(policy, str(counts), shown, POLICIES))
+        print(html)
+  except OSError as error:  # a name that is too long, a folder that is a file, ..
+    raise InputError(
+      f'{error.filename or output} cannot be read or written: {error.strerror or error}.'
+    ) from error
+
+
+def _check_page(html, input, output):
+  """Refuses a page that could not be written in the end, before any work is done."""
+  viewer.check(html)
+  for other in (input, output):
+    if pathlib.Path(html).resolve() == pathlib.Path(other).resolve():
+      raise InputError(f'--html and another file are the same, {other}.')
+  folder = pathlib.Path(html).resolve().parent
+  while not folder.exists():
+    folder = folder.parent
+  if not folder.is_dir() or not os.access(folder, os.W_OK):
+    raise InputError(f'--html={html}: {folder} is no folder that can be written to.')
 
 
 def _number(name, value, kind):

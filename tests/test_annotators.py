@@ -145,3 +145,43 @@ def test_spacy_that_is_not_there(monkeypatch):
   monkeypatch.setitem(__import__('sys').modules, 'spacy', None)
   with pytest.raises(InputError, match=r"pip install 'masklearn\[spacy\]'"):
     annotators.make('spacy:en_core_web_zz')
+
+
+def test_many_sentences_take_time_as_they_grow():
+  """Ten thousand first words, each looked for in the whole text, would take minutes."""
+  body = (
+    ' '.join(f'Word{i} is here.' for i in range(20_000)) + ' It saw Word7 and Word9.'
+  )
+  spans = annotators.salient_by_rules(Passage('', body))
+  assert {body[s.start : s.end] for s in spans} == {'Word7', 'Word9'}
+  assert len(spans) == 4
+
+
+def test_spacy_reads_texts_of_any_length(monkeypatch):
+  """It refuses one of more than a million characters; in parts, all names are found."""
+  spacy = pytest.importorskip('spacy', reason='needs the extra `spacy`')
+  model = spacy.blank('en')
+  model.add_pipe('entity_ruler').add_patterns([{'label': 'GPE', 'pattern': 'Oslo'}])
+  monkeypatch.setattr(annotators, '_load', lambda name: model)
+  texts = [
+    'We saw Oslo. ' + 'x' * 1_000_001 + ' Then Oslo again.',
+    'Oslo is not far. ' * 9_000,
+    'Oslo',
+    '',
+  ]
+  annotate = annotators.make('spacy:blank')
+  rows = list(annotate(Passage(str(i), body) for i, body in enumerate(texts)))
+  assert [len(row) for row in rows] == [2, 9_000, 1, 0]
+  for body, row in zip(texts, rows, strict=True):
+    assert {body[s.start : s.end] for s in row} <= {'Oslo'}
+
+
+def test_parts_of_a_long_text_are_sentences(monkeypatch):
+  """As many as fit; one that is too long is cut between words; nothing is lost."""
+  monkeypatch.setattr(annotators, 'PIECE', 20)
+  body = 'Go on. It is so. We have been there for days. And ' + 'y' * 45 + '. B.'
+  parts = [body[a:b] for a, b in annotators._readable(body)]
+  assert ''.join(parts) == body
+  assert parts[:3] == ['Go on. It is so.', ' We have been there ', 'for days.']
+  assert max(map(len, parts)) <= 20
+  assert list(annotators._readable('')) == [(0, 0)]

@@ -201,14 +201,24 @@ def test_bad_records_are_named_and_counted(command, tmp_path):
     assert f'skipped {source}:{line}: ' in errors
   assert '2 passages of 2 records' in said
   assert '5 records skipped' in said
+
+
+def test_a_word_that_is_too_long_is_cut_and_that_is_said(command, tmp_path):
+  """By the tokens of a passage, or the letters of a word; nothing of it is lost."""
   tokenizer = text.train_tokenizer(['a'], 261)
   tokenizer.save(tmp_path / 'tokenizer.json')
-  source = write(tmp_path / 'long.jsonl', ['a b ' + 30 * 'x', 'c d'])
+  bodies = ['a b ' + 30 * 'x', 'c d', 'x' * 250 + ' e', 'नि' * 9 + ' 字字字字字字字字']
+  source = write(tmp_path / 'long.jsonl', bodies)
   flags = f'--tokenizer={tmp_path}', '--length=20'
-  code, rows, _, errors = command('random', *flags, source=source, output='b.jsonl')
-  assert [r['text'] for r in rows] == ['a b', 'c d']
-  assert f'{source}:1: ' in errors
-  assert 'one word of 31 tokens' in errors
+  code, rows, _, errors = command('random', *flags, source=source)
+  assert code == 0
+  found = ''.join(row['text'] for row in rows)
+  assert found.replace(' ', '') == ''.join(bodies).replace(' ', '')
+  cut = [line for line in errors.splitlines() if 'is cut' in line]
+  assert [f'{source}:{i}: ' in ''.join(cut) for i in (1, 2, 3, 4)] == [1, 0, 1, 1]
+  assert all(
+    'न' not in row['text'] or row['text'].endswith(('ि', '字')) for row in rows
+  )
 
 
 def test_nothing_usable_is_an_error_and_leaves_nothing(command, tmp_path):
@@ -237,12 +247,27 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(command, tmp_path):
     (('random', '--target=ful'), 'spans, full'),
     (('salient', '--annotator=rule'), 'rules'),
     (('random', '--frmat=t5'), 'nearest: --format'),
+    (('random', f'--seed={2**32}'), 'from 0 to 4294967295, got 4294967296'),
+    (('random', f'--seed={10**30}'), 'from 0 to 4294967295'),
+    (('random', '--seed=-1'), 'from 0 to 4294967295'),
+    (('x' * 256,), 'File name too long'),
+    (('random', '--output=in.jsonl/x'), 'in.jsonl cannot be read or written'),
+    (('random', f'--output={"x" * 256}'), 'File name too long'),
+    (('random', '--html=out.jsonl'), 'the same, out.jsonl'),
+    (('random', '--html=./in.jsonl'), 'not a page of masks'),
+    (('random', '--html=in.jsonl/x'), 'no folder'),
+    (('random', f'--html={"x" * 256}'), 'File name too long'),
   ],
 )
-def test_a_mistake_is_one_line_and_makes_nothing(command, tmp_path, flags, message):
+def test_a_mistake_is_one_line_and_makes_nothing(
+  command, tmp_path, monkeypatch, flags, message
+):
   """Exit code 2, before anything is written."""
   write(tmp_path / 'in.jsonl')
-  code, _, _, errors = command(*flags)
+  monkeypatch.chdir(tmp_path)
+  policy, *flags = flags
+  # A flag that is given twice counts as it was given last.
+  code, _, _, errors = command(policy, '--output=out.jsonl', *flags)
   assert code == 2
   assert errors.startswith('error: ')
   assert errors.count('\n') == 1

@@ -151,16 +151,11 @@ def word_bounds(
   for word, (start, end) in zip(words, offsets, strict=True):
     if word == len(bounds):
       bounds.append((start, end))
-    else:
+    elif (
+      start < end
+    ):  # White space behind the last word has a place, and no characters.
       bounds[word] = bounds[word][0], max(end, bounds[word][1])
-  # Some tokenizers count the space before a word as part of it.
-  return [_trimmed(passage, *pair) for pair in bounds]
-
-
-def _trimmed(passage, start, end):
-  piece = passage[start:end]
-  start += len(piece) - len(piece.lstrip())
-  return start, max(start, end - len(piece) + len(piece.rstrip()))
+  return bounds
 
 
 def _words_of(span, bounds):

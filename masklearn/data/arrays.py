@@ -55,14 +55,14 @@ def encode_passages(
   rows = zip(passages, encodings, salients, strict=True)
   for row, (passage, encoding, found) in enumerate(rows):
     n = lengths[row]
-    starts = np.array([start for start, _ in encoding.offsets])
+    offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
     tokens[row, :n] = encoding.ids
-    word[row, :n] = _index(starts, [a for a, _ in text.words(passage.text)])
+    word[row, :n] = _index(offsets, text.words(passage.text))
     bounds = passage.sentences or text.sentences(passage.text)
-    sentence[row, :n] = _index(starts, [a for a, _ in bounds])
-    salient[row, :n] = _mark(encoding.offsets, found)
+    sentence[row, :n] = _index(offsets, bounds)
+    salient[row, :n] = _mark(offsets, found)
     if units:
-      number = _index(starts, [a for a, _ in units(passage)])
+      number = _index(offsets, units(passage))
       collocation[row, :n] = np.where(np.diff(number, prepend=-1) > 0, 1, 2)
   valid = np.arange(shape[1]) < np.array(lengths)[:, None]
   asks = asked_tokens(passages, encodings, asked, shape[1])
@@ -192,10 +192,23 @@ def _rows(sequences: Iterable[list[int]], ids) -> np.ndarray:
   return out
 
 
-def _index(starts, bounds):
-  """Which of `bounds` each token lies in, numbered without gaps."""
-  within = np.searchsorted(np.array(bounds), starts, side='right') - 1
-  return np.unique(np.maximum(within, 0), return_inverse=True)[1]
+def _index(offsets, bounds):
+  """Which of `bounds` each token [n, 2] lies in, numbered without gaps.
+
+  Two that a token has characters of are one: neither can be hidden alone.
+  """
+  at = np.array([start for start, _ in bounds])
+  starts, ends = offsets[:, 0], np.maximum(offsets[:, 1] - 1, offsets[:, 0])
+  first, last = (
+    np.maximum(np.searchsorted(at, found, side='right') - 1, 0)
+    for found in (starts, ends)
+  )
+  joined = np.zeros(len(at) + 1, np.int64)  # whether to the one before it
+  for a, b in zip(first[last > first], last[last > first], strict=True):
+    joined[a + 1 : b + 1] = 1
+  number = first - np.cumsum(joined)[first]
+  # Tokens follow each other; only those that share a character could stand back.
+  return np.unique(np.maximum.accumulate(number), return_inverse=True)[1]
 
 
 def _mark(offsets, spans):
@@ -203,8 +216,8 @@ def _mark(offsets, spans):
   marks = np.zeros(len(offsets), np.int32)
   if spans:
     starts, ends = np.array(offsets).T
-    # A space that is a token of its own has no characters left, but a place. The bytes
-    # of a character are tokens with the same offsets, and none ends before another.
+    # A space that is a token of its own has no characters, but a place. The bytes of a
+    # character are tokens with the same offsets, and none ends before another.
     ends = np.maximum(ends, starts + 1)
     first = np.searchsorted(ends, [s for s, *_ in spans], side='right')
     behind = np.searchsorted(starts, [e for _, e, _ in spans], side='left')

@@ -1,8 +1,8 @@
 """Documents cut into passages: by words for the corpus, by tokens for a model."""
 
+import bisect
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from masklearn.types import Passage, Span
 T = TypeVar('T')
 
 USUAL = 10  # characters of a word, or more
-_WORD = re.compile(r'\S+')
+TOKENS = 36  # of a character at most: one is 18 letters of two bytes in NFKC
 
 
 def chunk(document: Passage, words: int) -> Iterator[Passage]:
@@ -20,9 +20,9 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
 
   A passage has as many whole sentences as fit, of the document's own or, where it has
   none, those of `text.sentences`. A sentence that alone is too long is cut after every
-  `words` words. What white space separates is a word, and none is cut; the white space
-  between passages is lost, and a span that a cut goes through. The passages of document
-  X are X/0, X/1, ..., or X if it is one.
+  `words` words. Words are those of `text.spaced`, by the white space between them, and
+  none is cut; the white space between passages is lost, and a span that a cut goes
+  through. The passages of document X are X/0, X/1, ..., or X if it is one.
 
   Args:
     document: of any length.
@@ -38,20 +38,19 @@ def chunk(document: Passage, words: int) -> Iterator[Passage]:
   """
   body = document.text
   # In texts much longer than usual words, it is cheaper to count sentence by sentence.
-  few = len(body) <= USUAL * words and len(body.split()) <= words
+  few = len(body) <= USUAL * words and len(text.spaced(body)) <= words
   if not words or few:
     yield document
     return
   pieces: list[tuple[int, int]] = []
   room = 0
   for start, end in _sentences(document):
-    size = len(body[start:end].split())
-    if size <= words:
-      units = [(start, end, size)] if size else []
+    found = text.spaced(body[start:end])
+    if len(found) <= words:
+      units = [(start, end, len(found))] if found else []
     else:
-      found = [m.span() for m in _WORD.finditer(body, start, end)]
-      parts = [found[i : i + words] for i in range(0, size, words)]
-      units = [(part[0][0], part[-1][1], len(part)) for part in parts]
+      parts = [found[i : i + words] for i in range(0, len(found), words)]
+      units = [(start + p[0][0], start + p[-1][1], len(p)) for p in parts]
     for first, last, count in units:
       if pieces and count <= room:
         pieces[-1] = pieces[-1][0], last
@@ -67,8 +66,9 @@ def split_passages(
 ) -> list[Passage]:
   """Passages of at most `longest` tokens, cut between sentences.
 
-  A sentence that alone is too long is cut between words, and a span that a cut goes
-  through is lost. The pieces of passage X are X/0, X/1, ...
+  A sentence that alone is too long is cut between words, a word that is so between
+  graphemes, and a span that a cut goes through is lost. The pieces of passage X are X/0,
+  X/1, ...
 
   Args:
     passages: any length.
@@ -93,7 +93,8 @@ def fit_passages(
   Args:
     passages: any length.
     encode: text -> its encoding, such as `Tokenizer.encode`. A passage that fits is
-      encoded once; of others so are the sentences, and each piece as it grows.
+      encoded once; of others so are the sentences, and a few candidates for each piece:
+      as much in all as the passage is long.
     longest: tokens that the model reads at once.
     length: encoding -> number of its tokens.
   """
@@ -103,26 +104,68 @@ def fit_passages(
     if length(whole) <= longest:
       yield passage, whole
       continue
-    units: list[tuple[int, int, T | None]] = []
-    for start, end in _sentences(passage):
-      sentence = encode(body[start:end])
-      if length(sentence) <= longest:
-        units.append((start, end, sentence))
+
+    def fits(encoding):
+      return length(encoding) <= longest
+
+    units = list(_units(passage, encode, fits, longest))
+    # Characters that are about as many tokens as fit.
+    room = len(body) * longest // length(whole)
+    pieces, encodings = [], []
+    first = 0
+    while first < len(units):
+      behind, found = _most(body, units, first, encode, fits, room)
+      pieces.append((units[first][0], units[behind - 1][1]))
+      encodings.append(found)
+      first = behind
+    yield from zip(_pieces(passage, pieces), encodings, strict=True)
+
+
+def _units(passage, encode, fits, longest) -> Iterator[tuple[int, int]]:
+  """Yields the characters of all that no cut goes through, as long as that is possible.
+
+  Sentences, the words of one that alone does not fit, and the graphemes of such a word.
+  """
+  body = passage.text
+  for start, end in _sentences(passage):
+    if fits(encode(body[start:end])):
+      yield start, end
+      continue
+    for first, last in text.words(body[start:end]):
+      first, last = start + first, start + last
+      short = (last - first) * TOKENS <= longest
+      if short or fits(encode(body[first:last])):
+        yield first, last
       else:
-        words = text.words(body[start:end])
-        units += [(start + a, start + b, None) for a, b in words]
-    pieces: list[tuple[int, int]] = []
-    encodings: list[T | None] = []
-    for start, end, own in units:
-      if pieces:
-        grown = encode(body[pieces[-1][0] : end])
-        if length(grown) <= longest:
-          pieces[-1], encodings[-1] = (pieces[-1][0], end), grown
-          continue
-      pieces.append((start, end))
-      encodings.append(own)
-    for piece, found in zip(_pieces(passage, pieces), encodings, strict=True):
-      yield piece, encode(piece.text) if found is None else found
+        yield from ((first + a, first + b) for a, b in text.graphemes(body[first:last]))
+
+
+def _most(body, units, first, encode, fits, room) -> tuple[int, T]:
+  """How many units fit in one piece, from `first` on: up to which, and the encoding.
+
+  At least one. The number is guessed, and then enclosed, in steps that double.
+  """
+  start = units[first][0]
+
+  def encoded(behind):
+    return encode(body[start : units[behind - 1][1]])
+
+  # The first number fits, or is one, which has to do; the second does not fit.
+  low, high = first + 1, len(units) + 1
+  found = None
+  guess = bisect.bisect(units, start + room, low, key=lambda unit: unit[1])
+  step = 1
+  while low + 1 < high:
+    guess = min(max(guess, low + 1), high - 1)
+    tried = encoded(guess)
+    if fits(tried):
+      low, found = guess, tried
+      guess = low + step if high > len(units) else (low + high) // 2
+    else:
+      high = guess
+      guess = high - step if low == first + 1 else (low + high) // 2
+    step *= 2
+  return low, encoded(low) if found is None else found
 
 
 def _sentences(passage: Passage) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,6 @@ compile, and each has a key of its own: what is hidden in a passage depends on t
 and on its number, and not on what it is computed with.
 """
 
-import functools
 import inspect
 import pathlib
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ LENGTHS = (48, 128, 320)  # of rows, in tokens; the longest row is as the caller
 LONGEST = 1024
 ROWS = 64  # passages at once
 RATE = 0.15  # of a policy that has none
+SEEDS = 2**32  # that differ: of a larger one, JAX's generator drops the upper half
 
 
 class Words:
@@ -179,7 +179,7 @@ class Masker:
 
     Args:
       chosen: the policy.
-      seed: of the draws.
+      seed: of the draws, at least 0 and less than `SEEDS`.
       length: tokens of a passage at most; a longer one is cut into several.
       form: a format of `infill.FORMATS`, which may limit the number of spans.
       collocations: of the corpus, for 'pmi_span'.
@@ -190,6 +190,8 @@ class Masker:
         f'The policy {chosen.name!r} reads passages of 1 to {longest} tokens, got '
         f'length={length}.'
       )
+    if not 0 <= seed < SEEDS:
+      raise InputError(f'A seed is a whole number from 0 to {SEEDS - 1}, got {seed}.')
     if chosen.joins and not collocations:
       raise InputError(
         f'The policy {chosen.name!r} needs the collocations of a corpus.'
@@ -199,6 +201,8 @@ class Masker:
     self.chosen, self.form, self._length = chosen, form, length
     self._widths = (*(size for size in LENGTHS if size < length), length)
     self._units = collocations.units if collocations else None
+    # The markers that a tokenizer of T5 knows, which need not be a hundred.
+    self._markers = len(self.specials.sentinels) or infill.SENTINELS
     self._key = jax.random.key(seed)
     self._draw = jax.jit(_make_draw(chosen))
     self._encoded: dict[str, text.Encoding] = {}
@@ -212,26 +216,35 @@ class Masker:
     """The tokens of a text; those of passages that `cut` has made are at hand."""
     return self._encoded.get(body) or self.chosen.tokenizer.encode(body)
 
-  def cut(self, passage: Passage) -> tuple[list[Passage], list[str]]:
-    """The passage in parts that are short enough, and what is wrong with others."""
-    encode = functools.lru_cache(1)(self.chosen.tokenizer.encode)
-    marker = infill.marker_in(passage.text, self.form)
+  def cut(self, passage: Passage) -> tuple[list[Passage], list[str], int]:
+    """The passage in parts that are short enough, and what is wrong with others.
+
+    And the number of its words that are cut, as they are longer than words or passages
+    can be.
+    """
+    body = passage.text
+    marker = infill.marker_in(body, self.form)
     if marker:
-      return [], [f'the text has {marker}, which is a marker of the format.']
+      return [], [f'the text has {marker}, which is a marker of the format.'], 0
     good, problems = [], []
-    for piece in data.split_passages(
-      [passage], lambda b: len(encode(b).ids), self._length
-    ):
-      tokens = len(encode(piece.text).ids)
-      if 0 < tokens <= self._length:
-        good.append(piece)
-        self._encoded[piece.text] = encode(piece.text)
-      else:
+    encode = self.chosen.tokenizer.encode
+    for piece, encoding in data.fit_passages([passage], encode, self._length):
+      tokens = len(encoding.ids)
+      if tokens > self._length:
         problems.append(
-          f'{piece.text.strip()[:20]!r} .. is one word of {tokens} tokens, where a '
-          f'passage has from 1 to {self._length}.'
+          f'{piece.text[:20]!r} .. is one character of {tokens} tokens, where a '
+          f'passage has at most {self._length}.'
         )
-    return good, problems
+      elif tokens and piece.text.strip():
+        good.append(piece)
+        self._encoded[piece.text] = encoding
+    if not good and not problems:
+      problems.append('the text has no tokens.')
+    long = text.long_words(body)
+    if len(good) > 1:  # Cuts between passages may go through others.
+      whole = len(text.words(body))
+      long += sum(len(text.words(piece.text)) for piece in good) > whole
+    return good, problems, long
 
   def start(
     self, pieces: Sequence[Passage], numbers: np.ndarray
@@ -271,7 +284,7 @@ class Masker:
 
   def _hidden(self, piece, offsets, mask, start, share, words):
     spans = infill.spans(piece.text, offsets, mask, start)
-    most = infill.SENTINELS if self.form == 't5' else len(spans)
+    most = self._markers if self.form == 't5' else len(spans)
     total = [0.0, *np.cumsum(share, dtype=np.float64).tolist()]
     shown = [
       (a, b, round((total[last] - total[first]) / (last - first), 4))

@@ -14,12 +14,14 @@ What a model has around them (`<s>`, `</s>`) is left out. What is in `objective`
 ids of tokens is characters here: nothing of a text is lost, not even a double space.
 """
 
+import bisect
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from masklearn.io.lookup import check_name
+from masklearn.text import segmentation
 from masklearn.training import corruption
 from masklearn.types import InputError
 
@@ -45,8 +47,8 @@ def spans(
 ) -> list[tuple[int, int, int, int]]:
   """The hidden spans of a text, in order and without overlap.
 
-  Spaces at their edges are left out. Where a part of a character is hidden (some
-  tokens are bytes), all of it is, once.
+  Spaces at their edges are left out. Where a part of a grapheme is hidden (some tokens
+  are bytes, and some are accents), all of it is, once.
 
   Args:
     text: the passage.
@@ -64,8 +66,12 @@ def spans(
     else:
       found.append([i, i + 1])
   out, behind = [], 0
+  graphemes = segmentation.graphemes(text)
+  starts, ends = ([pair[k] for pair in graphemes] for k in (0, 1))
   for first, last in found:
     a, b = max(offsets[first][0], behind), offsets[last - 1][1]
+    if a < b and len(graphemes) < len(text):
+      a, b = starts[bisect.bisect(starts, a) - 1], ends[bisect.bisect_left(ends, b)]
     hidden = text[a:b]
     a += len(hidden) - len(hidden.lstrip())
     b = a + len(hidden.strip())

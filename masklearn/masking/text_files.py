@@ -64,7 +64,7 @@ class Counts(NamedTuple):
   offset: int = 0  # bytes, uncompressed
   line: int = 0
   records: int = 0
-  skipped: int = 0  # records, and words that are longer than a passage
+  skipped: int = 0  # records
   passages: int = 0
   spans: int = 0
   lost_spans: int = 0  # for which T5 has no sentinel
@@ -238,10 +238,12 @@ def _groups(documents: stream.Documents, masker: Masker) -> Iterator[_Group]:
   """Groups that depend on the place where the first begins, and on nothing else."""
   group = _Group()
   for item in documents:
-    parts, wrong = [], [item.message]
+    parts, wrong = [], [f'skipped {item.message}']
     if item.value:
-      parts, wrong = masker.cut(item.value)
-      wrong = [f'{item.place}: {w}' for w in wrong]
+      parts, wrong, long = masker.cut(item.value)
+      wrong = [f'skipped {item.place}: {w}' for w in wrong]
+      if long:
+        wrong.append(f'{item.place}: a word is too long, and is cut.')
     group.pieces += parts
     group.numbers += [(item.place.number, k) for k in range(len(parts))]
     group.problems += wrong
@@ -258,7 +260,7 @@ def _groups(documents: stream.Documents, masker: Masker) -> Iterator[_Group]:
 def _write(order, out, counts, group, finish, progress) -> Counts:
   found = finish()
   for problem in group.problems:
-    progress.say(f'skipped {problem}')
+    progress.say(problem)
   counts = Counts(
     *group.behind,
     counts.records + group.records,

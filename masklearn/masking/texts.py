@@ -48,7 +48,8 @@ def mask_texts(
     seed: of the draws; text i is masked alike whatever stands beside it.
 
   Returns:
-    One for each text, in their order, and of a text of more than 254 tokens several.
+    One for each text, in their order, and of a text of more than 254 tokens several;
+    between sentences, or words, or within a word that is too long.
 
   Raises:
     InputError: an unknown policy, one that needs more than it was given, or a text that
@@ -65,7 +66,7 @@ def mask_texts(
   masker = Masker(chosen, seed, min(LENGTH, chosen.longest), format, collocations)
   passages, numbers = [], []
   for i, body in enumerate(texts):
-    parts, problems = masker.cut(Passage(f'texts[{i}]', body))
+    parts, problems, _ = masker.cut(Passage(f'texts[{i}]', body))
     if problems or not parts:
       raise InputError(f'texts[{i}]: {(problems or ["the text is empty."])[0]}')
     passages += parts

@@ -1,7 +1,10 @@
 """Text to tokens, words, sentences and salient spans; offsets count characters."""
 
+from masklearn.text.segmentation import graphemes as graphemes
+from masklearn.text.segmentation import long_words as long_words
 from masklearn.text.segmentation import occurrences as occurrences
 from masklearn.text.segmentation import sentences as sentences
+from masklearn.text.segmentation import spaced as spaced
 from masklearn.text.segmentation import words as words
 from masklearn.text.tokenizer import Encoding as Encoding
 from masklearn.text.tokenizer import Tokenizer as Tokenizer

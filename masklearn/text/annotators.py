@@ -20,6 +20,10 @@ from masklearn.types import InputError, Passage, Span
 Annotator = Callable[[Iterable[Passage]], Iterator[tuple[Span, ...]]]
 
 BATCH = 128  # passages that spaCy reads at once
+# Characters that it reads at once: for as many it takes a gigabyte, and a text of more
+# than a million it refuses.
+PIECE = 100_000
+FEW = 16  # first words of sentences to look for in a text, one after the other
 # Of a spaCy model; entities need none of them.
 UNUSED = (
   'tagger', 'parser', 'senter', 'morphologizer', 'attribute_ruler', 'lemmatizer',
@@ -89,6 +93,9 @@ def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
   bounds = passage.sentences or segmentation.sentences(body)
   firsts = {start for start, _ in bounds}
   counts: dict[str, bool] = {}  # of first words
+  inner: set[str] = (
+    set()
+  )  # all that begin no sentence, where there are many first words
   spans = []
   for start, end in bounds:
     for match in _SALIENT.finditer(body, start, end):
@@ -99,7 +106,11 @@ def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
       if kind == 'NAME' and first in firsts:
         found = body[first:last]
         if found not in counts:
-          counts[found] = ' ' in found or _is_inner(found, body, firsts)
+          if len(counts) == FEW:
+            inner = {body[a:b] for a, b in segmentation.words(body) if a not in firsts}
+          counts[found] = ' ' in found or (
+            found in inner if len(counts) >= FEW else _is_inner(found, body, firsts)
+          )
         if not counts[found]:
           continue
       spans.append(Span(first, last, kind))
@@ -128,12 +139,49 @@ def spacy(model: str) -> Annotator:
 
   def annotate(passages):
     passages, ahead = itertools.tee(passages)
-    docs = nlp.pipe((p.text for p in ahead), batch_size=BATCH)
-    for passage, doc in zip(passages, docs, strict=True):
-      found = [Span(e.start_char, e.end_char, e.label_) for e in doc.ents]
+    pieces = ((p.text[a:b], a) for p in ahead for a, b in _readable(p.text))
+    docs = itertools.chain.from_iterable(
+      nlp.pipe(some, batch_size=BATCH, as_tuples=True) for some in _batches(pieces)
+    )
+    for passage in passages:
+      found = []
+      for _ in _readable(passage.text):
+        doc, at = next(docs)
+        found += [Span(at + e.start_char, at + e.end_char, e.label_) for e in doc.ents]
       yield _with_dates(passage.text, found)
 
   return annotate
+
+
+def _readable(body: str) -> Iterator[tuple[int, int]]:
+  """Yields the characters of parts that spaCy can read: all, or whole sentences.
+
+  Where one has more than `PIECE` characters, it is cut between words.
+  """
+  start, end = 0, 0
+  if len(body) > PIECE:
+    for _, last in segmentation.sentences(body):
+      if last - start > PIECE and end > start:
+        yield start, end
+        start = end
+      while last - start > PIECE:
+        behind = body.rfind(' ', start, start + PIECE) + 1 or start + PIECE
+        yield start, behind
+        start = behind
+      end = last
+  yield start, len(body)
+
+
+def _batches(pieces: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+  """Yields some pieces at a time, as many as spaCy reads at once."""
+  some, size = [], 0
+  for piece in pieces:
+    if len(some) == BATCH or size + len(piece[0]) > PIECE:
+      yield some
+      some, size = [], 0
+    some.append(piece)
+    size += len(piece[0])
+  yield some
 
 
 def _with_dates(body: str, spans: list[Span]) -> tuple[Span, ...]:

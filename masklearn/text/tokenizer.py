@@ -6,7 +6,8 @@ Offsets are characters of the text.
 import functools
 import itertools
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import tokenizers
@@ -14,6 +15,7 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from masklearn.io import files
 from masklearn.io.lookup import lookup
+from masklearn.text import segmentation
 from masklearn.types import InputError, Specials
 
 # Of a new tokenizer, by the family of models that it is for, in their order.
@@ -23,10 +25,16 @@ SPECIAL_TOKENS = {
 }
 # What begins a sequence, pads it, ends it and hides a span, in BART and in BERT.
 MARKS = ('<s>', '<pad>', '</s>', '<mask>'), ('[CLS]', '[PAD]', '[SEP]', '[MASK]')
+_BYTE = re.compile('<0x[0-9A-F]{2}>')  # how a token of one byte is written
+_SPACES = re.compile(r'\s*')
 
 
 class Encoding(NamedTuple):
-  """Tokens of a text, without <s> and </s>, and the characters of each."""
+  """Tokens of a text, without <s> and </s>, and the characters of each.
+
+  Offsets neither begin nor end with white space, whatever the tokenizer: a token of
+  white space alone has no characters, and the place of the next one that is none.
+  """
 
   ids: list[int]
   offsets: list[tuple[int, int]]
@@ -41,6 +49,7 @@ class Tokenizer:
     backend.no_padding()
     self._backend = backend
     self.specials = _specials(backend)
+    self._reserve()
 
   @functools.cached_property
   def size(self) -> int:
@@ -53,9 +62,21 @@ class Tokenizer:
     return sorted((name for name in ids if ids[name] >= first), key=ids.__getitem__)
 
   def encode(self, text: str) -> Encoding:
-    """The tokens of `text`."""
-    encoding = self._backend.encode(text, add_special_tokens=False)
-    return Encoding(encoding.ids, encoding.offsets)
+    """The tokens of `text`, none of them special: `</s>` in a text is four characters.
+
+    Raises:
+      InputError: the text has half of a surrogate pair, which is no character.
+    """
+    try:
+      encoding = self._backend.encode(text, add_special_tokens=False)
+    except TypeError:
+      raise InputError(
+        f'No text: {text[:20]!r} has characters of no encoding.'
+      ) from None
+    ids, offsets = encoding.ids, encoding.offsets
+    if not self._reserved.keys().isdisjoint(ids):
+      ids, offsets = self._spelled(text, ids, offsets)
+    return Encoding(ids, _without_spaces(text, offsets))
 
   def decode(self, ids: Iterable[int]) -> str:
     """The text of `ids`, special tokens left out."""
@@ -68,6 +89,81 @@ class Tokenizer:
   def save(self, path: str | os.PathLike) -> None:
     """Writes one `tokenizer.json`, which Hugging Face's libraries read as well."""
     files.write_text(path, self._backend.to_str(pretty=True))
+
+  def _reserve(self):
+    """Keeps special tokens out of encoded texts.
+
+    `encode_special_tokens`, which no file stores, makes added tokens text. The model
+    behind them may know their names as well: Unigram, WordLevel and BPE that ignores
+    merges do.
+    """
+    backend, ids = self._backend, self.specials
+    added = backend.get_added_tokens_decoder()
+    special = {i for i, token in added.items() if token.special}
+    own = {ids.bos, ids.pad, ids.eos, ids.mask, *ids.sentinels} - {None}
+    if own - special:
+      backend.add_special_tokens(
+        [backend.id_to_token(i) for i in sorted(own - special)]
+      )
+    backend.encode_special_tokens = True
+    unknown = getattr(backend.model, 'unk_token', None)
+    vocabulary = backend.get_vocab(with_added_tokens=False)
+    # What else stands for a character that has no token; only its name is no text.
+    self._stand_ins = {i for name, i in vocabulary.items() if _BYTE.fullmatch(name)}
+    self._stand_ins |= {
+      i for i in special if added[i].content in (unknown, '<unk>', '[UNK]')
+    } - own
+    self._reserved = {
+      i: backend.id_to_token(i) for i in own | special | self._stand_ins
+    }
+
+  def _spelled(self, text, ids, offsets):
+    """Tokens and offsets with the characters of special tokens in their place."""
+    found = []
+    for token, (start, end) in zip(ids, offsets, strict=True):
+      name = self._reserved.get(token)
+      if name is None or (token in self._stand_ins and text[start:end] != name):
+        found.append((token, (start, end)))
+      elif end - start == len(name):
+        found += [(part, (start + a, start + b)) for part, a, b in self._parts(name)]
+      else:
+        found += [(part, (start, end)) for part, _, _ in self._parts(name)]
+    return [token for token, _ in found], [pair for _, pair in found]
+
+  def _parts(self, name):
+    """The tokens of a special token's name, cut so that none is special.
+
+    With the characters of each, [start, end).
+    """
+    tokenize = self._backend.model.tokenize
+    cuts = [(name[:k], name[k:]) for k in range(1, len(name))]
+    for pieces in (*cuts, name):
+      parts, at = [], 0
+      for piece in pieces:
+        for token in tokenize(piece):
+          a, b = (min(k, len(piece)) for k in token.offsets)  # some models count bytes
+          parts.append((token.id, at + a, at + b))
+        at += len(piece)
+      if not any(i in self._reserved and i not in self._stand_ins for i, _, _ in parts):
+        return parts
+    return []
+
+
+def _without_spaces(text, offsets):
+  """The offsets, none of which begins or ends with white space."""
+  out, behind, following = [], 0, 0  # of a run of white space that was just passed
+  for start, end in offsets:
+    if start >= end or text[start].isspace() or text[end - 1].isspace():
+      piece = text[start:end]
+      start += len(piece) - len(piece.lstrip())
+      end -= len(piece) - len(piece.rstrip())
+      if start >= end:  # white space alone
+        start = max(start, end)
+        if not behind <= start <= following:
+          behind, following = _SPACES.match(text, start).span()
+        start = end = following
+    out.append((start, end))
+  return out
 
 
 def _specials(backend):
@@ -89,13 +185,23 @@ def _specials(backend):
   return Specials(*ids.values())
 
 
-def train_tokenizer(texts: Iterable[str], size: int, family: str = 'bart') -> Tokenizer:
+def train_tokenizer(
+  texts: Iterable[str],
+  size: int,
+  family: str = 'bart',
+  stopped: Callable[[], bool] = lambda: False,
+) -> Tokenizer:
   """A byte-level BPE of at most `size` tokens, as GPT-2 and BART have it.
 
   Args:
-    texts: to learn from.
+    texts: to learn from; of a run of letters without end, see `segmentation.bounded`.
     size: of the vocabulary, special tokens included.
     family: whose special tokens it has, a key of `SPECIAL_TOKENS`.
+    stopped: whether to stop now, asked before every text.
+
+  Raises:
+    InputError: the size is too small, or the family unknown.
+    KeyboardInterrupt: `stopped` said so.
   """
   specials = lookup(SPECIAL_TOKENS, family, 'family of tokenizers')
   if size < 256 + len(specials):
@@ -115,5 +221,12 @@ def train_tokenizer(texts: Iterable[str], size: int, family: str = 'bart') -> To
     initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     show_progress=False,
   )
-  backend.train_from_iterator(texts, trainer)
+  backend.train_from_iterator(_pieces(texts, stopped), trainer)
   return Tokenizer(backend)
+
+
+def _pieces(texts: Iterable[str], stopped: Callable[[], bool]) -> Iterator[str]:
+  for text in texts:
+    if stopped():
+      raise KeyboardInterrupt
+    yield from segmentation.bounded(text)
