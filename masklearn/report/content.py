@@ -61,7 +61,29 @@ def draw(found: Workdir) -> Run:
   }
   drawn = [(panel, figures.lines(panel, colors)) for panel in panels]
   kinds = summary.by_kind(found.predictions)
-  return Run(found, results, validation, majority, kinds, scores, transfers, drawn)
+  run = Run(found, results, validation, majority, kinds, scores, transfers, drawn)
+  return _with_names_of_their_own(run)
+
+
+def _with_names_of_their_own(run: Run) -> Run:
+  """Returns the run with figures of which no two are called alike.
+
+  Names of tasks and policies may differ in what no file's name can hold.
+  """
+  seen: dict[str, int] = {}
+
+  def rename(drawing: Drawing) -> Drawing:
+    count = seen[drawing.name] = seen.get(drawing.name, 0) + 1
+    if count == 1:
+      return drawing
+    return rename(dataclasses.replace(drawing, name=f'{drawing.name}-{count}'))
+
+  return dataclasses.replace(
+    run,
+    scores={key: rename(drawing) for key, drawing in run.scores.items()},
+    transfers={key: rename(drawing) for key, drawing in run.transfers.items()},
+    panels=[(panel, rename(drawing)) for panel, drawing in run.panels],
+  )
 
 
 def chosen(found: Workdir) -> tuple[list[Result], list[Result]]:
@@ -123,6 +145,7 @@ def _header(run: Run, contents: Markup) -> Markup:
     found = [element('p', text) for text in findings.highest(run.results)]
   texts = findings.cautions(run.found.rows, run.results)
   texts += learning.cautions(run.found.histories)
+  texts += findings.left_out(run.found.left_out)
   cautions = [element('li', text) for text in texts]
   config = run.found.study.config
   name = f'masklearn \u00b7 {config}' if config else 'masklearn'

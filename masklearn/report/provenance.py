@@ -5,9 +5,12 @@ import statistics
 from collections.abc import Sequence
 
 from masklearn.evaluation.results import ResultRow, StudyRecord
+from masklearn.io import secrets
 from masklearn.report import findings, summary, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
+
+_SECRETS = 'What looked like a password or key was left out of the command.'
 
 
 def overview(study: StudyRecord, rows: Sequence[ResultRow]) -> Markup:
@@ -26,6 +29,7 @@ def overview(study: StudyRecord, rows: Sequence[ResultRow]) -> Markup:
   )
   found = (
     ('Command', study.command and element('code', study.command)),
+    ('Left out', secrets.LEFT_OUT in study.command and _SECRETS),
     ('Config', study.config or configs),
     ('Commit', study.commit or commits),
     ('Hardware', study.hardware),
