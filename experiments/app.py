@@ -12,6 +12,7 @@ from ml_collections import config_dict, config_flags
 
 from masklearn.io import memory
 from masklearn.io.lookup import nearest
+from masklearn.io.visible import one_line
 from masklearn.types import InputError
 
 
@@ -43,7 +44,7 @@ def run(main, argv=None, huge_pages=False):
     else:
       main(**arguments)
   except (InputError, flags.Error) as error:
-    print('error:', ' '.join(str(error).split()), file=sys.stderr)
+    print('error:', one_line(' '.join(str(error).split())), file=sys.stderr)
     sys.exit(2)
   except KeyboardInterrupt:
     print('interrupted: the same command continues from here', file=sys.stderr)

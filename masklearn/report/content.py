@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from masklearn.evaluation.results import StudyRecord
+from masklearn.io.visible import isolated
 from masklearn.report import (
   answer_tables,
   curves,
@@ -189,7 +190,7 @@ def _results(run: Run) -> Markup | None:
   )
   for bound in dict.fromkeys(r.title for r in run.results if r.upper_bound):
     introduction += (
-      f' The {bound} is told which spans the task asks about: an upper bound, not a'
+      f' The {isolated(bound)} is told which spans the task asks about: an upper bound, not a'
       ' competitor.'
     )
   return join(element('p', introduction), parts)
@@ -203,7 +204,7 @@ def _origin(run: Run, group: Sequence[Result]) -> Markup:
   commits = dict.fromkeys(row.commit for row in rows)
   parts = [
     f'{"Seed" if len(seeds) == 1 else "Seeds"} {", ".join(map(str, seeds))}.',
-    f' Commit {", ".join(commits)}.',
+    f' Commit {", ".join(map(isolated, commits))}.',
   ]
   if command := run.found.study.command:
     parts += [' ', element('code', command)]
@@ -215,11 +216,11 @@ def _transfer(run: Run) -> Markup | None:
   for key, learned in summary.transfer(run.results).items():
     _, target, base = key
     others = [r for r in run.results if (r.target, r.base) == (target, base)]
-    place = findings.TARGETS.get(target, target)
-    which = f', {base}' if len({r.base for r in run.results}) > 1 else ''
+    place = isolated(findings.TARGETS.get(target, target))
+    which = f', {isolated(base)}' if len({r.base for r in run.results}) > 1 else ''
     figure, table = _figure(run.transfers[key]), tables.transfer(place, learned, others)
     parts += [
-      element('h3', f'{learned[0].title}: {place}{which}'),
+      element('h3', f'{isolated(learned[0].title)}: {place}{which}'),
       element('div', figure, table, class_='pair'),
     ]
   text = (

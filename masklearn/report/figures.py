@@ -60,7 +60,8 @@ _STYLE = {
   'font.size': 9,
 }
 _LEFT, _RIGHT = 1.75, 0.45  # inches beside the axes of scores
-_LONGEST = 32  # characters of a name beside axes
+_LONGEST = 32  # characters of a name at the end of a line
+_ROOM, _NARROW = 26, 12  # characters beside axes, and above a column
 _SLUG = 100  # bytes of a file's name; file systems allow 255
 
 
@@ -159,7 +160,10 @@ def scores(
     )  # fmt: skip
   axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
   bounds = [' (upper bound)' * r.upper_bound for r in results]
-  names = [_label(r.name) + bound for r, bound in zip(results, bounds, strict=True)]
+  names = [
+    one_line(r.name, _ROOM - len(bound)) + bound
+    for r, bound in zip(results, bounds, strict=True)
+  ]
   axes.set_yticks(places, names)
   for label, result in zip(axes.get_yticklabels(), results, strict=True):
     weight = 'bold' if result.learned else 'normal'
@@ -191,9 +195,11 @@ def heat(name: str, results: Sequence[Result]) -> Drawing:
       fontweight='normal' if r.transferred else 'bold',
     )  # fmt: skip
   axes.set(xlim=(-0.5, len(used) - 0.5), ylim=(len(sources) - 0.5, -0.5))
-  axes.set_xticks(range(len(used)), [f'used for\n{_label(task)}' for task in used])
+  axes.set_xticks(
+    range(len(used)), [f'used for\n{one_line(task, _NARROW)}' for task in used]
+  )
   axes.set_yticks(
-    range(len(sources)), [f'learned on {_label(task)}' for task in sources]
+    range(len(sources)), [f'learned on {one_line(task, _NARROW)}' for task in sources]
   )
   axes.xaxis.tick_top()
   for spine in axes.spines.values():
@@ -291,8 +297,8 @@ def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]]):
       clip_on=False,
     )  # fmt: skip
     axes.text(
-      1.04, now, _label(name), transform=axes.transAxes, color=color, va='center',
-      fontsize=8,
+      1.04, now, one_line(name, _LONGEST), transform=axes.transAxes, color=color,
+      va='center', fontsize=8,
     )  # fmt: skip
 
 
@@ -303,10 +309,6 @@ def _drawing(name: str, caption: str, figure: Figure) -> Drawing:
     warnings.filterwarnings('ignore', message='Glyph .* missing from font')
     figure.savefig(buffer, format='svg', metadata={'Date': None, 'Creator': None})
   return Drawing(_slug(name), caption, visible(buffer.getvalue()))
-
-
-def _label(name: str) -> str:
-  return one_line(name, _LONGEST)
 
 
 def _slug(name: str) -> str:

@@ -115,7 +115,9 @@ def cautions(rows: Sequence[ResultRow], results: Sequence[Result]) -> list[str]:
       )
   commits = list(dict.fromkeys(row.commit for row in rows))
   if len(commits) > 1:
-    found.append(f'The rows come from different commits: {", ".join(commits)}.')
+    found.append(
+      f'The rows come from different commits: {", ".join(map(isolated, commits))}.'
+    )
   configs = list(dict.fromkeys(row.config for row in rows))
   if len(configs) > 1:
     names = ', '.join(map(isolated, configs))

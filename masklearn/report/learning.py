@@ -30,7 +30,9 @@ def learned(study: StudyRecord) -> Markup | None:
   lines = [
     tables.line(
       workdir.title({}, policy),
-      element('td', ', '.join(f'{k} {v}' for k, v in found[0].settings.items())),
+      tables.words(
+        ', '.join(isolated(f'{k} {v}') for k, v in found[0].settings.items())
+      ),
       str(len(found)),
       tables.mean(_values(found, 'answer_precision_before')),
       tables.number(element('b', tables.mean(_values(found, 'answer_precision')))),

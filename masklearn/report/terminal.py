@@ -6,9 +6,11 @@ import rich.box
 import rich.table
 import rich.text
 
-from masklearn.io.visible import isolated, one_line, visible
+from masklearn.io.visible import one_line, visible
 from masklearn.report import findings, summary, tables
 from masklearn.report.summary import Result
+
+_LONGEST = 40  # characters of a name, which leaves room for its numbers
 
 
 def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.Table:
@@ -46,10 +48,14 @@ def _text(content: str) -> rich.text.Text:
   return rich.text.Text(one_line(content))
 
 
+def _name(name: str) -> str:
+  return one_line(name, _LONGEST)
+
+
 def _cells(result: Result, best: bool) -> list[str]:
   notes = ' (upper bound)' * result.upper_bound + ' \u25c0 highest' * best
   return [
-    f'  {isolated(result.name)}{notes}',
+    f'  {_name(result.name)}{notes}',
     f'{result.mean_em:.3f}',
     findings.bounds(result.em),
     tables.mean(result.f1, 3),
