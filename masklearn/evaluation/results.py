@@ -321,8 +321,10 @@ def _fits(kind: Any, value: Any) -> bool:
   return not isinstance(value, bool) and any(isinstance(value, one) for one in kinds)
 
 
-def _numbers(found: Mapping[str, Any], names: Sequence[str], place: str) -> None:
-  """Raises `InputError` unless an object has these numbers."""
+def _numbers(found: Any, names: Sequence[str], place: str) -> None:
+  """Raises `InputError` unless this is an object that has these numbers."""
+  if not isinstance(found, dict):
+    raise InputError(f'{place} must be an object, got {found!r:.40}.')
   for name in names:
     if name not in found:
       raise InputError(f'{place}: missing {name}.')

@@ -190,8 +190,8 @@ def _results(run: Run) -> Markup | None:
   )
   for bound in dict.fromkeys(r.title for r in run.results if r.upper_bound):
     introduction += (
-      f' The {isolated(bound)} is told which spans the task asks about: an upper bound, not a'
-      ' competitor.'
+      f' The {isolated(bound)} is told which spans the task asks about: an upper'
+      ' bound, not a competitor.'
     )
   return join(element('p', introduction), parts)
 
