@@ -13,12 +13,20 @@ from masklearn.io import memory
 from masklearn.types import InputError
 
 SIDES = ('ours', 'peer')
+_MOST = 65_536  # rows, steps or repeats: more is a slip of the pen
 
 
 def whole(name: str, string: str) -> int:
-  """The number that a flag gives."""
-  if not string.isdigit() or int(string) == 0:
-    raise InputError(f'{name} must be a whole number above 0, got {string!r}.')
+  """The number that a flag gives, up to 65,536.
+
+  >>> whole('rows', '32')
+  32
+  """
+  # No other digits than these, and no more of them than Python reads at once.
+  if not re.fullmatch('[0-9]{1,5}', string) or not 0 < int(string) <= _MOST:
+    raise InputError(
+      f'{name} must be a whole number above 0 and up to {_MOST:,}, got {string!r:.40}.'
+    )
   return int(string)
 
 

@@ -13,6 +13,7 @@ from ml_collections import config_dict, config_flags
 from experiments import usage
 from masklearn.io import memory
 from masklearn.io.lookup import nearest
+from masklearn.io.visible import one_line
 from masklearn.study.config import new_name
 from masklearn.types import InputError
 
@@ -57,7 +58,7 @@ def run(main, argv=None, huge_pages=False):
 
 
 def _fail(message):
-  print('error:', ' '.join(message.split()), file=sys.stderr)
+  print('error:', one_line(' '.join(message.split())), file=sys.stderr)
   sys.exit(2)
 
 

@@ -21,6 +21,7 @@ from benchmarks.model_sizes import SIZES
 from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import lookup
+from masklearn.types import InputError
 
 
 def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
@@ -31,26 +32,40 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
   lookup(dict.fromkeys(benchmarks.PEERS[suite]), peer, 'peer')
   builds = {case: lookup(cases, case, 'case')} if case else cases
   repeats = whole('repeats', repeats)
+  if weigh:
+    lookup(dict.fromkeys(SIDES), weigh, 'weigh')
   which = {'peer': peer} if len(benchmarks.PEERS[suite]) > 1 else {}
-  for name, build in builds.items():
-    if weigh:
-      print(peak_bytes(build(size, (weigh,), **which), weigh))
-      continue
-    print(f'{suite} {name} {size}', file=sys.stderr)
-    # Weighed first: beside a process that has both sides in memory there is less of it.
-    peaks = [weigh_in_a_process(suite, size, name, peer, side) for side in SIDES]
-    times = compare(build(size, SIDES, **which), repeats)
-    line = {'suite': suite, 'size': size, 'case': name, 'peer': peer, **times}
-    line |= {'peak_bytes': peaks[0], 'peer_peak_bytes': peaks[1]}
-    line |= {'memory_ratio': peaks[0] / max(peaks[1], 1)}
-    print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+  try:
+    for name, build in builds.items():
+      if weigh:
+        print(peak_bytes(build(size, (weigh,), **which), weigh))
+        continue
+      print(f'{suite} {name} {size}', file=sys.stderr)
+      # Weighed first: beside a process that has both sides in memory there is less.
+      peaks = [weigh_in_a_process(suite, size, name, peer, side) for side in SIDES]
+      times = compare(build(size, SIDES, **which), repeats)
+      line = {'suite': suite, 'size': size, 'case': name, 'peer': peer, **times}
+      line |= {'peak_bytes': peaks[0], 'peer_peak_bytes': peaks[1]}
+      line |= {'memory_ratio': peaks[0] / max(peaks[1], 1)}
+      print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+  except ModuleNotFoundError as error:
+    raise InputError(
+      f'--suite={suite} compares with {peer}, and {error.name} is not installed; the '
+      'extra `parity` brings it: pip install -e ".[parity]".'
+    ) from error
 
 
 def weigh_in_a_process(suite, size, case, peer, side) -> int:
   """Bytes that a side adds to the peak of a process that does nothing else."""
   flags = f'--suite={suite} --size={size} --case={case} --peer={peer} --weigh={side}'
   command = [sys.executable, '-m', 'experiments.benchmark', *flags.split()]
-  return int(subprocess.check_output(command))
+  try:
+    return int(subprocess.check_output(command))
+  except subprocess.CalledProcessError as error:  # which has said why
+    raise InputError(
+      f'{case} of {suite} could not be weighed: its process for {side!r} ended with '
+      f'{error.returncode}.'
+    ) from error
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import check_name, lookup
 from masklearn.meta.estimators import RELAXATIONS
+from masklearn.types import InputError
 
 CHUNK = 256
 
@@ -54,12 +55,22 @@ def main(
       for count, name in itertools.product(steps.split(','), estimators.split(','))
     ],
   }[work]
-  devices = topologies.get_topology_desc(topology, 'tpu').devices if topology else None
+  devices = _devices(topology) if topology else None
   for variant in variants:
     found = find(size, **variant, devices=devices)
     line = {'work': work, 'size': size, **variant, **found}
     line |= {'topology': topology or jax.default_backend()}
     print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+
+
+def _devices(topology):
+  try:
+    return topologies.get_topology_desc(topology, 'tpu').devices
+  except (RuntimeError, ValueError, NotImplementedError) as error:  # as JAX says it
+    raise InputError(
+      f'--topology={topology} must name TPUs, such as v5e:2x2, and needs the extra '
+      f'`tpu`: {" ".join(str(error).split()):.200}'
+    ) from error
 
 
 if __name__ == '__main__':

@@ -160,6 +160,24 @@ def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkey
     (memory.main, '--steps=1,x --work=meta', 'steps must be a whole number above 0'),
     (memory.main, '--estimators=low,fst', "did you mean 'fast'"),
     (memory.main, '--relaxation=mix', "did you mean 'mixture'"),
+    (memory.main, '--size=BASE', "did you mean 'base'?"),
+    (memory.main, '--rows=0', 'rows must be a whole number above 0 and up to 65,536'),
+    (memory.main, '--rows=²', "got '²'."),
+    (memory.main, f'--rows={"9" * 5_000}', f"got '{'9' * 39}."),
+    (memory.main, '--work=meta --steps=', 'steps must be a whole number above 0'),
+    (memory.main, '--work=meta --steps=1,,4', "got ''."),
+    (
+      memory.main,
+      '--estimators=',
+      "Unknown estimators ''; All are low, fast, reverse.",
+    ),
+    (memory.main, '--topology=v5e', '--topology=v5e must name TPUs, such as v5e:2x2'),
+    (memory.main, f'--work={"x" * 10_000}', f"Unknown work '{'x' * 80}'; did you mean"),
+    (benchmark.main, '--suite=Train --size=tiny', "did you mean 'train'?"),
+    (benchmark.main, '--suite=train --repeats=0', 'a whole number above 0'),
+    (benchmark.main, '--suite=train --repeats=-1', "got '-1'"),
+    (benchmark.main, '--suite=train --repeats=1e9', "got '1e9'"),
+    (benchmark.main, '--suite=mask --weigh=our', "weigh 'our'; did you mean 'ours'?"),
     (benchmark.main, '--suite=gen', 'All are train, generate, mask, meta, units.'),
     (benchmark.main, '--suite=train --size=huge', 'All are tiny, small, base.'),
     (benchmark.main, '--suite=train --case=bart_fill', "did you mean 'bart_full'"),
@@ -169,7 +187,7 @@ def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkey
       "peer 'numpy'; did you mean 'torch'?",
     ),
     (benchmark.main, '--suite=meta --peer=opt', "'torchopt'? All are higher, torchopt"),
-    (benchmark.main, '--suite=train --repeats=x', "a whole number above 0, got 'x'"),
+    (benchmark.main, '--suite=train --repeats=x', "up to 65,536, got 'x'"),
   ],
 )
 def test_wrong_names_list_the_nearest(capsys, main, flags, message):
@@ -177,3 +195,20 @@ def test_wrong_names_list_the_nearest(capsys, main, flags, message):
   code, printed = run(capsys, *flags.split(), main=main)
   assert code == 2
   assert message in printed.err
+  assert printed.err.count('\n') == 1
+
+
+def test_a_peer_that_is_not_there_is_named(capsys, monkeypatch):
+  """With the extra that installs it; so is a process that could not be weighed."""
+
+  def build(size, sides):
+    raise ModuleNotFoundError("No module named 'torch'", name='torch')
+
+  monkeypatch.setitem(benchmarks.SUITES, 'train', {'bart_full': build})
+  code, printed = run(capsys, '--suite=train', '--size=tiny', '--weigh=ours')
+  assert code == 2
+  assert 'torch is not installed; the extra `parity` brings it' in printed.err
+  monkeypatch.setattr(benchmark.sys, 'executable', 'false')
+  code, printed = run(capsys, '--suite=train', '--size=tiny')
+  assert code == 2
+  assert "its process for 'ours' ended with 1" in printed.err

@@ -11,20 +11,15 @@ it does not know; fields with a default may be absent, as in files of earlier ve
 """
 
 import dataclasses
-import json
-import os
-import pathlib
 import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from masklearn.evaluation import metrics
-from masklearn.io import record_files
 from masklearn.types import InputError
 
-T = TypeVar('T')
-
+_LARGEST = 2**53  # of numbers: until here every whole one has a float of its own
 _KINDS = {
   str: 'a string',
   int: 'a whole number',
@@ -46,6 +41,9 @@ _EARLIER = {
 class Row:
   """A dataclass that is one JSON object; its annotations say what JSON may hold."""
 
+  # Fields that say how training went, which may be nan or infinite.
+  DIVERGING: ClassVar[tuple[str, ...]] = ()
+
   @classmethod
   def from_json(cls, record: Mapping[str, Any], place: str) -> Self:
     """The row in a JSON object.
@@ -64,7 +62,8 @@ class Row:
       raise InputError(f'{place}: missing {", ".join(missing)}.')
     given = {f.name: f.type for f in fields if f.name in record}
     checked = {
-      name: _checked(kind, record[name], place, name) for name, kind in given.items()
+      name: _checked(kind, record[name], place, name, name in cls.DIVERGING)
+      for name, kind in given.items()
     }
     return cls(**checked)
 
@@ -87,6 +86,8 @@ class ResultRow(Row):
   >>> ResultRow.from_json(row.to_json(), 'results.jsonl:1') == row
   True
   """
+
+  DIVERGING: ClassVar[tuple[str, ...]] = ('trials',)
 
   task: str  # fine-tuned on, and scored
   policy: str
@@ -120,7 +121,10 @@ class ResultRow(Row):
         raise InputError(f'{place}: {name} must lie in [0, 1], got {value!r:.40}.')
     names = (metrics.METRICS.keys() & record.keys()) - {'em', 'f1'}
     others = {name: record[name] for name in metrics.METRICS if name in names}
-    return super().from_json({**record, 'metrics': others}, place)
+    row = super().from_json({**record, 'metrics': others}, place)
+    for split, scores in (row.overlaps or {}).items():
+      _numbers(scores, ('em', 'n'), f'{place}: overlaps.{split}')
+    return row
 
   def to_json(self) -> dict[str, Any]:
     """The JSON object of this row; other metrics stand beside em and f1."""
@@ -146,6 +150,14 @@ class RecallRow(Row):
   words: float  # hidden, per passage
   spans: float  # hidden, per passage
 
+  @classmethod
+  def from_json(cls, record: Mapping[str, Any], place: str) -> Self:
+    """The row in a JSON object; see `Row.from_json`."""
+    row = super().from_json(record, place)
+    for name, found in {'recall': row.recall, **row.above}.items():
+      _numbers(found, ('mean', 'low', 'high'), f'{place}: {name}')
+    return row
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MaskRow(Row):
@@ -164,12 +176,28 @@ class MaskRow(Row):
   def from_json(cls, record: Mapping[str, Any], place: str) -> Self:
     """The row in a JSON object; see `Row.from_json`."""
     row = super().from_json(record, place)
+    for name, longest in (('tokens', 2), ('asked', 3)):
+      for span in getattr(row, name):
+        numbers, label = span[:2], span[2:]
+        fits = all(_fits(int, at) and 0 <= at <= _LARGEST for at in numbers)
+        named = all(isinstance(text, str) for text in label)
+        if not (fits and named and 2 <= len(span) <= longest):
+          raise InputError(
+            f'{place}: {name} must be lists of the first and the last character'
+            f'{", and maybe a label" * (name == "asked")}, got {span!r:.40}.'
+          )
     for name, probabilities in row.policies.items():
       if len(probabilities) != len(row.tokens):
         raise InputError(
           f'{place}: policy {name!r} needs one probability for each of the '
           f'{len(row.tokens)} tokens, got {len(probabilities)}.'
         )
+      for share in probabilities:
+        if not (_fits(float, share) and 0 <= share <= 1):
+          raise InputError(
+            f'{place}: policy {name!r} needs probabilities in [0, 1], got '
+            f'{share!r:.40}.'
+          )
     return row
 
 
@@ -212,6 +240,8 @@ class BudgetRecord(Row):
 @dataclasses.dataclass(frozen=True)
 class LearnedRecord(Row):
   """A policy that was learned: what it hides, and what that took."""
+
+  DIVERGING: ClassVar[tuple[str, ...]] = ('score', 'snr')
 
   policy: str  # name of its folder, POLICY-TASK
   seed: int
@@ -260,57 +290,17 @@ def history_point(record: Mapping[str, Any], place: str) -> dict[str, Any]:
   """The `step` and the values that a line of history.jsonl has, by name.
 
   Raises:
-    InputError: there is no step.
+    InputError: there is no step, or it is no whole number.
 
   >>> history_point({'step': 3, 'loss': 0.5}, 'history.jsonl:1')
   {'step': 3, 'loss': 0.5}
   """
   if 'step' not in record:
     raise InputError(f'{place}: missing step.')
+  step = _checked(int, record['step'], place, 'step')
+  if step < 0:
+    raise InputError(f'{place}: step must not be negative, got {step}.')
   return {_EARLIER.get(name, name): value for name, value in record.items()}
-
-
-def read_lines(
-  path: str | os.PathLike, parse: Callable[[dict[str, Any], str], T]
-) -> list[T]:
-  """`parse(record, place)` of each JSON line; [] where there is no file.
-
-  Args:
-    path: of the file. A last line without its end is left out: it is being written.
-    parse: such as `ResultRow.from_json`; place is FILE:LINE.
-
-  Raises:
-    InputError: a line cannot be used; names file, line and reason.
-  """
-  path = pathlib.Path(path)
-  if not path.exists():
-    return []
-  found = list(record_files.read(path))
-  unfinished = not path.read_bytes().endswith(b'\n')
-  if found and unfinished and found[-1].problem:
-    found.pop()
-  for record in found:
-    if record.problem:
-      raise InputError(record.message)
-  return [parse(record.value, str(record.place)) for record in found]
-
-
-def read_study(path: str | os.PathLike) -> StudyRecord:
-  """The content of study.json; all defaults where there is no file.
-
-  Raises:
-    InputError: the file is no JSON object, or a field cannot be used.
-  """
-  path = pathlib.Path(path)
-  if not path.exists():
-    return StudyRecord()
-  try:
-    record = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
-    raise InputError(f'{path} must hold one JSON object: {error}.') from error
-  if not isinstance(record, dict):
-    raise InputError(f'{path} must hold one JSON object, got {record!r:.40}.')
-  return StudyRecord.from_json(record, str(path))
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -331,16 +321,34 @@ def _fits(kind: Any, value: Any) -> bool:
   return not isinstance(value, bool) and any(isinstance(value, one) for one in kinds)
 
 
-def _checked(kind: Any, value: Any, place: str, name: str) -> Any:
+def _numbers(found: Any, names: Sequence[str], place: str) -> None:
+  """Raises `InputError` unless this is an object that has these numbers."""
+  if not isinstance(found, dict):
+    raise InputError(f'{place} must be an object, got {found!r:.40}.')
+  for name in names:
+    if name not in found:
+      raise InputError(f'{place}: missing {name}.')
+    _checked(float, found[name], place, name)
+
+
+def _checked(kind: Any, value: Any, place: str, name: str, diverging=False) -> Any:
   """The value; each object in it that has a dataclass of its own becomes one."""
   if isinstance(kind, type) and issubclass(kind, Row) and isinstance(value, dict):
     return kind.from_json(value, f'{place}: {name}')
   if not _fits(kind, value):
     expected = ' or '.join(_KINDS.get(one, 'an object') for one in _kinds(kind))
     raise InputError(f'{place}: {name} must be {expected}, got {value!r:.40}.')
+  unbounded = diverging and isinstance(value, float)
+  if isinstance(value, int | float) and not (unbounded or abs(value) <= _LARGEST):
+    raise InputError(
+      f'{place}: {name} must be a number within {_LARGEST:.0e}, got {value!r:.40}.'
+    )
   inside = () if isinstance(kind, types.UnionType) else typing.get_args(kind)
   if isinstance(value, dict) and len(inside) == 2:
-    return {k: _checked(inside[1], v, place, f'{name}.{k}') for k, v in value.items()}
+    return {
+      k: _checked(inside[1], v, place, f'{name}.{k}', diverging)
+      for k, v in value.items()
+    }
   if isinstance(value, list) and len(inside) == 1:
     return [_checked(inside[0], v, place, f'{name}[{i}]') for i, v in enumerate(value)]
   return value

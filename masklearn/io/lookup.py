@@ -8,6 +8,8 @@ from masklearn.types import InputError
 
 T = TypeVar('T')
 
+_LONGEST = 80  # characters of a name that was given
+
 
 def lookup(table: Mapping[str, T], name: str, noun: str) -> T:
   """The entry of a table.
@@ -36,17 +38,26 @@ def check_name(names: Iterable[str], name: str, noun: str) -> None:
   """
   names = list(names)
   if name not in names:
+    hint = f'did you mean {nearest(name, names)!r}? ' if names and name.strip() else ''
     raise InputError(
-      f'Unknown {noun} {name!r}; did you mean {nearest(name, names)!r}? All are '
-      f'{", ".join(names)}.'
+      f'Unknown {noun} {name[:_LONGEST]!r}; {hint}All are {", ".join(names) or "none"}.'
     )
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
   """The one of `names` that is spelled most like `name`; '' where there are none.
 
+  Capitals count less than letters do, and of a very long name only the beginning.
+
   >>> nearest('saliant', ['random', 'salient'])
   'salient'
+  >>> nearest('BART', ['t5', 'bart'])
+  'bart'
   """
-  found = difflib.get_close_matches(name, list(names), n=1, cutoff=0)
-  return found[0] if found else ''
+  name = name[:_LONGEST]
+
+  def likeness(other):
+    pairs = (name, other), (name.casefold(), other.casefold())
+    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+  return max(names, key=likeness, default='')

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from rich import console, progress
 
+from masklearn.io.visible import one_line
+
 T = TypeVar('T')
 
 _EVERY = 10.0  # seconds between lines where there is no terminal to redraw
@@ -28,10 +30,10 @@ class Progress:
     self.stop = threading.Event()
     self.console = console.Console(stderr=True)
     self.bar = progress.Progress(
-      progress.TextColumn('{task.description}'),
+      progress.TextColumn('{task.description}', markup=False),
       progress.BarColumn(bar_width=24),
       progress.TextColumn('{task.completed:>5.0f}/{task.total:.0f}'),
-      progress.TextColumn('{task.fields[loss]:10}'),
+      progress.TextColumn('{task.fields[loss]:10}', markup=False),
       progress.TimeElapsedColumn(),
       progress.TextColumn('left'),
       progress.TimeRemainingColumn(),
@@ -46,7 +48,7 @@ class Progress:
 
   def say(self, line: str) -> None:
     """Prints a line above the bars."""
-    self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+    self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
 
   def check(self) -> None:
     """Raises `KeyboardInterrupt` once somebody has asked to stop."""
@@ -98,6 +100,7 @@ class Stage:
   """The progress of one stage."""
 
   def __init__(self, shown: Progress, name: str, total: int, done: int, unit: str):
+    name = one_line(name)
     self._shown, self._name, self._total, self._done = shown, name, total, done
     self._began = self._printed = time.monotonic()
     self._task = shown.bar.add_task(name, total=total, completed=done, loss='')

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import rich.table
 from masklearn.io import files
 from masklearn.report import content, page, terminal
 from masklearn.report import workdir as directories
+from masklearn.types import InputError
 
 
 def write_report(
@@ -28,8 +30,8 @@ def write_report(
       them names are shown, and no policy counts as random, learned or a reference.
 
   Raises:
-    InputError: there is no such directory, or a file in it cannot be used; the message
-      names file, line and field. No file is written then.
+    InputError: there is no such directory, no study made it, or a file in it cannot be
+      used; the message names file, line and field. The report that was there stays.
 
   >>> write_report('nowhere')
   Traceback (most recent call last):
@@ -37,13 +39,14 @@ def write_report(
   """
   found = directories.read(pathlib.Path(workdir), policies or {})
   run = content.draw(found)
-  text = page.page(content.title(run), content.html(run))
+  texts = {f'{drawing.name}.svg': drawing.svg for drawing in run.drawings}
+  texts['index.html'] = page.page(content.title(run), content.html(run))
   directory = pathlib.Path(workdir) / 'report'
-  for drawing in run.drawings:
-    files.write_text(directory / f'{drawing.name}.svg', drawing.svg)
-  path = directory / 'index.html'
-  files.write_text(path, text)
-  return path
+  try:
+    _write_all(directory, texts)
+  except OSError as error:
+    raise InputError(f'{directory} cannot be written: {error.strerror}.') from error
+  return directory / 'index.html'
 
 
 def table(
@@ -61,3 +64,17 @@ def table(
   found = directories.read(pathlib.Path(workdir), policies or {})
   results, _ = content.chosen(found)
   return terminal.table(results, content.majority_scores(found.study, results))
+
+
+def _write_all(directory: pathlib.Path, texts: Mapping[str, str]) -> None:
+  """Writes files of a directory, all or none; the last one takes its place last."""
+  # Beside the old ones, so that a full disk or an unreadable folder costs nothing.
+  partial = directory.with_name(f'{directory.name}.partial')
+  try:
+    for name, text in texts.items():
+      files.write_text(partial / name, text)
+    directory.mkdir(exist_ok=True)
+    for name in texts:
+      os.replace(partial / name, directory / name)
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)

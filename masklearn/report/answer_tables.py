@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from masklearn.evaluation import overlap as overlaps
 from masklearn.evaluation.results import Display, RecallRow, ResultRow
+from masklearn.io.visible import isolated
 from masklearn.report import findings, summary, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
@@ -63,7 +64,7 @@ def hidden_answers(
     found.setdefault((row.file, row.passages), []).append(row)
   parts = []
   for (file, passages), own in found.items():
-    title = f'{file}, {passages:,} passages'
+    title = f'{isolated(file)}, {passages:,} passages'
     parts += [element('h3', title), _hidden_by_policy(title, own, display)]
   return parts
 
@@ -76,7 +77,7 @@ def _hidden_by_policy(
     tables.Column('Policy', text=True),
     tables.Column('Answers hidden', 'share, 95% interval', span=2),
     *(
-      tables.Column(f'Above {workdir.title(display, name)}', 'paired', span=2)
+      tables.Column(f'Above {isolated(workdir.title(display, name))}', 'paired', span=2)
       for name in references
     ),
     tables.Column('Masked', 'words'),

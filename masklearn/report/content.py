@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from masklearn.evaluation.results import StudyRecord
+from masklearn.io.visible import isolated
 from masklearn.report import (
   answer_tables,
   curves,
@@ -61,7 +62,29 @@ def draw(found: Workdir) -> Run:
   }
   drawn = [(panel, figures.lines(panel, colors)) for panel in panels]
   kinds = summary.by_kind(found.predictions)
-  return Run(found, results, validation, majority, kinds, scores, transfers, drawn)
+  run = Run(found, results, validation, majority, kinds, scores, transfers, drawn)
+  return _with_names_of_their_own(run)
+
+
+def _with_names_of_their_own(run: Run) -> Run:
+  """Returns the run with figures of which no two are called alike.
+
+  Names of tasks and policies may differ in what no file's name can hold.
+  """
+  seen: dict[str, int] = {}
+
+  def rename(drawing: Drawing) -> Drawing:
+    count = seen[drawing.name] = seen.get(drawing.name, 0) + 1
+    if count == 1:
+      return drawing
+    return rename(dataclasses.replace(drawing, name=f'{drawing.name}-{count}'))
+
+  return dataclasses.replace(
+    run,
+    scores={key: rename(drawing) for key, drawing in run.scores.items()},
+    transfers={key: rename(drawing) for key, drawing in run.transfers.items()},
+    panels=[(panel, rename(drawing)) for panel, drawing in run.panels],
+  )
 
 
 def chosen(found: Workdir) -> tuple[list[Result], list[Result]]:
@@ -123,6 +146,7 @@ def _header(run: Run, contents: Markup) -> Markup:
     found = [element('p', text) for text in findings.highest(run.results)]
   texts = findings.cautions(run.found.rows, run.results)
   texts += learning.cautions(run.found.histories)
+  texts += findings.left_out(run.found.left_out)
   cautions = [element('li', text) for text in texts]
   config = run.found.study.config
   name = f'masklearn \u00b7 {config}' if config else 'masklearn'
@@ -166,8 +190,8 @@ def _results(run: Run) -> Markup | None:
   )
   for bound in dict.fromkeys(r.title for r in run.results if r.upper_bound):
     introduction += (
-      f' The {bound} is told which spans the task asks about: an upper bound, not a'
-      ' competitor.'
+      f' The {isolated(bound)} is told which spans the task asks about: an upper'
+      ' bound, not a competitor.'
     )
   return join(element('p', introduction), parts)
 
@@ -180,7 +204,7 @@ def _origin(run: Run, group: Sequence[Result]) -> Markup:
   commits = dict.fromkeys(row.commit for row in rows)
   parts = [
     f'{"Seed" if len(seeds) == 1 else "Seeds"} {", ".join(map(str, seeds))}.',
-    f' Commit {", ".join(commits)}.',
+    f' Commit {", ".join(map(isolated, commits))}.',
   ]
   if command := run.found.study.command:
     parts += [' ', element('code', command)]
@@ -192,11 +216,11 @@ def _transfer(run: Run) -> Markup | None:
   for key, learned in summary.transfer(run.results).items():
     _, target, base = key
     others = [r for r in run.results if (r.target, r.base) == (target, base)]
-    place = findings.TARGETS.get(target, target)
-    which = f', {base}' if len({r.base for r in run.results}) > 1 else ''
+    place = isolated(findings.TARGETS.get(target, target))
+    which = f', {isolated(base)}' if len({r.base for r in run.results}) > 1 else ''
     figure, table = _figure(run.transfers[key]), tables.transfer(place, learned, others)
     parts += [
-      element('h3', f'{learned[0].title}: {place}{which}'),
+      element('h3', f'{isolated(learned[0].title)}: {place}{which}'),
       element('div', figure, table, class_='pair'),
     ]
   text = (

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from masklearn.evaluation.results import Display
 from masklearn.report import findings, summary, workdir
@@ -30,6 +31,7 @@ METRICS = {
   'loss': 'training loss',
   'validation_loss': 'validation loss',
 }
+_LARGEST = 1e30  # of a value: a loss beyond has long diverged
 _POINTS = 80  # a curve's longest list: more is noise at the size of a panel
 
 Series = list[tuple[float, float]]  # (update, value), in order
@@ -65,7 +67,9 @@ def panels(
       own = history.stage == 'policies' and not history.part
       if metric == 'grad_norm' and not own:  # worth looking at where it may vanish
         continue
-      points = [(p['step'], p[metric]) for p in history.points if _number(p, metric)]
+      points = [
+        (p['step'], p[metric]) for p in history.points if is_number(p.get(metric))
+      ]
       for order, title, name in _places(history, results) if points else ():
         for policy in learned:  # its other versions are called POLICY_CHANGE-TASK
           name = name.removeprefix(f'{policy}_')
@@ -113,6 +117,7 @@ def _places(history: History, results: Sequence[Result]) -> list[tuple[int, str,
   return places or [(len(results), ', '.join((stage, *tasks)), variant)]
 
 
-def _number(point: dict, metric: str) -> bool:
-  value = point.get(metric)
-  return isinstance(value, int | float) and math.isfinite(value)
+def is_number(value: Any) -> bool:
+  """Returns whether a logged value is a number that an axis can have."""
+  real = isinstance(value, int | float) and not isinstance(value, bool)
+  return real and abs(value) <= _LARGEST

@@ -1,7 +1,7 @@
 """Results and curves -> SVG, drawn once for paper and for light and dark pages."""
 
 import dataclasses
-import html
+import hashlib
 import io
 import itertools
 import math
@@ -18,9 +18,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from masklearn.evaluation import intervals
 from masklearn.evaluation.results import Display
+from masklearn.io.visible import one_line, visible
 from masklearn.report import curves
 from masklearn.report.curves import Panel, Series
-from masklearn.report.page import Markup
+from masklearn.report.page import Markup, escape
 from masklearn.report.summary import Result
 
 # Every color is drawn as a distinct value here and becomes the custom property of
@@ -59,6 +60,12 @@ _STYLE = {
   'font.size': 9,
 }
 _LEFT, _RIGHT = 1.75, 0.45  # inches beside the axes of scores
+_LONGEST = 32  # characters of a name at the end of a line
+_ROOM, _NARROW = 26, 12  # characters beside axes, and above a column
+_SLUG = 100  # bytes of a file's name; file systems allow 255
+
+
+_TAG = re.compile(r'<[^>]*>')  # matplotlib writes < and > of texts as entities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +82,20 @@ class Drawing:
     svg = self.svg[self.svg.index('<svg') :]
     svg = re.sub(r'<metadata>.*?</metadata>', '', svg, flags=re.DOTALL)
     svg = re.sub(r' (width|height)="[\d.]+pt"', '', svg, count=2)
-    # A page has many figures, and an identifier only one place. Most are not needed.
-    ids = {i for i in re.findall(r' id="([^"]+)"', svg) if f'#{i}' not in svg}
-    svg = re.sub(r' id="([^"]+)"', lambda m: '' if m[1] in ids else m[0], svg)
-    svg = re.sub(r'( id="|url\(#|href="#)', rf'\g<1>{self.name}-', svg)
-    for name, color in COLORS.items():
-      svg = svg.replace(color, f'var(--{name})')
-    label = f'<svg role="img" aria-label="{html.escape(self.caption)}"'
+    used = set(re.findall(r'#([\w-]+)', ''.join(_TAG.findall(svg))))
+    # Tags alone: a name in the text may look like an identifier or a color.
+    svg = _TAG.sub(lambda tag: self._of_the_page(tag[0], used), svg)
+    label = f'<svg role="img" aria-label="{escape(self.caption)}"'
     return Markup(svg.replace('<svg', label, 1))
+
+  def _of_the_page(self, tag: str, used: set[str]) -> str:
+    """Returns a tag with identifiers and colors that are those of the page."""
+    # A page has many figures, and an identifier only one place. Most are not needed.
+    tag = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else '', tag)
+    tag = re.sub(r'( id="|url\(#|href="#)', rf'\g<1>{self.name}-', tag)
+    for name, color in COLORS.items():
+      tag = tag.replace(color, f'var(--{name})')
+    return tag
 
 
 def policy_colors(
@@ -146,7 +159,12 @@ def scores(
       textcoords='offset points', va='center', color=COLORS['ink'],
     )  # fmt: skip
   axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
-  axes.set_yticks(places, [r.name + ' (upper bound)' * r.upper_bound for r in results])
+  bounds = [' (upper bound)' * r.upper_bound for r in results]
+  names = [
+    one_line(r.name, _ROOM - len(bound)) + bound
+    for r, bound in zip(results, bounds, strict=True)
+  ]
+  axes.set_yticks(places, names)
   for label, result in zip(axes.get_yticklabels(), results, strict=True):
     weight = 'bold' if result.learned else 'normal'
     label.set(color=COLORS['ink'], fontweight=weight)
@@ -177,8 +195,12 @@ def heat(name: str, results: Sequence[Result]) -> Drawing:
       fontweight='normal' if r.transferred else 'bold',
     )  # fmt: skip
   axes.set(xlim=(-0.5, len(used) - 0.5), ylim=(len(sources) - 0.5, -0.5))
-  axes.set_xticks(range(len(used)), [f'used for\n{task}' for task in used])
-  axes.set_yticks(range(len(sources)), [f'learned on {task}' for task in sources])
+  axes.set_xticks(
+    range(len(used)), [f'used for\n{one_line(task, _NARROW)}' for task in used]
+  )
+  axes.set_yticks(
+    range(len(sources)), [f'learned on {one_line(task, _NARROW)}' for task in sources]
+  )
   axes.xaxis.tick_top()
   for spine in axes.spines.values():
     spine.set_visible(False)
@@ -275,8 +297,9 @@ def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]]):
       clip_on=False,
     )  # fmt: skip
     axes.text(
-      1.04, now, name, transform=axes.transAxes, color=color, va='center', fontsize=8
-    )
+      1.04, now, one_line(name, _LONGEST), transform=axes.transAxes, color=color,
+      va='center', fontsize=8,
+    )  # fmt: skip
 
 
 def _drawing(name: str, caption: str, figure: Figure) -> Drawing:
@@ -285,8 +308,20 @@ def _drawing(name: str, caption: str, figure: Figure) -> Drawing:
     # The reader's fonts draw the text; that ours lack a glyph does not matter.
     warnings.filterwarnings('ignore', message='Glyph .* missing from font')
     figure.savefig(buffer, format='svg', metadata={'Date': None, 'Creator': None})
+  return Drawing(_slug(name), caption, visible(buffer.getvalue()))
+
+
+def _slug(name: str) -> str:
+  """Returns what a file may be called, and an identifier.
+
+  >>> _slug('EM <civics>'), len(_slug('é' * 300).encode()) <= _SLUG
+  ('em-civics', True)
+  """
   slug = re.sub(r'\W+', '-', name.lower()).strip('-')
-  return Drawing(slug, caption, buffer.getvalue())
+  if len(slug.encode()) > _SLUG:
+    digest = hashlib.sha256(visible(name).encode()).hexdigest()[:8]
+    slug = f'{slug.encode()[: _SLUG - 9].decode(errors="ignore")}-{digest}'
+  return slug
 
 
 def _columns(series: Series) -> tuple[list[float], list[float]]:

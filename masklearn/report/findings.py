@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from masklearn.evaluation import intervals
 from masklearn.evaluation.results import ResultRow
+from masklearn.io.visible import isolated
 from masklearn.report import summary
 from masklearn.report.summary import Comparison, Result
 
+_SHOWN = 3  # of a long list
 TARGETS = {'spans': 'masked spans only', 'full': 'full sentence'}
 
 
@@ -23,7 +25,7 @@ def sentence(comparison: Comparison, results: Sequence[Result]) -> str:
   results: those of all sections, which say how this one differs.
   """
   c = comparison
-  learned, random, reference = c.titles
+  learned, random, reference = map(isolated, c.titles)
   scores = (
     f'exact match {c.learned:.3f}, against {c.random:.3f} for {random} and'
     f' {c.reference:.3f} for the {reference}, an upper bound.'
@@ -73,7 +75,7 @@ def highest(results: Sequence[Result]) -> list[str]:
     top, *equals = [r for r in ranked if r.mean_em == most]
     text = (
       f'On {place(key, results)}, the highest exact match is {most:.3f}:'
-      f' {", ".join(r.name for r in (top, *equals))}.'
+      f' {", ".join(isolated(r.name) for r in (top, *equals))}.'
     )
     random = None if equals else summary.best_random(group)
     gain = summary.gain(top, random) if random and random is not top else None
@@ -81,7 +83,7 @@ def highest(results: Sequence[Result]) -> list[str]:
       mean, low, high = map(signed, gain)
       verdict = ', which includes zero' if gain[1] <= 0 <= gain[2] else ''
       text += (
-        f' Paired difference from {random.name} {mean}, 95% interval {low} to'
+        f' Paired difference from {isolated(random.name)} {mean}, 95% interval {low} to'
         f' {high}{verdict}.'
       )
     found.append(text)
@@ -93,9 +95,10 @@ def place(key: tuple[str, str, str], results: Sequence[Result]) -> str:
   task, target, base = key
   details = []
   if len({r.target for r in results}) > 1:
-    details.append(TARGETS.get(target, target))
+    details.append(isolated(TARGETS.get(target, target)))
   if len({r.base for r in results}) > 1:
-    details.append(str(base))
+    details.append(isolated(base))
+  task = isolated(task)
   return f'{task} ({", ".join(details)})' if details else task
 
 
@@ -112,10 +115,25 @@ def cautions(rows: Sequence[ResultRow], results: Sequence[Result]) -> list[str]:
       )
   commits = list(dict.fromkeys(row.commit for row in rows))
   if len(commits) > 1:
-    found.append(f'The rows come from different commits: {", ".join(commits)}.')
+    found.append(
+      f'The rows come from different commits: {", ".join(map(isolated, commits))}.'
+    )
+  configs = list(dict.fromkeys(row.config for row in rows))
+  if len(configs) > 1:
+    names = ', '.join(map(isolated, configs))
+    found.append(f'The rows come from different configs: {names}.')
   if results and results[0].split != 'test':
     found.append('There are no test rows yet: these are validation scores.')
   return found
+
+
+def left_out(problems: Sequence[str]) -> list[str]:
+  """Returns a sentence on the files that could not be used, naming the first."""
+  if not problems:
+    return []
+  files = 'One file' if len(problems) == 1 else f'{len(problems):,} files'
+  more = ' ..' if len(problems) > _SHOWN else ''
+  return [f'{files} could not be used: {" ".join(problems[:_SHOWN])}{more}']
 
 
 def bounds(values: Sequence[float]) -> str:

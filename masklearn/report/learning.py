@@ -1,11 +1,11 @@
 """The learned policies -> HTML: what each hides after learning, and what that took."""
 
-import math
 import statistics
 from collections.abc import Sequence
 
 from masklearn.evaluation.results import LearnedRecord, StudyRecord
-from masklearn.report import tables, workdir
+from masklearn.io.visible import isolated
+from masklearn.report import curves, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.workdir import History
 
@@ -30,7 +30,9 @@ def learned(study: StudyRecord) -> Markup | None:
   lines = [
     tables.line(
       workdir.title({}, policy),
-      element('td', ', '.join(f'{k} {v}' for k, v in found[0].settings.items())),
+      tables.words(
+        ', '.join(isolated(f'{k} {v}') for k, v in found[0].settings.items())
+      ),
       str(len(found)),
       tables.mean(_values(found, 'answer_precision_before')),
       tables.number(element('b', tables.mean(_values(found, 'answer_precision')))),
@@ -58,10 +60,10 @@ def cautions(histories: Sequence[History]) -> list[str]:
       for name in ('influence', 'grad_norm')
       if name in point
     ]
-    # JSON has no nan or infinity; one that was written anyway is no number here.
-    wrong = [step for step, norm in norms if not norm or not math.isfinite(norm)]
+    # JSON has no nan or infinity; null, or what was written anyway, is no number here.
+    wrong = [step for step, norm in norms if not curves.is_number(norm) or not norm]
     if wrong:
-      name = workdir.title({}, '-'.join(history.names))
+      name = isolated(workdir.title({}, '-'.join(history.names)))
       found.append(
         f'The meta-gradient of {name}, seed {history.seed}, was exactly zero or not'
         f' finite at update {wrong[0]}: nothing can be concluded from what it learned.'

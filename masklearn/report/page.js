@@ -18,7 +18,7 @@ if (viewer) {
     Object.assign(document.createElement(tag), { textContent: text }, properties);
 
   function card(passage, [name, shares]) {
-    const text = make('p', '', { className: 'text' });
+    const text = make('p', '', { className: 'text', dir: 'auto' });
     let span = -1;
     let inside = text;
     let asked = 0;

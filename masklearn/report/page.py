@@ -1,7 +1,7 @@
 """HTML that is escaped by construction, and the one document that holds it.
 
-A plain string can only become text. The document carries its style and script and
-loads nothing.
+A plain string can only become text, and what text cannot hold is made visible. The
+document carries its style and script and loads nothing.
 """
 
 import base64
@@ -11,6 +11,8 @@ import json
 import pathlib
 import string
 from typing import Any
+
+from masklearn.io.visible import visible
 
 _HERE = pathlib.Path(__file__).parent
 _VOID = frozenset({'input', 'meta', 'br'})
@@ -35,7 +37,7 @@ def element(tag: str, *children: Any, **attributes: Any) -> Markup:
     if value is True:
       parts.append(name)
     elif value is not None and value is not False:
-      parts.append(f'{name}="{html.escape(str(value))}"')
+      parts.append(f'{name}="{escape(value)}"')
   opening = f'<{" ".join(parts)}>'
   return Markup(opening if tag in _VOID else f'{opening}{join(*children)}</{tag}>')
 
@@ -47,10 +49,16 @@ def join(*children: Any) -> Markup:
 
 def json_block(name: str, value: Any) -> Markup:
   """Returns a data block that scripts can read; no text in it can end the block."""
+  value = _visible(value)
   text = json.dumps(value, ensure_ascii=False, separators=(',', ':'), allow_nan=False)
   for char in '<>&\u2028\u2029':
     text = text.replace(char, f'\\u{ord(char):04x}')
   return Markup(f'<script type="application/json" id="{name}">{text}</script>')
+
+
+def escape(text: Any) -> str:
+  """Returns a string as text or the value of an attribute, in HTML and in SVG."""
+  return html.escape(visible(str(text)))
 
 
 def page(title: str, body: Markup) -> str:
@@ -62,7 +70,7 @@ def page(title: str, body: Markup) -> str:
   script = _asset('page.js')
   digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
   return string.Template(_asset('page.html')).substitute(
-    title=html.escape(title),
+    title=escape(title),
     hash=f'sha256-{digest}',
     style=_asset('page.css'),
     body=body,
@@ -77,7 +85,17 @@ def _child(child: Any) -> str:
     return child
   if isinstance(child, list | tuple):
     return join(*child)
-  return html.escape(str(child))
+  return escape(child)
+
+
+def _visible(value: Any) -> Any:
+  if isinstance(value, str):
+    return visible(value)
+  if isinstance(value, list | tuple):
+    return [_visible(item) for item in value]
+  if isinstance(value, dict):
+    return {_visible(key): _visible(item) for key, item in value.items()}
+  return value
 
 
 def _asset(name: str) -> str:

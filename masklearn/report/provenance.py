@@ -5,15 +5,19 @@ import statistics
 from collections.abc import Sequence
 
 from masklearn.evaluation.results import ResultRow, StudyRecord
+from masklearn.io import secrets
+from masklearn.io.visible import isolated
 from masklearn.report import findings, summary, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
 
+_SECRETS = 'What looked like a password or key was left out of the command.'
+
 
 def overview(study: StudyRecord, rows: Sequence[ResultRow]) -> Markup:
   """Returns what one needs to run the study again, as far as it was recorded."""
-  commits = ', '.join(dict.fromkeys(row.commit for row in rows))
-  configs = ', '.join(dict.fromkeys(row.config for row in rows))
+  commits = ', '.join(map(isolated, dict.fromkeys(row.commit for row in rows)))
+  configs = ', '.join(map(isolated, dict.fromkeys(row.config for row in rows)))
   corpus, budget = study.corpus, study.budget
   sizes = _listed(
     (corpus.passages, ',', 'passages'),
@@ -26,13 +30,14 @@ def overview(study: StudyRecord, rows: Sequence[ResultRow]) -> Markup:
   )
   found = (
     ('Command', study.command and element('code', study.command)),
+    ('Left out', secrets.LEFT_OUT in study.command and _SECRETS),
     ('Config', study.config or configs),
     ('Commit', study.commit or commits),
     ('Hardware', study.hardware),
     ('Started', study.started),
     ('Time', study.seconds and tables.duration(study.seconds)),
     ('Seeds', ', '.join(map(str, study.seeds))),
-    ('Corpus', ', '.join(filter(None, (corpus.name, sizes)))),
+    ('Corpus', ', '.join(filter(None, (isolated(corpus.name), sizes)))),
     ('Budget', spent),
   )
   return element(
@@ -85,8 +90,8 @@ def stages(study: StudyRecord) -> Markup | None:
   lines = [
     tables.line(
       stage,
-      element('td', workdir.title({}, policy)),
-      element('td', task),
+      tables.words(workdir.title({}, policy)),
+      tables.words(task),
       str(len(seconds)),
       f'{statistics.fmean(seconds):,.1f}',
       f'{sum(seconds):,.1f}',

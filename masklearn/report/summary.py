@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from masklearn.evaluation import intervals, metrics
 from masklearn.evaluation.results import Display, ResultRow
+from masklearn.io.visible import isolated
 from masklearn.report import workdir
 from masklearn.report.workdir import Prediction
 
@@ -61,7 +62,9 @@ class Result:
   @property
   def name(self) -> str:
     """The policy as a reader calls it."""
-    return f'{self.title} on {self.policy_task}' if self.transferred else self.title
+    if not self.transferred:
+      return self.title
+    return f'{isolated(self.title)} on {isolated(str(self.policy_task))}'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from masklearn.io.visible import isolated
 from masklearn.report import findings, summary, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
@@ -39,7 +40,7 @@ def scores(
     above = sum(r.mean_em >= majority for r in results)
     cells = f'{majority:.3f}', element('td', colspan=11)
     lines.insert(above, line('majority answer', *cells, class_='baseline'))
-  versus = f'over {reference.name}, paired' if reference else ''
+  versus = f'over {isolated(reference.name)}, paired' if reference else ''
   columns = (
     Column('Policy', text=True),
     Column('EM', 'mean, 95% interval', span=2),
@@ -81,18 +82,20 @@ def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> 
   lines = []
   for source in sources:
     own = [_cell(cells.get((source, task)), own=source == task) for task in used]
-    lines.append(line(f'learned on {source}', *own))
+    lines.append(line(f'learned on {isolated(source)}', *own))
   rivals = [[r for r in others if r.task == task] for task in used]
   bounds = {'best random': [summary.best_random(rs) for rs in rivals]}
   for title in dict.fromkeys(r.title for r in others if r.upper_bound):
     own = [next((r for r in rs if r.title == title), None) for rs in rivals]
-    bounds[f'{title} (upper bound)'] = own
+    bounds[f'{isolated(title)} (upper bound)'] = own
   lines += [
     line(bound, *map(_cell, found), class_='baseline')
     for bound, found in bounds.items()
     if any(found)
   ]
-  return table(name, columns(['Policy'], [f'used for {t}' for t in used]), lines)
+  return table(
+    name, columns(['Policy'], [f'used for {isolated(t)}' for t in used]), lines
+  )
 
 
 def columns(texts: Iterable[str], numbers: Iterable[str] = ()) -> list[Column]:
@@ -101,7 +104,7 @@ def columns(texts: Iterable[str], numbers: Iterable[str] = ()) -> list[Column]:
 
 
 def table(
-  name: str,
+  title: str,
   columns: Iterable[Column],
   lines: Sequence[Markup],
   class_: str | None = None,
@@ -110,8 +113,8 @@ def table(
   heads = [
     element(
       'th',
-      column.title,
-      element('small', column.note) if column.note else None,
+      name(column.title),
+      element('small', name(column.note)) if column.note else None,
       scope='col',
       colspan=column.span if column.span > 1 else None,
       class_=None if column.text else 'number',
@@ -125,14 +128,24 @@ def table(
     class_=class_,
   )
   return element(
-    'div', rows, class_='scroll', tabindex=0, role='region', aria_label=name
+    'div', rows, class_='scroll', tabindex=0, role='region', aria_label=title
   )
 
 
 def line(label: Any, *cells: Markup | str, class_: str | None = None) -> Markup:
   """Returns a line of a table; a cell that is a plain string is a number."""
   made = (cell if isinstance(cell, Markup) else number(cell) for cell in cells)
-  return element('tr', element('th', label, scope='row'), *made, class_=class_)
+  return element('tr', element('th', name(label), scope='row'), *made, class_=class_)
+
+
+def name(*content: Any) -> Markup:
+  """Returns a name that is broken into lines where it is too long for a table."""
+  return element('span', *content, class_='name')
+
+
+def words(content: Any) -> Markup:
+  """Returns a cell of text."""
+  return element('td', name(content))
 
 
 def number(content: Any, *classes: str) -> Markup:

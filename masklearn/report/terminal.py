@@ -6,8 +6,11 @@ import rich.box
 import rich.table
 import rich.text
 
+from masklearn.io.visible import one_line, visible
 from masklearn.report import findings, summary, tables
 from masklearn.report.summary import Result
+
+_LONGEST = 40  # characters of a name, which leaves room for its numbers
 
 
 def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.Table:
@@ -16,9 +19,11 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
   majority: exact match of the majority answer by task.
   """
   found = [findings.sentence(c, results) for c in summary.compare(results)]
+  found = found or findings.highest(results)
   table = rich.table.Table(
     title=f'Exact match, {results[0].split} split' if results else 'No results yet',
-    caption='\n\n'.join(found or findings.highest(results)),
+    # Names are text, not rich's markup, and no commands of a terminal.
+    caption=rich.text.Text(visible('\n\n'.join(found), keep='\n')),
     title_justify='left',
     caption_justify='left',
     caption_style='',
@@ -32,18 +37,25 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
     lines = [(r.mean_em, _cells(r, r is best), _style(r)) for r in group]
     if (em := majority.get(key[0])) is not None:
       lines.append((em, ['  majority answer', f'{em:.3f}'], 'dim italic'))
-    # Names are text, not rich's markup: a task may be called [x].
-    table.add_row(rich.text.Text(findings.place(key, results)), style='bold')
+    table.add_row(_text(findings.place(key, results)), style='bold')
     for _, cells, style in sorted(lines, key=lambda line: -line[0]):
-      table.add_row(*map(rich.text.Text, cells), style=style)
+      table.add_row(*map(_text, cells), style=style)
     table.add_section()
   return table
+
+
+def _text(content: str) -> rich.text.Text:
+  return rich.text.Text(one_line(content))
+
+
+def _name(name: str) -> str:
+  return one_line(name, _LONGEST)
 
 
 def _cells(result: Result, best: bool) -> list[str]:
   notes = ' (upper bound)' * result.upper_bound + ' \u25c0 highest' * best
   return [
-    f'  {result.name}{notes}',
+    f'  {_name(result.name)}{notes}',
     f'{result.mean_em:.3f}',
     findings.bounds(result.em),
     tables.mean(result.f1, 3),

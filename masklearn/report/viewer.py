@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from masklearn.evaluation.results import Display, MaskRow
+from masklearn.io.visible import isolated
 from masklearn.report import workdir
 from masklearn.report.page import Markup, element, join, json_block, page
 from masklearn.types import InputError
@@ -58,7 +59,10 @@ def masks_page(
     display: the `title` of policies by name, such as `masklearn.POLICIES`.
   """
   rows = [MaskRow.from_json(row, 'a passage to show') for row in passages]
-  name, title = element('p', 'masklearn', class_='eyebrow'), f'What {policy} masks'
+  name, title = (
+    element('p', 'masklearn', class_='eyebrow'),
+    f'What {isolated(policy)} masks',
+  )
   header = element('header', name, element('h1', title), element('p', about))
   section = element('section', viewer(rows, display), id='masks')
   return page(f'Masks of {policy}', join(header, element('main', section)))
@@ -131,7 +135,7 @@ def _data(passage: MaskRow, display: Mapping[str, Display]) -> dict[str, Any]:
     'id': passage.id,
     'group': passage.group or passage.id,
     'split': passage.split,
-    'about': ' \u00b7 '.join(filter(None, (passage.split, passage.id))),
+    'about': ' \u00b7 '.join(isolated(t) for t in (passage.split, passage.id) if t),
     'fragments': fragments(passage),
     'labels': [span[2] if len(span) > 2 else '' for span in passage.asked],
     'policies': [
@@ -152,7 +156,7 @@ def _passage(data: dict) -> Markup:
 def _card(data: dict, name: str, shares: Sequence[float]) -> Markup:
   note = element('small', _note(data, shares))
   caption = element('figcaption', element('b', name), ' ', note)
-  text = element('p', *_text(data, shares), class_='text')
+  text = element('p', *_text(data, shares), class_='text', dir='auto')
   return element('figure', caption, text, class_='card')
 
 

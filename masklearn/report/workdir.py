@@ -1,16 +1,21 @@
 """A work directory, read: what a run has not made yet is empty."""
 
 import dataclasses
+import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from masklearn.evaluation import results
 from masklearn.evaluation.results import Display, MaskRow, RecallRow, ResultRow
-from masklearn.io import files
+from masklearn.io import record_files, records, secrets
 from masklearn.types import InputError
 
+T = TypeVar('T')
+
+# What only a study leaves: a report is written into no other folder.
+OF_A_STUDY = ('config.json', 'study.json', 'results.jsonl', 'recall.jsonl')
 # Stage -> how many folders name one of its runs, above the seed.
 DEPTHS = {'base': 0, 'policies': 1, 'pretrain': 1, 'finetune': 2}
 
@@ -49,6 +54,7 @@ class Workdir:
   histories: list[History]  # in the order of the stages
   predictions: list[Prediction]
   display: dict[str, Display]  # by policy, in the order in which they are shown
+  left_out: list[str]  # what could not be used of curves and answers, with its place
 
 
 def read(path: pathlib.Path, display: Mapping[str, Any]) -> Workdir:
@@ -60,36 +66,102 @@ def read(path: pathlib.Path, display: Mapping[str, Any]) -> Workdir:
       does not say them.
 
   Raises:
-    InputError: a file cannot be used; the message names file, line and field.
+    InputError: no study made the directory, or a file cannot be used; the message
+      names file, line and field. Histories and answers, of which there are many, are
+      left out instead, and listed.
   """
-  if not path.is_dir():
-    raise InputError(f'no work directory {str(path)!r}: run a study first.')
-  study = results.read_study(path / 'study.json')
+  check(path)
+  study = read_study(path / 'study.json')
   rows = result_rows(path)
-  recall = results.read_lines(path / 'recall.jsonl', RecallRow.from_json)
-  passages = results.read_lines(path / 'masks.jsonl', MaskRow.from_json)
+  recall = read_lines(path / 'recall.jsonl', RecallRow.from_json)
+  passages = read_lines(path / 'masks.jsonl', MaskRow.from_json)
   names = [row.policy for row in [*rows, *recall]]
   names += [name for passage in passages for name in passage.policies]
   shown = dict(study.display)
   for name in names:
     if name not in shown and name in display:
       shown[name] = Display(display[name].title, display[name].role)
-  logged, answers = histories(path), predictions(path)
-  return Workdir(rows, study, recall, passages, logged, answers, shown)
+  left_out: list[str] = []
+  logged, answers = histories(path, left_out), predictions(path, left_out)
+  left_out = [text.replace(f'{path}{os.sep}', '') for text in left_out]
+  return Workdir(rows, study, recall, passages, logged, answers, shown, left_out)
+
+
+def check(path: pathlib.Path) -> None:
+  """Raises `InputError` unless a study has begun in this directory."""
+  if not os.path.isdir(path):
+    raise InputError(f'no work directory {str(path)!r}: run a study first.')
+  if not any(os.path.lexists(path / name) for name in OF_A_STUDY):
+    raise InputError(
+      f'{path} is no work directory of a study: it has none of {", ".join(OF_A_STUDY)}.'
+    )
+
+
+def read_study(path: pathlib.Path) -> results.StudyRecord:
+  """Returns the content of study.json; all defaults where there is no file.
+
+  What looks like a credential is left out, as earlier versions have written it.
+
+  Raises:
+    InputError: the file is no JSON object, or a field cannot be used.
+  """
+  if not os.path.lexists(path):
+    return results.StudyRecord()
+  try:
+    record = records.json_object(path.read_bytes())
+  except OSError as error:
+    raise InputError(f'{path} cannot be read: {error.strerror}.') from error
+  except ValueError as error:
+    raise InputError(f'{path} must hold one JSON object: {error}') from error
+  if isinstance(record.get('command'), str):
+    record['command'] = secrets.redact_command(record['command'])
+  return results.StudyRecord.from_json(secrets.redact(record), str(path))
+
+
+def read_lines(
+  path: pathlib.Path, parse: Callable[[dict[str, Any], str], T]
+) -> list[T]:
+  """Returns `parse(record, place)` of each JSON line; [] where there is no file.
+
+  Args:
+    path: of the file. A last line without its end is left out: it is being written.
+    parse: such as `ResultRow.from_json`; place is FILE:LINE.
+
+  Raises:
+    InputError: a line cannot be used; names file, line and reason.
+  """
+  if not os.path.lexists(path):
+    return []
+  if path.exists() and not path.is_file():
+    raise InputError(f'{path} cannot be read: it is no file.')
+  found = list(record_files.read(path))
+  if found and found[-1].problem and not _ends_with_a_line(path):
+    found.pop()
+  for record in found:
+    if record.problem:
+      raise InputError(record.message)
+  return [parse(record.value, str(record.place)) for record in found]
 
 
 def result_rows(path: pathlib.Path) -> list[ResultRow]:
   """Returns the rows of results.jsonl; of rows for the same run the last counts."""
-  rows = results.read_lines(path / 'results.jsonl', ResultRow.from_json)
+  rows = read_lines(path / 'results.jsonl', ResultRow.from_json)
   keys = ('task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split')
   return list({tuple(getattr(row, key) for key in keys): row for row in rows}.values())
 
 
-def histories(path: pathlib.Path) -> list[History]:
+def histories(path: pathlib.Path, left_out: list[str] | None = None) -> list[History]:
   """Returns the logged histories, in the order of the stages.
 
   Of the learning rates that a finished fine-tuning has tried, the chosen one alone; of
   those that a policy was learned with, the one that most seeds have.
+
+  Args:
+    path: of the work directory.
+    left_out: takes the problem of each file that cannot be used.
+
+  Raises:
+    InputError: a file cannot be used, and nothing takes its problem.
   """
   found = []
   for stage, depth in DEPTHS.items():
@@ -99,9 +171,9 @@ def histories(path: pathlib.Path) -> list[History]:
         continue  # not the work of a study
       names, seed, rest = folders[:depth], folders[depth], folders[depth + 1 :]
       part = '/'.join(rest)
-      if _rejected(file.parents[1], part):
+      if part.startswith('lr-') and _rejected(file.parents[1], part, left_out):
         continue
-      points = results.read_lines(file, results.history_point)
+      points = _lines_or_problem(file, results.history_point, left_out)
       if points:
         found.append(History(stage, names, seed, tuple(points), part))
   return without_rejected_trials(found)
@@ -123,12 +195,19 @@ def without_rejected_trials(found: Sequence[History]) -> list[History]:
   return [history for seeds in best.values() for history in seeds]
 
 
-def predictions(path: pathlib.Path) -> list[Prediction]:
-  """Returns the answers in `finetune/TASK/VARIANT/SEED/predictions.jsonl`."""
+def predictions(
+  path: pathlib.Path, left_out: list[str] | None = None
+) -> list[Prediction]:
+  """Returns the answers in `finetune/TASK/VARIANT/SEED/predictions.jsonl`.
+
+  left_out: see `histories`, as for what is raised.
+  """
   found = []
   for file in sorted(path.glob('finetune/*/*/*/predictions.jsonl')):
     run = file.parent.relative_to(path).parts[1:]
-    found += results.read_lines(file, lambda r, place, run=run: _answer(run, r, place))
+    found += _lines_or_problem(
+      file, lambda r, place, run=run: _answer(run, r, place), left_out
+    )
   return found
 
 
@@ -152,18 +231,54 @@ def title(display: Mapping[str, Display], policy: str) -> str:
   return display[policy].title if policy in display else policy.replace('_', ' ')
 
 
+def _lines_or_problem(path, parse, left_out: list[str] | None) -> list:
+  try:
+    return read_lines(path, parse)
+  except InputError as error:
+    if left_out is None:
+      raise
+    left_out.append(str(error))
+    return []
+
+
+def _ends_with_a_line(path: pathlib.Path) -> bool:
+  with open(path, 'rb') as file:
+    file.seek(max(path.stat().st_size - 1, 0))
+    return file.read() == b'\n'
+
+
 def _answer(run: tuple[str, str, str], record: dict, place: str) -> Prediction:
   missing = [key for key in ('output', 'meta') if key not in record]
   if missing:
     raise InputError(f'{place}: missing {", ".join(missing)}.')
   output, meta = record['output'], record['meta']
-  answer = output[0].get('answer', '') if output else ''
-  targets = tuple(meta.get('targets', ()))
-  return Prediction(*run, meta.get('label', ''), answer, targets)
+  try:
+    first = output[0] if output else {}
+    answer, label = first.get('answer') or '', meta.get('label') or ''
+    targets = tuple(meta.get('targets') or ())
+    texts = all(isinstance(text, str) for text in (answer, label, *targets))
+  except (AttributeError, KeyError, TypeError):
+    texts = False
+  if not texts:
+    raise InputError(
+      f'{place}: expected "output": [{{"answer": TEXT}}] and "meta": {{"targets": '
+      f'[TEXT, ..], "label": TEXT}}, got {output!r:.40} and {meta!r:.40}.'
+    )
+  return Prediction(*run, label, answer, targets)
 
 
-def _rejected(run: pathlib.Path, part: str) -> bool:
+def _rejected(run: pathlib.Path, part: str, left_out: list[str] | None) -> bool:
   """Returns whether `part` is a learning rate that a finished run did not choose."""
-  if not part.startswith('lr-') or not (run / 'done.json').exists():
+  path = run / 'done.json'
+  try:
+    rate = records.json_object(path.read_bytes())['learning_rate']
+    return part != f'lr-{rate:g}'
+  except FileNotFoundError:
     return False
-  return part != f'lr-{files.read_json(run / "done.json")["learning_rate"]:g}'
+  except (OSError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+    problem = f'{path} must say the learning_rate of this run: {error}'
+    if left_out is None:
+      raise InputError(problem) from error
+    if problem not in left_out:
+      left_out.append(problem)
+    return False
