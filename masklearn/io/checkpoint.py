@@ -5,6 +5,7 @@ flipped bit would be read as another number.
 """
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -38,7 +39,7 @@ class Checkpoints:
     for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
       shutil.rmtree(unfinished)
     training = ocp.training
-    with _TURN, _reading(path):
+    with _TURN, _quiet(), _reading(path):
       self._checkpointer = training.Checkpointer(
         path,
         preservation_policy=training.preservation_policies.LatestN(1),
@@ -57,7 +58,7 @@ class Checkpoints:
     Raises:
       OSError: the system refused; names the directory, which holds what it held.
     """
-    with _TURN, disk.naming(self._path):  # until it is on disk
+    with _TURN, _quiet(), disk.naming(self._path):  # until it is on disk
       if step == self.latest:
         return
       if not self._path.is_dir():  # Orbax would make what somebody has removed.
@@ -71,7 +72,7 @@ class Checkpoints:
     Raises:
       InputError: it has others, or it is damaged.
     """
-    with _TURN, _reading(self._path):
+    with _TURN, _quiet(), _reading(self._path):
       newest = self._checkpointer.latest
       if newest is None:
         raise InputError(f'There is no checkpoint at {self._path}.')
@@ -91,8 +92,12 @@ class Checkpoints:
     return self
 
   def __exit__(self, *exception):
-    with _TURN:
-      self._checkpointer.close()
+    try:
+      with _TURN, _quiet(), disk.naming(self._path):
+        self._checkpointer.close()
+    except Exception:
+      if exception[0] is None:  # else it repeats what went wrong in a save
+        raise
 
 
 def save(path: str | os.PathLike, tree) -> None:
@@ -115,6 +120,21 @@ def restore(path: str | os.PathLike, like):
     raise InputError(f'There is no checkpoint at {path}.')
   with Checkpoints(path) as checkpoints:
     return checkpoints.restore(like)
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Keeps orbax from printing, thread by thread, what it raises in the end."""
+
+  def of_others(record):
+    return f'{os.sep}orbax{os.sep}' not in record.pathname
+
+  logger = logging.getLogger('absl')
+  logger.addFilter(of_others)
+  try:
+    yield
+  finally:
+    logger.removeFilter(of_others)
 
 
 @contextlib.contextmanager

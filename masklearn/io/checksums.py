@@ -6,7 +6,6 @@ the file, as earlier versions left it, is used as it is.
 """
 
 import fnmatch
-import hashlib
 import os
 import pathlib
 import re
@@ -22,9 +21,7 @@ _LINE = re.compile(r'([0-9a-f]{64}) [ *](.+)')
 _AT_ONCE = 4  # files that are read side by side
 
 
-def add(
-  directory: str | os.PathLike, names: Iterable[str], keep: bool = True
-) -> None:
+def add(directory: str | os.PathLike, names: Iterable[str], keep: bool = True) -> None:
   """Notes the checksums of some files of a directory, in place of earlier ones.
 
   Args:
@@ -41,7 +38,7 @@ def seal(path: str | os.PathLike, value: Any, names: Iterable[str] = ()) -> None
   Before it, the checksums: its own, and those of `names`, see `add`.
   """
   path, text = pathlib.Path(path), files.json_text(value)
-  own = {path.name: hashlib.sha256(text.encode()).hexdigest()}
+  own = {path.name: files.digest_of(text)}
   _write(path.parent, list(names), own)
   files.write_text(path, text, parents=False)
 

@@ -209,19 +209,23 @@ def write_text(path: str | os.PathLike, text: str, parents: bool = True) -> None
   # One name: what a killed process left half written, the next one writes over.
   partial = path.with_name(f'{path.name}.partial')
   try:
-    with disk.naming(path):
-      partial.write_text(text, encoding='utf-8')
-      os.replace(partial, path)
-  except OSError:
+    partial.write_text(text, encoding='utf-8')
+    os.replace(partial, path)
+  except OSError as error:
     with contextlib.suppress(OSError):
       partial.unlink()
-    raise
+    raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def digest(path: str | os.PathLike) -> str:
   """The SHA-256 of a file, in hexadecimal digits."""
   with open(path, 'rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def digest_of(text: str) -> str:
+  """The SHA-256 of a file of this text."""
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def json_text(value: Any) -> str:
@@ -271,13 +275,17 @@ def write_jsonl(
   write_text(path, ''.join(lines), parents)
 
 
-def read_jsonl(path: str | os.PathLike) -> list[dict]:
+def read_jsonl(path: str | os.PathLike, names: Iterable[str] = ()) -> list[dict]:
   """The rows of one of our own files; `record_files` reads users' files.
+
+  Args:
+    path: of the file.
+    names: what every row must have.
 
   Raises:
     InputError: a line is no JSON object; names file and line.
   """
-  rows = []
+  rows, names = [], list(names)
   try:
     text = pathlib.Path(path).read_text(encoding='utf-8')
   except ValueError as error:
@@ -289,6 +297,8 @@ def read_jsonl(path: str | os.PathLike) -> list[dict]:
       row = json.loads(line)
       if not isinstance(row, dict):
         raise ValueError(f'a line must be an object, got {row!r:.40}')
+      if missing := [name for name in names if name not in row]:
+        raise ValueError(f'it lacks {", ".join(missing)}')
     except (ValueError, RecursionError) as error:
       raise InputError(f'{path}:{number} is damaged: {error}.') from error
     rows.append(row)

@@ -8,7 +8,7 @@ from typing import Any
 
 from masklearn.evaluation import results
 from masklearn.evaluation.results import Display, MaskRow, RecallRow, ResultRow
-from masklearn.io import files
+from masklearn.io import checksums, files
 from masklearn.types import InputError
 
 # Stage -> how many folders name one of its runs, above the seed.
@@ -64,6 +64,9 @@ def read(path: pathlib.Path, display: Mapping[str, Any]) -> Workdir:
   """
   if not path.is_dir():
     raise InputError(f'no work directory {str(path)!r}: run a study first.')
+  if (path / 'study.json').exists():  # What still runs has none of its own yet.
+    with files.remade(path / 'study.json'):
+      checksums.check(path)
   study = results.read_study(path / 'study.json')
   rows = result_rows(path)
   recall = results.read_lines(path / 'recall.jsonl', RecallRow.from_json)

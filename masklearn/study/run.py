@@ -18,7 +18,8 @@ import jax
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint, provenance
+from masklearn.io import checkpoint, files
+from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
@@ -27,11 +28,11 @@ from masklearn.study.config import check, new_name
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
-from masklearn.text import collocations
 from masklearn.training.context import StageContext
-from masklearn.types import InputError
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
+# What a corpus, its tokenizer and the length of its passages are made with.
+CORPUS_KEYS = 'seed', 'corpus.', 'model.'
 SHOWN = 5  # unusable records that are printed; all are in the work directory
 
 
@@ -45,7 +46,9 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
 
   Raises:
     InputError: a config that `config.check` refuses, an unusable corpus or task, or a
-      work directory that another config made. Nothing is overwritten then.
+      work directory that another config made or another process works in: nothing
+      is overwritten then; a damaged file, or one that cannot be written: the next
+      call goes on.
 
   >>> from masklearn.study.config import default_config
   >>> config = default_config()
@@ -58,24 +61,23 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
-  with Progress() as progress:
-    provenance.claim(study.workdir, config, new_name)
-    if (study.workdir / 'study.json').exists():
-      progress.say(f'{workdir} holds this study, finished: nothing to do')
-      return
-    before = study.finished()
-    try:
+  held = working_directory.held(
+    workdir, config, new_name, last='study.json', corpus_keys=CORPUS_KEYS
+  )
+  with held as over:
+    with Progress() as progress:
+      if over:
+        progress.say(f'{workdir} holds this study, finished: nothing to do')
+        return
+      before = study.finished()
       study.prepare(progress)
       if until != plan.STAGES[0]:
         study.encode()
-    except InputError:
-      provenance.disclaim(study.workdir)
-      raise
-    study.run(progress, until)
-    if not whole and study.finished() == before:
-      progress.say(f'{workdir} holds everything up to {until}: nothing to do')
-  if whole:
-    study.write_files(began)
+      study.run(progress, until)
+      if not whole and study.finished() == before:
+        progress.say(f'{workdir} holds everything up to {until}: nothing to do')
+    if whole:
+      study.write_files(began)
 
 
 class Study:
@@ -135,8 +137,7 @@ class Study:
     """Encodes the corpus for the model, on disk, and makes the policies."""
     c, units, folder = self.config, None, self.workdir / 'corpus'
     if any('collocations' in POLICIES[name].needs for name in self.policy_names):
-      path = folder / 'collocations.json'
-      units = collocations.load_or_count(path, self.setup.passages).units
+      units = setup.units(folder, self.setup.passages)
     # The asked spans are those of a task's labels, which are the same in all seeds.
     asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
     self.passages = array_files.load_or_encode(
@@ -171,6 +172,7 @@ class Study:
     }
 
     def run(job, *needed):
+      working_directory.check_there(self.workdir)
       return stages[job.stage](*job.arguments, *needed)
 
     for job, result in plan.execute(jobs, run, c.study.workers, progress.stop.set):
@@ -315,7 +317,8 @@ class Study:
     if not directory.exists():
       return None
     like = self.policies[taught].init(jax.random.key(0))
-    return checkpoint.restore(directory, like)
+    with files.remade(directory.parent):
+      return checkpoint.restore(directory, like)
 
   def _context(self, title: str, path: str, seed: int) -> StageContext:
     directory = self.workdir / path / str(seed)

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tensorboardX
 
 from masklearn.io import checkpoint, files, memory
+from masklearn.training import events
 from masklearn.training.context import StageContext
 from masklearn.training.steps import TrainState
+from masklearn.types import InputError
 
 
 class Result(NamedTuple):
@@ -70,7 +71,8 @@ def run(
     folder = context.directory / 'checkpoints'
     checkpoints = stack.enter_context(checkpoint.Checkpoints(folder))
     if checkpoints.latest is not None:
-      saved = checkpoints.restore(saved)
+      with files.remade(folder):
+        saved = checkpoints.restore(saved)
     # Copies: a step may donate its state, and who called may still need theirs.
     state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
     first = int(state.step)
@@ -169,16 +171,25 @@ class History:
     """Keeps what was logged up to `step`; what came later is run again."""
     self._path = directory / 'history.jsonl'
     self.rows = []
-    if step and self._path.exists():
-      self.rows = [r for r in files.read_jsonl(self._path) if r['step'] <= step]
-    self._writer = tensorboardX.SummaryWriter(
-      str(directory / 'tensorboard'), purge_step=step + 1 if step else None
-    )
+    if step:
+      with files.remade(directory):
+        self.rows = self._logged(step)
+    self._writer = events.EventFile(directory / 'tensorboard', step)
+
+  def _logged(self, step):
+    if not self._path.is_file():
+      raise InputError(f'{self._path} is missing.')
+    rows = files.read_jsonl(self._path, ['step'])
+    if not all(isinstance(row['step'], int) for row in rows):
+      raise InputError(f'{self._path} is damaged: a step is no whole number.')
+    # A checkpoint is written behind a line.
+    if not (rows := [row for row in rows if row['step'] <= step]):
+      raise InputError(f'{self._path} is damaged: nothing is left of it.')
+    return rows
 
   def add(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds metrics of a step, to those that it has."""
-    for name, value in metrics.items():
-      self._writer.add_scalar(name, value, step)
+    self._writer.add(step, metrics)
     if self.rows and self.rows[-1]['step'] == step:
       self.rows[-1].update(metrics)
     else:
@@ -195,7 +206,7 @@ class History:
   def flush(self) -> None:
     """Writes everything to disk."""
     self._writer.flush()
-    files.write_jsonl(self._path, self.rows)
+    files.write_jsonl(self._path, self.rows, parents=False)
 
   def __enter__(self):
     return self
