@@ -1,5 +1,7 @@
 """A file that grows: what survives a crash, and what is never touched."""
 
+import os
+
 import pytest
 
 from masklearn.io import files
@@ -68,13 +70,46 @@ def test_a_stranger_s_file_is_not_touched(tmp_path, name):
   assert (tmp_path / name).read_text() == 'thesis'
 
 
+def test_only_one_process_writes(tmp_path):
+  """The other is refused and changes nothing; then the first goes on."""
+  with files.ResumableFile(tmp_path / 'a', ABOUT, {}) as out:
+    out.add(['one\n'], {})
+    with pytest.raises(InputError, match=f'a is in use by process {os.getpid()} on'):
+      files.ResumableFile(tmp_path / 'a', ABOUT, {})
+    out.add(['two\n'], {})
+    out.finish()
+  assert (tmp_path / 'a').read_text() == 'one\ntwo\n'
+  assert names(tmp_path) == ['a', 'a.state']
+  # A killed process leaves the file of its lock, which keeps nobody out.
+  (tmp_path / 'b.lock').write_text('process 1 on nowhere')
+  begun(tmp_path / 'b', 'x', finished=True)
+  assert names(tmp_path) == ['a', 'a.state', 'b', 'b.state']
+
+
+@pytest.mark.parametrize('content', ['', 'two', 'onE\n'])
+def test_a_finished_file_that_was_changed_is_not_taken_for_it(tmp_path, content):
+  """Cut off, or with another byte."""
+  path = begun(tmp_path / 'a', 'one\n', finished=True)
+  path.write_text(content)
+  with pytest.raises(
+    InputError, match=r'not as it was written\. Remove it and a\.state'
+  ):
+    files.ResumableFile(path, ABOUT, {})
+  (tmp_path / 'a.state').unlink()
+  path.unlink()
+  begun(path, 'one\n', finished=True)
+
+
 def test_what_is_lost_or_damaged_is_said(tmp_path):
   """A part that is too short, a state that is none, an output that is gone."""
   path = begun(tmp_path / 'a', 'long line')
   (tmp_path / 'a.partial').write_text('long')
   with pytest.raises(InputError, match='shorter'):
     files.ResumableFile(path, ABOUT, {})
-  for content in ('', '{}', '[]'):
+  state = (tmp_path / 'a.state').read_text()
+  others = state.replace('"bytes": 9', '"bytes": -9'), state.replace('{}', '{"n": 1}')
+  for content in ('', '{}', '[]', *others):
+    assert content != state
     (tmp_path / 'a.state').write_text(content)
     with pytest.raises(InputError, match='damaged'):
       files.ResumableFile(path, ABOUT, {})

@@ -10,19 +10,22 @@ on in a file, so that no passage is tokenized twice.
 """
 
 import collections
+import contextlib
 import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import BinaryIO
 
 import numpy as np
 
 from masklearn import text
 from masklearn.data import arrays, store
-from masklearn.io import files
+from masklearn.io import checksums, disk, files
 from masklearn.text import Encoding
-from masklearn.types import Batch, Passage
+from masklearn.types import Batch, InputError, Passage
 
+MARKER = 'fields.json'
 AT_ONCE = 4_096  # passages that are encoded in memory
 
 
@@ -90,10 +93,12 @@ def load_or_encode(
     Memory is only what the system has to spare.
   """
   directory, tokens = pathlib.Path(directory), pathlib.Path(tokens)
-  marker = directory / 'fields.json'
+  marker = directory / MARKER
   labels = {task: sorted(found) for task, found in asked.items()}
-  if not marker.exists() or files.read_json(marker)['asked'] != labels:
+  said = {'asked': labels, 'collocations': units is not None}
+  if not _is_there(directory, said):
     marker.unlink(missing_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     if not tokens.exists():
       pairs = ((passage, tokenizer.encode(passage.text)) for passage in passages)
       collections.deque(hand_on(tokens, pairs), maxlen=0)
@@ -115,18 +120,42 @@ def load_or_encode(
     pairs = zip(passages, _encodings(tokens), strict=True)
     parts = itertools.starmap(encode, _parts(pairs))
     names = _write(directory, parts, len(passages), largest)
-    files.write_json(marker, {'fields': names, 'asked': labels})
+    written = [f'{name}.npy' for name in names]
+    checksums.seal(marker, {'fields': names, **said}, written)
   tokens.unlink(missing_ok=True)
-  found = {name: _read(directory, name) for name in files.read_json(marker)['fields']}
+  names = files.read_object(marker)['fields']
+  found = {name: _read(directory, name) for name in names}
   fields = {name: found.get(name) for name in Batch._fields}
   return {task: Batch(**fields | {'asked': found[f'asked-{task}']}) for task in asked}
 
 
+def _is_there(directory: pathlib.Path, wanted: Mapping) -> bool:
+  """Whether these arrays were written.
+
+  Raises:
+    InputError: they were, and are damaged.
+  """
+  if not os.path.lexists(directory / MARKER):
+    return False
+  with files.remade(directory):
+    checksums.check(directory)
+    said = files.read_object(directory / MARKER, ['fields', 'asked'])
+    fields = said['fields']
+    if not isinstance(fields, list) or 'tokens' not in fields:
+      raise InputError(f'{directory / MARKER} is damaged: it lists {fields!r:.40}.')
+    for name in fields:
+      _read(directory, name)
+  # Earlier versions did not say whether there are collocations.
+  said.setdefault('collocations', 'collocation' in fields)
+  return {name: said[name] for name in wanted} == wanted
+
+
 def _encodings(tokens: pathlib.Path) -> Iterator[Encoding]:
   """Yields what `hand_on` was given, as arrays."""
-  for row in store.read_rows(tokens):
-    ids, *offsets = np.frombuffer(row, np.int32).reshape(3, -1)
-    yield Encoding(ids, np.stack(offsets, axis=1))
+  with store.reading(tokens):
+    for row in store.read_rows(tokens):
+      ids, *offsets = np.frombuffer(row, np.int32).reshape(3, -1)
+      yield Encoding(ids, np.stack(offsets, axis=1))
 
 
 def _parts(pairs: Iterable[tuple]) -> Iterator[tuple]:
@@ -145,28 +174,47 @@ def _write(directory, parts, count, largest) -> list[str]:
     count: rows of all parts together.
     largest: token id.
   """
-  directory.mkdir(parents=True, exist_ok=True)
-  opened, start = {}, 0
-  for part in parts:
-    stop = start + len(part['tokens'])
-    for name, values in part.items():
-      if values is None or name == 'asked':
-        continue
-      if name not in opened:
-        # Words and sentences are counted from 0, and marks are 0, 1 or 2.
-        width = values.shape[1]
-        most = {'tokens': largest, 'word': width - 1, 'sentence': width - 1}
-        kind = bool if name == 'valid' else np.min_scalar_type(most.get(name, 2))
-        opened[name] = np.lib.format.open_memmap(
-          directory / f'{name}.npy', 'w+', kind, (count, width)
-        )
-      opened[name][start:stop] = values
-    start = stop
-  for array in opened.values():
-    array.flush()
+  directory.mkdir(exist_ok=True)
+  opened: dict[str, BinaryIO] = {}
+  with contextlib.ExitStack() as stack:
+    for part in parts:
+      for name, values in part.items():
+        if values is None or name == 'asked':
+          continue
+        path = directory / f'{name}.npy'
+        # Written as any file and not through a map: on a full disk, the system ends a
+        # process that fills a map, and tells one that writes.
+        with disk.naming(path):
+          if name not in opened:
+            opened[name] = stack.enter_context(open(path, 'wb'))
+            kind = _kind(name, values, largest)
+            _write_header(opened[name], kind, (count, values.shape[1]))
+          values = np.asarray(values, _kind(name, values, largest))
+          opened[name].write(np.ascontiguousarray(values).data)
+          opened[name].flush()
   return list(opened)
 
 
+def _kind(name, values, largest) -> np.dtype:
+  """The narrowest type for a field."""
+  width = values.shape[1]
+  # Words and sentences are counted from 0, and marks are 0, 1 or 2.
+  most = {'tokens': largest, 'word': width - 1, 'sentence': width - 1}
+  narrow = np.min_scalar_type(most.get(name, 2))
+  return np.dtype(bool) if name == 'valid' else narrow
+
+
+def _write_header(file, kind, shape) -> None:
+  said = {'descr': np.lib.format.dtype_to_descr(kind), 'fortran_order': False}
+  np.lib.format.write_array_header_1_0(file, said | {'shape': shape})
+
+
 def _read(directory: pathlib.Path, name: str) -> np.memmap | Widened:
-  array = np.load(directory / f'{name}.npy', mmap_mode='r')
+  path = directory / f'{name}.npy'
+  try:
+    array = np.load(path, mmap_mode='r')
+    if array.ndim != 2:
+      raise ValueError(f'it has shape {list(array.shape)}')
+  except (OSError, ValueError, EOFError, SyntaxError) as error:
+    raise InputError(f'{path} is damaged: {error}.') from error
   return array if name == 'valid' else Widened(array)

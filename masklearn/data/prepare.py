@@ -69,7 +69,7 @@ def prepare_corpus(
   """
   directory = pathlib.Path(directory)
   options = {'name': name, 'path': str(path), 'words': words, 'annotator': annotator}
-  if (directory / 'store.json').exists():
+  if os.path.lexists(directory / 'store.json'):
     return _finished(directory, options)
   if not (directory / 'source.json').exists() and files.filled(directory):
     raise InputError(
@@ -152,8 +152,10 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
   """
   seen, shards, counts = deduplication.Seen(), {}, Counts()
   path = directory / 'source.json'
-  if path.exists() and files.read_json(path) == claim:
-    shards, counts = _done(directory, seen)
+  if path.exists():
+    with files.remade(directory):
+      if files.read_object(path) == claim:
+        shards, counts = _done(directory, seen)
   before, said = counts.bytes, time.monotonic()
   for _ in itertools.islice(stream, counts.records):
     pass  # Problems and ids are those of the whole corpus.
@@ -206,8 +208,13 @@ def _done(directory, seen):
     path = directory / store.shard_name(len(shards))
     if not path.with_suffix('.json').exists():
       return shards, counts
-    counts = Counts(**files.read_json(path.with_suffix('.json')))
+    marker = path.with_suffix('.json')
+    said = files.read_object(marker, Counts._fields)
+    if any(type(said[name]) is not int for name in Counts._fields):
+      raise InputError(f'{marker} is damaged: its counts must be whole numbers.')
+    counts = Counts(*(said[name] for name in Counts._fields))
     shards[path.name] = 0
-    for passage in store.read_shard(path):
-      seen.add(deduplication.fingerprint(passage.text))
-      shards[path.name] += 1
+    with store.reading(directory):
+      for passage in store.read_shard(path):
+        seen.add(deduplication.fingerprint(passage.text))
+        shards[path.name] += 1

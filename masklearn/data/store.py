@@ -14,12 +14,12 @@ import operator
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from array_record.python import array_record_data_source, array_record_module
 
 from masklearn.data import passage_records
-from masklearn.io import files
+from masklearn.io import checksums, disk, files
 from masklearn.types import InputError, Passage
 
 SHARD = 8_192  # passages of a file, or as many more as a document has
@@ -40,13 +40,15 @@ class Store(Sequence[Passage]):
         f'{directory} has no store.json, so no passages are stored there, or not all '
         'of them; prepare the corpus again.'
       )
-    self.summary: dict[str, Any] = files.read_json(self.directory / 'store.json')
-    shards = self.summary['shards']
-    self._count = sum(shards.values())
-    self._paths = [self.directory / name for name in shards]
+    with files.remade(directory):
+      checksums.check(self.directory, ['store.json'])
+      self.summary: dict[str, Any] = files.read_object(
+        self.directory / 'store.json', ['shards']
+      )
+      self._parts = [_part(self.directory, *one) for one in self._shards()]
+    self._count = sum(part.take for part in self._parts)
     # With their numbers of records, it opens none of them before it is needed.
-    parts = [f'{self.directory / name}[0:{count}]' for name, count in shards.items()]
-    self._source = array_record_data_source.ArrayRecordDataSource(parts)
+    self._source = array_record_data_source.ArrayRecordDataSource(self._parts)
 
   def __len__(self) -> int:
     return self._count
@@ -58,14 +60,63 @@ class Store(Sequence[Passage]):
     place += len(self) if place < 0 else 0
     if not 0 <= place < len(self):
       raise IndexError(f'Passage {index} of {len(self)}.')
-    return passage_records.decode(self._source[place])
+    with reading(self.directory):
+      return passage_records.decode(self._source[place])
 
   def __iter__(self) -> Iterator[Passage]:
-    for path in self._paths:
-      yield from read_shard(path)
+    for part in self._parts:
+      with reading(self.directory):
+        yield from read_shard(part.filename)
+
+  def _shards(self) -> list[tuple[str, int, int | None]]:
+    """The name, the number of records and the bytes of each file."""
+    try:
+      sizes = self.summary.pop('sizes', {})  # which earlier versions did not note
+      found = [
+        (str(n), int(k), sizes.get(n)) for n, k in self.summary['shards'].items()
+      ]
+    except (AttributeError, TypeError, ValueError) as error:
+      raise InputError(f'{self.directory}/store.json is damaged: {error}.') from error
+    if not found:
+      raise InputError(f'{self.directory}/store.json is damaged: it has no shards.')
+    return found
 
   def __repr__(self) -> str:
     return f'Store({str(self.directory)!r}), {len(self)} passages'
+
+
+class _Part(NamedTuple):
+  """A file and its records, as array_record asks for them."""
+
+  filename: str
+  skip: int
+  take: int
+  examples_in_shard: int
+
+
+def _part(directory, name, count, size) -> _Part:
+  path = directory / name
+  found = path.stat().st_size if path.is_file() else None
+  if found is None or size not in (None, found):
+    there = 'is missing' if found is None else f'has {found} bytes and not {size}'
+    raise InputError(f'{path} {there}.')
+  return _Part(str(path), 0, count, count)
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+  """Says in one line what array_record, which has checksums, finds of damage.
+
+  Args:
+    path: what can be removed to be made again.
+  """
+  try:
+    yield
+  except (RuntimeError, ValueError) as error:
+    said = ' '.join(str(error).split())
+    raise InputError(
+      f'{path} is damaged: {said:.200}. Remove it to make it again.'
+    ) from error
 
 
 def write_store(
@@ -81,6 +132,7 @@ def write_store(
     summary: JSON that the store keeps as its `summary`.
   """
   directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
   passages, shards = iter(passages), {}
   while part := list(itertools.islice(passages, SHARD)):
     name = shard_name(len(shards))
@@ -100,16 +152,24 @@ def write_shard(path: str | os.PathLike, rows: Iterable[bytes]) -> int:
 
 @contextlib.contextmanager
 def shard_writer(path: str | os.PathLike) -> Iterator[Any]:
-  """A writer with `write(bytes)` of the records of one file, whole or absent."""
+  """A writer with `write(bytes)` of the records of one file, whole or absent.
+
+  Raises:
+    OSError: the system refused; nothing is left.
+  """
   path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
   partial = path.with_name(f'{path.name}.partial')
-  writer = array_record_module.ArrayRecordWriter(str(partial), OPTIONS)
   try:
-    yield writer
-  finally:
-    writer.close()
-  os.replace(partial, path)
+    with disk.naming(path):
+      writer = array_record_module.ArrayRecordWriter(str(partial), OPTIONS)
+      try:
+        yield writer
+      finally:
+        writer.close()
+      os.replace(partial, path)
+  except OSError:
+    partial.unlink(missing_ok=True)
+    raise
 
 
 def read_shard(path: str | os.PathLike) -> Iterator[Passage]:
@@ -139,8 +199,10 @@ def finish(
   shards = {name: count for name, count in shards.items() if count}
   if not shards:
     raise InputError(f'There are no passages to store in {directory}.')
-  path = pathlib.Path(directory) / 'store.json'
-  files.write_json(path, {**summary, 'shards': shards})
+  directory = pathlib.Path(directory)
+  sizes = {name: (directory / name).stat().st_size for name in shards}
+  said = {**summary, 'shards': shards, 'sizes': sizes}
+  checksums.seal(directory / 'store.json', said)
   return Store(directory)
 
 

@@ -1,5 +1,11 @@
-"""Saving and restoring trees of arrays: the only place that knows orbax."""
+"""Saving and restoring trees of arrays: the only place that knows orbax.
 
+Beside the steps of a directory stands SHA256SUMS, with the checksums of the newest: a
+flipped bit would be read as another number.
+"""
+
+import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -8,6 +14,7 @@ import threading
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
 
+from masklearn.io import checksums, disk
 from masklearn.types import InputError
 
 # Orbax numbers operations by a counter of the whole process, and one that is under
@@ -32,7 +39,7 @@ class Checkpoints:
     for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
       shutil.rmtree(unfinished)
     training = ocp.training
-    with _TURN:
+    with _TURN, _quiet(), _reading(path):
       self._checkpointer = training.Checkpointer(
         path,
         preservation_policy=training.preservation_policies.LatestN(1),
@@ -46,19 +53,30 @@ class Checkpoints:
     return None if newest is None else newest.step
 
   def save(self, step: int, tree) -> None:
-    """Writes `tree` as the checkpoint of `step`, unless it is there already."""
-    with _TURN:  # until it is on disk
-      if step != self.latest:
-        self._checkpointer.save(step, tree, force=True)
+    """Writes `tree` as the checkpoint of `step`, unless it is there already.
+
+    Raises:
+      OSError: the system refused; names the directory, which holds what it held.
+    """
+    with _TURN, _quiet(), disk.naming(self._path):  # until it is on disk
+      if step == self.latest:
+        return
+      if not self._path.is_dir():  # Orbax would make what somebody has removed.
+        raise FileNotFoundError(f'No such file or directory: {self._path}')
+      self._checkpointer.save(step, tree, force=True)
+      checksums.add(self._path, [str(step)], keep=False)
 
   def restore(self, like):
     """The newest checkpoint, with the structure, shapes and dtypes of `like`.
 
     Raises:
-      InputError: it has others.
+      InputError: it has others, or it is damaged.
     """
-    with _TURN:
+    with _TURN, _quiet(), _reading(self._path):
       newest = self._checkpointer.latest
+      if newest is None:
+        raise InputError(f'There is no checkpoint at {self._path}.')
+      checksums.check(self._path, [f'{newest.step}/*'])
       # Orbax would find out as well, and leave what it has begun to read behind.
       there = _shapes(self._checkpointer.metadata(newest).metadata)
       wanted = _shapes(like)
@@ -74,20 +92,61 @@ class Checkpoints:
     return self
 
   def __exit__(self, *exception):
-    with _TURN:
-      self._checkpointer.close()
+    try:
+      with _TURN, _quiet(), disk.naming(self._path):
+        self._checkpointer.close()
+    except Exception:
+      if exception[0] is None:  # else it repeats what went wrong in a save
+        raise
 
 
 def save(path: str | os.PathLike, tree) -> None:
-  """Writes what a finished stage hands over; a step number would mean nothing."""
+  """Writes what a finished stage hands over; a step number would mean nothing.
+
+  What is there is of a stage that did not finish, and is replaced.
+  """
+  shutil.rmtree(path, ignore_errors=True)
   with Checkpoints(path) as checkpoints:
     checkpoints.save(0, tree)
 
 
 def restore(path: str | os.PathLike, like):
-  """Reads what `save` wrote, with the structure, shapes and dtypes of `like`."""
+  """Reads what `save` wrote, with the structure, shapes and dtypes of `like`.
+
+  Raises:
+    InputError: it has others, is damaged, or is not there.
+  """
+  if not os.path.isdir(path):
+    raise InputError(f'There is no checkpoint at {path}.')
   with Checkpoints(path) as checkpoints:
     return checkpoints.restore(like)
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Keeps orbax from printing, thread by thread, what it raises in the end."""
+
+  def of_others(record):
+    return f'{os.sep}orbax{os.sep}' not in record.pathname
+
+  logger = logging.getLogger('absl')
+  logger.addFilter(of_others)
+  try:
+    yield
+  finally:
+    logger.removeFilter(of_others)
+
+
+@contextlib.contextmanager
+def _reading(path):
+  """Turns whatever orbax raises of damaged files into one line that names them."""
+  try:
+    yield
+  except InputError:
+    raise
+  except Exception as error:
+    said = ' '.join(f'{type(error).__name__}: {error}'.split())
+    raise InputError(f'The checkpoint at {path} is damaged: {said:.200}') from error
 
 
 def _shapes(tree):

@@ -7,60 +7,120 @@ import os
 import pathlib
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from masklearn.io import files
+from masklearn.io import checksums, files
 from masklearn.types import InputError
+
+CONFIG, LOCK = 'config.json', '.lock'
 
 
 def claim(
-  workdir: str | os.PathLike, config, new_name: Callable[[str], str] = lambda key: ''
+  workdir: str | os.PathLike,
+  config,
+  new_name: Callable[[str], str] = lambda key: '',
+  corpus_keys: Sequence[str] = (),
 ) -> None:
   """Writes config.json into a new work directory, or checks that of an old one.
 
+  A damaged one is written again where its checksum says that it was the same. As long
+  as a directory holds nothing but a corpus, its config may still change in what the
+  corpus is not made with.
+
   Args:
-    workdir: the directory.
+    workdir: the directory, which is there.
     config: a ConfigDict.
     new_name: of a key that was renamed; '' of any other.
+    corpus_keys: what a corpus in `workdir/corpus` is made with: keys, or their
+      beginnings with a dot; () if there is no such corpus.
 
   Raises:
     InputError: another config made the directory, or it holds something else.
   """
   workdir = pathlib.Path(workdir)
-  path = workdir / 'config.json'
-  # Through JSON, where tuples are lists, as what is read back.
-  wanted = flatten(json.loads(config.to_json()))
-  if path.exists():
-    found = flatten(files.read_json(path))
-    for key in filter(new_name, found):
+  path = workdir / CONFIG
+  text = files.json_text(json.loads(config.to_json()))
+  with files.remade(workdir / checksums.NAME):
+    checksums.read(workdir)
+  if not path.exists() and not _known(workdir):
+    if any(file.name != LOCK for file in workdir.iterdir()):
       raise InputError(
-        f'{workdir} was made by an older version: its config.json has {key}, which is '
-        f'now {new_name(key)}. Give this config a --workdir of its own.'
+        f'{workdir} has files in it but no config.json, so no study made it. Give the '
+        'study a --workdir of its own.'
       )
-    for key in sorted(wanted.keys() | found.keys()):
-      if wanted.get(key) != found.get(key):
-        raise InputError(
-          f'{workdir} was made by another config: {key} is {found.get(key)!r} there '
-          f'and {wanted.get(key)!r} here. Give this config a --workdir of its own.'
-        )
-  elif workdir.is_dir() and any(workdir.iterdir()):
+    _write(workdir, text)
+  elif path.is_dir():
+    with files.remade(path):
+      raise InputError(f'{path} is damaged: it is a directory.')
+  elif _damaged(workdir):
+    if _known(workdir) != files.digest_of(text):
+      raise InputError(
+        f'{path} is missing or damaged, and another config made it: put it back from a '
+        'copy, or give this config a --workdir of its own.'
+      )
+    _write(workdir, text)
+  elif _differs(workdir, text, new_name, corpus_keys):
+    _write(workdir, text)
+
+
+def _differs(workdir, text, new_name, corpus_keys) -> bool:
+  """Whether config.json says something else of what is still to be made."""
+  # Through JSON, where tuples are lists, as what is read back.
+  wanted = flatten(json.loads(text))
+  with files.remade(workdir):
+    found = flatten(files.read_object(workdir / CONFIG))
+  for key in filter(new_name, found):
     raise InputError(
-      f'{workdir} has files in it but no config.json, so no study made it. Give the '
-      'study a --workdir of its own.'
+      f'{workdir} was made by an older version: its config.json has {key}, which is '
+      f'now {new_name(key)}. Give this config a --workdir of its own.'
     )
-  elif workdir.exists() and not workdir.is_dir():
-    raise InputError(f'--workdir must be a directory; {workdir} is a file.')
-  else:
-    files.write_json(path, json.loads(config.to_json()))
+  others = sorted(
+    key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+  )
+  inside = {file.name for file in workdir.iterdir()} - {CONFIG, LOCK, checksums.NAME}
+  free = bool(corpus_keys) and inside <= {'corpus'}
+  for key in others:
+    starts = tuple(k for k in corpus_keys if k.endswith('.'))
+    if not free or key in corpus_keys or key.startswith(starts):
+      raise InputError(
+        f'{workdir} was made by another config: {key} is {found.get(key)!r} there '
+        f'and {wanted.get(key)!r} here. Give this config a --workdir of its own.'
+      )
+  return bool(others)
 
 
 def disclaim(workdir: str | os.PathLike) -> None:
   """Takes config.json back where nothing was made with it, so that it binds nobody."""
   workdir = pathlib.Path(workdir)
-  if [path.name for path in workdir.iterdir()] == ['config.json']:
-    (workdir / 'config.json').unlink()
-    workdir.rmdir()
+  own = {CONFIG, LOCK, checksums.NAME}
+  folders = []
+  for path in workdir.rglob('*'):
+    if path.is_dir() and not path.is_symlink():
+      folders.append(path)
+    elif path.parent != workdir or path.name not in own:
+      return
+  for name in (checksums.NAME, CONFIG):
+    (workdir / name).unlink(missing_ok=True)
+  for folder in sorted(folders, reverse=True):  # the inner ones first
+    folder.rmdir()
+
+
+def _write(workdir, text) -> None:
+  files.write_text(workdir / CONFIG, text, parents=False)
+  checksums.add(workdir, [CONFIG], keep=False)  # Nothing of before is finished.
+
+
+def _known(workdir) -> str:
+  """The checksum that config.json was written with; '' if none is noted."""
+  return checksums.read(workdir).get(CONFIG, '')
+
+
+def _damaged(workdir) -> bool:
+  try:
+    return _known(workdir) not in ('', files.digest(workdir / CONFIG))
+  except OSError:
+    return True
 
 
 def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:

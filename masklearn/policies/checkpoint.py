@@ -3,6 +3,7 @@
   DIR/policy.json      the name, the rate and the other arguments of the policy
   DIR/theta            its parameters; missing where there is nothing to learn
   DIR/tokenizer.json   what it reads passages with
+  DIR/SHA256SUMS       the checksums of the others; earlier versions wrote none
 
 A directory needs no other file, and can be moved. Policy learning leaves one for each
 task and seed, WORKDIR/policies/POLICY-TASK/SEED, with other files in it.
@@ -17,12 +18,14 @@ from typing import Any, NamedTuple
 import jax
 
 from masklearn import text
-from masklearn.io import checkpoint, files
+from masklearn.io import checkpoint, checksums, files
 from masklearn.io.lookup import lookup
 from masklearn.models.sizes import BertConfig
 from masklearn.policies.table import POLICIES
 from masklearn.types import InputError, Policy
 
+# Whose checksums are beside them; `theta` has its own.
+FILES = 'policy.json', 'tokenizer.json', 'theta/SHA256SUMS'
 # The fields of policy.json that are no arguments of the policy.
 _ABOUT = ('name', 'annotator')
 # What arguments were called by earlier versions.
@@ -95,12 +98,21 @@ def save_policy(
 def complete_policy(
   directory: str | os.PathLike, spec: Mapping[str, Any], tokenizer: text.Tokenizer
 ) -> None:
-  """Writes what a directory that has `theta` lacks; nothing where it is complete."""
+  """Writes what a directory that has `theta` lacks; nothing where it is complete.
+
+  Raises:
+    InputError: it is complete, and policy.json or tokenizer.json is damaged.
+  """
   directory = pathlib.Path(directory)
-  if not (directory / 'policy.json').exists():
+  path = directory / 'policy.json'
+  if not path.exists():
     tokenizer.save(directory / 'tokenizer.json')
     # Last: its presence says that all is there.
-    files.write_json(directory / 'policy.json', dict(spec))
+    files.write_json(path, dict(spec))
+  if path.name not in checksums.read(directory):
+    checksums.add(directory, [name for name in FILES if (directory / name).exists()])
+  with files.remade(path):
+    checksums.check(directory, FILES)
 
 
 def load_policy(
@@ -124,18 +136,21 @@ def load_policy(
   _check_files(directory)
   path = directory / 'policy.json'
   try:
-    spec = dict(files.read_json(path)) | ({} if rate is None else {'rate': rate})
+    spec = files.read_object(path, ['name']) | ({} if rate is None else {'rate': rate})
     policy = make_policy(spec, **more)
-  except (ValueError, KeyError, TypeError) as error:  # an InputError is a ValueError
-    raise InputError(f'{path} cannot be used: {error}') from error
+    like = jax.eval_shape(lambda: policy.init(jax.random.key(0)))
+  except Exception as error:  # whatever a network raises of an impossible size
+    said = str(error) or type(error).__name__
+    raise InputError(f'{path} cannot be used: {said}') from error
+  checksums.check(directory, FILES[1:])
   tokenizer = text.load_tokenizer(directory / 'tokenizer.json')
   if spec.get('vocab_size', tokenizer.size) != tokenizer.size:
     raise InputError(
       f'{path} is of a vocabulary of {spec["vocab_size"]} tokens, but tokenizer.json '
       f'beside it has {tokenizer.size}; they do not belong together.'
     )
-  like = jax.eval_shape(lambda: policy.init(jax.random.key(0)))
   if not jax.tree.leaves(like):
+    checksums.check(directory, FILES)
     return SavedPolicy(policy, like, tokenizer, spec)
   if not (directory / 'theta').is_dir():
     raise InputError(
@@ -144,9 +159,11 @@ def load_policy(
     )
   try:
     theta = checkpoint.restore(directory / 'theta', like)
-  except (ValueError, KeyError, TypeError, OSError) as error:
+  except (ValueError, OSError) as error:
     wrong = f'{directory / "theta"} does not fit policy.json beside it: {error}'
     raise InputError(wrong) from error
+  # Last, as what is wrong with values that somebody has edited says more.
+  checksums.check(directory, FILES)
   return SavedPolicy(policy, theta, tokenizer, spec)
 
 

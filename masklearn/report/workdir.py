@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from masklearn.evaluation import results
 from masklearn.evaluation.results import Display, MaskRow, RecallRow, ResultRow
-from masklearn.io import record_files, records, secrets
+from masklearn.io import checksums, files, record_files, records, secrets
 from masklearn.types import InputError
 
 T = TypeVar('T')
@@ -71,6 +71,9 @@ def read(path: pathlib.Path, display: Mapping[str, Any]) -> Workdir:
       left out instead, and listed.
   """
   check(path)
+  if (path / 'study.json').exists():  # What still runs has none of its own yet.
+    with files.remade(path / 'study.json'):
+      checksums.check(path)
   study = read_study(path / 'study.json')
   rows = result_rows(path)
   recall = read_lines(path / 'recall.jsonl', RecallRow.from_json)

@@ -85,7 +85,7 @@ def write_masks(
         },
       ).to_json()
     )
-  files.write_jsonl(path, lines)
+  files.write_jsonl(path, lines, parents=False)
 
 
 def scored(
@@ -166,7 +166,7 @@ def write_recall(
       for row in recall.summary(found, list(REFERENCES), seed)
     ]
   if rows:
-    files.write_jsonl(path, rows)
+    files.write_jsonl(path, rows, parents=False)
 
 
 def _viewed(

@@ -18,7 +18,8 @@ from masklearn import text
 from masklearn.data import answer_spans
 from masklearn.data.answer_spans import Answered
 from masklearn.evaluation import recall
-from masklearn.io import files, provenance
+from masklearn.io import checksums, files, provenance
+from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import heuristic
@@ -29,6 +30,7 @@ from masklearn.tasks import splits, squad
 from masklearn.training.context import StageContext
 from masklearn.types import Answers, InputError, Policy
 
+LAST = 'recall.jsonl'  # is written at the end
 # What supervised policies are compared with: nothing has trained them.
 REFERENCES = {'random': heuristic.whole_word, 'salient': heuristic.salient}
 
@@ -53,12 +55,19 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
     InputError: unusable files, or a work directory that another config made.
   """
   check_recall(config)
-  workdir, c = pathlib.Path(workdir), config
-  path = workdir / 'recall.jsonl'
-  answered = passages(c.seed, **c.data)
-  provenance.claim(workdir, c, new_name)
-  if path.exists():
+  answered = passages(config.seed, **config.data)
+  path = pathlib.Path(workdir) / LAST
+  with working_directory.held(workdir, config, new_name, last=LAST) as over:
+    if not over:
+      rows = _rows(config, path.parent, answered)
+      files.write_jsonl(path, rows, parents=False)
+      checksums.add(path.parent, [LAST])
     return files.read_jsonl(path)
+
+
+def _rows(config, workdir, answered) -> list[dict[str, Any]]:
+  """Trains what is left to train, and measures."""
+  c = config
   found: dict[str, recall.Recall] = {}
   options = dict(c.supervised)
   save_every = options.pop('save_every')
@@ -89,9 +98,7 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
         **c.recall,
       )
   made = {'seeds': c.seeds, 'commit': provenance.commit()}
-  rows = [{**row, **made} for row in recall.summary(found, list(REFERENCES))]
-  files.write_jsonl(path, rows)
-  return rows
+  return [{**row, **made} for row in recall.summary(found, list(REFERENCES))]
 
 
 def passages(

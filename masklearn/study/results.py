@@ -14,7 +14,7 @@ from masklearn import data
 from masklearn.evaluation import baselines
 from masklearn.evaluation import results as schema
 from masklearn.evaluation.results import Display, LearnedRecord, StageRecord, TaskRecord
-from masklearn.io import files, provenance
+from masklearn.io import checksums, files, provenance
 from masklearn.policies import POLICIES, sampling
 from masklearn.study import settings
 from masklearn.study.plan import Cell
@@ -62,7 +62,7 @@ def write_results(
           config=config,
         )
       )
-  files.write_jsonl(path, (row.to_json() for row in rows))
+  files.write_jsonl(path, (row.to_json() for row in rows), parents=False)
 
 
 def write_study(
@@ -101,7 +101,9 @@ def write_study(
     stages=_stages(workdir),
     display=display(settings.names(c.policy.names)),
   )
-  files.write_json(workdir / 'study.json', record.to_json())
+  names = 'results.jsonl', 'masks.jsonl', 'recall.jsonl'
+  there = [name for name in names if (workdir / name).exists()]
+  checksums.seal(workdir / 'study.json', record.to_json(), there)
 
 
 def display(names: Iterable[str]) -> dict[str, Display]:
@@ -148,7 +150,7 @@ def _learned(workdir: pathlib.Path, config: Any) -> list[LearnedRecord]:
       history = files.read_jsonl(path.parent / 'history.jsonl')
       ratios = [point['snr'] for point in history if 'snr' in point]
       row = {
-        **files.read_json(path),
+        **files.read_object(path),
         'policy': policy,
         'seed': int(seed),
         'settings': {k: v for k, v in options.items() if v != own[k]},
@@ -165,7 +167,7 @@ def _stages(workdir: pathlib.Path) -> list[StageRecord]:
     for path in sorted((workdir / stage).rglob('done.json')):
       *names, seed = path.relative_to(workdir / stage).parts[:-1]
       task = names.pop(0) if stage == 'finetune' else ''
-      seconds = round(files.read_json(path)['seconds'], 2)
+      seconds = round(files.read_object(path, ['seconds'])['seconds'], 2)
       policy = names[0] if names else ''
       rows.append(StageRecord(stage, policy, task, int(seed), seconds))
   return rows

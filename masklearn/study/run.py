@@ -18,7 +18,8 @@ import jax
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint
+from masklearn.io import checkpoint, files
+from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
@@ -36,7 +37,6 @@ from masklearn.study import (
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
-from masklearn.text import collocations
 from masklearn.training.context import StageContext
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
@@ -100,8 +100,7 @@ class Study:
     """Encodes the corpus for the model, on disk, and makes the policies."""
     c, units, folder = self.config, None, self.workdir / 'corpus'
     if any('collocations' in POLICIES[name].needs for name in self.policy_names):
-      path = folder / 'collocations.json'
-      units = collocations.load_or_count(path, self.setup.passages).units
+      units = setup.units(folder, self.setup.passages)
     # The asked spans are those of a task's labels, which are the same in all seeds.
     asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
     self.passages = array_files.load_or_encode(
@@ -135,6 +134,7 @@ class Study:
     }
 
     def run(job, *needed):
+      working_directory.check_there(self.workdir)
       with stage.memory_errors(f'The stage {job.stage}'):
         return stages[job.stage](*job.arguments, *needed)
 
@@ -286,7 +286,8 @@ class Study:
     if not directory.exists():
       return None
     like = self.policies[taught].init(jax.random.key(0))
-    return checkpoint.restore(directory, like)
+    with files.remade(directory.parent):
+      return checkpoint.restore(directory, like)
 
   def _jobs(self, until):
     c, depth = self.config, plan.STAGES.index(until)

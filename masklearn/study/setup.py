@@ -18,13 +18,15 @@ import jax
 
 from masklearn import data, models, text
 from masklearn.data import array_files
-from masklearn.io import files
+from masklearn.io import checksums, files
 from masklearn.io.lookup import check_name
 from masklearn.models import pretrained
+from masklearn.text import collocations
 from masklearn.types import InputError, Passage
 
 STORED = pathlib.Path('documents', 'store.json')
 TOKENS = 'passages.tokens'
+OWN = 'tokenizer.json', 'passages.jsonl', 'problems.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,9 @@ def prepare(
     published = _published(checkpoint, tokenizer, **options)
     tokenizer = checkpoint
   own = directory / 'tokenizer.json'
+  directory.mkdir(parents=True, exist_ok=True)
+  with files.remade(directory):
+    checksums.check(directory, OWN)
 
   def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
     if own.exists():
@@ -102,8 +107,8 @@ def prepare(
   else:
     made = directory / 'passages.jsonl'
     if made.exists():
-      passages = data.read_passages(made)
-      problems = files.read_json(directory / 'problems.json')
+      with files.remade(directory):
+        passages, problems = _generated(directory)
       used = tokens(passages)
     else:
       documents, problems = data.load_documents(name, seed, **corpus_options)
@@ -112,6 +117,9 @@ def prepare(
       files.write_json(directory / 'problems.json', problems)
       data.write_passages(made, passages)  # last: its presence says that all is there
     passages, skipped = tuple(passages), len(problems)
+  listed = checksums.read(directory)
+  if new := [n for n in OWN if n not in listed and (directory / n).exists()]:
+    checksums.add(directory, new)
   if checkpoint:
     net, params = published
     pretrained.start_with(used, net.config)
@@ -119,6 +127,18 @@ def prepare(
     net = models.make_model(vocab_size=used.size, ids=used.specials, **options)
     params = None
   return Setup(passages, tuple(problems), skipped, used, net, params)
+
+
+def units(directory: str | os.PathLike, passages: Sequence[Passage]) -> Callable:
+  """The `Collocations.units` of a corpus, counted once; in its directory."""
+  path = pathlib.Path(directory) / 'collocations.json'
+  with files.remade(path):
+    if path.exists():
+      checksums.check(path.parent, [path.name])
+    found = collocations.load_or_count(path, passages)
+  if path.name not in checksums.read(path.parent):
+    checksums.add(path.parent, [path.name])
+  return found.units
 
 
 def summary(directory: str | os.PathLike) -> dict[str, Any]:
@@ -129,10 +149,19 @@ def summary(directory: str | os.PathLike) -> dict[str, Any]:
   directory = pathlib.Path(directory)
   if (directory / STORED).exists():
     return data.Store(directory / 'documents').summary
-  return {
-    'passages': len(data.read_passages(directory / 'passages.jsonl')),
-    'problems': len(files.read_json(directory / 'problems.json')),
-  }
+  passages, problems = _generated(directory)
+  return {'passages': len(passages), 'problems': len(problems)}
+
+
+def _generated(directory):
+  """The passages of a generated corpus, and the records that could not be used."""
+  path = directory / 'problems.json'
+  if not path.exists():
+    raise InputError(f'{path} is missing.')
+  problems = files.read_json(path)
+  if not isinstance(problems, list) or not all(isinstance(p, str) for p in problems):
+    raise InputError(f'{path} is damaged: it must hold a list of strings.')
+  return data.read_passages(directory / 'passages.jsonl'), problems
 
 
 def _published(checkpoint, tokenizer, name, size, **changes):

@@ -1,12 +1,14 @@
 """What all stages share: how one begins and ends, and the step that they train with.
 
 A stage that is finished leaves `done.json` in its directory, with what it hands over
-beside it; running it again reads that. An interrupted one continues.
+beside it, and the checksums of both in SHA256SUMS; running it again reads that. An
+interrupted one continues.
 """
 
 import contextlib
 import dataclasses
 import functools
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,11 +18,15 @@ import jax
 import numpy as np
 import optax
 
-from masklearn.io import checkpoint, files, provenance
+from masklearn.io import checkpoint, checksums, files, provenance
 from masklearn.policies import heuristic, statistics
 from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.training.context import StageContext
 from masklearn.types import InputError, Policy, Specials
+
+DONE = 'done.json'  # written last
+# What a stage may leave beside it for the reader of a study.
+BESIDE = '*history.jsonl', 'predictions.jsonl'
 
 
 class Saving(NamedTuple):
@@ -66,23 +72,29 @@ def finished(
     directory: of the stage.
     name: of the parameters that it left beside `done.json`; '' for none.
     like: a tree of their shapes.
+
+  Raises:
+    InputError: a file of it is missing or damaged; names it.
   """
-  if not (directory / 'done.json').exists():
+  if not os.path.lexists(directory / DONE):
     return None
-  done = files.read_json(directory / 'done.json')
-  if name:
-    done[name] = checkpoint.restore(directory / name, like)
+  with files.remade(directory):
+    checksums.check(directory, [DONE, *BESIDE, f'{name}/*'])
+    done = files.read_object(directory / DONE, ['seconds'])
+    if name:
+      done[name] = checkpoint.restore(directory / name, like)
+  _drop(directory)  # what a process left that was killed right after the last line
   return done
 
 
 def finish(
   directory: pathlib.Path, done: Mapping[str, Any], name: str = '', tree: Any = None
 ) -> dict[str, Any]:
-  """Marks a stage as finished, and drops the checkpoint that it would continue from.
+  """Marks a stage as finished, and drops the checkpoints that it would continue from.
 
   Args:
     directory: of the stage.
-    done: numbers for `done.json`.
+    done: numbers for `done.json`, `seconds` among them.
     name: of the parameters to hand over, '' for none.
     tree: the parameters.
 
@@ -90,10 +102,13 @@ def finish(
     What `finished` will return.
   """
   done = {**done, 'commit': provenance.commit()}
+  beside = [path for pattern in BESIDE for path in directory.rglob(pattern)]
+  names = [path.relative_to(directory).as_posix() for path in beside]
   if name:
     checkpoint.save(directory / name, tree)
-  files.write_json(directory / 'done.json', done)  # last: it says that all is there
-  shutil.rmtree(directory / 'checkpoints', ignore_errors=True)
+    names.append(f'{name}/{checksums.NAME}')  # which lists the files beside it
+  checksums.seal(directory / DONE, done, names)  # It says that all is there.
+  _drop(directory)
   return {**done, name: tree} if name else done
 
 
@@ -117,6 +132,12 @@ def memory_errors(name: str) -> Iterator[None]:
       'config.saving.gradient_accumulation, config.saving.chunk or '
       'config.model.remat=True take less.'
     ) from error
+
+
+def _drop(directory: pathlib.Path) -> None:
+  """Removes the checkpoints of a finished stage, those of its parts as well."""
+  for folder in list(directory.rglob('checkpoints')):
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def optimizer(

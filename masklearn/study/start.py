@@ -4,11 +4,13 @@ import datetime
 import os
 import pathlib
 
-from masklearn.io import provenance
+from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.study import plan
 from masklearn.study.config import check, new_name
-from masklearn.types import InputError
+
+# What a corpus, its tokenizer and the length of its passages are made with.
+CORPUS_KEYS = 'seed', 'corpus.', 'model.'
 
 
 def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
@@ -21,7 +23,9 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
 
   Raises:
     InputError: a config that `config.check` refuses, an unusable corpus or task, or a
-      work directory that another config made. Nothing is overwritten then.
+      work directory that another config made or another process works in: nothing
+      is overwritten then; a damaged file, or one that cannot be written: the next
+      call goes on.
 
   >>> from masklearn.study.config import default_config
   >>> config = default_config()
@@ -39,22 +43,21 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
-  with Progress() as progress:
-    provenance.claim(study.workdir, config, new_name)
-    if (study.workdir / 'study.json').exists():
-      progress.say(f'{workdir} holds this study, finished: nothing to do')
-      return
-    before = study.finished()
-    try:
+  held = working_directory.held(
+    workdir, config, new_name, last='study.json', corpus_keys=CORPUS_KEYS
+  )
+  with held as over:
+    with Progress() as progress:
+      if over:
+        progress.say(f'{workdir} holds this study, finished: nothing to do')
+        return
+      before = study.finished()
       study.prepare(progress)
       if until != plan.STAGES[0]:
         study.encode()
       study.check_jobs(until)
-    except InputError:
-      provenance.disclaim(study.workdir)
-      raise
-    study.run(progress, until)
-    if not whole and study.finished() == before:
-      progress.say(f'{workdir} holds everything up to {until}: nothing to do')
-  if whole:
-    study.write_files(began)
+      study.run(progress, until)
+      if not whole and study.finished() == before:
+        progress.say(f'{workdir} holds everything up to {until}: nothing to do')
+    if whole:
+      study.write_files(began)

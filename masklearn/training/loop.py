@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from masklearn.io import checkpoint, files, memory
+from masklearn.training import events
 from masklearn.training.context import StageContext
 from masklearn.training.steps import TrainState
 from masklearn.types import InputError
@@ -170,20 +171,28 @@ class History:
 
   def __init__(self, directory: pathlib.Path, step: int):
     """Keeps what was logged up to `step`; what came later is run again."""
-    import tensorboardX  # here: it loads torch where that is installed
-
     self._path, self._window = directory / 'history.jsonl', directory / 'window.json'
     self.rows = []
-    if step and self._path.exists():
-      self.rows = [r for r in files.read_jsonl(self._path) if r['step'] <= step]
-    self._writer = tensorboardX.SummaryWriter(
-      str(directory / 'tensorboard'), purge_step=step + 1 if step else None
-    )
+    if step:
+      with files.remade(directory):
+        self.rows = self._logged(step)
+    self._writer = events.EventFile(directory / 'tensorboard', step)
+
+  def _logged(self, step):
+    if not self._path.is_file():
+      raise InputError(f'{self._path} is missing.')
+    rows = files.read_jsonl(self._path, ['step'])
+    if not all(isinstance(row['step'], int) for row in rows):
+      raise InputError(f'{self._path} is damaged: a step is no whole number.')
+    rows = [row for row in rows if row['step'] <= step]
+    # A checkpoint is written behind a line, or behind what is in no line yet.
+    if not rows and not self.window(step):
+      raise InputError(f'{self._path} is damaged: nothing is left of it.')
+    return rows
 
   def add(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds metrics of a step, to those that it has."""
-    for name, value in metrics.items():
-      self._writer.add_scalar(name, value, step)
+    self._writer.add(step, metrics)
     if self.rows and self.rows[-1]['step'] == step:
       self.rows[-1].update(metrics)
     else:
@@ -201,10 +210,13 @@ class History:
     """The metrics of steps behind the last line, as a run left them at `step`."""
     if not (step and self._window.exists()):
       return []
-    said = files.read_json(self._window)
-    if said['step'] != step:
-      return []
-    return [{k: np.float32(v) for k, v in row.items()} for row in said['metrics']]
+    with files.remade(self._window.parent):
+      said = files.read_json(self._window)
+      try:
+        rows = [{k: np.float32(v) for k, v in row.items()} for row in said['metrics']]
+        return rows if said['step'] == step else []
+      except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f'{self._window} is damaged: {error!r}.') from error
 
   def is_validated(self, step: int) -> bool:
     """Whether metrics of a validation were logged at this step."""
@@ -221,10 +233,11 @@ class History:
       window: metrics of the steps that are in no line yet.
     """
     self._writer.flush()
-    files.write_jsonl(self._path, self.rows)
+    files.write_jsonl(self._path, self.rows, parents=False)
     if window:
       metrics = [{k: float(v) for k, v in row.items()} for row in window]
-      files.write_json(self._window, {'step': step, 'metrics': metrics})
+      said = {'step': step, 'metrics': metrics}
+      files.write_text(self._window, files.json_text(said), parents=False)
     else:
       self._window.unlink(missing_ok=True)
 
@@ -244,7 +257,8 @@ def _restored(stack, context, saved):
   checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
   stack.enter_context(checkpoints)
   if checkpoints.latest is not None:
-    saved = checkpoints.restore(saved)
+    with files.remade(context.directory / 'checkpoints'):
+      saved = checkpoints.restore(saved)
   # Copies: a step may donate its state, and who called may still need theirs.
   state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
   return checkpoints, state, best, float(saved['seconds'])
