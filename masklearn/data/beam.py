@@ -19,7 +19,7 @@ from apache_beam import runners
 from apache_beam.options import pipeline_options
 
 from masklearn.data import chunking, deduplication, documents, passage_records, store
-from masklearn.io import files
+from masklearn.io import files, records
 from masklearn.io.corpus_files import Source
 from masklearn.text import annotators
 from masklearn.types import InputError
@@ -38,7 +38,7 @@ def run(
   annotator: str,
   runner: str,
   options: str,
-  problems: documents.Problems,
+  problems: records.Problems,
 ) -> tuple[dict[str, int], documents.Counts]:
   """Stores the passages of a corpus, as `prepare.prepare_corpus` has it.
 
@@ -79,7 +79,7 @@ def run(
       'shards': stored | beam.combiners.ToList(),
       'errors': read.errors | 'list errors' >> beam.combiners.ToList(),
       'bad': bad | 'count problems' >> beam.combiners.Count.Globally(),
-      'problems': bad | beam.combiners.Top.Smallest(documents.EXAMPLES),
+      'problems': bad | beam.combiners.Top.Smallest(records.EXAMPLES),
     }
     named = [p | f'name {key}' >> beam.Map(_named, key) for key, p in found.items()]
     every = named | 'all' >> beam.Flatten() | beam.combiners.ToDict()
@@ -88,7 +88,7 @@ def run(
   if result['errors']:
     raise InputError(min(result['errors'])[1])
   problems.count = result['bad']
-  problems.first = [problem for _, problem in result['problems']]
+  problems.extend(problem for _, problem in result['problems'])
   shards = dict(sorted(result['shards']))
   passages, read = sum(shards.values()), result['documents']
   return shards, documents.Counts(

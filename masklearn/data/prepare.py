@@ -22,7 +22,7 @@ from masklearn.data.documents import Counts
 from masklearn.data.store import Store
 from masklearn.io import files
 from masklearn.io.corpus_files import Source
-from masklearn.io.records import no_usable_record
+from masklearn.io.records import Problems, no_usable_record
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
@@ -82,7 +82,7 @@ def prepare_corpus(
   found = documents.find(name, path)
   claim = options | {'runner': runner, 'files': list(map(_identity, found))}
   began = time.monotonic()
-  problems = documents.Problems()
+  problems = Problems()
   if runner:
     begin(directory, claim)
     try:
@@ -99,11 +99,11 @@ def prepare_corpus(
     shards, counts, fresh = made
   if not counts.documents:
     shutil.rmtree(directory, ignore_errors=True)
-    raise no_usable_record(path, problems.count, problems.first)
+    raise no_usable_record(path, problems)
   summary = {**options, **counts._asdict(), 'problems': problems.count}
   del summary['records']
   rate = fresh / 1e6 / max(time.monotonic() - began, 1e-9)
-  summary |= {'examples': problems.first, 'megabytes_per_second': round(rate, 3)}
+  summary |= {'examples': list(problems), 'megabytes_per_second': round(rate, 3)}
   return store.finish(directory, shards, summary)
 
 
