@@ -22,6 +22,9 @@ from masklearn.types import Example, InputError
 
 NAMES = ('em', 'f1', 'accuracy', 'rougeL')  # KILT's downstream metrics
 
+# Words and sentences of an answer, at most: ROUGE-L compares them pair by pair.
+WORDS, SENTENCES = 30_000, 2_000
+
 Path = str | os.PathLike
 
 
@@ -198,6 +201,8 @@ def _gold(record: dict[str, Any], place: str) -> Record:
     for i, output in enumerate(jsonl.outputs(record))
     if output.get('answer') is not None
   )
+  for answer in answers:
+    _check_length(answer)
   if not answers:
     raise ValueError('a gold record needs an answer that is not blank, got none.')
   question = text_field(record, 'input', '')
@@ -211,7 +216,17 @@ def _prediction(record: dict[str, Any], place: str) -> Record:
       f"a prediction needs one output with an 'answer', got {len(outputs)} outputs."
     )
   answer = answer_text(outputs[0]['answer'], "'answer'")
+  _check_length(answer)
   return Record(_id(record), place, '', (answer.strip(),))
+
+
+def _check_length(answer: str) -> None:
+  words, sentences = len(answer.split()), answer.count('.') + 1
+  if words > WORDS or sentences > SENTENCES:
+    raise ValueError(
+      f'an answer may have {WORDS:,} words and {SENTENCES:,} sentences, got {words:,} '
+      f'and {sentences:,}.'
+    )
 
 
 def _answered(record: dict[str, Any], place: str) -> Record:

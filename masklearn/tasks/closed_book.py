@@ -186,14 +186,15 @@ def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
   return dataclasses.replace(example, targets=targets)
 
 
+_NQ = 'an NQ-open record'
 parse_nq = fields.by_kind(fields.ANSWERED)
 _read_yoda = fields.reader('qText', 'answers', id='qId', group='country')
 parse_web = fields.by_kind(
   {
-    **fields.ANSWERED,
     'a WebQuestions record': _freebase,
     'a WebQuestions record of YodaQA': _read_yoda,
     'a WebQuestions record of the hub': fields.reader('question', 'answers'),
+    **{kind: parse for kind, parse in fields.ANSWERED.items() if kind != _NQ},
   }
 )
 parse_trivia = fields.by_kind(

@@ -38,7 +38,7 @@ def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
 
 
 def read(path: str | os.PathLike) -> tuple[list[Example], Problems]:
-  """The questions of a file, and the problems of its other records, which are logged."""
+  """The questions of a file, and the problems of others, which are logged."""
   examples, problems = record_files.read_records(path, parse)
   splits.report(problems, str(path))
   return examples, problems
