@@ -33,7 +33,6 @@ setuptools.setup(
     'orbax-checkpoint>=0.12,<0.13',  # experimental.v1 may move in any minor
     'pyarrow>=21.0',
     'rich>=13.9',
-    'rouge>=1.0.1',
     'rouge-score>=0.1.2',
     'safetensors>=0.5',
     'scipy>=1.15',
@@ -42,7 +41,7 @@ setuptools.setup(
     'transformers>=5.0',
   ],
   extras_require={
-    'test': ['pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.13'],
+    'test': ['pytest>=8.3', 'pytest-xdist>=3.6', 'rouge>=1.0.1', 'ruff>=0.13'],
     # what ours is compared with
     'parity': [
       'higher>=0.2.1',

@@ -55,13 +55,16 @@ def main(
         files.write_text(html, viewer.masks_page(policy, str(counts), shown, POLICIES))
         print(html)
   except OSError as error:  # a name that is too long, a folder that is a file, ..
+    said = error.strerror or error
     raise InputError(
-      f'{error.filename or output} cannot be read or written: {error.strerror or error}.'
+      f'{error.filename or output} cannot be read or written: {said}.'
     ) from error
 
 
 def _check_page(html, input, output):
   """Refuses a page that could not be written in the end, before any work is done."""
+  from masklearn.report import viewer
+
   viewer.check(html)
   for other in (input, output):
     if pathlib.Path(html).resolve() == pathlib.Path(other).resolve():

@@ -65,6 +65,23 @@ def test_beam_says_what_is_wrong(tmp_path, pipeline):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ('--direct_num_worker=2', "'--direct_num_worker'; did you mean '--direct_num_work"),
+    ('--temp_location="x', 'Options of Beam cannot be read: No closing quotation'),
+    ('--direct_num_workers=two', 'Options of Beam cannot be read'),
+  ],
+)
+def test_beam_options_that_it_does_not_have(tmp_path, pipeline, options, message):
+  """Beam itself goes on without them."""
+  path = lines(tmp_path / 'a.txt', 'One.')
+  options = {'path': path, 'runner': 'DirectRunner', 'beam': options}
+  with pytest.raises(InputError, match=message):
+    data.prepare_corpus(tmp_path / 'out', name='text', **options)
+  assert not (tmp_path / 'out').exists()
+
+
 def test_beam_that_is_not_there(tmp_path, monkeypatch):
   """The error names the extra."""
   path = lines(tmp_path / 'a.txt', 'One.')

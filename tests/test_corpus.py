@@ -95,11 +95,11 @@ ROWS = gzip.compress(b'{"text": "a"}\n' * 9, mtime=0)
 @pytest.mark.parametrize(
   ('name', 'content', 'reason'),
   [
-    ('missing.jsonl', None, 'No such file or directory.'),
-    ('', None, 'Is a directory.'),
-    ('torn.jsonl.gz', ROWS[:-9], r'.*, in line \d'),
-    ('plain.jsonl.gz', b'{"text": "a"}', 'Not a gzipped file .*, in line 1'),
-    ('plain.jsonl.bz2', b'{"text": "a"}', 'Invalid data stream, in line 1'),
+    ('missing.jsonl', None, 'cannot be read: No such file or directory.'),
+    ('', None, 'must be a file, got a folder.'),
+    ('torn.jsonl.gz', ROWS[:-9], r'cannot be read: .*, in line \d'),
+    ('plain.jsonl.gz', b'{}', 'cannot be read: Not a gzipped file .*, in line 1'),
+    ('plain.jsonl.bz2', b'{}', 'cannot be read: Invalid data stream, in line 1'),
   ],
   ids=('missing', 'folder', 'torn', 'plain_gz', 'plain_bz2'),
 )
@@ -107,7 +107,7 @@ def test_unreadable_files(tmp_path, name, content, reason):
   """A file that is missing, a folder, or broken is an error with its name."""
   if content:
     (tmp_path / name).write_bytes(content)
-  with pytest.raises(InputError, match=f'{name} cannot be read: {reason}'):
+  with pytest.raises(InputError, match=f'{name} {reason}'):
     read_passages(tmp_path / name)
 
 
@@ -211,13 +211,20 @@ def test_jsonl_task_fields(tmp_path):
 @pytest.mark.parametrize(
   ('row', 'problem'),
   [
-    ({'target': 'x'}, "no 'source'"),
+    ({'target': 'x'}, "no 'source', 'input' or 'question'"),
+    ({'question': 'Who?'}, "no 'answer'"),
     ({'source': 'Who?'}, "no 'target', 'targets' or 'output' with an answer"),
     ({'source': 'Who?', 'targets': []}, "no 'target'"),
-    ({'source': 'Who?', 'target': None}, 'a target must be a string'),
-    ({'source': 'Who?', 'targets': 'x'}, "no 'target'"),
-    ({'source': 'Who?', 'targets': ['x', 3]}, 'a target must be a string'),
-    ({'source': 'Who?', 'target': ' '}, 'a target must be a string that is not empty'),
+    ({'source': 'Who?', 'target': None}, "no 'target'"),
+    ({'source': 'Who?', 'targets': 'x'}, "'targets' must be a list, got 'x'"),
+    ({'source': 'Who?', 'targets': ['x', {}]}, 'targets[1] must be a string, got {}'),
+    ({'source': 'Who?', 'targets': [True]}, 'targets[0] must be a string, got True'),
+    (
+      {'source': 'Who?', 'targets': [float('nan')]},
+      'targets[0] must be text or a numb',
+    ),
+    ({'source': 'Who?', 'target': ' '}, "no 'target'"),
+    ({'sorce': 'Who?', 'target': 'x'}, "no 'source', 'input' or 'question'"),
     ({'input': 'Who?'}, "'output' must be a list of objects"),
     ({'input': 'Who?', 'output': [{'meta': 1}]}, 'with an answer'),
     ({'source': 'Who?', 'target': 'x', 'label': 3}, "'label' must be a string"),

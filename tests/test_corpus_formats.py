@@ -152,7 +152,7 @@ def test_bad_rows_between_tabs(tmp_path, row):
   found, problems = data.load_documents('wikipedia', seed=0, path=path)
   assert found == [Passage('1', 'a "b"', 'T'), Passage('3', 'a b', 'U')]
   (problem,) = problems
-  assert problem.startswith(f'{path}:3: expected JSON, <doc ..> or id, text and title')
+  assert problem.startswith(f'{path}:3: expected id, text, title between tabs')
 
 
 def test_wikitext_with_a_bad_article(tmp_path):

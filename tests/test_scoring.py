@@ -134,7 +134,7 @@ def test_predictions_that_do_not_fit_are_an_error(write, predictions, message):
   [
     ([GOLDS[0], {'id': 'b'}], "g.jsonl:2: 'output' must be a list"),
     ([GOLDS[0], {'id': 'b', 'output': [{'answer': ' '}]}], 'g.jsonl:2: a gold record'),
-    ([GOLDS[0], {'id': 'b', 'output': [{'answer': 3}]}], 'must be a string'),
+    ([GOLDS[0], {'id': 'b', 'output': [{'answer': [3]}]}], 'must be a string'),
     ([GOLDS[0], GOLDS[0]], "g.jsonl:2: id 'a' occurs before"),
   ],
 )

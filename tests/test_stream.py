@@ -91,8 +91,8 @@ def test_a_file_that_ends_too_early_is_named(tmp_path):
     read.extend(record.value for record in documents)
   (tmp_path / 'g.jsonl.gz').write_bytes(b'no gzip')
   with (
-    stream.Documents(tmp_path / 'g.jsonl.gz') as documents,
     pytest.raises(InputError, match=r'gz .*, in line 1'),
+    stream.Documents(tmp_path / 'g.jsonl.gz') as documents,
   ):
     list(documents)
   with pytest.raises(InputError, match='No such file'):

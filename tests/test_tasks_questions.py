@@ -100,7 +100,7 @@ def test_typical_aliases_of_real_questions(shared_data):
     ({'id': 'a', 'input': 3}, "'input' must be a string"),
     ({'id': 'a', 'input': 'Q', 'output': 'x'}, "'output' must be a list of objects"),
     ({'id': 'a', 'input': 'Q', 'output': ['x']}, "'output' must be a list of objects"),
-    ({'id': 'a', 'input': 'Q', 'output': [{'answer': 3}]}, "'answer' must be a string"),
+    ({'id': 'a', 'input': 'Q', 'output': [{'answer': [3]}]}, 'must be a string, got'),
     ({'id': 'a', 'input': 'Q', 'output': [{'provenance': []}]}, 'only provenance'),
     ({'id': 'a', 'input': 'Q', 'output': [{'provenance': 3}]}, "'provenance' must be"),
     ({'input': 'Q', 'id': True}, "'id' must be a string"),
@@ -267,7 +267,7 @@ def test_questions_in_words(shared_data):
     ([('Ada', '11')], 'must start at a whole number'),
     ([('Ada', None)], 'must start at a whole number'),
     ([('Ada', True)], 'must start at a whole number'),
-    ([(' ', 0)], "'text' is empty"),
+    ([(' ', 0)], "'answers' is empty"),
     ([], 'has no answer'),
   ],
 )

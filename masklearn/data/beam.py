@@ -9,7 +9,10 @@ References:
   https://beam.apache.org/documentation/programming-guide/
 """
 
+import argparse
+import contextlib
 import functools
+import io
 import pathlib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +20,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import apache_beam as beam
 from apache_beam import runners
 from apache_beam.options import pipeline_options
+from apache_beam.runners.portability import portable_runner
 
 from masklearn.data import chunking, deduplication, documents, passage_records, store
-from masklearn.io import files
+from masklearn.io import files, records
 from masklearn.io.corpus_files import Source
+from masklearn.io.lookup import check_name
 from masklearn.text import annotators
 from masklearn.types import InputError
 
@@ -38,7 +43,7 @@ def run(
   annotator: str,
   runner: str,
   options: str,
-  problems: documents.Problems,
+  problems: records.Problems,
 ) -> tuple[dict[str, int], documents.Counts]:
   """Stores the passages of a corpus, as `prepare.prepare_corpus` has it.
 
@@ -58,8 +63,9 @@ def run(
   Raises:
     InputError: a file cannot be read, or there is no such runner.
   """
-  given = pipeline_options.PipelineOptions(shlex.split(options))
-  with beam.Pipeline(runner=_runner(runner), options=given) as pipeline:
+  made = _runner(runner)
+  given = _options(options, made)
+  with beam.Pipeline(runner=made, options=given) as pipeline:
     sources = pipeline | beam.Create([*enumerate(map(tuple, found))]) | beam.Reshuffle()
     read = sources | 'read' >> beam.FlatMap(_read, name).with_outputs(main='documents')
     first = (
@@ -79,7 +85,7 @@ def run(
       'shards': stored | beam.combiners.ToList(),
       'errors': read.errors | 'list errors' >> beam.combiners.ToList(),
       'bad': bad | 'count problems' >> beam.combiners.Count.Globally(),
-      'problems': bad | beam.combiners.Top.Smallest(documents.EXAMPLES),
+      'problems': bad | beam.combiners.Top.Smallest(records.EXAMPLES),
     }
     named = [p | f'name {key}' >> beam.Map(_named, key) for key, p in found.items()]
     every = named | 'all' >> beam.Flatten() | beam.combiners.ToDict()
@@ -88,7 +94,7 @@ def run(
   if result['errors']:
     raise InputError(min(result['errors'])[1])
   problems.count = result['bad']
-  problems.first = [problem for _, problem in result['problems']]
+  problems.extend(problem for _, problem in result['problems'])
   shards = dict(sorted(result['shards']))
   passages, read = sum(shards.values()), result['documents']
   return shards, documents.Counts(
@@ -104,6 +110,41 @@ def _runner(name: str):
       'A runner is one of Beam, such as DirectRunner, FlinkRunner, SparkRunner or '
       f'DataflowRunner, got {name!r}: {error}'
     ) from error
+
+
+def _options(given: str, runner) -> pipeline_options.PipelineOptions:
+  """The options, all known: Beam itself only warns of others, and goes on without."""
+  try:
+    words = shlex.split(given)
+  except ValueError as error:
+    raise InputError(f'Options of Beam cannot be read: {error}: {given!r}.') from error
+  known = set()
+  for group in (pipeline_options.PipelineOptions, *_groups()):
+    parser = argparse.ArgumentParser(add_help=False)
+    if '_add_argparse_args' in vars(group):
+      group._add_argparse_args(parser)
+    known.update(parser._option_string_actions)
+  # A portable runner asks its server, which has options of its own.
+  if not isinstance(runner, portable_runner.PortableRunner):
+    for word in words:
+      if word.startswith('--'):
+        check_name(sorted(known), word.partition('=')[0], 'option of Beam')
+  said = io.StringIO()
+  try:
+    with contextlib.redirect_stderr(said):  # argparse shows all that there are
+      made = pipeline_options.PipelineOptions(words)
+      made.get_all_options()
+  except SystemExit as error:
+    reason = said.getvalue().strip().rpartition('error: ')[2]
+    raise InputError(f'Options of Beam cannot be read: {reason}.') from error
+  return made
+
+
+def _groups():
+  found = [pipeline_options.PipelineOptions]
+  for group in found:
+    found += group.__subclasses__()
+  return found
 
 
 def _read(indexed: tuple[int, tuple[str, str]], name: str) -> Iterator:

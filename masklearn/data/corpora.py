@@ -13,7 +13,8 @@ from masklearn.io.lookup import lookup
 from masklearn.tasks import people, world
 from masklearn.types import Passage
 
-Loaded = tuple[list[Passage], list[str]]  # documents, and problems
+# Documents, and problems: the first of them; `records.Problems` has the count.
+Loaded = tuple[list[Passage], list[str]]
 
 
 def load_documents(name: str, seed: int, **kwargs) -> Loaded:

@@ -11,10 +11,8 @@ from masklearn.data import deduplication, formats
 from masklearn.io import corpus_files
 from masklearn.io.corpus_files import Source
 from masklearn.io.lookup import lookup
-from masklearn.io.records import Record
+from masklearn.io.records import Problems, Record
 from masklearn.types import InputError, Passage
-
-EXAMPLES = 1_000  # problems whose text is remembered; all are counted
 
 Reader = Callable[[Source], Iterable[Record]]
 
@@ -27,19 +25,6 @@ class Counts(NamedTuple):
   passages: int = 0  # without the duplicates
   duplicates: int = 0
   bytes: int = 0  # of the documents' texts in UTF-8
-
-
-class Problems:
-  """Records that could not be used: all are counted, the first are remembered."""
-
-  def __init__(self):
-    self.count, self.first = 0, []
-
-  def add(self, problem: str) -> None:
-    """Counts one, FILE:LINE: what."""
-    self.count += 1
-    if len(self.first) < EXAMPLES:
-      self.first.append(problem)
 
 
 def reader(name: str) -> Reader:
@@ -70,7 +55,7 @@ def read(
       if document and not ids.add(deduplication.digest(document.id)):
         document, record = None, repeated(record.place, document.id)
       if not document:
-        problems.add(record.message)
+        problems.add(record)
       yield document
 
 

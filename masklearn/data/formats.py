@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from masklearn.data import passage_records, wiki
-from masklearn.io import lines, records
+from masklearn.io import lines, record_files, records
 from masklearn.io.corpus_files import Source
 from masklearn.io.records import Line, Record, text_field
 from masklearn.types import Passage
@@ -35,27 +35,45 @@ def text(source: Source, found: wiki.Lines | None = None) -> Iterator[Record]:
 
 
 def json_lines(source: Source, found: wiki.Lines | None = None) -> Iterator[Record]:
-  """Our own records, see `passage_records`; arguments as of `text`."""
+  """Our own records, see `passage_records`; arguments as of `text`.
+
+  Read are JSON lines, a JSON document that is a list of them, and Parquet. Where a
+  record has no `text`, that of pyserini's `contents` is taken.
+  """
   return _parsed(source, lambda *row: [passage_records.parse_passage(*row)], found)
 
 
 def wikipedia(source: Source) -> Iterator[Record]:
-  """Extracts as WikiExtractor writes them, in either form, or DPR's passages.
+  """Articles or passages of Wikipedia, in the forms that people have them in.
 
-  Which one, the first of a file's lines tell: a JSON object {"id", "title", "text"},
-  `<doc id=".." url=".." title="..">`, or the heading `id<TAB>text<TAB>title`. The group
-  is the title, which is left out where the text begins with it; white space is one
-  space. An article without text, such as a redirect, is a problem.
+  Which one, a file's first lines tell: `<doc id=".." url=".." title="..">` or a JSON
+  object {"id", "title", "text"} of WikiExtractor 1 to 3; the pairs of lines of a cirrus
+  dump; KILT's knowledge source; pyserini's {"id", "contents"}; Parquet of the same
+  fields; or a table with tabs whose heading names id, text and title, such as DPR's
+  psgs_w100.tsv. The group is the title, which is left out where the text begins with
+  it; white space is one space. An article without text, such as a redirect, is a
+  problem.
 
   References:
-    https://github.com/attardi/wikiextractor (the first two)
+    https://github.com/attardi/wikiextractor
+    https://dumps.wikimedia.org/other/cirrussearch/
+    https://github.com/castorini/pyserini (JSON collections)
     Karpukhin et al., Dense Passage Retrieval for Open-Domain Question Answering,
     section 4.1 (psgs_w100.tsv). https://arxiv.org/abs/2004.04906
   """
-  head = _head(source, (b'{', b'<doc ', b'id\t'))
-  if head.startswith(b'{'):
+  parquet = record_files.is_parquet(source.path)
+  head = b'[' if parquet else _head(source, (b'{', b'[', b'<doc '))
+  if head.startswith(b'{"index"'):
+    return _of_cirrus(source)
+  if head.startswith(b'['):
     return _parsed(source, lambda *record: [wiki.article(*record)])
-  return _articles(source, wiki.doc_tags if head.startswith(b'<') else wiki.rows)
+  if head.startswith(b'{'):
+    escaped = wiki.is_escaped(_json_texts(source))
+    return _parsed(source, lambda *record: [wiki.article(*record, escaped)])
+  if head.startswith(b'<'):
+    escaped = wiki.is_escaped(_tagged_texts(source))
+    return _articles(source, lambda found: wiki.doc_tags(found, escaped))
+  return _articles(source, lambda found: wiki.rows(found, source.path))
 
 
 def wikitext(source: Source) -> Iterator[Record]:
@@ -68,7 +86,11 @@ def wikitext(source: Source) -> Iterator[Record]:
     Merity et al., Pointer Sentinel Mixture Models, section 4.3.
     https://arxiv.org/abs/1609.07843
   """
-  if _head(source, (b'{', b'= ')).startswith(b'{'):
+  parquet = record_files.is_parquet(source.path)
+  if parquet and 'title' not in _first(source):
+    # The hub has a line in each row.
+    return _articles(source, wiki.wikitext_articles, _row_lines(source))
+  if parquet or _head(source, (b'{', b'= ')).startswith(b'{'):
     return _parsed(source, lambda *record: [wiki.wikitext_article(*record)])
   return _articles(source, wiki.wikitext_articles)
 
@@ -119,19 +141,63 @@ def _element(record: dict[str, Any], default_id: str) -> list[Passage]:
 
 
 def _parsed(source, parse, found=None) -> Iterator[Record]:
-  """Yields `parse(value, default_id)`, documents, of every JSON line."""
-  found = found or lines.lines(source.path)
-  for record in records.json_lines(found, source.path, source.name):
+  """Yields `parse(value, default_id)`, documents, of every record."""
+  if found:
+    every = records.json_lines(found, source.path, source.name)
+  else:
+    every = record_files.read(source.path, source.name)
+  for record in every:
     if record.problem:
       yield record
       continue
     try:
       documents = parse(record.value, record.id)
     except ValueError as error:
-      yield Record(record.place, problem=str(error))
+      yield record._replace(value=None, problem=str(error))
     else:
       for document in documents:
         yield Record(record.place, document)
+
+
+def _of_cirrus(source) -> Iterator[Record]:
+  """Yields articles of {"index": {"_id"}} and the object in the line after it."""
+  action: dict[str, Any] = {}
+
+  def article(record, default_id):
+    nonlocal action
+    if record.keys() == {'index'}:
+      action = record['index'] if isinstance(record['index'], dict) else {}
+      return []
+    made = wiki.article(record | {'id': action.get('_id')}, default_id)
+    action = {}
+    return [made]
+
+  return _parsed(source, article)
+
+
+def _json_texts(source) -> Iterator[str]:
+  """The texts of the first of a file's JSON objects."""
+  for record in itertools.islice(record_files.read(source.path), HEAD):
+    text = record.value.get('text') if record.value else None
+    if isinstance(text, str):
+      yield text
+
+
+def _tagged_texts(source) -> Iterator[str]:
+  """The first lines of text of a file of <doc>."""
+  for _, line in itertools.islice(lines.lines(source.path), 10 * HEAD):
+    if not line.startswith((b'<doc ', b'</doc>')):
+      yield line.decode('utf-8', 'replace')
+
+
+def _first(source) -> dict[str, Any]:
+  record = next(record_files.read(source.path), None)
+  return record.value if record else {}
+
+
+def _row_lines(source) -> wiki.Lines:
+  for number, record in enumerate(record_files.read(source.path), start=1):
+    yield number, str(record.value.get('text') or '').encode()
 
 
 def _articles(source, read: Callable[[wiki.Lines], Iterator[Record]], found=None):
@@ -164,6 +230,9 @@ def _paragraphs(found: wiki.Lines) -> Iterator[Record]:
 
 def _head(source: Source, forms: tuple[bytes, ...]) -> bytes:
   """The first of the first lines that begins as one of the forms does."""
-  first = itertools.islice(lines.lines(source.path), HEAD)
-  heads = (line.removeprefix(codecs.BOM_UTF8).lstrip() for _, line in first)
-  return next((head for head in heads if head.startswith(forms)), b'')
+  with lines.Lines(source.path) as file:
+    if b'[' in forms and file.peek().lstrip().startswith(b'['):
+      return b'['  # The line may be the whole document.
+    first = itertools.islice(file, HEAD)
+    heads = (line.removeprefix(codecs.BOM_UTF8).lstrip() for _, line in first)
+    return next((head for head in heads if head.startswith(forms)), b'')

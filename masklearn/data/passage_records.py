@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from masklearn.io import files, record_files
-from masklearn.io.records import text_field
+from masklearn.io.records import check_keys, text_field
 from masklearn.types import InputError, Passage, Span
+
+KEYS = 'text', 'id', 'group', 'spans', 'sentences', 'salient'
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 
@@ -60,7 +62,9 @@ def parse_passage(record: dict[str, Any], default_id: str) -> Passage:
   Raises:
     ValueError: a field is not what it has to be.
   """
-  body = text_field(record, 'text')
+  check_keys(record, KEYS)
+  key = 'contents' if 'contents' in record and 'text' not in record else 'text'
+  body = text_field(record, key)
   annotated = record.get('salient') is not None
   return Passage(
     id=text_field(record, 'id', default_id),

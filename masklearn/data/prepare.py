@@ -14,7 +14,7 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from masklearn.data import chunking, deduplication, documents, passage_records, store
@@ -22,11 +22,12 @@ from masklearn.data.documents import Counts
 from masklearn.data.store import Store
 from masklearn.io import files
 from masklearn.io.corpus_files import Source
-from masklearn.io.records import no_usable_record
+from masklearn.io.records import Problems, no_usable_record
 from masklearn.text import annotators
 from masklearn.types import InputError, Passage
 
 EVERY = 10.0  # seconds between progress messages
+AT_ONCE = 512  # passages that are annotated between two looks at `stopped`
 
 
 def prepare_corpus(
@@ -52,15 +53,15 @@ def prepare_corpus(
     directory: of the store. One that is finished is read, whatever has become of the
       files; one that is not is continued, or begun again if the files have changed.
     name: a key of `formats.FORMATS`.
-    path: a file, a folder or a pattern; plain, .gz or .bz2.
+    path: a file, a folder or a pattern; see `corpus_files` and `lines`.
     words: of a passage at most; 0 for whole documents. See `chunking.chunk`.
     annotator: of salient spans, see `annotators.make`.
     runner: of Apache Beam, which gives the same passages in the same order; '' needs
       none, and runs in this process.
     beam: options of that runner, as on its command line.
     say: takes progress messages.
-    stopped: whether to stop now, asked after every file of passages; a runner is not
-      interrupted.
+    stopped: whether to stop now, asked at every passage; what is not yet in a file of
+      passages is made again. A runner is not interrupted.
 
   Raises:
     KeyboardInterrupt: `stopped` said so.
@@ -82,7 +83,7 @@ def prepare_corpus(
   found = documents.find(name, path)
   claim = options | {'runner': runner, 'files': list(map(_identity, found))}
   began = time.monotonic()
-  problems = documents.Problems()
+  problems = Problems()
   if runner:
     begin(directory, claim)
     try:
@@ -99,11 +100,11 @@ def prepare_corpus(
     shards, counts, fresh = made
   if not counts.documents:
     shutil.rmtree(directory, ignore_errors=True)
-    raise no_usable_record(path, problems.count, problems.first)
+    raise no_usable_record(path, problems)
   summary = {**options, **counts._asdict(), 'problems': problems.count}
   del summary['records']
   rate = fresh / 1e6 / max(time.monotonic() - began, 1e-9)
-  summary |= {'examples': problems.first, 'megabytes_per_second': round(rate, 3)}
+  summary |= {'examples': list(problems), 'megabytes_per_second': round(rate, 3)}
   return store.finish(directory, shards, summary)
 
 
@@ -158,22 +159,20 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
         shards, counts = _done(directory, seen)
   before, said = counts.bytes, time.monotonic()
   for _ in itertools.islice(stream, counts.records):
-    pass  # Problems and ids are those of the whole corpus.
+    _check(stopped)  # Problems and ids are those of the whole corpus.
   if shards:
     say(f'{directory}: goes on after {counts.documents:,} documents')
   while True:
-    counts, fresh = _next(stream, words, seen, counts)
+    counts, fresh = _next(stream, words, seen, counts, stopped)
     if not fresh:
       return shards, counts, counts.bytes - before
     if not shards:
       begin(directory, claim)
     path = directory / store.shard_name(len(shards))
-    annotated = zip(fresh, annotate(fresh), strict=True)
-    rows = (passage_records.encode(p, salient) for p, salient in annotated)
+    rows = _annotated(fresh, annotate, stopped)
     shards[path.name] = store.write_shard(path, rows)
     files.write_json(path.with_suffix('.json'), counts._asdict())
-    if stopped():
-      raise KeyboardInterrupt
+    _check(stopped)
     if time.monotonic() - said > EVERY:
       said = time.monotonic()
       say(
@@ -182,16 +181,32 @@ def _run(directory, claim, stream, words, annotate, say, stopped):
       )
 
 
-def _next(stream, words, seen, counts) -> tuple[Counts, list[Passage]]:
+def _annotated(passages, annotate, stopped) -> Iterator[bytes]:
+  """Yields passages with their salient spans."""
+  for start in range(0, len(passages), AT_ONCE):
+    _check(stopped)
+    part = passages[start : start + AT_ONCE]
+    for passage, salient in zip(part, annotate(part), strict=True):
+      yield passage_records.encode(passage, salient)
+
+
+def _check(stopped):
+  if stopped():
+    raise KeyboardInterrupt
+
+
+def _next(stream, words, seen, counts, stopped) -> tuple[Counts, list[Passage]]:
   """The counts after the next documents, and the passages of one file."""
   read, used, passages, repeats, size = counts
   fresh: list[Passage] = []
   for document in stream:
+    _check(stopped)
     read += 1
     if document:
       used += 1
       size += len(document.text.encode())
       for passage in chunking.chunk(document, words):
+        _check(stopped)
         if seen.add(deduplication.fingerprint(passage.text)):
           fresh.append(passage)
         else:

@@ -1,7 +1,7 @@
 """The documents of a file, one after the other, and where in the file each ends.
 
 Plain text if the name ends with .txt, otherwise our own JSON lines: `formats.text` and
-`formats.json_lines`, plain, .gz or .bz2, read from any offset on. Only one document is
+`formats.json_lines`, plain or compressed, read from any offset on. Only one document is
 in memory at a time, so ids are not checked to be different.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from masklearn.data import formats
 from masklearn.io.corpus_files import Source
-from masklearn.io.lines import UNPACK, Lines, stem
+from masklearn.io.lines import Lines, stem, unpacked
 from masklearn.io.records import Record
 
 
@@ -22,6 +22,6 @@ class Documents(Lines):
 
   def __iter__(self) -> Iterator[Record]:
     source = Source(str(self.path), stem(self.path.name))
-    unpacked = self.path.stem if self.path.suffix in UNPACK else self.path.name
-    read = formats.text if unpacked.endswith('.txt') else formats.json_lines
+    plain = unpacked(self.path.name).endswith('.txt')
+    read = formats.text if plain else formats.json_lines
     return read(source, super().__iter__())

@@ -11,12 +11,21 @@ from typing import Any, NamedTuple
 
 from masklearn.io.lines import decode
 from masklearn.io.records import Record, text_field
-from masklearn.types import Passage
+from masklearn.types import InputError, Passage
 
 Lines = Iterable[tuple[int, bytes]]
 
-HEADING = ('id', 'text', 'title')  # of the columns of DPR's passages
-_DOC = re.compile(r'<doc id="([^"]*)"(?: url="[^"]*")? title="(.*)">\s*$')
+# The columns of a table of passages, and other names that each goes by.
+COLUMNS = {
+  'id': ('id', '_id', 'pid', 'docid'),
+  'text': ('text', 'passage', 'contents'),
+  'title': ('title',),
+}
+# A title may have quotes in it: what ends a value is the next name, or the end.
+_ATTRIBUTE = re.compile(r'\s(\w+)="(.*?)"(?=\s+\w+="|\s*>\s*$)')
+_BARE = re.compile(r'[<>]|&(?!(?:amp|lt|gt);)')  # what escaping leaves nowhere
+_ESCAPED = re.compile(r'&(amp|lt|gt);')
+_PART = re.compile(r'Section::::|BULLET::::-?\s*')  # of KILT's paragraphs
 _TITLE = re.compile(r' ?= (?!= )(.*[^=\s]) = ?$')  # of an article
 _SECTION = re.compile(r' ?= = .* = = ?$')
 
@@ -29,15 +38,63 @@ class Article(NamedTuple):
   id: str = ''  # '' where it has none
 
 
-def article(record: dict[str, Any], default_id: str) -> Passage:
-  """The document of one of WikiExtractor's JSON objects.
+def article(record: dict[str, Any], default_id: str, escaped: bool = False) -> Passage:
+  """The document of a JSON object: WikiExtractor's, cirrus's, pyserini's or KILT's.
+
+  Args:
+    record: {"title", "text"}, an object of pyserini's, whose "contents" begin with the
+      title, or of KILT's knowledge source.
+    default_id: for one that has none.
+    escaped: whether WikiExtractor has escaped the text, see `is_escaped`.
 
   Raises:
     ValueError: a field is missing, or there is no text.
   """
-  title = text_field(record, 'title')
-  body = _without_title(text_field(record, 'text'), title)
+  if 'wikipedia_title' in record:
+    return _of_kilt(record, default_id)
+  if 'contents' in record and 'text' not in record:
+    title, _, body = text_field(record, 'contents').lstrip().partition('\n')
+    title = title.strip()
+    if len(title) > 1 and title[0] == title[-1] == '"':
+      title = title[1:-1]
+  else:
+    title, body = text_field(record, 'title'), text_field(record, 'text')
+  body = unescape(body) if escaped else body
+  title = html.unescape(title)  # In a dump it is, and nobody has changed that.
+  body = _without_title(body, title)
   return Passage(text_field(record, 'id', default_id), _filled(body), title)
+
+
+def is_escaped(texts: Iterable[str]) -> bool:
+  """Whether WikiExtractor 3 may have written these, where &, < and > are all escaped.
+
+  What versions 1 and 2 write has bare ones, sooner or later.
+  """
+  return not any(map(_BARE.search, texts))
+
+
+def unescape(text: str) -> str:
+  """A text with &amp;, &lt; and &gt; undone, once, unless it has bare ones, too."""
+  if _BARE.search(text):
+    return text
+  return _ESCAPED.sub(lambda match: html.unescape(match[0]), text)
+
+
+def _of_kilt(record, default_id) -> Passage:
+  """An article of KILT's knowledge source; headings are left out.
+
+  References:
+    https://github.com/facebookresearch/KILT#kilt-knowledge-source
+  """
+  rows = record.get('text')
+  if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+    raise ValueError(f"'text' must be a list of paragraphs, got {rows!r:.40}.")
+  title = text_field(record, 'wikipedia_title')
+  rows = [row for row in rows if not row.startswith('Section::::')]
+  body = '\n'.join(_PART.sub('', row, count=1).strip() for row in rows)
+  ident = record.get('wikipedia_id', record.get('_id'))
+  name = text_field({'id': ident}, 'id', default_id)
+  return Passage(name, _filled(_without_title(body, title)), title)
 
 
 def wikitext_article(record: dict[str, Any], default_id: str) -> Passage:
@@ -52,8 +109,12 @@ def wikitext_article(record: dict[str, Any], default_id: str) -> Passage:
   return Passage(text_field(record, 'id', default_id), _filled(body), title)
 
 
-def doc_tags(lines: Lines) -> Iterator[Record]:
-  """Yields the articles of `<doc id=".." url=".." title=".."> text </doc>`."""
+def doc_tags(lines: Lines, escaped: bool = False) -> Iterator[Record]:
+  """Yields the articles of `<doc id=".." url=".." title=".."> text </doc>`.
+
+  Attributes come in any order, and there may be more of them (revid=".."). For
+  `escaped` see `is_escaped`.
+  """
   unclosed = '<doc ..> without </doc>.'
   start, title, name, body, problem = 0, '', '', [], None
   for number, line in lines:
@@ -66,8 +127,9 @@ def doc_tags(lines: Lines) -> Iterator[Record]:
       if start:
         yield Record(start, problem=unclosed)
       start, problem, body = number, None, []
-      if opened := _DOC.match(text):
-        name, title = opened[1], html.unescape(opened[2])
+      opened = dict(_ATTRIBUTE.findall(text))
+      if opened.get('id') and 'title' in opened:
+        name, title = opened['id'], html.unescape(opened['title'])
       else:
         reason = f'expected <doc id=".." url=".." title="..">, got {text.strip():.60}'
         problem = Record(number, problem=reason)
@@ -76,7 +138,8 @@ def doc_tags(lines: Lines) -> Iterator[Record]:
         reason = f'text outside of <doc>: {text.strip():.40}'
         yield Record(number, problem=reason)
     elif text.rstrip() == '</doc>':
-      found = _without_title(''.join(body), title)
+      found = ''.join(body)
+      found = _without_title(unescape(found) if escaped else found, title)
       yield problem or Record(start, Article(found, title, name))
       start = 0
     else:
@@ -85,24 +148,60 @@ def doc_tags(lines: Lines) -> Iterator[Record]:
     yield Record(start, problem=unclosed)
 
 
-def rows(lines: Lines) -> Iterator[Record]:
-  """Yields the passages of a file of tab-separated `HEADING`."""
+def columns(heading: str) -> list[str]:
+  r"""The keys of `COLUMNS` in the order of a table's first line.
+
+  Raises:
+    ValueError: one of them is missing, or there is another column.
+
+  >>> columns('id\ttitle\ttext')
+  ['id', 'title', 'text']
+  """
+  names = heading.strip('\r\n').split('\t')
+  plain = [name.strip().casefold() for name in names]
+  found = [next((k for k, v in COLUMNS.items() if name in v), '') for name in plain]
+  if sorted(found) != sorted(COLUMNS):
+    raise ValueError(
+      f'expected JSON, <doc ..>, or a first line that names the columns {_WANTED} '
+      f'between tabs, in any order, got {", ".join(names):.80}.'
+    )
+  return found
+
+
+_WANTED = ', '.join(COLUMNS)
+
+
+def rows(lines: Lines, path: str) -> Iterator[Record]:
+  """Yields the passages of a table with tabs, whose first line names its columns.
+
+  Raises:
+    InputError: it does not; `path` is that of the file.
+  """
+  order: list[str] = []
   for number, line in lines:
     try:
       text = decode(line).rstrip('\r\n')
+      if not order and text.strip():
+        order = columns(text)
+        continue
     except ValueError as error:
+      if not order:  # Which column is which is not guessed.
+        raise InputError(f'{path}:{number}: {error}') from error
       yield Record(number, problem=str(error))
       continue
-    if not text.strip() or (number == 1 and tuple(text.split('\t')) == HEADING):
+    if not text.strip():
       continue
-    # A tab within a text is the text's: the others are the first and the last.
-    name, _, rest = text.partition('\t')
-    body, tab, title = rest.rpartition('\t')
-    if name and tab and title:
-      yield Record(number, Article(_unquoted(body), _unquoted(title), name))
+    cells = text.split('\t')
+    # A tab within a text is the text's.
+    more, at = len(cells) - len(order), order.index('text')
+    if more > 0:
+      cells[at : at + more + 1] = ['\t'.join(cells[at : at + more + 1])]
+    row = dict(zip(order, map(_unquoted, cells), strict=False))
+    if len(row) == len(order) and all(row.values()):
+      yield Record(number, Article(row['text'], row['title'], row['id']))
     else:
-      reason = 'expected JSON, <doc ..> or id, text and title between tabs, got '
-      yield Record(number, problem=f'{reason}{text.strip():.40}')
+      reason = f'expected {", ".join(order)} between tabs, got {text.strip():.40}'
+      yield Record(number, problem=reason)
 
 
 def wikitext_articles(lines: Lines) -> Iterator[Record]:

@@ -16,11 +16,14 @@ import numpy as np
 
 from masklearn.evaluation import intervals, metrics, overlap
 from masklearn.io import record_files
-from masklearn.io.records import collect, text_field
-from masklearn.tasks import closed_book, jsonl, splits
+from masklearn.io.records import answer_text, collect, text_field
+from masklearn.tasks import closed_book, fields, jsonl, splits
 from masklearn.types import Example, InputError
 
 NAMES = ('em', 'f1', 'accuracy', 'rougeL')  # KILT's downstream metrics
+
+# Words and sentences of an answer, at most: ROUGE-L compares them pair by pair.
+WORDS, SENTENCES = 30_000, 2_000
 
 Path = str | os.PathLike
 
@@ -78,7 +81,7 @@ def score(
     result['overlap'] = {
       split: _summary(table, empty, labels == split) for split in overlap.SPLITS
     }
-    result['train_skipped'] = len(problems)
+    result['train_skipped'] = problems.count
   return result
 
 
@@ -125,7 +128,7 @@ def _read(path, parse) -> dict[str, Record]:
   records, problems = collect(found, parse, str(path))
   if problems:
     raise InputError(
-      f'Scores need every record, but {len(problems)} of {path} cannot be used, the '
+      f'Scores need every record, but {problems.count} of {path} cannot be used, the '
       f'first at {problems[0]}'
     )
   return {record.id: record for record in records}
@@ -193,10 +196,13 @@ def _interval(low, high) -> list[float] | None:
 
 
 def _gold(record: dict[str, Any], place: str) -> Record:
-  answers = [o['answer'] for o in jsonl.outputs(record) if o.get('answer') is not None]
-  if not all(isinstance(answer, str) for answer in answers):
-    raise ValueError('a gold answer must be a string.')
-  answers = tuple(answer for answer in answers if answer.strip())
+  answers = fields.different(
+    (f'output[{i}].answer', output['answer'])
+    for i, output in enumerate(jsonl.outputs(record))
+    if output.get('answer') is not None
+  )
+  for answer in answers:
+    _check_length(answer)
   if not answers:
     raise ValueError('a gold record needs an answer that is not blank, got none.')
   question = text_field(record, 'input', '')
@@ -209,12 +215,18 @@ def _prediction(record: dict[str, Any], place: str) -> Record:
     raise ValueError(
       f"a prediction needs one output with an 'answer', got {len(outputs)} outputs."
     )
-  answer = outputs[0]['answer']
-  if isinstance(answer, int | float) and not isinstance(answer, bool):
-    answer = str(answer)  # as KILT's scorer does
-  if not isinstance(answer, str):
-    raise ValueError(f"'answer' must be a string, got {answer!r:.40}.")
+  answer = answer_text(outputs[0]['answer'], "'answer'")
+  _check_length(answer)
   return Record(_id(record), place, '', (answer.strip(),))
+
+
+def _check_length(answer: str) -> None:
+  words, sentences = len(answer.split()), answer.count('.') + 1
+  if words > WORDS or sentences > SENTENCES:
+    raise ValueError(
+      f'an answer may have {WORDS:,} words and {SENTENCES:,} sentences, got {words:,} '
+      f'and {sentences:,}.'
+    )
 
 
 def _answered(record: dict[str, Any], place: str) -> Record:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from masklearn.io.lines import stem
 from masklearn.io.lookup import nearest
+from masklearn.io.paths import check_local
 from masklearn.types import InputError
 
 
@@ -30,6 +31,7 @@ def find(path: str | os.PathLike) -> list[Source]:
   Raises:
     InputError: there is none.
   """
+  check_local(path)
   path = pathlib.Path(path)
   if path.is_dir():
     base = path

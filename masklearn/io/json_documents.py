@@ -7,18 +7,20 @@ title or a passage, is in each of its records.
 
 import bisect
 import functools
+import itertools
 import json
 import os
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from masklearn.io.records import Record, check_text
+from masklearn.io.records import Record, check_text, json_fault, unique
 from masklearn.types import InputError
 
 # The key that tells a document -> the lists to go down through.
 LEVELS = {'data': ('data', 'paragraphs', 'qas'), 'Data': ('Data',)}
 
+_STRING_OR_END = re.compile(r'"(?:[^"\\]|\\.)*"|}', re.DOTALL)
 _SPACE = re.compile(r'[ \t\r\n]*')
 _DECODER = json.JSONDecoder()
 
@@ -31,7 +33,10 @@ class Place(NamedTuple):
 
   def __str__(self):
     path = ''.join(f'[{s}]' if isinstance(s, int) else f'.{s}' for s in self.steps)
-    line = self.document.line(self.steps)
+    try:
+      line = self.document.line(self.steps)
+    except RecursionError:  # further down here than where it was parsed
+      line = 1
     return ': '.join(filter(None, (f'{self.document.path}:{line}', path.lstrip('.'))))
 
 
@@ -49,9 +54,15 @@ class Document:
       InputError: not UTF-8, or not JSON; with the line.
     """
     self.path = path
+    objects = itertools.count()  # A wrong key says no place: the objects are counted.
+
+    def checked(pairs):
+      next(objects)
+      return unique(pairs)
+
     try:
       self.text = data.decode('utf-8-sig')
-      self.value = json.loads(self.text)
+      self.value = json.loads(self.text, object_pairs_hook=checked)
     except UnicodeDecodeError as error:
       before = error.object[: error.start]
       line, column = before.count(b'\n') + 1, error.start - before.rfind(b'\n')
@@ -60,8 +71,10 @@ class Document:
       raise InputError(
         f'{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}.'
       ) from error
-    except RecursionError as error:
-      raise InputError(f'{path}:1: not JSON: too many brackets.') from error
+    except (ValueError, RecursionError) as error:
+      at = _place(self.text, error, next(objects))
+      line = self.text.count('\n', 0, at) + 1
+      raise InputError(f'{path}:{line}: not JSON: {json_fault(error)}.') from error
 
   def records(self) -> Iterator[Record]:
     """Yields every record, flat, or what is wrong with it."""
@@ -100,6 +113,16 @@ class Document:
       at = _skip(text, _DECODER.raw_decode(text, at)[1])
       at = _skip(text, at + 1) if text[at] == ',' else at
     return found
+
+
+def _place(text, error, objects):
+  """The character at which the parser was: a long number, or the end of an object."""
+  if isinstance(error, RecursionError):
+    return 0
+  if 'integer string conversion' in str(error):
+    return re.search(r'\d{4301}', text).start()
+  ends = (match.start() for match in _STRING_OR_END.finditer(text) if match[0] == '}')
+  return next(itertools.islice(ends, objects - 1, None))
 
 
 def _skip(text, at):

@@ -36,6 +36,7 @@ from masklearn.text import collocations
 from masklearn.types import InputError, Passage
 
 GROUP = 16 * ROWS  # passages that are written together, or a few more
+SAID = 20  # documents that cannot be used, of which each is said; others are counted
 VIEWED = 24  # passages that are shown
 DRAWS = 200  # of each, for the probabilities that are shown
 
@@ -259,8 +260,12 @@ def _groups(documents: stream.Documents, masker: Masker) -> Iterator[_Group]:
 
 def _write(order, out, counts, group, finish, progress) -> Counts:
   found = finish()
-  for problem in group.problems:
+  # A line for each of a million would take ten times as long as all the rest.
+  left = max(0, SAID - counts.skipped)
+  for problem in group.problems[:left]:
     progress.say(problem)
+  if len(group.problems) > left > 0:
+    progress.say('skipped more, which are counted')
   counts = Counts(
     *group.behind,
     counts.records + group.records,

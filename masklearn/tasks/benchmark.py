@@ -1,9 +1,9 @@
 """A published benchmark as a task: from files, from a directory, or from the hub.
 
 Without arguments it comes from the Hugging Face hub, at the revision pinned below.
-With `source=DIR`, from a directory that holds either its official files, plain or .gz,
-at any depth, or a snapshot of its repository on the hub (Parquet). With `train=FILE`
-(and `validation`, `test`), from files of the benchmark's own format; a path may be a
+With `source=DIR`, from a directory that holds either its official files, plain or
+compressed, at any depth, or a snapshot of its repository on the hub (Parquet). With
+`train=FILE` (and `validation`, `test`), from files of its own format; a path may be a
 pattern, such as 'cnndm.train.*.json'. Nothing that a data set brings is ever executed.
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypedDict, Unpack
 
 from masklearn.io import record_files
+from masklearn.io.lines import UNPACK
+from masklearn.io.paths import check_local
 from masklearn.io.records import Record, collect
 from masklearn.tasks import fields, splits
 from masklearn.types import Example, InputError, Task
@@ -83,6 +85,8 @@ def task(
   """
   given = {s: str(where[s]) for s in splits.SPLITS if where.get(s)}
   source = where.get('source', '')
+  for what, path in (given | {'source': str(source)}).items():
+    check_local(path, f'{what} of task {name!r}')
   if given and source:
     raise InputError(
       f'Task {name!r} takes files or a directory, got {next(iter(given))}='
@@ -138,7 +142,7 @@ def _given(name: str, paths: Mapping[str, str]) -> Records:
 def _directory(name: str, official: Official, root: pathlib.Path) -> Records:
   """The first set of official files that is there, or else the hub's Parquet."""
   sets = [
-    {split: (file, f'{file}.gz') for split, file in files.items()}
+    {split: (file, *(file + end for end in UNPACK)) for split, file in files.items()}
     for files in official.files
   ]
   sets.append({ours: _parquet(official, hub) for ours, hub in official.splits.items()})

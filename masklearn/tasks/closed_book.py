@@ -170,31 +170,37 @@ def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
 def _original_first(answer: Any, value: str, *aliases: str) -> tuple[str, ...]:
   if not isinstance(answer, dict):
     raise ValueError(f'an answer must be an object, got {answer!r:.40}.')
-  original = text_field(answer, value)
+  original = fields.different([(value, answer.get(value))])
+  if not original:
+    raise ValueError(f'an answer has no {value!r}.')
   given = [fields.strings(answer, key) for key in aliases if answer.get(key)]
-  return tuple(dict.fromkeys([original, *itertools.chain(*given)]))
+  return tuple(dict.fromkeys([*original, *itertools.chain(*given)]))
 
 
 def _dpr_trivia(record: dict[str, Any], default_id: str) -> Example:
   example = parse_nq(record, default_id)
+  if record.keys() >= {'ctxs', 'target'}:
+    return example  # FiD's says which one is trained on
   first = typical(example.targets)
   targets = tuple(dict.fromkeys([first, *example.targets]))
   return dataclasses.replace(example, targets=targets)
 
 
-parse_nq = fields.by_kind({'an NQ-open record': fields.reader('question', 'answer')})
+_NQ = 'an NQ-open record'
+parse_nq = fields.by_kind(fields.ANSWERED)
 _read_yoda = fields.reader('qText', 'answers', id='qId', group='country')
 parse_web = fields.by_kind(
   {
     'a WebQuestions record': _freebase,
     'a WebQuestions record of YodaQA': _read_yoda,
     'a WebQuestions record of the hub': fields.reader('question', 'answers'),
+    **{kind: parse for kind, parse in fields.ANSWERED.items() if kind != _NQ},
   }
 )
 parse_trivia = fields.by_kind(
   {
     'a TriviaQA record': _trivia,
     'a TriviaQA record of the hub': _hub_trivia,
-    'an NQ-open record': _dpr_trivia,
+    **dict.fromkeys(fields.ANSWERED, _dpr_trivia),
   }
 )

@@ -5,15 +5,19 @@ converted it, and as the Hugging Face hub has it. A record is of the kind all of
 fields it has; of several such kinds, the one with the most fields.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from masklearn.io.records import text_field
+from masklearn.io.records import answer_text, note, text_field
 from masklearn.types import Example, Span
 
 # Kind of record -> the fields that tell it, in flat records, see `io.json_documents`.
 KINDS = {
   'an NQ-open record': ('question', 'answer'),
+  'a question with answers': ('question', 'answers'),
+  'a DPR record': ('question', 'answers', 'positive_ctxs'),
+  'a FiD record': ('question', 'answers', 'ctxs'),
   'a WebQuestions record': ('utterance', 'targetValue'),
   'a WebQuestions record of YodaQA': ('qText', 'answers'),
   'a WebQuestions record of the hub': ('url', 'question', 'answers'),
@@ -89,20 +93,36 @@ def reader(
 
 
 def strings(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
-  """The different strings of a list that are not blank.
+  """The different texts of a list; what is blank or null is left out, which is noted.
 
   Raises:
-    ValueError: it is no list of strings.
+    ValueError: it is no list of strings and numbers.
 
-  >>> strings({'names': ['Oslo', ' ', 'Oslo', 'Bergen']}, 'names')
-  ('Oslo', 'Bergen')
+  >>> strings({'names': ['Oslo', ' ', 'Oslo', 'Bergen', 1969]}, 'names')
+  ('Oslo', 'Bergen', '1969')
   """
   values = record.get(key)
   if values is None:
     raise ValueError(f'no {key!r}.')
-  if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+  if not isinstance(values, list):
     raise ValueError(f'{key!r} must be a list of strings, got {values!r:.40}.')
-  return tuple(dict.fromkeys(value for value in values if value.strip()))
+  return different((f'{key}[{i}]', value) for i, value in enumerate(values))
+
+
+def different(named: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+  """The different texts of values with their names, by the same rules.
+
+  >>> different([('a', 'Oslo'), ('b', None), ('c', 7)])
+  ('Oslo', '7')
+  """
+  found = {}
+  for name, value in named:
+    text = '' if value is None else answer_text(value, name)
+    if text.strip():
+      found[text] = None
+    else:
+      note(f'{name} is {"null" if value is None else "blank"} and is left out.')
+  return tuple(found)
 
 
 def answers(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -111,6 +131,59 @@ def answers(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
   if not found:
     raise ValueError(f'{key!r} has no answer.')
   return found
+
+
+def answer_rows(
+  rows: Iterable[Mapping[str, Any]], key: str, text: str = 'text'
+) -> list[tuple[Mapping[str, Any], str]]:
+  """The objects that say an answer, each with its text, by the rules of `strings`.
+
+  Args:
+    rows: the objects.
+    key: where they were, for messages.
+    text: the field of the answer.
+  """
+  found = []
+  for i, row in enumerate(rows):
+    if text not in row:
+      raise ValueError(f'no {text!r} in {key}[{i}].')
+    for answer in different([(f'{key}[{i}].{text}', row[text])]):
+      found.append((row, answer))
+  return found
+
+
+def dpr(record: dict[str, Any], default_id: str) -> Example:
+  """The question of DPR's training files; the group is the title of the first passage.
+
+  References:
+    https://github.com/facebookresearch/DPR#retriever-input-data-format
+  """
+  titles = (row.get('title') for row in objects(record, 'positive_ctxs'))
+  title = next(titles, None)
+  example = reader('question', 'answers')(record, default_id)
+  group = title if isinstance(title, str) else ''
+  return dataclasses.replace(example, group=group)
+
+
+def fid(record: dict[str, Any], default_id: str) -> Example:
+  """The question of Fusion-in-Decoder's files; `target`, if any, is trained on.
+
+  References:
+    https://github.com/facebookresearch/FiD#data-format
+  """
+  example = reader('question', 'answers')(record, default_id)
+  named = [('target', record['target'])] if 'target' in record else []
+  targets = dict.fromkeys([*different(named), *example.targets])
+  return dataclasses.replace(example, targets=tuple(targets))
+
+
+# The forms of open-domain question answering that name their answers alike.
+ANSWERED: dict[str, Parser] = {
+  'an NQ-open record': reader('question', 'answer'),
+  'a question with answers': reader('question', 'answers'),
+  'a DPR record': dpr,
+  'a FiD record': fid,
+}
 
 
 def objects(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

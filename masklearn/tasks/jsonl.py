@@ -1,16 +1,20 @@
 """Questions from a user's own files.
 
-A record is {"source", "target" or "targets": [...], "id"?, "group"?, "label"?}, or
-one of KILT, {"id", "input", "output": [{"answer"}, ...]}.
+A record is {"source", "target" or "targets": [...], "id"?, "group"?, "label"?}; one of
+KILT, {"id", "input", "output": [{"answer"}, ...]}; or a question of open-domain
+question answering, {"question", "answer" or "answers": [...]}, as NQ-open, DPR and
+Fusion-in-Decoder have them.
 """
 
 import os
 from typing import Any
 
 from masklearn.io import record_files
-from masklearn.io.records import text_field
-from masklearn.tasks import benchmark
+from masklearn.io.records import Problems, check_keys, note, text_field
+from masklearn.tasks import benchmark, closed_book, fields
 from masklearn.types import Example, Task
+
+KEYS = 'source', 'targets', 'target', 'id', 'group', 'label', 'input', 'output'
 
 
 def task(
@@ -51,32 +55,55 @@ def task(
   )
 
 
-def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
+def read(path: str | os.PathLike) -> tuple[list[Example], Problems]:
   """The questions of a file, and the problems of its other records."""
   return record_files.read_records(path, parse)
 
 
 def parse(record: dict[str, Any], default_id: str) -> Example:
   """The question of a record; raises `ValueError` if there is none."""
+  if record.keys() & {'source', 'input'}:
+    return _own(record, default_id)
+  if 'question' in record:
+    return closed_book.parse_nq(record, default_id)
+  check_keys(record, KEYS)
+  raise ValueError("no 'source', 'input' or 'question'.")
+
+
+def _own(record, default_id) -> Example:
+  check_keys(record, KEYS)
   if 'source' in record or 'input' not in record:
-    source = text_field(record, 'source')
-    targets = record.get('targets')
-    if targets is None and 'target' in record:
-      targets = [record['target']]
+    source, named = text_field(record, 'source'), _targets(record)
   else:
     source = text_field(record, 'input')
-    targets = [output['answer'] for output in outputs(record) if 'answer' in output]
-  if not isinstance(targets, list) or not targets:
+    # One that has provenance alone is no answer.
+    named = [
+      (f'output[{i}].answer', output['answer'])
+      for i, output in enumerate(outputs(record))
+      if output.get('answer') is not None
+    ]
+  targets = fields.different(named)
+  if not targets:
     raise ValueError("no 'target', 'targets' or 'output' with an answer.")
-  if not all(isinstance(target, str) and target.strip() for target in targets):
-    raise ValueError('a target must be a string that is not empty.')
   return Example(
     id=text_field(record, 'id', default_id),
     source=source,
-    targets=tuple(dict.fromkeys(targets)),
+    targets=targets,
     group=text_field(record, 'group', ''),
     label=text_field(record, 'label', ''),
   )
+
+
+def _targets(record) -> list[tuple[str, Any]]:
+  """The values of `targets`, or else of `target`, each with its name."""
+  if record.get('targets') is None:
+    return [('target', record['target'])] if 'target' in record else []
+  if 'target' in record:
+    note("'target' is left out, as there are 'targets'.")
+  targets = record['targets']
+  if not isinstance(targets, list):
+    raise ValueError(f"'targets' must be a list, got {targets!r:.40}.")
+  return [(f'targets[{i}]', target) for i, target in enumerate(targets)]
 
 
 def outputs(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -171,7 +171,9 @@ def read_questions(path: str | os.PathLike) -> dict[str, Example]:
     raise InputError(f'{path} holds no JSON of TriviaQA, such as qa/web-train.json.')
   found = {}
   for file in paths:
-    for example in record_files.read_records(file, closed_book.parse_trivia)[0]:
+    examples, problems = record_files.read_records(file, closed_book.parse_trivia)
+    splits.report(problems, str(file))
+    for example in examples:
       found.setdefault(example.id, example)
   return found
 
@@ -290,12 +292,12 @@ def _outputs(record: dict[str, Any]) -> tuple[dict[str, None], list, str]:
   """The different answers, where they begin in the context, and a title."""
   targets, places, title = {}, [], ''
   outputs = fields.objects(record, 'output') if record.get('output') else []
-  for output in outputs:
+  for i, output in enumerate(outputs):
     title = title or _title(output)
-    answer = output.get('answer') or ''
-    if not isinstance(answer, str):
-      raise ValueError(f"'answer' must be a string, got {answer!r:.40}.")
-    if answer.strip():
+    # The hub writes '' where there is provenance alone.
+    given = output.get('answer') not in (None, '')
+    named = [(f'output[{i}].answer', output['answer'])] if given else []
+    for answer in fields.different(named):
       targets[answer] = None
       if output.get('context_start') is not None:
         places.append((output['context_start'], answer))

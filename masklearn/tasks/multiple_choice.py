@@ -154,7 +154,8 @@ def _ropes(record: dict[str, Any], default_id: str) -> Example:
   background = text_field(record, 'background').strip()
   situation = text_field(record, 'situation', '').strip()
   found = fields.objects(record, 'answers') if record.get('answers') else []
-  targets = tuple(dict.fromkeys(text_field(row, 'text') for row in found))
+  answered = fields.answer_rows(found, 'answers')
+  targets = tuple(dict.fromkeys(answer for _, answer in answered))
   found = occurrences(situation, targets).values()
   places = sorted(set(itertools.chain(*found)))
   return Example(
@@ -169,7 +170,8 @@ def _ropes(record: dict[str, Any], default_id: str) -> Example:
 
 def _choices(record: dict[str, Any]) -> dict[str, str]:
   rows = fields.objects(record, 'choices')
-  return {text_field(row, 'label'): text_field(row, 'text') for row in rows}
+  found = fields.answer_rows(rows, 'choices')  # A blank one cannot be chosen.
+  return {text_field(row, 'label'): text for row, text in found}
 
 
 def _right(choices: dict[str, str], label: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
+from masklearn.io.records import Problems
 from masklearn.types import Example, InputError, Task
 
 SPLITS = ('train', 'validation', 'test')
@@ -76,12 +77,18 @@ def check_disjoint(examples: Mapping[str, Sequence[Example]]) -> None:
         )
 
 
-def report(problems: Sequence[str], name: str) -> None:
-  """Logs the first problems of a file or data set, and how many there are."""
-  for problem in problems[:SHOWN]:
-    logging.warning(problem)
+def report(problems: Problems, name: str) -> None:
+  """Logs the first problems of a file or data set, and how many there are.
+
+  Also what was left out or changed in the records that are used.
+  """
+  for said in (*problems[:SHOWN], *problems.notes[:SHOWN]):
+    logging.warning(said)
   if problems:
-    logging.warning('%s: skipped %d records in all.', name, len(problems))
+    logging.warning('%s: skipped %d records in all.', name, problems.count)
+  if problems.noted:
+    what = 'values of other records left out or changed'
+    logging.warning('%s: %d %s in all.', name, problems.noted, what)
 
 
 def make_task(

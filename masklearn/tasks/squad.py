@@ -7,8 +7,8 @@ import os
 from typing import Any, Unpack
 
 from masklearn.io import record_files
-from masklearn.io.records import text_field
-from masklearn.tasks import benchmark, fields
+from masklearn.io.records import Problems, text_field
+from masklearn.tasks import benchmark, fields, splits
 from masklearn.types import Example, Task
 
 SQUAD = benchmark.Official(
@@ -37,19 +37,21 @@ def squad(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   return benchmark.task('squad', seed, SQUAD, parse, disjoint=True, **where)
 
 
-def read(path: str | os.PathLike) -> tuple[list[Example], list[str]]:
-  """The questions of a file, and the problems of its other records."""
-  return record_files.read_records(path, parse)
+def read(path: str | os.PathLike) -> tuple[list[Example], Problems]:
+  """The questions of a file, and the problems of others, which are logged."""
+  examples, problems = record_files.read_records(path, parse)
+  splits.report(problems, str(path))
+  return examples, problems
 
 
 def _squad(record: dict[str, Any], default_id: str) -> Example:
   # No passage is stripped: its characters are counted from where it begins.
   context = text_field(record, 'context')
-  rows = fields.objects(record, 'answers')
-  texts = [text_field(row, 'text') for row in rows]
-  if not texts:
+  found = fields.answer_rows(fields.objects(record, 'answers'), 'answers')
+  if not found:
     raise ValueError("'answers' is empty: the question has no answer.")
-  starts = [row.get('answer_start') for row in rows]
+  texts = [answer for _, answer in found]
+  starts = [row.get('answer_start') for row, _ in found]
   return Example(
     id=text_field(record, 'id', default_id),
     source=text_field(record, 'question'),
@@ -67,10 +69,11 @@ def _qed(record: dict[str, Any], default_id: str) -> Example:
   if not isinstance(found, list) or not all(isinstance(rows, list) for rows in found):
     raise ValueError("'original_nq_answers' must be a list of lists.")
   rows = [row for rows in found for row in fields.objects({'spans': rows}, 'spans')]
-  texts = [text_field(row, 'string') for row in rows]
-  if not texts:
+  found = fields.answer_rows(rows, 'original_nq_answers', 'string')
+  if not found:
     raise ValueError("'original_nq_answers' is empty: the question has no answer.")
-  starts = [row.get('start') for row in rows]
+  texts = [answer for _, answer in found]
+  starts = [row.get('start') for row, _ in found]
   return Example(
     id=text_field({'id': record.get('example_id')}, 'id', default_id),
     source=text_field(record, 'question_text'),
