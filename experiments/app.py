@@ -11,7 +11,7 @@ from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
 from experiments import usage
-from masklearn.io import memory
+from masklearn.io import disk, memory
 from masklearn.io.lookup import nearest
 from masklearn.io.visible import one_line
 from masklearn.study.config import new_name
@@ -50,7 +50,7 @@ def run(main, argv=None, huge_pages=False):
   except OSError as error:
     if error.filename is None:  # not about a file that the user named: a bug of ours
       raise
-    _fail(f'{error.filename}: {error.strerror}')
+    _fail(disk.explain(error))
   except KeyboardInterrupt:
     print('interrupted: the same command continues from here', file=sys.stderr)
     sys.exit(130)

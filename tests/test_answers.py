@@ -1,5 +1,7 @@
 """Where answers stand: gold passages, matches, pieces of passages, and arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -82,12 +84,29 @@ def test_matches_are_whole_words_of_the_same_group():
     Example('a', 'q', ('Oslo', 'absent'), 'no'),
     Example('b', 'q', ('A', 'C'), 'no'),
     Example('c', 'q', ('absent',), 'no'),
-    Example('d', 'q', ('Oslo',), ''),
   ]
   (found,) = answer_spans.by_match(passages, rows)
   assert found.passage is passages[0]
   assert texts_of(found) == [['Oslo', 'Oslo'], ['A', 'C']]
   assert found.answers[0] == (Span(0, 4), Span(8, 12))
+
+
+def test_a_question_without_a_group_is_looked_for_everywhere():
+  """And every question in a corpus that has no groups; the others where they belong."""
+  passages = [Passage('1', 'Oslo, Norway', 'no'), Passage('2', 'Oslo is old.', 'x')]
+  rows = [
+    Example('a', 'q', ('Oslo',)),
+    Example('b', 'q', ('the old Norway', 'Norway', 'old'), ''),
+    Example('c', 'q', ('Oslo',), 'no'),
+  ]
+  found = answer_spans.by_match(passages, rows)
+  assert [texts_of(one) for one in found] == [
+    [['Oslo'], ['Oslo'], ['Norway']],
+    [['Oslo'], ['old']],
+  ]
+  alone = [dataclasses.replace(passage, group='') for passage in passages]
+  found = answer_spans.by_match(alone, rows)
+  assert [len(one.answers) for one in found] == [3, 3]
 
 
 def test_a_long_passage_is_cut_and_its_answers_move_along():

@@ -7,6 +7,7 @@ each at a place of its own; the places may overlap.
 import collections
 import dataclasses
 import itertools
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -60,28 +61,46 @@ def of_examples(
 
 
 def by_match(
-  passages: Iterable[Passage], examples: Iterable[Example]
+  passages: Sequence[Passage], examples: Iterable[Example]
 ) -> list[Answered]:
   """The passages that literally contain answers to questions of their group.
 
   Distant supervision, for tasks without gold passages: a match may be accidental. An
   answer counts where it stands as whole words, in the case of the target; of a
-  question each target, everywhere.
+  question each target, everywhere. A question without a group is looked for in all
+  passages, and so is every question where no passage has a group.
   """
-  asked = collections.defaultdict(list)
+  grouped = any(passage.group for passage in passages)
+  asked: dict[str, list[tuple[str, ...]]] = collections.defaultdict(list)
   for example in examples:
-    if example.group:
-      asked[example.group].append(example.targets)
+    asked[example.group if grouped else ''].append(example.targets)
+  anywhere = asked.pop('', [])
+  begun = _by_first_word(anywhere)
   out = []
   for passage in passages:
-    if passage.group not in asked:
-      continue
-    questions = asked[passage.group]
+    questions = list(asked.get(passage.group, ()))
+    if anywhere:
+      met = (begun.get(word, ()) for word in _words(passage.text))
+      questions += [anywhere[q] for q in sorted(set().union(*met))]
     places = text.occurrences(passage.text, itertools.chain(*questions))
     found = [_distinct(s for t in targets for s in places[t]) for targets in questions]
     if any(found):
       out.append(Answered(passage, tuple(filter(None, found))))
   return out
+
+
+def _by_first_word(questions):
+  """Word -> the places in `questions` of those that have a target beginning with it."""
+  found = collections.defaultdict(set)
+  for place, targets in enumerate(questions):
+    for target in targets:
+      for word in _words(target)[:1]:
+        found[word].add(place)
+  return found
+
+
+def _words(body):
+  return [unicodedata.normalize('NFC', body[a:b]) for a, b in text.words(body)]
 
 
 def split(
@@ -151,9 +170,7 @@ def word_bounds(
   for word, (start, end) in zip(words, offsets, strict=True):
     if word == len(bounds):
       bounds.append((start, end))
-    elif (
-      start < end
-    ):  # White space behind the last word has a place, and no characters.
+    elif start < end:  # Space behind the last word has a place, and no characters.
       bounds[word] = bounds[word][0], max(end, bounds[word][1])
   return bounds
 

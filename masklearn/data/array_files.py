@@ -70,6 +70,7 @@ def load_or_encode(
   asked: Mapping[str, frozenset[str]],
   max_length: int,
   units: Callable[[Passage], list[tuple[int, int]]] | None = None,
+  check: Callable[[], None] = lambda: None,
 ) -> dict[str, Batch]:
   """The encoded corpus of each task, out of a directory, where it is encoded once.
 
@@ -84,6 +85,7 @@ def load_or_encode(
     asked: task -> labels of the spans that answer its questions.
     max_length: tokens of a passage at most.
     units: a passage's collocations.
+    check: called for each passage; raises to end, see `Progress.check`.
 
   Returns:
     Task -> what `arrays.encode_passages` returns, as read-only maps of files, `Widened`
@@ -100,7 +102,7 @@ def load_or_encode(
     marker.unlink(missing_ok=True)
     directory.mkdir(parents=True, exist_ok=True)
     if not tokens.exists():
-      pairs = ((passage, tokenizer.encode(passage.text)) for passage in passages)
+      pairs = ((p, tokenizer.encode(p.text)) for p in _checked(passages, check))
       collections.deque(hand_on(tokens, pairs), maxlen=0)
     longest = largest = 0
     for encoding in _encodings(tokens):
@@ -117,7 +119,7 @@ def load_or_encode(
         for task, found in asked.items()
       }
 
-    pairs = zip(passages, _encodings(tokens), strict=True)
+    pairs = zip(_checked(passages, check), _encodings(tokens), strict=True)
     parts = itertools.starmap(encode, _parts(pairs))
     names = _write(directory, parts, len(passages), largest)
     written = [f'{name}.npy' for name in names]
@@ -127,6 +129,12 @@ def load_or_encode(
   found = {name: _read(directory, name) for name in names}
   fields = {name: found.get(name) for name in Batch._fields}
   return {task: Batch(**fields | {'asked': found[f'asked-{task}']}) for task in asked}
+
+
+def _checked(passages: Iterable[Passage], check: Callable) -> Iterator[Passage]:
+  for passage in passages:
+    check()
+    yield passage
 
 
 def _is_there(directory: pathlib.Path, wanted: Mapping) -> bool:

@@ -96,7 +96,7 @@ class Study:
     if self.setup.skipped:
       progress.say(f'{self.setup.skipped} records of the corpus were skipped')
 
-  def encode(self) -> None:
+  def encode(self, progress: Progress) -> None:
     """Encodes the corpus for the model, on disk, and makes the policies."""
     c, units, folder = self.config, None, self.workdir / 'corpus'
     if any('collocations' in POLICIES[name].needs for name in self.policy_names):
@@ -112,6 +112,7 @@ class Study:
       asked,
       c.corpus.longest,
       units,
+      progress.check,
     )
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))

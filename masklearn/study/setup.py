@@ -81,17 +81,13 @@ def prepare(
     checksums.check(directory, OWN)
 
   def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
-    if own.exists():
-      return text.load_tokenizer(own)
-    if tokenizer:
-      made = text.load_tokenizer(tokenizer)
-    else:
-      made = text.train_tokenizer((p.text for p in passages), vocabulary, model['name'])
-    made.save(own)
-    return made
+    if not own.exists():
+      texts = (p.text for p in _until(stopped, passages))
+      _tokenizer(tokenizer, texts, vocabulary, model['name']).save(own)
+    return text.load_tokenizer(own)
 
   def fitted(documents: Iterable[Passage], used: text.Tokenizer) -> Iterator[Passage]:
-    encoded = data.fit_passages(documents, used.encode, longest)
+    encoded = data.fit_passages(_until(stopped, documents), used.encode, longest)
     return array_files.hand_on(directory / TOKENS, encoded)
 
   if name in data.FORMATS:
@@ -162,6 +158,19 @@ def _generated(directory):
   if not isinstance(problems, list) or not all(isinstance(p, str) for p in problems):
     raise InputError(f'{path} is damaged: it must hold a list of strings.')
   return data.read_passages(directory / 'passages.jsonl'), problems
+
+
+def _tokenizer(name, texts, vocabulary, family):
+  if name:
+    return text.load_tokenizer(name)
+  return text.train_tokenizer(texts, vocabulary, family)
+
+
+def _until(stopped, passages):
+  for passage in passages:
+    if stopped():
+      raise KeyboardInterrupt
+    yield passage
 
 
 def _published(checkpoint, tokenizer, name, size, **changes):

@@ -54,7 +54,7 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
       before = study.finished()
       study.prepare(progress)
       if until != plan.STAGES[0]:
-        study.encode()
+        study.encode(progress)
       study.check_jobs(until)
       study.run(progress, until)
       if not whole and study.finished() == before:
