@@ -117,12 +117,11 @@ def prepare(
   if new := [n for n in OWN if n not in listed and (directory / n).exists()]:
     checksums.add(directory, new)
   if checkpoint:
-    net, params = published
-    pretrained.start_with(used, net.config)
+    pretrained.start_with(used, published[0].config)
   else:
     net = models.make_model(vocab_size=used.size, ids=used.specials, **options)
-    params = None
-  return Setup(passages, tuple(problems), skipped, used, net, params)
+    published = net, None
+  return Setup(passages, tuple(problems), skipped, used, *published)
 
 
 def units(directory: str | os.PathLike, passages: Sequence[Passage]) -> Callable:
