@@ -70,9 +70,7 @@ def run(
     stack.callback(memory.release)
     folder = context.directory / 'checkpoints'
     checkpoints = stack.enter_context(checkpoint.Checkpoints(folder))
-    if checkpoints.latest is not None:
-      with files.remade(folder):
-        saved = checkpoints.restore(saved)
+    saved = checkpoints.resume(saved)
     # Copies: a step may donate its state, and who called may still need theirs.
     state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
     first = int(state.step)
