@@ -169,4 +169,5 @@ def _rejected(run: pathlib.Path, part: str) -> bool:
   """Returns whether `part` is a learning rate that a finished run did not choose."""
   if not part.startswith('lr-') or not (run / 'done.json').exists():
     return False
-  return part != f'lr-{files.read_json(run / "done.json")["learning_rate"]:g}'
+  done = files.read_object(run / 'done.json', ['learning_rate'])
+  return part != f'lr-{done["learning_rate"]:g}'
