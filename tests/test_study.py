@@ -102,7 +102,8 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
   for said in (False, True):
     assert command(prepare_corpus.main, *SMALL, f'--workdir={workdir}') == 0
     assert ('nothing to do' in capsys.readouterr().err) == said
-  assert {path.name for path in workdir.iterdir()} == {'config.json', 'corpus'}
+  left = {'config.json', 'SHA256SUMS', 'corpus'}
+  assert {path.name for path in workdir.iterdir()} == left
 
 
 @pytest.mark.slow

@@ -27,6 +27,18 @@ def held(path, **changes):
   return workdir.held(path, config(**changes), last='study.json', corpus_keys=CORPUS)
 
 
+def refused(path, message, work=lambda: None, **changes):
+  """Holds the directory and does some work; it must be refused, in one line."""
+
+  def hold():
+    with held(path, **changes):
+      work()
+
+  with pytest.raises(InputError, match=message) as raised:
+    hold()
+  assert '\n' not in str(raised.value).replace(str(path), '')
+
+
 def names(path):
   """Everything below a directory."""
   return {p.relative_to(path).as_posix() for p in path.rglob('*')}
@@ -36,9 +48,12 @@ def names(path):
 def test_what_is_refused_leaves_nothing(tmp_path, error):
   """Neither config.json nor folders, nested or above, so that it binds nobody."""
   path = tmp_path / 'a' / 'b'
-  with pytest.raises(InputError), held(path, rate=9):
+
+  def work():
     (path / 'base' / '0' / 'tensorboard').mkdir(parents=True)
     raise error
+
+  refused(path, 'no|full', work, rate=9)
   assert not names(tmp_path)
   with held(path, rate=0.2) as finished:
     assert not finished
@@ -46,19 +61,16 @@ def test_what_is_refused_leaves_nothing(tmp_path, error):
 
 def test_what_was_made_stays_and_binds(tmp_path):
   """A refusal after that changes nothing, and another config is refused."""
-  with pytest.raises(InputError, match='late'), held(tmp_path / 'a'):
-    (tmp_path / 'a' / 'base').mkdir()
-    (tmp_path / 'a' / 'base' / 'done.json').write_text('{}')
+  path = tmp_path / 'a'
+
+  def work():
+    (path / 'base').mkdir()
+    (path / 'base' / 'done.json').write_text('{}')
     raise InputError('late')
-  with pytest.raises(InputError, match=r'rate is 0\.1 there and 0\.2 here'):
-    with held(tmp_path / 'a', rate=0.2):
-      pass
-  assert names(tmp_path / 'a') == {
-    'config.json',
-    'SHA256SUMS',
-    'base',
-    'base/done.json',
-  }
+
+  refused(path, 'late', work)
+  refused(path, r'rate is 0\.1 there and 0\.2 here', rate=0.2)
+  assert names(path) == {'config.json', 'SHA256SUMS', 'base', 'base/done.json'}
 
 
 def test_a_corpus_binds_what_it_is_made_with(tmp_path):
@@ -74,22 +86,19 @@ def test_a_corpus_binds_what_it_is_made_with(tmp_path):
 
 
 def test_a_lost_config_is_written_again_if_it_was_the_same(tmp_path):
-  """By its checksum; another one is refused, and so is a directory of something else."""
+  """By its checksum; another is refused, and so is a directory of something else."""
   with held(tmp_path):
     (tmp_path / 'base').mkdir()
   path = tmp_path / 'config.json'
   good = path.read_bytes()
   for content in (b'', b'[]', good[:20], b'\xff', good.replace(b'0.1', b'0.3'), None):
     path.write_bytes(content) if content is not None else path.unlink()
-    with pytest.raises(InputError, match='another config made it'):
-      with held(tmp_path, rate=0.2):
-        pass
+    refused(tmp_path, 'another config made it', rate=0.2)
     with held(tmp_path):
       assert path.read_bytes() == good
   for name in ('config.json', 'SHA256SUMS'):
     (tmp_path / name).unlink()
-  with pytest.raises(InputError, match='no study made it'), held(tmp_path):
-    pass
+  refused(tmp_path, 'no study made it')
 
 
 def test_a_place_that_is_none_is_refused(tmp_path):
@@ -103,8 +112,7 @@ def test_a_place_that_is_none_is_refused(tmp_path):
     ('loop', 'which is not there'),
     ('n' * 300, 'File name too long'),
   ):
-    with pytest.raises(InputError, match=message), held(tmp_path / name):
-      pass
+    refused(tmp_path / name, message)
   assert not (tmp_path / 'nowhere').exists()
   (tmp_path / 'real').mkdir()
   (tmp_path / 'link').symlink_to(tmp_path / 'real')
@@ -117,9 +125,12 @@ def test_a_place_that_is_none_is_refused(tmp_path):
 def test_a_directory_that_disappears_does_not_come_back(tmp_path):
   """One line, whatever was being written."""
   path = tmp_path / 'a'
-  with pytest.raises(InputError, match='was removed or moved'), held(path):
+
+  def work():
     path.rename(tmp_path / 'b')
     files.write_text(path / 'results.jsonl', 'x', parents=False)
+
+  refused(path, 'was removed or moved', work)
   with pytest.raises(InputError, match='was removed or moved'):
     workdir.check_there(path)
   assert not path.exists()
@@ -133,9 +144,11 @@ def test_what_is_in_the_way_is_named(tmp_path):
     (tmp_path / 'a' / 'base').write_text('x')
   for name in ('results.jsonl', 'base/0/done.json'):
     place = re.escape(str(tmp_path / 'a' / name.partition('/')[0]))
-    with pytest.raises(InputError, match=f'Remove {place} to make it again'):
-      with held(tmp_path / 'a'):
-        files.write_text(tmp_path / 'a' / name, 'x', parents=False)
+
+    def work(path=tmp_path / 'a' / name):
+      files.write_text(path, 'x', parents=False)
+
+    refused(tmp_path / 'a', f'Remove {place} to make it again', work)
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
@@ -147,9 +160,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     raise OSError(30, 'Read-only file system', str(path))
 
   monkeypatch.setattr(owner.os, 'open', refuse)
-  with pytest.raises(InputError, match=r'Read-only file system \(.+ on /'):
-    with held(tmp_path):
-      pass
+  refused(tmp_path, r'Read-only file system \(.+ on /')
   files.write_text(tmp_path / 'study.json', '{}')
   with held(tmp_path) as finished:
     assert finished
@@ -169,17 +180,14 @@ def test_only_one_process_works_in_a_directory(tmp_path):
   options = {'env': environment, 'text': True, 'stdout': subprocess.PIPE}
   with subprocess.Popen(arguments, **options) as process:
     assert process.stdout.readline() == 'mine\n'
-    with pytest.raises(InputError, match=f'in use by process {process.pid} on '):
-      with held(tmp_path):
-        pass
+    refused(tmp_path, f'in use by process {process.pid} on ')
     other = subprocess.run(arguments, check=False, stderr=subprocess.PIPE, **options)
     assert f'in use by process {process.pid}' in other.stderr
     assert names(tmp_path) == {'.lock'}
     process.kill()
   with held(tmp_path) as finished:
     assert not finished
-    with pytest.raises(InputError, match=f'process {os.getpid()}'), held(tmp_path):
-      pass
+    refused(tmp_path, f'in use by process {os.getpid()} on ')
   assert names(tmp_path) == {'config.json', 'SHA256SUMS'}
 
 
@@ -189,9 +197,11 @@ def test_what_libraries_say_of_a_full_disk_gets_a_file(tmp_path):
     RuntimeError('write() failed: No space left on device; writing x'),
     OSError(28, 'No space left on device'),
   ):
-    with pytest.raises(OSError, match='No space left') as raised:
-      with disk.naming(tmp_path / 'a'):
-        raise error
+    with (
+      pytest.raises(OSError, match='No space') as raised,
+      disk.naming(tmp_path / 'a'),
+    ):
+      raise error
     said = disk.explain(raised.value)
     pattern = rf'{re.escape(str(tmp_path))}/a: No space left on device \(.+ on /.*\); '
     assert re.match(pattern + 'make room', said)

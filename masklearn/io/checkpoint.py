@@ -14,7 +14,7 @@ import threading
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
 
-from masklearn.io import checksums, disk
+from masklearn.io import checksums, disk, files
 from masklearn.types import InputError
 
 # Orbax numbers operations by a counter of the whole process, and one that is under
@@ -65,6 +65,13 @@ class Checkpoints:
         raise FileNotFoundError(f'No such file or directory: {self._path}')
       self._checkpointer.save(step, tree, force=True)
       checksums.add(self._path, [str(step)], keep=False)
+
+  def resume(self, like):
+    """The newest checkpoint, see `restore`, or `like` itself if there is none."""
+    if self.latest is None:
+      return like
+    with files.remade(self._path):
+      return self.restore(like)
 
   def restore(self, like):
     """The newest checkpoint, with the structure, shapes and dtypes of `like`.

@@ -76,13 +76,11 @@ def prepare(
     published = _published(checkpoint, tokenizer, **options)
     tokenizer = checkpoint
   own = directory / 'tokenizer.json'
-  directory.mkdir(parents=True, exist_ok=True)
-  with files.remade(directory):
-    checksums.check(directory, OWN)
+  _check(directory)
 
   def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
     if not own.exists():
-      texts = (p.text for p in _until(stopped, passages))
+      texts = _until(stopped, (p.text for p in passages))
       _tokenizer(tokenizer, texts, vocabulary, model['name']).save(own)
     return text.load_tokenizer(own)
 
@@ -103,8 +101,7 @@ def prepare(
   else:
     made = directory / 'passages.jsonl'
     if made.exists():
-      with files.remade(directory):
-        passages, problems = _generated(directory)
+      passages, problems = _generated(directory)
       used = tokens(passages)
     else:
       documents, problems = data.load_documents(name, seed, **corpus_options)
@@ -113,9 +110,7 @@ def prepare(
       files.write_json(directory / 'problems.json', problems)
       data.write_passages(made, passages)  # last: its presence says that all is there
     passages, skipped = tuple(passages), len(problems)
-  listed = checksums.read(directory)
-  if new := [n for n in OWN if n not in listed and (directory / n).exists()]:
-    checksums.add(directory, new)
+  _note_checksums(directory)
   if checkpoint:
     pretrained.start_with(used, published[0].config)
   else:
@@ -151,12 +146,26 @@ def summary(directory: str | os.PathLike) -> dict[str, Any]:
 def _generated(directory):
   """The passages of a generated corpus, and the records that could not be used."""
   path = directory / 'problems.json'
-  if not path.exists():
-    raise InputError(f'{path} is missing.')
-  problems = files.read_json(path)
-  if not isinstance(problems, list) or not all(isinstance(p, str) for p in problems):
-    raise InputError(f'{path} is damaged: it must hold a list of strings.')
-  return data.read_passages(directory / 'passages.jsonl'), problems
+  with files.remade(directory):
+    if not path.exists():
+      raise InputError(f'{path} is missing.')
+    problems = files.read_json(path)
+    if not isinstance(problems, list) or not all(isinstance(p, str) for p in problems):
+      raise InputError(f'{path} is damaged: it must hold a list of strings.')
+    return data.read_passages(directory / 'passages.jsonl'), problems
+
+
+def _check(directory):
+  """Makes the directory, or compares its own files with their checksums."""
+  directory.mkdir(parents=True, exist_ok=True)
+  with files.remade(directory):
+    checksums.check(directory, OWN)
+
+
+def _note_checksums(directory):
+  listed = checksums.read(directory)
+  if new := [n for n in OWN if n not in listed and (directory / n).exists()]:
+    checksums.add(directory, new)
 
 
 def _tokenizer(name, texts, vocabulary, family):
@@ -165,11 +174,11 @@ def _tokenizer(name, texts, vocabulary, family):
   return text.train_tokenizer(texts, vocabulary, family)
 
 
-def _until(stopped, passages):
-  for passage in passages:
+def _until(stopped, items):
+  for item in items:
     if stopped():
       raise KeyboardInterrupt
-    yield passage
+    yield item
 
 
 def _published(checkpoint, tokenizer, name, size, **changes):

@@ -256,9 +256,7 @@ def _restored(stack, context, saved):
   """The checkpoints of a stage, and the state, the best one and the seconds so far."""
   checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
   stack.enter_context(checkpoints)
-  if checkpoints.latest is not None:
-    with files.remade(context.directory / 'checkpoints'):
-      saved = checkpoints.restore(saved)
+  saved = checkpoints.resume(saved)
   # Copies: a step may donate its state, and who called may still need theirs.
   state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
   return checkpoints, state, best, float(saved['seconds'])
