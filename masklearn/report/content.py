@@ -146,6 +146,7 @@ def _header(run: Run, contents: Markup) -> Markup:
     found = [element('p', text) for text in findings.highest(run.results)]
   texts = findings.cautions(run.found.rows, run.results)
   texts += learning.cautions(run.found.histories)
+  texts += findings.unknown(run.results, run.found.display)
   texts += findings.left_out(run.found.left_out)
   cautions = [element('li', text) for text in texts]
   config = run.found.study.config

@@ -1,10 +1,10 @@
 """What a study found, in sentences that claim no more than its rows show."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from masklearn.evaluation import intervals
-from masklearn.evaluation.results import ResultRow
+from masklearn.evaluation.results import Display, ResultRow
 from masklearn.io.visible import isolated
 from masklearn.report import summary
 from masklearn.report.summary import Comparison, Result
@@ -125,6 +125,20 @@ def cautions(rows: Sequence[ResultRow], results: Sequence[Result]) -> list[str]:
   if results and results[0].split != 'test':
     found.append('There are no test rows yet: these are validation scores.')
   return found
+
+
+def unknown(results: Sequence[Result], display: Mapping[str, Display]) -> list[str]:
+  """Returns a sentence on policies of which neither study nor table says the role."""
+  names = dict.fromkeys(r.policy for r in results if r.policy not in display)
+  if not names:
+    return []
+  listed = ', '.join(map(isolated, list(names)[:_SHOWN])) + ' ..' * (
+    len(names) > _SHOWN
+  )
+  return [
+    f'Nothing says what kind of policy {listed} is, so none of these counts as random,'
+    ' learned or a reference.'
+  ]
 
 
 def left_out(problems: Sequence[str]) -> list[str]:

@@ -108,7 +108,7 @@ def read_study(path: pathlib.Path) -> results.StudyRecord:
   Raises:
     InputError: the file is no JSON object, or a field cannot be used.
   """
-  if not os.path.lexists(path):
+  if not _is_there(path):
     return results.StudyRecord()
   try:
     record = records.json_object(path.read_bytes())
@@ -133,10 +133,8 @@ def read_lines(
   Raises:
     InputError: a line cannot be used; names file, line and reason.
   """
-  if not os.path.lexists(path):
+  if not _is_there(path):
     return []
-  if path.exists() and not path.is_file():
-    raise InputError(f'{path} cannot be read: it is no file.')
   found = list(record_files.read(path))
   if found and found[-1].problem and not _ends_with_a_line(path):
     found.pop()
@@ -242,6 +240,15 @@ def _lines_or_problem(path, parse, left_out: list[str] | None) -> list:
       raise
     left_out.append(str(error))
     return []
+
+
+def _is_there(path: pathlib.Path) -> bool:
+  """Returns whether there is something by this name; if so, it must be a file."""
+  if not os.path.lexists(path):
+    return False
+  if not os.path.isfile(path):  # a folder, a pipe, a link to nothing
+    raise InputError(f'{path} cannot be read: it is no file.')
+  return True
 
 
 def _ends_with_a_line(path: pathlib.Path) -> bool:
