@@ -115,7 +115,8 @@ def test_checkpoints_of_other_programs_are_read(tensors):
   }
   old |= {'embeddings.position_ids': np.arange(17)[None]}
   bare = {n: tensor for n, tensor in tensors.items() if not n.startswith('pooler')}
-  for given in (headed, old, bare):
+  wrapped = {f'module._orig_mod.{name}': tensor for name, tensor in headed.items()}
+  for given in (headed, old, bare, wrapped):
     jax.tree.map(np.testing.assert_array_equal, read(given)[1], params)
   assert {x.dtype for x in jax.tree.leaves(params)} == {np.dtype('float32')}
 
@@ -128,10 +129,10 @@ def test_everything_wrong_with_the_tensors_is_said_at_once(tensors):
   with pytest.raises(InputError) as caught:
     read(tensors)
   assert str(caught.value) == (
-    'The tensors do not fit the model: '
-    'encoder.layer.0.crossattention.self.query.bias is unknown; '
-    'encoder.layer.0.intermediate.dense.weight has shape (12, 20), not (20, 12); '
-    'encoder.layer.1.attention.self.query.bias is missing.'
+    'The tensors do not fit the model: missing are '
+    'encoder.layer.1.attention.self.query.bias; unknown are '
+    'encoder.layer.0.crossattention.self.query.bias; of another shape are '
+    'encoder.layer.0.intermediate.dense.weight (12, 20), not (20, 12).'
   )
 
 
@@ -141,9 +142,9 @@ def test_configurations_that_ours_cannot_follow_are_refused():
   with pytest.raises(InputError) as caught:
     bert.config_from_hf(hf, IDS)
   assert str(caught.value) == (
-    "config.json does not describe a BERT: model_type must be 'bert', got 'roberta'; "
-    "hidden_act must be 'gelu', got 'relu'; "
-    'vocab_size must be a whole number, got None.'
+    'config.json does not describe a BERT: model_type must be "bert", got "roberta"; '
+    'hidden_act must be "gelu", got "relu"; '
+    'vocab_size must be a whole number from 1 to 16777216, got null.'
   )
   with pytest.raises(InputError, match='multiple of heads, got 12 and 5'):
     bert.config_from_hf({**SIZES, 'num_attention_heads': 5}, IDS)
@@ -162,9 +163,9 @@ def test_a_tokenizer_of_another_model_is_refused():
 def test_a_directory_is_read(tmp_path, tensors):
   """What is on disk is what is in memory; a pickle is refused."""
   (tmp_path / 'pytorch_model.bin').touch()
+  (tmp_path / 'config.json').write_text(json.dumps(SIZES))
   with pytest.raises(InputError, match=r'a pickle.*AutoModel as M'):
     bert.load(tmp_path, IDS)
-  (tmp_path / 'config.json').write_text(json.dumps(SIZES))
   safetensors.numpy.save_file(tensors, tmp_path / 'model.safetensors')
   config, params = bert.load(tmp_path, IDS)
   expected = read(tensors)

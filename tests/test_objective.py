@@ -10,7 +10,7 @@ from masklearn.training import corruption, losses
 from masklearn.types import InputError, MaskDraw
 from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy, slow_case
 
-BOS, PAD, EOS, MASK, _ = IDS
+BOS, PAD, EOS, MASK = IDS[:4]
 
 
 def draw_of(mask, start=None):

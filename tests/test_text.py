@@ -6,7 +6,7 @@ import pytest
 import tokenizers
 
 from masklearn import text
-from masklearn.types import InputError
+from masklearn.types import InputError, Specials
 
 TEXTS = [
   "The capital of Côte d'Ivoire is Yamoussoukro. Euros are not paid there.",
@@ -43,7 +43,7 @@ def test_tokenizer_survives_its_file(tokenizer, tmp_path):
   for path in (tmp_path, tmp_path / 'tokenizer.json'):
     loaded = text.load_tokenizer(path)
     assert loaded.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
-    assert loaded.specials == tokenizer.specials == (0, 1, 2, 4, ())
+    assert loaded.specials == tokenizer.specials == Specials(0, 1, 2, 4)
 
 
 def test_tokenizers_for_t5_have_its_sentinels(tmp_path):
@@ -71,7 +71,7 @@ def test_tokenizers_of_bert_have_its_tokens_and_cut_nothing(tmp_path):
   backend.enable_padding(length=6)
   backend.save(str(tmp_path / 'tokenizer.json'))
   loaded = text.load_tokenizer(tmp_path)
-  assert loaded.specials == (2, 0, 3, 4, ())
+  assert loaded.specials == Specials(2, 0, 3, 4)
   ids, offsets = loaded.encode('Euros are paid')
   assert ids == [5, 6, 7, 8]
   assert offsets == [(0, 4), (4, 5), (6, 9), (10, 14)]
