@@ -1,8 +1,10 @@
 """Turns a command line into the call of a main, and a mistake into one line."""
 
 import difflib
+import functools
 import importlib.util
 import inspect
+import operator
 import pathlib
 import re
 import sys
@@ -13,6 +15,7 @@ from ml_collections import config_dict, config_flags
 from experiments import usage
 from masklearn.io import disk, memory
 from masklearn.io.lookup import nearest
+from masklearn.io.paths import check_local
 from masklearn.io.visible import one_line
 from masklearn.study.config import new_name
 from masklearn.types import InputError
@@ -85,6 +88,8 @@ def _parse(main, argv):
     if parameter.default is parameter.empty and not values[name].value:
       raise InputError(f'--{name}: required, and not given')
   arguments = {name: values[name].value for name in parameters}
+  for name, value in arguments.items():
+    check_local(value, f'--{name}')
   if 'config' in parameters:
     arguments['config'], rest = _apply(rest, _load(arguments['config']))
   if rest[1:]:
@@ -129,6 +134,10 @@ def _apply(argv, config):
   values.set_gnu_getopt(True)
   config_flags.DEFINE_config_dict('config', config, '', values, sys_argv=argv)
   rest = values(argv)
+  for key in leaves:
+    value = functools.reduce(operator.getitem, key.split('.'), values.config)
+    if isinstance(value, str):
+      check_local(value, f'--config.{key}')
   return values.config, rest
 
 
