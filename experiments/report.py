@@ -7,6 +7,7 @@ import rich
 
 from experiments import app
 from masklearn import report
+from masklearn.io.visible import one_line
 from masklearn.policies import POLICIES
 
 
@@ -14,7 +15,7 @@ def main(workdir):
   """Writes WORKDIR/report/ from the files that the study has made so far."""
   path = report.write_report(workdir, POLICIES)
   rich.print(report.table(workdir, POLICIES))
-  print(path)
+  print(one_line(str(path)))
 
 
 if __name__ == '__main__':
