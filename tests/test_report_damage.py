@@ -254,22 +254,24 @@ def test_a_chosen_learning_rate_that_is_not_said_is_a_problem(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', range(3))
 def test_any_value_in_any_place_is_shown_or_refused(tmp_path, seed):
-  """Eighty draws of a file, a place in its first line and a value that may be wrong."""
+  """Fifteen draws of a file, a place in its first line and a value that may be wrong."""
   text, _ = hostile.harmless()
   hostile.build(tmp_path, text)
   chance = random.Random(seed)
   files = sorted(path for path in tmp_path.rglob('*.json*'))
-  for _ in range(80):
+  for _ in range(15):
     path = chance.choice(files)
     before = path.read_text()
     first, *rest = before.splitlines(keepends=True)
     record = json.loads(first)
     place, value = chance.choice(list(leaves(record))), chance.choice(WRONG)
     path.write_text(json.dumps(put(record, place, value)) + '\n' + ''.join(rest))
+    said = path.name
     try:
       assert Page(report.write_report(tmp_path)).open == [], (path, place, value)
     except InputError as error:
-      assert path.name in str(error)
+      said = str(error)
+    assert path.name in said
     path.write_text(before)
 
 
