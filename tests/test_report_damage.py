@@ -254,7 +254,7 @@ def test_a_chosen_learning_rate_that_is_not_said_is_a_problem(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', range(3))
 def test_any_value_in_any_place_is_shown_or_refused(tmp_path, seed):
-  """Fifteen draws of a file, a place in its first line and a value that may be wrong."""
+  """Fifteen draws of a file, of a place in it and of a value that may be wrong."""
   text, _ = hostile.harmless()
   hostile.build(tmp_path, text)
   chance = random.Random(seed)
