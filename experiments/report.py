@@ -4,6 +4,7 @@ python -m experiments.report --workdir=runs/demo
 """
 
 from experiments import app
+from masklearn.io.visible import one_line
 
 
 def main(workdir):
@@ -15,7 +16,7 @@ def main(workdir):
 
   path = report.write_report(workdir, POLICIES)
   rich.print(report.table(workdir, POLICIES))
-  print(path)
+  print(one_line(str(path)))
 
 
 if __name__ == '__main__':

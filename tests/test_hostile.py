@@ -12,12 +12,13 @@ import xml.etree.ElementTree as ET
 import pytest
 import rich.console
 
+from experiments import report as main
 from masklearn import report
 from masklearn.io.progress import Progress
 from masklearn.io.visible import isolated, one_line, visible
 from masklearn.report import viewer
 from tests import hostile
-from tests.runs import VOID
+from tests.runs import VOID, command
 
 # What a page shows of what a study leaves; of the rest a report reads the numbers.
 NOT_SHOWN = {
@@ -156,6 +157,20 @@ def test_a_terminal_gets_no_commands(pages, capsys):
   for shown in (out.getvalue(), capsys.readouterr().err):
     assert not set(re.findall('[\x00-\x1f\x7f-\x9f]', shown)) - {'\n'}
     assert '[link=http' in shown  # what rich would obey is text as well
+
+
+def test_a_message_of_error_is_one_line_and_no_command(tmp_path, capsys):
+  """Whatever a user's file is called."""
+  for payload in hostile.PAYLOADS:
+    folder = tmp_path / hostile.in_a_path(payload)
+    folder.mkdir()
+    assert command(main.main, f'--workdir={folder}') == 2
+    said = capsys.readouterr().err
+    assert 'is no work directory of a study' in said
+    assert re.findall('[\x00-\x1f\x7f-\x9f]', said) == ['\n']
+  hostile.write(folder, [hostile.row('random', 0.5)])
+  assert command(main.main, f'--workdir={folder}') == 0
+  assert 'index.html' in capsys.readouterr().out.replace('\n', '')
 
 
 def test_the_page_of_masks_is_inert():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from experiments import report as main
 from masklearn import report
 from masklearn.report import findings, workdir
+from masklearn.types import InputError
+from tests import hostile
 from tests.runs import PASSAGE, ROWS, Page, command, row, write
 
 SHARE = {'mean': 0.2, 'low': 0.1, 'high': 0.3}
@@ -156,6 +159,29 @@ TAKEN = [
 ]  # fmt: skip
 
 
+WRONG = (
+  None, True, -1, 1.5, float('nan'), float('inf'), 10**400, 1e308, 2**52, '', 'x', [],
+  [[]], {}, {'a': 1}, 'y' * 3_000,
+)  # fmt: skip
+
+
+def leaves(value, path=()):
+  """Where each value of a JSON value stands."""
+  yield path
+  pairs = enumerate(value) if isinstance(value, list) else ()
+  for key, item in value.items() if isinstance(value, dict) else pairs:
+    yield from leaves(item, (*path, key))
+
+
+def put(value, path, new):
+  """The JSON value with another in this place."""
+  if not path:
+    return new
+  changed = value.copy()
+  changed[path[0]] = put(value[path[0]], path[1:], new)
+  return changed
+
+
 def damage(folder, name, content):
   """Puts content in the place of a file."""
   path = folder / name
@@ -225,6 +251,30 @@ def test_a_chosen_learning_rate_that_is_not_said_is_a_problem(folder):
     assert [h.part for h in found.histories if h.part] == ['lr-0.01', 'lr-0.1']
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(3))
+def test_any_value_in_any_place_is_shown_or_refused(tmp_path, seed):
+  """Fifteen draws of a file, of a place in it and of a value that may be wrong."""
+  text, _ = hostile.harmless()
+  hostile.build(tmp_path, text)
+  chance = random.Random(seed)
+  files = sorted(path for path in tmp_path.rglob('*.json*'))
+  for _ in range(15):
+    path = chance.choice(files)
+    before = path.read_text()
+    first, *rest = before.splitlines(keepends=True)
+    record = json.loads(first)
+    place, value = chance.choice(list(leaves(record))), chance.choice(WRONG)
+    path.write_text(json.dumps(put(record, place, value)) + '\n' + ''.join(rest))
+    said = path.name
+    try:
+      assert Page(report.write_report(tmp_path)).open == [], (path, place, value)
+    except InputError as error:
+      said = str(error)
+    assert path.name in said
+    path.write_text(before)
+
+
 @pytest.mark.parametrize('name', ['results.jsonl', 'study.json', 'masks.jsonl'])
 @pytest.mark.parametrize('what', ['directory', 'dangling link', 'pipe'])
 def test_what_is_no_file_is_named(folder, capsys, name, what):
@@ -282,6 +332,15 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(
   assert command(main.main, f'--workdir={folder}') == 2
   assert 'report cannot be written: File exists.' in capsys.readouterr().err
   assert (folder / 'report').read_text() == 'mine'
+
+
+def test_a_page_holds_a_thousand_passages(folder):
+  """And says how many more there are."""
+  short = mask(text='a', tokens=[[0, 1]], asked=[], policies={'x': [0.5]})
+  damage(folder, 'masks.jsonl', short * 1_002)
+  page = Page(report.write_report(folder))
+  assert '2 more passages of masks.jsonl are not shown.' in page.words
+  assert len(json.loads(page.scripts[0][1])) == 1_000
 
 
 def test_rows_of_two_configs_and_of_unknown_policies_are_announced(folder):

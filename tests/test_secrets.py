@@ -1,12 +1,16 @@
 """What looks like a credential is not published, and nothing else is left out."""
 
+import datetime
 import json
 import time
+import types
 
 import pytest
 
 from masklearn import report
 from masklearn.io import secrets
+from masklearn.study import results
+from masklearn.study.config import default_config
 from tests.runs import ROWS, Page, write
 
 KEY = 'q7' * 20
@@ -81,6 +85,23 @@ def test_the_search_takes_no_longer_on_hostile_text(piece):
   began = time.process_time()
   secrets.redact(piece * 50_000)
   assert time.process_time() - began < 2
+
+
+def test_a_study_writes_no_credential_down(tmp_path, monkeypatch):
+  """Neither of its command nor of its config's values."""
+  config = default_config()
+  config.corpus.name = 'https://me:hunter2@host'
+  argv = ['study', '--config=x.py', '--config.corpus.beam=--token=hunter2']
+  monkeypatch.setattr(results.sys, 'argv', argv)
+  monkeypatch.setattr(results, '_sizes', lambda passages, rate: (10, 2))
+  setup, began = types.SimpleNamespace(passages=[0], skipped=0), datetime.datetime.now
+  results.write_study(tmp_path, config, {}, setup, None, began(datetime.UTC))
+  text = (tmp_path / 'study.json').read_text()
+  assert 'hunter2' not in text
+  record = json.loads(text)
+  beam = '--config.corpus.beam=--token=REDACTED'
+  assert record['command'] == f'python -m experiments.study --config=x.py {beam}'
+  assert record['corpus']['name'] == 'https://REDACTED@host'
 
 
 def test_the_page_says_that_something_was_left_out(tmp_path):

@@ -23,6 +23,7 @@ from masklearn.report.summary import Result
 from masklearn.report.workdir import Workdir
 
 _TITLE = 'Masking policies compared'
+_PASSAGES = 1_000  # in the viewer; a study leaves a dozen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,7 +277,7 @@ def _losses(run: Run) -> Markup | None:
   text = 'Means over seeds, with single seeds as thin lines. Losses with a wide range'
   return element(
     'details',
-    element('summary', f'{len(drawn)} panels'),
+    element('summary', f'{len(drawn)} panel{"s" * (len(drawn) > 1)}'),
     element('p', f'{text} have a logarithmic axis.', class_='note'),
     element('div', drawn, class_='panels'),
   )
@@ -284,7 +285,14 @@ def _losses(run: Run) -> Markup | None:
 
 def _masks(run: Run) -> Markup | None:
   passages = run.found.passages
-  return viewer.viewer(passages, run.found.display) if passages else None
+  if not passages:
+    return None
+  rest = len(passages) - _PASSAGES
+  note = f'{rest:,} more passages of masks.jsonl are not shown.'
+  return join(
+    viewer.viewer(passages[:_PASSAGES], run.found.display),
+    element('p', note, class_='note') if rest > 0 else None,
+  )
 
 
 def _provenance(run: Run) -> Markup:

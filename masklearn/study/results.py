@@ -14,7 +14,7 @@ from masklearn import data
 from masklearn.evaluation import baselines
 from masklearn.evaluation import results as schema
 from masklearn.evaluation.results import Display, LearnedRecord, StageRecord, TaskRecord
-from masklearn.io import checksums, files, provenance
+from masklearn.io import checksums, provenance, secrets
 from masklearn.policies import POLICIES, sampling
 from masklearn.study import settings
 from masklearn.study.plan import Cell
@@ -23,6 +23,7 @@ from masklearn.tasks.splits import SPLITS
 from masklearn.types import Batch, Task
 
 AT_ONCE = 8_192  # passages
+_COMMAND = 'python', '-m', 'experiments.study'
 _KEPT = 'masked_words', 'learning_rate', 'trials', 'commit'  # of a cell, as they are
 
 
@@ -88,7 +89,7 @@ def write_study(
   ended = datetime.datetime.now(datetime.UTC)
   record = schema.StudyRecord(
     config=c.name,
-    command=shlex.join(['python', '-m', 'experiments.study', *sys.argv[1:]]),
+    command=shlex.join([*_COMMAND, *secrets.redact_arguments(sys.argv[1:])]),
     commit=provenance.commit(),
     hardware=provenance.hardware(),
     started=began.isoformat(timespec='seconds'),
@@ -103,7 +104,9 @@ def write_study(
   )
   names = 'results.jsonl', 'masks.jsonl', 'recall.jsonl'
   there = [name for name in names if (workdir / name).exists()]
-  checksums.seal(workdir / 'study.json', record.to_json(), there)
+  # To be published, as the report is; config.json keeps all, to be compared.
+  said = secrets.redact(record.to_json())
+  checksums.seal(workdir / 'study.json', said, there)
 
 
 def display(names: Iterable[str]) -> dict[str, Display]:
