@@ -54,8 +54,9 @@ def main(
         files.write_text(html, viewer.masks_page(policy, str(counts), shown, POLICIES))
         print(html)
   except OSError as error:  # a name that is too long, a folder that is a file, ..
+    what = error.filename or output
     raise InputError(
-      f'{error.filename or output} cannot be read or written: {error.strerror or error}.'
+      f'{what} cannot be read or written: {error.strerror or error}.'
     ) from error
 
 

@@ -149,7 +149,9 @@ def test_spacy_that_is_not_there(monkeypatch):
 
 def test_many_sentences_take_time_as_they_grow():
   """Ten thousand first words, each looked for in the whole text, would take minutes."""
-  body = ' '.join(f'Word{i} is here.' for i in range(20_000)) + ' It saw Word7 and Word9.'
+  body = (
+    ' '.join(f'Word{i} is here.' for i in range(20_000)) + ' It saw Word7 and Word9.'
+  )
   spans = annotators.salient_by_rules(Passage('', body))
   assert {body[s.start : s.end] for s in spans} == {'Word7', 'Word9'}
   assert len(spans) == 4

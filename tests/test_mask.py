@@ -215,7 +215,9 @@ def test_a_word_that_is_too_long_is_cut_and_that_is_said(command, tmp_path):
   assert found.replace(' ', '') == ''.join(bodies).replace(' ', '')
   cut = [line for line in errors.splitlines() if 'is cut' in line]
   assert [f'{source}:{i}: ' in ''.join(cut) for i in (1, 2, 3, 4)] == [1, 0, 1, 1]
-  assert all('न' not in row['text'] or row['text'].endswith(('ि', '字')) for row in rows)
+  assert all(
+    'न' not in row['text'] or row['text'].endswith(('ि', '字')) for row in rows
+  )
 
 
 def test_nothing_usable_is_an_error_and_leaves_nothing(command, tmp_path):

@@ -151,7 +151,9 @@ def word_bounds(
   for word, (start, end) in zip(words, offsets, strict=True):
     if word == len(bounds):
       bounds.append((start, end))
-    elif start < end:  # White space behind the last word has a place, and no characters.
+    elif (
+      start < end
+    ):  # White space behind the last word has a place, and no characters.
       bounds[word] = bounds[word][0], max(end, bounds[word][1])
   return bounds
 

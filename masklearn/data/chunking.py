@@ -14,6 +14,7 @@ T = TypeVar('T')
 USUAL = 10  # characters of a word, or more
 TOKENS = 36  # of a character at most: one is 18 letters of two bytes in NFKC
 
+
 def chunk(document: Passage, words: int) -> Iterator[Passage]:
   """Yields the passages of a document, of at most `words` words each.
 
@@ -65,8 +66,8 @@ def split_passages(
 ) -> list[Passage]:
   """Passages of at most `longest` tokens, cut between sentences.
 
-  A sentence that alone is too long is cut between words, a word that is so between
-  graphemes, and a span that a cut goes through is lost. The pieces of passage X are X/0,
+  A sentence that alone is too long is cut between words, and such a word between
+  graphemes; a span that a cut goes through is lost. The pieces of passage X are X/0,
   X/1, ...
 
   Args:

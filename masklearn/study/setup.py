@@ -81,7 +81,8 @@ def prepare(
     if tokenizer:
       made = text.load_tokenizer(tokenizer)
     else:
-      made = text.train_tokenizer((p.text for p in passages), vocabulary, model['name'])
+      texts = (p.text for p in passages)
+      made = text.train_tokenizer(texts, vocabulary, model['name'], stopped)
     made.save(own)
     return made
 

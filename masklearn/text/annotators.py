@@ -93,7 +93,9 @@ def salient_by_rules(passage: Passage) -> tuple[Span, ...]:
   bounds = passage.sentences or segmentation.sentences(body)
   firsts = {start for start, _ in bounds}
   counts: dict[str, bool] = {}  # of first words
-  inner: set[str] = set()  # all that begin no sentence, where there are many first words
+  inner: set[str] = (
+    set()
+  )  # all that begin no sentence, where there are many first words
   spans = []
   for start, end in bounds:
     for match in _SALIENT.finditer(body, start, end):

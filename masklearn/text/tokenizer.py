@@ -65,7 +65,9 @@ class Tokenizer:
     try:
       encoding = self._backend.encode(text, add_special_tokens=False)
     except TypeError:
-      raise InputError(f'No text: {text[:20]!r} has characters of no encoding.') from None
+      raise InputError(
+        f'No text: {text[:20]!r} has characters of no encoding.'
+      ) from None
     ids, offsets = encoding.ids, encoding.offsets
     if not self._reserved.keys().isdisjoint(ids):
       ids, offsets = self._spelled(text, ids, offsets)
@@ -83,7 +85,6 @@ class Tokenizer:
     """Writes one `tokenizer.json`, which Hugging Face's libraries read as well."""
     files.write_text(path, self._backend.to_str(pretty=True))
 
-
   def _reserve(self):
     """Keeps special tokens out of encoded texts.
 
@@ -96,7 +97,9 @@ class Tokenizer:
     special = {i for i, token in added.items() if token.special}
     own = {ids.bos, ids.pad, ids.eos, ids.mask, *ids.sentinels} - {None}
     if own - special:
-      backend.add_special_tokens([backend.id_to_token(i) for i in sorted(own - special)])
+      backend.add_special_tokens(
+        [backend.id_to_token(i) for i in sorted(own - special)]
+      )
     backend.encode_special_tokens = True
     unknown = getattr(backend.model, 'unk_token', None)
     vocabulary = backend.get_vocab(with_added_tokens=False)
@@ -143,7 +146,7 @@ class Tokenizer:
 
 def _without_spaces(text, offsets):
   """The offsets, none of which begins or ends with white space."""
-  out, behind, following = [], 0, 0  # of a run of white space that was just passed
+  out, behind, following = [], -1, -1  # of a run of white space that was just passed
   for start, end in offsets:
     if start >= end or text[start].isspace() or text[end - 1].isspace():
       piece = text[start:end]
