@@ -32,6 +32,7 @@ setuptools.setup(
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<0.13',  # experimental.v1 may move in any minor
     'pyarrow>=21.0',
+    'regex>=2024.11',
     'rich>=13.9',
     'rouge-score>=0.1.2',
     'safetensors>=0.5',
@@ -41,7 +42,13 @@ setuptools.setup(
     'transformers>=5.0',
   ],
   extras_require={
-    'test': ['pytest>=8.3', 'pytest-xdist>=3.6', 'rouge>=1.0.1', 'ruff>=0.13'],
+    'test': [
+      'hypothesis>=6.130',
+      'pytest>=8.3',
+      'pytest-xdist>=3.6',
+      'rouge>=1.0.1',
+      'ruff>=0.13',
+    ],  # fmt: skip
     # what ours is compared with
     'parity': [
       'higher>=0.2.1',

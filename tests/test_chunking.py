@@ -1,8 +1,10 @@
 """Documents are cut into passages, between sentences and never within a word."""
 
+import itertools
+
 import pytest
 
-from masklearn import data
+from masklearn import data, text
 from masklearn.types import Passage, Span
 from tests.documents import articles
 
@@ -61,8 +63,10 @@ def test_nothing_is_lost_of_real_articles(shared_data, words):
   """The same words in the same order, in passages that are as full as can be."""
   for article in articles(shared_data)[:12]:
     found = cut(article['text'], words)
-    assert ' '.join(p.text for p in found).split() == article['text'].split()
-    sizes = [len(p.text.split()) for p in found]
+    assert ''.join(' '.join(p.text for p in found).split()) == ''.join(
+      article['text'].split()
+    )
+    sizes = [len(text.spaced(p.text)) for p in found]
     assert max(sizes) <= words
   assert sum(sizes) / len(sizes) > words / 2
 
@@ -74,3 +78,37 @@ def test_much_is_cut_in_time():
   found = cut('a ' * words, 10, spans=spans, sentences=tuple(s[:2] for s in spans))
   assert len(found) == words / 10
   assert all(len(p.spans) == len(p.sentences) == 10 for p in found)
+
+
+def test_texts_without_spaces_are_cut_between_their_letters():
+  """Chinese has as many words as letters; what has no end is cut where it must be."""
+  assert [p.text for p in cut('东京是首都。北京是首都', 6)] == [
+    '东京是首都。',
+    '北京是首都',
+  ]
+  assert [len(p.text) for p in cut('字' * 120_000, 100)] == [100] * 1200
+  assert [len(p.text) for p in cut('x' * 400_000, 100)] == [100_000] * 4
+  address = 'https://example.org/' + 'a-b/' * 60
+  assert [p.text for p in cut(f'See {address} now.', 2)] == [f'See {address}', 'now.']
+
+
+def test_what_fits_no_model_is_cut_within_words():
+  """By sentences, words, and then graphemes; a piece has as many as fit."""
+  body = 'ab cd. ' + 'e\u0301' * 7 + ' fg hi'  # seven graphemes
+  found = data.split_passages([Passage('d', body)], lambda piece: len(piece), 5)
+  texts = [p.text for p in found]
+  assert texts == ['ab cd', '. e\u0301', *['e\u0301' * 2] * 3, 'fg hi']
+
+
+def test_pieces_hold_as_much_as_cut_word_by_word():
+  """What is guessed is what trying each number would give."""
+  body = ' '.join('x' * (1 + i * i % 7) for i in range(300))
+
+  def count(piece):
+    return len(piece.replace(' ', ''))
+
+  for longest in (7, 20, 333):
+    found = data.split_passages([Passage('d', body)], count, longest)
+    assert ' '.join(p.text for p in found) == body
+    for piece, after in itertools.pairwise(p.text for p in found):
+      assert count(piece) <= longest < count(piece) + count(after.split()[0])

@@ -6,6 +6,7 @@ import pytest
 import tokenizers
 
 from masklearn import text
+from masklearn.text import segmentation
 from masklearn.types import InputError, Specials
 
 TEXTS = [
@@ -113,6 +114,8 @@ def test_tokenizers_that_cannot_be(size, family, message):
     ('a big cat', ['big cat', 'big'], [[(2, 9)], [(2, 5)]]),
     ('no no no', ['no no', 'no no', 'yes', ''], [[(0, 5), (3, 8)], [], []]),
     ('Guinea-Bissau borders Guinea.', ['Guinea', 'Bissau'], [[(22, 28)], []]),
+    ('Sa\u0303o, São', ['São', 'Sa\u0303o', 'Sa'], [[(0, 4), (6, 9)]] * 2 + [[]]),
+    ('東京は首都', ['東京', '首都', '京は'], [[(0, 2)], [(3, 5)], [(1, 3)]]),
   ],
 )
 def test_phrases_stand_as_whole_words(context, phrases, expected):
@@ -120,3 +123,52 @@ def test_phrases_stand_as_whole_words(context, phrases, expected):
   found = text.occurrences(context, phrases)
   assert list(found) == list(dict.fromkeys(phrases))
   assert [[span[:2] for span in spans] for spans in found.values()] == expected
+
+
+@pytest.mark.parametrize(
+  ('body', 'expected'),
+  [
+    ('x' * 250, [100, 100, 50]),
+    ('a\u0301' * 150, [200, 100]),  # graphemes are counted
+    ('字' * 3, [1, 1, 1]),
+    ('!' * 3, [1, 1, 1]),
+    ('a' + '\u0301' * 9_999, [6400, 3600]),  # of 64 characters at most
+  ],
+)
+def test_words_have_an_end(body, expected):
+  """Whatever a text has, nothing that is read as one grows with it."""
+  sizes = [b - a for a, b in text.words(body)]
+  assert sizes == expected
+  assert text.long_words(body) == (max(sizes) > 1)
+
+
+def test_sentences_of_other_scripts_end_with_their_marks():
+  """Where there are no capitals, and perhaps no spaces."""
+  body = '東京は首都です。「はい。」 そう？हिन्दी है। यह भी। أين؟ هنا'
+  found = [body[a:b] for a, b in text.sentences(body)]
+  assert found == [
+    '東京は首都です。', '「はい。」', 'そう？', 'हिन्दी है।', 'यह भी।', 'أين؟', 'هنا'
+  ]  # fmt: skip
+
+
+def test_a_tokenizer_learns_from_words_without_end():
+  """In pieces; from other texts as they are. It stops when it is told to."""
+  bodies = ['x' * 300_000, '字' * 30_000, ' ' * 300_000, '=' * 300_000, *TEXTS * 5]
+  made = text.train_tokenizer(bodies, 600)
+  assert made.decode(made.encode(TEXTS[0]).ids) == TEXTS[0]
+  assert max(len(made.decode([i])) for i in range(made.size)) <= 100
+  for body in TEXTS:
+    assert list(segmentation.bounded(body)) == [body]
+  assert ''.join(segmentation.bounded(bodies[0] + ' b')) == bodies[0] + ' b'
+  asked = []
+  with pytest.raises(KeyboardInterrupt):
+    text.train_tokenizer(
+      TEXTS * 9, 400, stopped=lambda: asked.append(1) or len(asked) > 3
+    )
+  assert len(asked) == 4
+
+
+def test_half_a_surrogate_pair_is_no_text(tokenizer):
+  """One line says so."""
+  with pytest.raises(InputError, match='no encoding'):
+    tokenizer.encode('a\ud800')

@@ -66,8 +66,8 @@ def split_passages(
 ) -> list[Passage]:
   """Passages of at most `longest` tokens, cut between sentences.
 
-  A sentence that alone is too long is cut between words, a word that is so between
-  graphemes, and a span that a cut goes through is lost. The pieces of passage X are X/0,
+  A sentence that alone is too long is cut between words, and such a word between
+  graphemes; a span that a cut goes through is lost. The pieces of passage X are X/0,
   X/1, ...
 
   Args:

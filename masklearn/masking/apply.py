@@ -130,7 +130,9 @@ def _check_given(policy, form, tokenizer, reference):
   # The original objective of T5 counts tokens, that of BART words.
   tokens = 'tokens' in entry.needs or ('specials' in entry.needs and form == 't5')
   if tokens and not tokenizer:
-    raise InputError(f'The policy {policy!r} hides tokens; give it a tokenizer.')
+    raise InputError(
+      f'The policy {policy!r} hides or counts tokens; give it a tokenizer.'
+    )
   takes = inspect.signature(entry.function).parameters.get('reference')
   if reference and not takes:
     raise InputError(f'The policy {policy!r} takes no reference, got {reference!r}.')

@@ -66,9 +66,14 @@ def mask_texts(
   masker = Masker(chosen, seed, min(LENGTH, chosen.longest), format, collocations)
   passages, numbers = [], []
   for i, body in enumerate(texts):
-    parts, problems, _ = masker.cut(Passage(f'texts[{i}]', body))
-    if problems or not parts:
-      raise InputError(f'texts[{i}]: {(problems or ["the text is empty."])[0]}')
+    try:
+      body.encode()
+    except UnicodeEncodeError:
+      problems = ['the text has half a surrogate pair, which has no encoding.']
+    else:
+      parts, problems, _ = masker.cut(Passage(f'texts[{i}]', body))
+    if problems:
+      raise InputError(f'texts[{i}]: {problems[0]}')
     passages += parts
     numbers += [(i, part) for part in range(len(parts))]
   masked = []

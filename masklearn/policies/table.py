@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # The names of the table need no accelerator.
 NEEDS = {
   'reference': 'another policy, whose spans it moves',
   'specials': 'the special tokens, which say whose objective, and whose rate, is meant',
-  'tokens': 'tokens, as it hides parts of words',
+  'tokens': 'tokens, as it hides parts of words, or counts them',
   'annotations': 'salient spans of the passages',
   'collocations': 'the collocations of the corpus',
   'answers': "the places of the answers to a task's questions",

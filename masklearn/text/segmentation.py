@@ -4,8 +4,9 @@ No word cuts a grapheme, what a reader takes for one character: a letter with it
 combining marks, an emoji of several parts, a flag.
 
 References:
-  Unicode Standard Annex 29, Text Segmentation: grapheme clusters, and rule WB4, by which
-  invisible format characters belong to what they follow. https://unicode.org/reports/tr29
+  Unicode Standard Annex 29, Text Segmentation: grapheme clusters, and rule WB4, by
+  which invisible format characters belong to what they follow.
+  https://unicode.org/reports/tr29
 """
 
 import re
@@ -80,7 +81,7 @@ def words(text: str) -> list[tuple[int, int]]:
 
 
 def long_words(text: str) -> int:
-  """How many words of a text have more than `LONGEST` graphemes, so that they are cut."""
+  """How many words of a text have more than `LONGEST` graphemes, and are cut."""
   if not _LONG.search(text):
     return 0
   found = _WORD.finditer(_bases(text)[1])
@@ -113,12 +114,12 @@ def spaced(text: str) -> list[tuple[int, int]]:
   open_end = False  # whether the next word may join the last part
   for start, end in words(text):
     alone = _IS_UNSPACED.match(text, start) is not None
-    if open_end and not alone and parts[-1][1] == start:
-      if end - parts[-1][0] <= _RUN:
-        parts[-1] = parts[-1][0], end
-        continue
-    parts.append((start, end))
-    open_end = not alone
+    beside = open_end and not alone and parts[-1][1] == start
+    if beside and end - parts[-1][0] <= _RUN:
+      parts[-1] = parts[-1][0], end
+    else:
+      parts.append((start, end))
+      open_end = not alone
   return parts
 
 

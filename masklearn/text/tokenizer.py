@@ -151,7 +151,7 @@ class Tokenizer:
 
 def _without_spaces(text, offsets):
   """The offsets, none of which begins or ends with white space."""
-  out, behind, following = [], 0, 0  # of a run of white space that was just passed
+  out, behind, following = [], -1, -1  # of a run of white space that was just passed
   for start, end in offsets:
     if start >= end or text[start].isspace() or text[end - 1].isspace():
       piece = text[start:end]
