@@ -48,7 +48,7 @@ setuptools.setup(
       'pytest-xdist>=3.6',
       'rouge>=1.0.1',
       'ruff>=0.13',
-    ],  # fmt: skip
+    ],
     # what ours is compared with
     'parity': [
       'higher>=0.2.1',

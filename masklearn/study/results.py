@@ -14,7 +14,7 @@ from masklearn import data
 from masklearn.evaluation import baselines
 from masklearn.evaluation import results as schema
 from masklearn.evaluation.results import Display, LearnedRecord, StageRecord, TaskRecord
-from masklearn.io import checksums, provenance, secrets
+from masklearn.io import checksums, files, provenance, secrets
 from masklearn.policies import POLICIES, sampling
 from masklearn.study import settings
 from masklearn.study.plan import Cell
