@@ -127,3 +127,15 @@ def test_take_keeps_the_tree():
   got = jax.tree.map(np.ndarray.tolist, data.take(tree, np.array([[2, 0, 1]])))
   assert got == Pair([[2, 0, 1]], [[[4, 5], [0, 1], [2, 3]]])
   assert isinstance(got, Pair)
+
+
+def test_special_tokens_in_questions_and_answers_are_text(tokenizer):
+  """A target ends once, where it ends, and can be answered to the letter."""
+  answer = 'was <s>10</s> 9 <mask>'
+  got = data.encode_examples([Example('1', answer, (answer,))], tokenizer)
+  ids = tokenizer.specials
+  for row in (got.source[0], got.target[0]):
+    inner = [i for i in row.tolist() if i != ids.pad]
+    assert (inner[0], inner[-1]) == (ids.bos, ids.eos)
+    assert not {*ids[:4]} & {*inner[1:-1]}
+    assert tokenizer.decode(row.tolist()) == answer
