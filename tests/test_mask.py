@@ -10,14 +10,13 @@ import sys
 import time
 
 import jax
-import numpy as np
 import pytest
 
 from experiments import app, mask
 from masklearn import policies, text
 from masklearn.masking import apply, infill, text_files
 from masklearn.policies import pretraining
-from masklearn.types import InputError, Passage
+from masklearn.types import InputError
 from tests import documents, runs
 from tests.small import slow_case
 
@@ -394,20 +393,3 @@ def test_a_name_is_a_policy_or_says_what_it_needs(name):
   else:
     chosen = apply.choose(name)
     assert (chosen.name, chosen.rate, chosen.theta) == (name, apply.RATE, {})
-
-
-def test_words_of_spans_without_a_marker_are_not_hidden(monkeypatch):
-  """What stays shown, as T5 has no sentinel for it, is left out of the count."""
-  monkeypatch.setattr(infill, 'SENTINELS', 2)
-  body = 'Ada and Bo met in Oslo, Lima, Rome and Bern on a cold day in May.'
-  masker = apply.Masker(apply.choose('random', rate=0.5), seed=3, length=40)
-  pieces, _ = masker.cut(Passage('0', body))
-  (found,) = masker.start(pieces, np.zeros((1, 2), np.int32))()
-  assert len(found.spans) == 2
-  assert found.lost_spans > 0
-  words = [start for start, _ in text.words(body)]
-  assert found.words == len(words)
-  hidden = [start for start in words if any(a <= start < b for a, b, _ in found.spans)]
-  assert found.hidden_words == len(hidden) > 0
-  source, target = found.pair('t5', 'spans')
-  assert '<extra_id_2>' not in source + target

@@ -21,7 +21,7 @@ def test_spans_are_as_many_as_a_tokenizer_has_markers_for(tmp_path):
   assert (problems, long) == ([], 0)
   (found,) = masker.start(pieces, np.zeros((1, 2), np.int32))()
   assert len(found.spans) == 10
-  assert found.hidden_words == 40
+  assert found.hidden_words == 10
   assert found.lost_spans == 30
   assert found.pair('t5', 'spans')[0].count('<extra_id_') == 10
 
