@@ -198,7 +198,9 @@ def answer_text(value: Any, key: str) -> str:
 
 def check_keys(record: dict[str, Any], known: tuple[str, ...]) -> None:
   """Notes a key that is almost one of `known`, which the record lacks."""
-  for key in record.keys() - set(known):
+  for key in record:
+    if key in known:
+      continue
     if (near := _nearly(key, known)) and near not in record:
       note(f'{key!r} is no field and is left out; did you mean {near!r}?')
 
