@@ -25,9 +25,9 @@ def passages(*groups):
 @pytest.mark.parametrize(
   ('train', 'validation', 'corpus', 'said'),
   [
-    (['', '', ''], ['', ''], ['', ''], '0 of its 3 training and 0 of its 2 valid'),
-    (['a', 'b'], ['c'], ['', ''], '0 of its 2 training and 0 of its 1 validation'),
-    (['a', 'b'], ['c'], ['a', 'b'], 'no validation questions: 2 of its 2'),
+    (['', '', ''], ['', ''], ['', ''], '0 of 3 train questions, 0 of 2 validation'),
+    (['a', 'b'], ['c'], ['', ''], 'the passages name 0'),
+    (['a', 'b'], ['c'], ['a', 'b'], 'no validation questions: 2 of 2'),
     (['a'], ['c'], ['a', 'c'], 'no training questions for the warm-up'),
     (['a', 'b'], ['c'], ['c', 'd'], 'no training questions for episodes: 0 of'),
   ],

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from masklearn.io import disk, owner
+from masklearn.io import disk, owner, paths
 from masklearn.types import InputError
 
 
@@ -23,8 +23,9 @@ def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """A directory to fill beside `path`, which takes its place when all went well.
 
   Raises:
-    InputError: `path` holds something already.
+    InputError: `path` holds something already, or is a URL.
   """
+  paths.check_local(path)
   path = pathlib.Path(path)
   if filled(path):
     raise InputError(f'{path} is there already; give a directory that is new.')

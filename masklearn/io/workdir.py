@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
-from masklearn.io import checksums, disk, files, owner, provenance
+from masklearn.io import checksums, disk, files, owner, paths, provenance
 from masklearn.types import InputError
 
 
@@ -34,6 +34,7 @@ def held(
     InputError: another config made it, another process is at work in it, it was
       removed meanwhile, a file of it is damaged, or the system refused to write.
   """
+  paths.check_local(workdir, '--workdir')  # as given: a Path has lost a slash
   workdir = pathlib.Path(workdir)
   with _told():
     _check_place(workdir)

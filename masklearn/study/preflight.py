@@ -1,11 +1,11 @@
 """What can be known to fail is refused before anything is trained."""
 
 import pathlib
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 from masklearn.study import settings
 from masklearn.study.learn import halves
-from masklearn.tasks import squad
+from masklearn.tasks import joining, squad
 from masklearn.types import Example, InputError, Passage, Task
 
 SOURCES = 'task', 'match'  # of pairs that are no files
@@ -38,7 +38,7 @@ def check_files(config) -> None:
         raise InputError(f'config.{key}: {error}') from error
 
 
-def check_joined(task: Task, passages: Iterable[Passage], seed: int) -> None:
+def check_joined(task: Task, passages: Sequence[Passage], seed: int) -> None:
   """Refuses a task from whose questions no policy can be learned with this corpus.
 
   Args:
@@ -58,14 +58,11 @@ def check_joined(task: Task, passages: Iterable[Passage], seed: int) -> None:
   }
   for name, count in parts.items():
     if not count:
-      joined = [_count(rows, groups) for rows in (task.train, task.validation)]
       raise InputError(
-        f'A policy is learned from passages and questions of the same group, and task '
-        f'{task.name!r} has no {name}: {joined[0]} of its {len(task.train)} training '
-        f'and {joined[1]} of its {len(task.validation)} validation questions share a '
-        f'group with one of the corpus, which has {len(groups)} groups. Give passages '
-        'and questions the same `group`, or train a policy that needs none, such as '
-        "'supervised' with config.supervised.pairs=match."
+        'A policy is learned from passages and questions of the same group, and task '
+        f'{task.name!r} has no {name}: {joining.join(task, passages)}. Give both the '
+        "same `group`, or train a policy that needs none, such as 'supervised' with "
+        'config.supervised.pairs=match.'
       )
 
 
