@@ -107,4 +107,15 @@ def test_scales_are_measured_once_and_go_on_where_they_were(tmp_path):
   np.testing.assert_array_equal(measure('cut', Progress(), np.array([2, 0])), whole)
   measure('cut', Progress(), np.array([2, 0]))
   assert len(asked) == 4
+  file = tmp_path / 'cut' / 'scales.json'
+  for old, new in (
+    ('"done": 2', '"done": 9'),
+    ('"sums": [', '"sums": [0, '),
+    ('{', '['),
+  ):
+    file.write_text(
+      (tmp_path / 'whole' / 'scales.json').read_text().replace(old, new, 1)
+    )
+    with pytest.raises(InputError, match=r'scales.json .*Remove .* to make it again'):
+      measure('cut', Progress(), np.array([2, 0]))
   np.testing.assert_array_equal(np.concatenate(asked[2:]), np.concatenate(asked[:2]))

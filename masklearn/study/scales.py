@@ -10,6 +10,7 @@ from masklearn import data
 from masklearn.io import files
 from masklearn.meta.episodes import Episodes
 from masklearn.training.context import StageContext
+from masklearn.types import InputError
 
 SAVE_EVERY = 10  # batches
 
@@ -37,12 +38,10 @@ def measure(
   """
   rows = _distinct(used, len(episodes))
   batches = rows[data.filled(len(rows), size)]
-  path, done, sums = context.directory / 'scales.json', 0, None
+  context.directory.mkdir(exist_ok=True)  # not its parents: those may be gone
+  path = context.directory / 'scales.json'
   made_by = {'batches': len(batches), 'questions': len(episodes.scales)}
-  if path.exists():
-    said = files.read_json(path)
-    if said['made_by'] == made_by:
-      done, sums = said['done'], np.array(said['sums'], np.float64)
+  done, sums = _measured(path, made_by)
   shown = context.progress.start(context.title, len(batches), done, 'probes')
 
   def after(done, sums):
@@ -50,7 +49,7 @@ def measure(
     stops = context.progress.stop.is_set()
     if stops or done % SAVE_EVERY == 0 or done == len(batches):
       said = {'made_by': made_by, 'done': done, 'sums': sums.tolist()}
-      files.write_json(path, said)
+      files.write_text(path, files.json_text(said), parents=False)
     context.progress.check()
 
   episodes.measure_scales(probe, batches, key, sums, done, after)
@@ -63,6 +62,24 @@ def of_part(context: StageContext, name: str) -> StageContext:
     directory=context.directory / f'scales-{name}',
     title=f'{context.title}: scales, {name}',
   )
+
+
+def _measured(path, made_by):
+  """Batches that were measured before, and their sums."""
+  if not path.exists():
+    return 0, None
+  with files.remade(path):
+    said = files.read_object(path, ['made_by', 'done', 'sums'])
+    if said['made_by'] != made_by:
+      return 0, None
+    try:
+      done, sums = int(said['done']), np.array(said['sums'], np.float64)
+    except (TypeError, ValueError) as error:
+      raise InputError(f'{path} is damaged: {error}.') from error
+    fits = sums.shape == (2, made_by['questions']) and np.isfinite(sums).all()
+    if not (fits and 0 <= done <= made_by['batches']):
+      raise InputError(f'{path} is damaged: its numbers cannot be.')
+  return done, sums
 
 
 def _distinct(used, count):
