@@ -70,6 +70,21 @@ def test_no_room_is_one_error_with_the_file(tmp_path, name):
   WRITERS[name](tmp_path)
 
 
+def test_a_checkpoint_that_does_not_fit_is_not_begun(tmp_path, monkeypatch):
+  """The one before it stays, and is what a restart reads."""
+  with checkpoint.Checkpoints(tmp_path / 'a') as checkpoints:
+    checkpoints.save(1, TREE)
+    room = disk.shutil.disk_usage(tmp_path)._replace(free=19_999)
+    monkeypatch.setattr(disk.shutil, 'disk_usage', lambda path: room)
+    with pytest.raises(OSError, match='No space left on device') as raised:
+      checkpoints.save(2, TREE)
+    assert raised.value.filename == str(tmp_path / 'a')
+  assert sorted(path.name for path in (tmp_path / 'a').iterdir()) == ['1', 'SHA256SUMS']
+  np.testing.assert_array_equal(
+    checkpoint.restore(tmp_path / 'a', TREE)['w'], TREE['w']
+  )
+
+
 def test_arrays_are_written_as_numpy_writes_them(tmp_path):
   """The files are those of `np.save`."""
   parts = [{'tokens': ROWS[:10]}, {'tokens': ROWS[10:]}]

@@ -63,6 +63,7 @@ class Checkpoints:
         return
       if not self._path.is_dir():  # Orbax would make what somebody has removed.
         raise FileNotFoundError(f'No such file or directory: {self._path}')
+      disk.check_room(self._path, sum(x.nbytes for x in jax.tree.leaves(tree)))
       self._checkpointer.save(step, tree, force=True)
       checksums.add(self._path, [str(step)], keep=False)
 

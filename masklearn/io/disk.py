@@ -5,6 +5,7 @@ import errno
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Iterator
 
 # What writers in other languages pass on as text, in errors of their own.
@@ -34,6 +35,15 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
     if number is None or getattr(error, 'filename', None) is not None:
       raise
     raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def check_room(path: str | os.PathLike, size: int) -> None:
+  """Raises the OSError of a full disk where `size` bytes would not fit.
+
+  For writers that work in many threads, each of which would say it.
+  """
+  if shutil.disk_usage(path).free < size:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def explain(error: OSError) -> str:
