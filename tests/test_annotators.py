@@ -77,7 +77,7 @@ def test_annotators_by_name(name, expected):
 def test_unknown_annotators(name):
   """The error has all that there are, and what was asked for."""
   if name in ('rule', ''):
-    message = f'Unknown annotator {name!r}; .* All are rules, corpus, none, spacy'
+    message = f'Unknown annotator {name!r};.* All are rules, corpus, none, spacy'
   else:
     message = f'An annotator is rules, corpus, none or spacy:MODEL, .* got {name!r}'
   for function in (annotators.make, annotators.check):

@@ -120,4 +120,6 @@ def test_a_passage_is_tokenized_once(tmp_path, monkeypatch, stored):
   )  # fmt: skip
   assert not (directory / setup.TOKENS).exists()
   assert len(made.passages) > 4
-  assert {counts[passage.text] for passage in made.passages} == {1}
+  # A full stop is cut off in many.
+  texts = [passage.text for passage in made.passages if passage.text != '.']
+  assert {counts[one] for one in texts} == {1}

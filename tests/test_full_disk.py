@@ -39,9 +39,9 @@ def write_resumable(path):
 def write_events(path):
   """More than a buffer of them."""
   file = events.EventFile(path / 'tensorboard', 0)
-  for step in range(300):
-    file.add(step, {'loss': 1.0})
-  file.close()
+  with contextlib.closing(file):
+    for step in range(300):
+      file.add(step, {'loss': 1.0})
 
 
 WRITERS = {

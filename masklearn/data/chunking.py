@@ -2,6 +2,7 @@
 
 import bisect
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -108,13 +109,14 @@ def fit_passages(
     def fits(encoding):
       return length(encoding) <= longest
 
-    units = list(_units(passage, encode, fits, longest))
+    once = functools.cache(encode)  # a sentence may be a piece
+    units = list(_units(passage, once, fits, longest))
     # Characters that are about as many tokens as fit.
     room = len(body) * longest // length(whole)
     pieces, encodings = [], []
     first = 0
     while first < len(units):
-      behind, found = _most(body, units, first, encode, fits, room)
+      behind, found = _most(body, units, first, once, fits, room)
       pieces.append((units[first][0], units[behind - 1][1]))
       encodings.append(found)
       first = behind

@@ -46,7 +46,10 @@ class EventFile:
   def close(self) -> None:
     """Ends the file."""
     with disk.naming(self._directory):
-      self._file.close()
+      try:
+        self._file.flush()
+      finally:  # Its own `close` would leave the file open where a flush fails.
+        self._file._py_recordio_writer.close()
 
   def _write(self, **fields):
     self._file.write_event(self._event(wall_time=time.time(), **fields))
