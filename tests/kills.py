@@ -53,39 +53,46 @@ def finish(flags, workdir, cache):
   return time.monotonic() - began
 
 
-def interrupted(flags, workdir, cache, seconds, numbers, seed=0):
+def interrupted(flags, workdir, cache, window, numbers, seed=0):
   """Sends one signal after the other, then lets the study finish.
+
+  A study that is finished before all were sent begins again in another directory.
 
   Args:
     flags: of the study.
-    workdir: to be made.
+    workdir: to be made, with a number behind its name.
     cache: of compiled programs.
-    seconds: of a run without interruptions; all together get about twice as long.
+    window: seconds, of which each run gets some, at random, and 3 more to be loaded.
     numbers: of the signals.
     seed: of the times.
 
   Returns:
-    The place of each interruption, [(signal, folder of the last file)], and the longest
-    time that SIGTERM took.
+    The directories; the place of each interruption, [(signal, folder of the last
+    file)]; and the longest time that SIGTERM took.
   """
   rng, places, slowest = random.Random(seed), [], 0.0
-  for number in numbers:
-    process = start(flags, workdir, cache)
-    loading = 3.0  # and less than nothing has been done before
-    time.sleep(loading + rng.uniform(0, 4 * seconds / len(numbers)))
-    if process.poll() is not None:
-      _, said = process.communicate()
+  workdirs = [workdir.with_name(f'{workdir.name}-0')]
+  numbers = list(numbers)
+  while numbers:
+    process = start(flags, workdirs[-1], cache)
+    try:
+      _, said = process.communicate(timeout=3 + rng.uniform(0, window))
+    except subprocess.TimeoutExpired:
+      pass
+    else:
       assert process.returncode == 0, said.decode()
-      break
-    places.append((number, _latest(workdir)))
+      workdirs.append(workdir.with_name(f'{workdir.name}-{len(workdirs)}'))
+      continue
+    number = numbers.pop()
+    places.append((number, _latest(workdirs[-1])))
     process.send_signal(number)
     began = time.monotonic()
     _, said = process.communicate(timeout=600)
     if number == signal.SIGTERM:
       slowest = max(slowest, time.monotonic() - began)
       assert process.returncode in (0, 130, -signal.SIGTERM), said.decode()
-  finish(flags, workdir, cache)
-  return places, slowest
+  finish(flags, workdirs[-1], cache)
+  return workdirs, places, slowest
 
 
 def check_whole(workdir):
@@ -121,10 +128,12 @@ def main():
     cache = folder / 'cache'
     finish(flags, folder / 'first', cache)
     seconds = finish(flags, folder / 'whole', cache)
-    work = flags, folder / 'killed', cache, seconds, numbers, options.seed
-    places, slowest = interrupted(*work)
-    check_whole(folder / 'killed')
-    same = results(folder / 'killed') == results(folder / 'whole')
+    window = max(15, 2 * seconds / len(numbers))
+    work = flags, folder / 'killed', cache, window, numbers, options.seed
+    workdirs, places, slowest = interrupted(*work)
+    same = all(results(path) == results(folder / 'whole') for path in workdirs)
+    for path in workdirs:
+      check_whole(path)
   counts = collections.Counter((number.name, place) for number, place in places)
   for (name, place), count in sorted(counts.items()):
     print(f'{name:>8} {place:12} {count}')

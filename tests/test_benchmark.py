@@ -30,6 +30,7 @@ def measure(capsys, monkeypatch, *flags):
   return json.loads(printed.out)
 
 
+@pytest.mark.slow
 def test_a_case_is_one_line_of_json(capsys, monkeypatch):
   """Agreement, seconds, and the bytes of the processes that it starts."""
   pytest.importorskip('torch', reason='needs the extra `parity`')

@@ -344,6 +344,7 @@ def test_interruptions_do_not_change_the_output(command, tmp_path, monkeypatch):
   assert whole.read_bytes() == parts.read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
   """`kill -9` of a process as a user starts it, after it has written some."""
   source = write(tmp_path / 'in.jsonl', [f'Line {i} of many.' for i in range(9000)])

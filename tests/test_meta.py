@@ -40,6 +40,7 @@ def test_loss_before_is_the_outer_loss_without_a_denoising_step():
   np.testing.assert_allclose(outer, before, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_probing_estimates_the_influence_of_all_spans():
   """In each of two episodes, from many candidates of a fresh policy."""
   many = {'candidates': 400, 'chunk': 400}

@@ -190,6 +190,7 @@ def test_files_that_have_changed_are_begun_again(tmp_path, monkeypatch):
   assert len(list(out.glob('*.passages'))) == 3
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed(tmp_path):
   """Started again, it ends with what it would have ended with."""
   out, path = tmp_path / 'out', lines(tmp_path / 'a.jsonl', *rows(40_000))

@@ -18,6 +18,7 @@ from masklearn.types import InputError, Specials
 from tests.small import make_batch
 
 
+@pytest.mark.slow
 def test_stages_serve_t5_with_its_sentinels(tmp_path):
   """Corpus, denoising and fine-tuning with T5's tokenizer, layout and decoder start."""
   model = {'name': 't5', 'size': 'tiny', 'encoder_layers': 1, 'decoder_layers': 1}

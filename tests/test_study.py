@@ -1,9 +1,7 @@
 """A study end to end: the plan, the files, bad input, and being killed."""
 
 import itertools
-import random
 import shutil
-import signal
 
 import jax
 import pytest
@@ -14,10 +12,9 @@ from masklearn import policies
 from masklearn.io import files
 from masklearn.report import curves
 from tests import small
-from tests.kills import GRACE, check_whole, interrupted, results
+from tests.kills import results
 from tests.runs import command
 
-SECONDS = 40  # of the study, roughly, with all programs compiled
 SMALL = (
   '--config=configs/world.py:smoke',
   '--config.corpus.name=people',
@@ -112,8 +109,8 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
   [
     ('relaxation=score', 'samples=1', 'baseline=learned', 'fine_tune_steps=1',
      'held_out=True'),
-    ('relaxation=soft', 'inner_steps=2', 'inner_optimizer=adam', 'trainable=decoder',
-     'mode=truncated', 'cosine=True'),
+    ('relaxation=soft', 'inner_optimizer=adam', 'trainable=decoder',
+     'mode=first_order', 'cosine=True'),
   ],
 )  # fmt: skip
 def test_a_policy_can_be_learned_in_other_ways(tmp_path, capsys, flags):
@@ -177,28 +174,3 @@ def test_bad_records_are_reported_and_an_empty_corpus_refused(tmp_path, capsys):
   assert 'bad.jsonl' in printed.err
   assert '3' in printed.err
   assert not (tmp_path / 'new').exists()  # free for a config that works
-
-
-def interrupt(finished, tmp_path, kills, terms):
-  """Interrupts the study at random times; returns the places."""
-  numbers = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
-  random.Random(0).shuffle(numbers)
-  cache = jax.config.jax_compilation_cache_dir or tmp_path / 'cache'
-  work = SMALL, tmp_path / 'killed', cache, SECONDS, numbers
-  places, slowest = interrupted(*work)
-  assert slowest < GRACE
-  check_whole(tmp_path / 'killed')
-  assert results(tmp_path / 'killed') == results(finished)
-  return {folder for _, folder in places}
-
-
-def test_killed_anywhere_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
-  """`kill -9` and SIGTERM at random times, one after the other."""
-  assert interrupt(finished, tmp_path, 5, 2) - {'nothing', 'corpus'}
-
-
-@pytest.mark.slow
-def test_killed_thirty_times(finished, tmp_path):
-  """In every stage."""
-  stages = {'base', 'policies', 'pretrain', 'finetune'}
-  assert interrupt(finished, tmp_path, 30, 10) >= stages
