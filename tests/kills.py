@@ -21,7 +21,8 @@ import time
 from masklearn.io import files
 
 ROOT = pathlib.Path(__file__).parents[1]
-GRACE = 30  # seconds to end after SIGTERM
+# Seconds to end after SIGTERM: 30 behind what is being computed, which may be compiled.
+GRACE = 120
 CLOCK = 'seconds', 'learning_seconds', 'commit'  # what no two runs have in common
 
 
