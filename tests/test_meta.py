@@ -120,6 +120,7 @@ def assert_unbiased(samples, target):
   assert error < 0.15
 
 
+@pytest.mark.slow
 def test_sampled_gradient_is_unbiased():
   """Its mean over samples is the gradient with every candidate in it.
 

@@ -32,7 +32,7 @@ def prepared(directory, path, **options):
 @pytest.mark.parametrize(
   ('name', 'file', 'expected', 'first'),
   [
-    ('wikitext', 'wikitext2_raw_test.jsonl.gz', (62, 2_829, 0, 0),
+    ('wikitext', 'wikitext2_raw_test.jsonl.gz', (62, 2_830, 0, 0),
      ('wikitext2_raw_test-1/0', 'Robert Boulter', 'Robert Boulter is an English')),
     ('factbook', 'factbook_profiles.jsonl.gz', (16_907, 17_402, 226, 0),
      ('factbook_profiles-1/0/0', 'Algeria', 'Algeria. Background: Algeria has known')),

@@ -24,6 +24,7 @@ SMALL = (
   '--config.task.size=12',
   '--config.corpus.vocabulary=300',
   '--config.corpus.longest=250',
+  '--config.model.decoder_layers=1',
 )
 
 
