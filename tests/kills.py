@@ -21,8 +21,8 @@ import time
 from masklearn.io import files
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Seconds to end after SIGTERM: 30 behind what is being computed, which may be compiled.
-GRACE = 120
+# Seconds to end after SIGTERM: what is being compiled is waited for, on a busy machine.
+GRACE = 300
 CLOCK = 'seconds', 'learning_seconds', 'commit'  # what no two runs have in common
 
 
