@@ -5,6 +5,7 @@ flipped bit would be read as another number.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import pathlib
@@ -62,7 +63,8 @@ class Checkpoints:
       if step == self.latest:
         return
       if not self._path.is_dir():  # Orbax would make what somebody has removed.
-        raise FileNotFoundError(f'No such file or directory: {self._path}')
+        said = os.strerror(errno.ENOENT)
+        raise FileNotFoundError(errno.ENOENT, said, str(self._path))
       disk.check_room(self._path, sum(x.nbytes for x in jax.tree.leaves(tree)))
       self._checkpointer.save(step, tree, force=True)
       checksums.add(self._path, [str(step)], keep=False)
@@ -103,8 +105,8 @@ class Checkpoints:
     try:
       with _TURN, _quiet(), disk.naming(self._path):
         self._checkpointer.close()
-    except Exception:
-      if exception[0] is None:  # else it repeats what went wrong in a save
+    except Exception:  # where a save has failed, this says so again
+      if exception[0] is None:
         raise
 
 

@@ -5,10 +5,9 @@ from collections.abc import Container, Iterable, Sequence
 
 from masklearn.study import settings
 from masklearn.study.learn import halves
+from masklearn.study.supervise import SOURCES
 from masklearn.tasks import joining, squad
 from masklearn.types import Example, InputError, Passage, Task
-
-SOURCES = 'task', 'match'  # of pairs that are no files
 
 
 def check_files(config) -> None:

@@ -80,8 +80,8 @@ def prepare(
 
   def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
     if not own.exists():
-      texts = _until(stopped, (p.text for p in passages))
-      _tokenizer(tokenizer, texts, vocabulary, model['name']).save(own)
+      texts = (p.text for p in passages)
+      _tokenizer(tokenizer, texts, vocabulary, model['name'], stopped).save(own)
     return text.load_tokenizer(own)
 
   def fitted(documents: Iterable[Passage], used: text.Tokenizer) -> Iterator[Passage]:
@@ -168,17 +168,17 @@ def _note_checksums(directory):
     checksums.add(directory, new)
 
 
-def _tokenizer(name, texts, vocabulary, family):
+def _tokenizer(name, texts, vocabulary, family, stopped):
   if name:
     return text.load_tokenizer(name)
-  return text.train_tokenizer(texts, vocabulary, family)
+  return text.train_tokenizer(texts, vocabulary, family, stopped)
 
 
-def _until(stopped, items):
-  for item in items:
+def _until(stopped, passages):
+  for passage in passages:
     if stopped():
       raise KeyboardInterrupt
-    yield item
+    yield passage
 
 
 def _published(checkpoint, tokenizer, name, size, **changes):

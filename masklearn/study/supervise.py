@@ -18,6 +18,7 @@ from masklearn.training import steps
 from masklearn.training.context import StageContext
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
+SOURCES = 'task', 'match'  # of `pairs` that are no files
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
 
 
