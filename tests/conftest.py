@@ -41,7 +41,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
   """Files that take minutes come first, so that one process does not end long after."""
-  long = {'factbook', 'kill', 'meta', 'published_configs', 'study', 'unroll'}
+  long = {'factbook', 'meta', 'published_configs', 'study', 'unroll'}
   items.sort(key=lambda item: item.path.stem.removeprefix('test_') not in long)
 
 

@@ -63,7 +63,8 @@ def interrupted(flags, workdir, cache, window, numbers, seed=0):
     flags: of the study.
     workdir: to be made, with a number behind its name.
     cache: of compiled programs.
-    window: seconds, of which each run gets some, at random, and 3 more to be loaded.
+    window: seconds, of which each run gets some, at random: behind its first file, or,
+      one in five, behind its start.
     numbers: of the signals.
     seed: of the times.
 
@@ -76,8 +77,10 @@ def interrupted(flags, workdir, cache, window, numbers, seed=0):
   numbers = list(numbers)
   while numbers:
     process = start(flags, workdirs[-1], cache)
+    if rng.random() > 0.2:
+      _wait_for_a_file(workdirs[-1], process)
     try:
-      _, said = process.communicate(timeout=3 + rng.uniform(0, window))
+      _, said = process.communicate(timeout=rng.uniform(0, window))
     except subprocess.TimeoutExpired:
       pass
     else:
@@ -85,7 +88,7 @@ def interrupted(flags, workdir, cache, window, numbers, seed=0):
       workdirs.append(workdir.with_name(f'{workdir.name}-{len(workdirs)}'))
       continue
     number = numbers.pop()
-    places.append((number, _latest(workdirs[-1])))
+    places.append((number, _latest(workdirs[-1])[1]))
     process.send_signal(number)
     began = time.monotonic()
     _, said = process.communicate(timeout=600)
@@ -94,6 +97,13 @@ def interrupted(flags, workdir, cache, window, numbers, seed=0):
       assert process.returncode in (0, 130, -signal.SIGTERM), said.decode()
   finish(flags, workdirs[-1], cache)
   return workdirs, places, slowest
+
+
+def _wait_for_a_file(workdir, process):
+  """Waits until a study, which may have gone on in its directory, writes something."""
+  before = _latest(workdir)
+  while process.poll() is None and _latest(workdir) == before:
+    time.sleep(0.05)
 
 
 def check_whole(workdir):
@@ -105,14 +115,14 @@ def check_whole(workdir):
 
 
 def _latest(workdir):
-  """The folder of a study in which the newest file lies."""
+  """When the newest file of a study was written, and the folder in which it lies."""
   found = []
   for path in workdir.rglob('*'):
     try:
       found.append((path.stat().st_mtime_ns, path.relative_to(workdir).parts[0]))
     except FileNotFoundError:  # replaced or removed in this moment
       continue
-  return max(found, default=(0, 'nothing'))[1]
+  return max(found, default=(0, 'nothing'))
 
 
 def main():
@@ -129,7 +139,7 @@ def main():
     cache = folder / 'cache'
     finish(flags, folder / 'first', cache)
     seconds = finish(flags, folder / 'whole', cache)
-    window = max(15, 2 * seconds / len(numbers))
+    window = max(5, 2 * seconds / len(numbers))
     work = flags, folder / 'killed', cache, window, numbers, options.seed
     workdirs, places, slowest = interrupted(*work)
     same = all(results(path) == results(folder / 'whole') for path in workdirs)

@@ -1,7 +1,9 @@
 """A study end to end: the plan, the files, bad input, and being killed."""
 
 import itertools
+import random
 import shutil
+import signal
 
 import jax
 import pytest
@@ -12,7 +14,7 @@ from masklearn import policies
 from masklearn.io import files
 from masklearn.report import curves
 from tests import small
-from tests.kills import results
+from tests.kills import GRACE, check_whole, interrupted, results
 from tests.runs import command
 
 SMALL = (
@@ -175,3 +177,29 @@ def test_bad_records_are_reported_and_an_empty_corpus_refused(tmp_path, capsys):
   assert 'bad.jsonl' in printed.err
   assert '3' in printed.err
   assert not (tmp_path / 'new').exists()  # free for a config that works
+
+
+def interrupt(finished, tmp_path, window, kills, terms):
+  """Interrupts the study at random times; its rows are the same. Returns the places."""
+  numbers = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
+  random.Random(0).shuffle(numbers)
+  cache = jax.config.jax_compilation_cache_dir or tmp_path / 'cache'
+  directory = tmp_path / 'killed'
+  workdirs, places, slowest = interrupted(SMALL, directory, cache, window, numbers)
+  assert len(places) == kills + terms
+  assert slowest < GRACE
+  for workdir in workdirs:
+    check_whole(workdir)
+    assert results(workdir) == results(finished)
+  return {folder for _, folder in places}
+
+
+def test_killed_anywhere_it_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
+  """`kill -9` at random times, one after the other."""
+  interrupt(finished, tmp_path, 4, 5, 0)
+
+
+@pytest.mark.slow
+def test_killed_thirty_times(finished, tmp_path):
+  """In all stages, as far as a machine gets in the time that it is given."""
+  assert interrupt(finished, tmp_path, 6, 30, 2) - {'nothing', 'corpus'}
