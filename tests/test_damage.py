@@ -141,7 +141,9 @@ def remove(place):
   shutil.rmtree(place) if os.path.isdir(place) else os.unlink(place)
 
 
-@pytest.mark.parametrize('share', [23, slow_case(1)])
+@pytest.mark.parametrize(
+  'share', [23, slow_case(5), pytest.param(1, marks=pytest.mark.grid)]
+)
 def test_damage_is_named_and_the_next_run_goes_on(whole, tmp_path, share):
   """Every kind of file in every state: one line or nothing, and then the same rows."""
   rng, want, found = random.Random(0), study(whole), collections.Counter()

@@ -9,6 +9,7 @@ import pytest
 
 from masklearn import meta
 from masklearn.meta import estimators, policy_update, reinforce
+from masklearn.meta.outer import Episode
 from masklearn.training import losses, steps
 from masklearn.types import InputError
 from tests import bilevel
@@ -58,20 +59,35 @@ def test_unknown_relaxations_are_refused():
     make(relaxation='mixtures')
 
 
-@pytest.mark.slow
 def test_cosine_of_an_approximation_and_of_itself():
-  """1 with itself; with the first-order mode something below."""
-  problem = Problem('soft', 'bart', 1, 'sgd', dropout=False)
-  exact, flat = problem.meta(1), problem.meta(1, mode='first_order')
-  theta, state, episode, *_ = problem.arguments()
-  episodes = jax.tree.map(lambda x: jnp.stack([x, x]), episode)
-  keys = jax.random.split(jax.random.key(0), 2)
-  found = {}
-  for name, one in (('exact', exact), ('flat', flat)):
-    compare = jit(functools.partial(meta.cosine, one, exact))
-    found[name] = float(compare(theta, state, episodes, keys, 0.7))
-  np.testing.assert_allclose(found['exact'], 1, rtol=1e-9)
-  assert 0.5 < found['flat'] < 1 - 1e-6
+  """1 with itself; of two others, that of the mean gradients over the episodes."""
+
+  def given(matrix):
+    def influences(theta, state, episode, draw, key):
+      return state, jnp.einsum('qi,ij->qj', episode.scale, matrix), state
+
+    return meta.MetaGradient(
+      lambda theta, passages, key, temperature: passages * temperature,
+      lambda theta, draw: theta * draw,
+      influences,
+    )
+
+  rng, theta = np.random.default_rng(0), jnp.array([1.0, -2.0, 0.5])
+  passages, scale = rng.normal(size=(4, 3)), rng.normal(size=(4, 2, 3))
+  episodes = Episode(passages, None, None, scale)
+  one, other = rng.normal(size=(2, 3, 3))
+  keys = jax.random.split(jax.random.key(0), 4)
+
+  def cosine(a, b):
+    return jit(functools.partial(meta.cosine, given(a), given(b)))(
+      theta, jnp.zeros(2), episodes, keys, 0.7
+    )
+
+  slopes = [((scale.mean(1) @ m) * passages).mean(0) for m in (one, other)]
+  expected = np.dot(*slopes) / np.prod([np.linalg.norm(x) for x in slopes])
+  assert 0.01 < abs(expected) < 0.99
+  np.testing.assert_allclose(cosine(one, other), expected, rtol=1e-9)
+  np.testing.assert_allclose(cosine(one, one), 1, rtol=1e-9)
 
 
 def test_signal_to_noise_of_noise_is_one_and_grows_with_episodes():

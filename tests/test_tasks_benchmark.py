@@ -215,7 +215,7 @@ def test_a_study_whose_questions_name_no_group(tmp_path):
   task, path = Task('t', examples, examples, examples), tmp_path / 'masks.jsonl'
   setup = types.SimpleNamespace(passages=passages, tokenizer=tokenizer)
   encoded = data.encode_passages(passages, tokenizer)
-  mask_rows.write_masks(path, task, setup, encoded, {}, seed=0, workers=1)
+  mask_rows.write_masks(path, task, setup, encoded, {}, seed=0, draws=9, workers=1)
   shown = files.read_jsonl(path)
   assert [row['id'] for row in shown] == ['p0', 'p2', 'p4', 'p6']
 

@@ -202,6 +202,7 @@ STUDY = {
     # What the first seed of an ablation tries; the rest takes the best.
     'ablation_learning_rates': numbers((), '(0, inf)'),
     'workers': whole(2, '[1, inf)'),  # stages at a time
+    'draws': whole(200, '[1, inf)'),  # of each policy, for what the report shows of it
     'save_every': whole(100, '[1, inf)'),  # steps between checkpoints
   },
 }

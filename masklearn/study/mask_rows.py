@@ -23,7 +23,6 @@ from masklearn.tasks.splits import SPLITS
 from masklearn.types import Batch, Passage, Policy, Task
 
 VIEWED = 4  # passages of each split that the mask viewer shows
-DRAWS = 200  # of each policy, for the probabilities of the mask viewer
 
 
 def write_masks(
@@ -33,6 +32,7 @@ def write_masks(
   encoded: Batch,
   made: Mapping[str, tuple[Policy, Any]],
   seed: int,
+  draws: int,
   workers: int,
 ) -> None:
   """Writes masks.jsonl: passages of each split, and what every policy hides there.
@@ -47,6 +47,7 @@ def write_masks(
     encoded: the passages of the corpus, [P, L].
     made: by name, a policy and its parameters.
     seed: of the draws.
+    draws: of each policy, for the probability of each token.
     workers: policies at a time.
   """
   told = {}  # where answers stand, of corpora that do not say it themselves
@@ -60,7 +61,7 @@ def write_masks(
 
   def hide(policy, theta):
     key = jax.random.key(seed)
-    return statistics.hidden(policy, theta, key, shown, DRAWS, len(rows)).probability
+    return statistics.hidden(policy, theta, key, shown, draws, len(rows)).probability
 
   # Side by side, as nearly all of it is compiling.
   with futures.ThreadPoolExecutor(workers) as pool:

@@ -167,8 +167,8 @@ class Study:
     thetas = {name: self.theta(name, first, seed) for name in used}
     made = {n: (used[n], theta) for n, theta in thetas.items() if theta is not None}
     path, passages = self.workdir / 'masks.jsonl', self.passages[first]
-    task, workers = self.tasks[first, seed], c.study.workers
-    mask_rows.write_masks(path, task, self.setup, passages, made, seed, workers)
+    task, sizes = self.tasks[first, seed], (c.study.draws, c.study.workers)
+    mask_rows.write_masks(path, task, self.setup, passages, made, seed, *sizes)
     options = dict(c.recall)
     if paths := settings.names(options.pop('path')):
       top_k = c.supervised.top_k

@@ -4,10 +4,12 @@ The writer of tensorboardX has a thread, which ends where a disk is full; who lo
 then wait for it without an end.
 """
 
+import contextlib
 import os
 import pathlib
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from masklearn.io import disk
 
@@ -17,9 +19,9 @@ class EventFile:
 
   def __init__(self, directory: str | os.PathLike, step: int):
     """Begins, or goes on after `step`: later ones of earlier files do not count."""
-    # Here, as it loads torch where that is installed.
-    from tensorboardX import event_file_writer, summary
-    from tensorboardX.proto import event_pb2
+    with _without_torch():
+      from tensorboardX import event_file_writer, summary
+      from tensorboardX.proto import event_pb2
 
     self._event, self._scalar = event_pb2.Event, summary.scalar
     self._directory = pathlib.Path(directory)
@@ -53,3 +55,16 @@ class EventFile:
 
   def _write(self, **fields):
     self._file.write_event(self._event(wall_time=time.time(), **fields))
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+  """Hides torch, which tensorboardX would load for seconds and numbers do not need."""
+  hidden = 'torch' not in sys.modules
+  if hidden:
+    sys.modules['torch'] = None
+  try:
+    yield
+  finally:
+    if hidden:
+      del sys.modules['torch']
