@@ -9,6 +9,7 @@ directories; prints where each came, and whether the rows are the same.
 import argparse
 import collections
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -45,6 +46,28 @@ def start(flags, workdir, cache):
   )  # fmt: skip
 
 
+def forked(flags, workdir, cache):
+  """The same in a process that has nothing left to load, so that more can be killed."""
+  context = multiprocessing.get_context('forkserver')
+  context.set_forkserver_preload(['experiments.study', 'masklearn.study.run'])
+  process = context.Process(target=_work, args=(flags, workdir, str(cache)))
+  process.start()
+  return process
+
+
+def _work(flags, workdir, cache):
+  import jax
+
+  from experiments import app, study
+
+  jax.config.update('jax_compilation_cache_dir', cache)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+  with open(os.devnull, 'w') as nowhere, open(f'{workdir}.txt', 'a') as said:
+    os.dup2(nowhere.fileno(), 1)
+    os.dup2(said.fileno(), 2)
+  app.run(study.main, ['study', *flags, f'--workdir={workdir}'])
+
+
 def finish(flags, workdir, cache):
   """Seconds of a run to the end."""
   began = time.monotonic()
@@ -76,33 +99,35 @@ def interrupted(flags, workdir, cache, window, numbers, seed=0):
   workdirs = [workdir.with_name(f'{workdir.name}-0')]
   numbers = list(numbers)
   while numbers:
-    process = start(flags, workdirs[-1], cache)
+    process = forked(flags, workdirs[-1], cache)
     if rng.random() > 0.2:
       _wait_for_a_file(workdirs[-1], process)
-    try:
-      _, said = process.communicate(timeout=rng.uniform(0, window))
-    except subprocess.TimeoutExpired:
-      pass
-    else:
-      assert process.returncode == 0, said.decode()
+    process.join(rng.uniform(0, window))
+    if process.exitcode is not None:
+      assert process.exitcode == 0, _said(workdirs[-1])
       workdirs.append(workdir.with_name(f'{workdir.name}-{len(workdirs)}'))
       continue
     number = numbers.pop()
     places.append((number, _latest(workdirs[-1])[1]))
-    process.send_signal(number)
+    os.kill(process.pid, number)
     began = time.monotonic()
-    _, said = process.communicate(timeout=600)
+    process.join(600)
     if number == signal.SIGTERM:
       slowest = max(slowest, time.monotonic() - began)
-      assert process.returncode in (0, 130, -signal.SIGTERM), said.decode()
+      assert process.exitcode in (0, 130, -signal.SIGTERM), _said(workdirs[-1])
   finish(flags, workdirs[-1], cache)
   return workdirs, places, slowest
+
+
+def _said(workdir):
+  """What the runs in a directory have printed."""
+  return pathlib.Path(f'{workdir}.txt').read_text()
 
 
 def _wait_for_a_file(workdir, process):
   """Waits until a study, which may have gone on in its directory, writes something."""
   before = _latest(workdir)
-  while process.poll() is None and _latest(workdir) == before:
+  while process.exitcode is None and _latest(workdir) == before:
     time.sleep(0.05)
 
 
@@ -119,7 +144,9 @@ def _latest(workdir):
   found = []
   for path in workdir.rglob('*'):
     try:
-      found.append((path.stat().st_mtime_ns, path.relative_to(workdir).parts[0]))
+      place = path.relative_to(workdir).parts[0]
+      if not place.startswith('.'):  # nor the lock, which is the first of all
+        found.append((path.stat().st_mtime_ns, place))
     except FileNotFoundError:  # replaced or removed in this moment
       continue
   return max(found, default=(0, 'nothing'))
