@@ -35,7 +35,7 @@ def training(size, rows, remat, chunk, devices=None) -> dict[str, float]:
   tokens = jnp.zeros((rows, SOURCE), jnp.int32)
   batch = Corrupted(tokens, tokens == 0, tokens, tokens, jnp.zeros((rows, TARGET)))
   arguments = _state(model, tx), _key(), batch
-  place = mesh.on(devices[0]) if devices else None
+  place = mesh.make_layout(devices=devices).everywhere if devices else None
   arguments = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), arguments
   )
@@ -58,14 +58,15 @@ def policy_learning(
   policy = bilevel.make_policy(model)
   _, given = bilevel.make_gradient(model, policy, estimator, relaxation)
   episodes = len(devices) if devices else 1
-  probe = mesh.spread(functools.partial(meta.probe, given), episodes, devices)
+  layout = mesh.make_layout(episodes, devices=devices)
+  probe = layout.spread(functools.partial(meta.probe, given))
   work = bilevel.make_work(model.config.vocab_size, steps)
   stack = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((episodes, *x.shape), x.dtype), work.episode
   )
   theta = jax.eval_shape(policy.init, _key())
   keys = jax.eval_shape(lambda key: jax.random.split(key, episodes), _key())
-  return measure(jax.jit(probe.compute), theta, _state(model, bilevel.TX), stack, keys)
+  return measure(jax.jit(probe), theta, _state(model, bilevel.TX), stack, keys)
 
 
 def measure(jitted, *arguments) -> dict[str, float]:

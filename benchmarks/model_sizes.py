@@ -11,7 +11,8 @@ from masklearn.models import convert
 from masklearn.types import Specials
 
 PUBLISHED = {'bart': 50265, 't5': 32128}
-VOCABULARY = {'tiny': 2048, 'small': 8192, 'base': PUBLISHED, 'large': PUBLISHED}
+VOCABULARY = {'tiny': 2048, 'small': 8192}
+VOCABULARY |= dict.fromkeys(('base', 'large', 'xl'), PUBLISHED)
 IDS = {
   'bart': Specials(bos=0, pad=1, eos=2, mask=3),
   't5': Specials(bos=None, pad=0, eos=1, mask=3, sentinels=tuple(range(3, 103))),

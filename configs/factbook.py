@@ -60,5 +60,6 @@ def get_config(variant: str = ''):
     c.supervised.update(updates=2, batch_size=2, validate_every=2)
     c.supervised.learning_rates = (2e-3,)
     c.finetune.learning_rates = (1e-3,)
+    c.mesh.data = 1
     c.study.update(seeds=1, target_seeds=(1,), save_every=1, draws=10)
   return c

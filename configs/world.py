@@ -71,5 +71,6 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.supervised.update(few, validate_every=2)
     c.pretrain.update(few)
     c.finetune.update(few, validate_every=2)
+    c.mesh.data = 1
     c.study.update(seeds=1, target_seeds=(1,), save_every=1, draws=10)
   return c

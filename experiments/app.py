@@ -27,7 +27,7 @@ def run(main, argv=None, huge_pages=False):
   A parameter without a default is a required flag. All are strings but
   `config`: it names a file with `get_config`, may carry a variant after a
   colon, and arrives as a locked ConfigDict with every `--config.key=value`
-  applied. `--help` prints `usage.text`.
+  applied, or as the '' of its default. `--help` prints `usage.text`.
 
   Args:
     main: function of named parameters, such as `main(config, workdir)`.
@@ -90,7 +90,7 @@ def _parse(main, argv):
   arguments = {name: values[name].value for name in parameters}
   for name, value in arguments.items():
     check_local(value, f'--{name}')
-  if 'config' in parameters:
+  if arguments.get('config'):
     arguments['config'], rest = _apply(rest, _load(arguments['config']))
   if rest[1:]:
     raise InputError(f'{rest[1]!r}: not a flag')

@@ -1,15 +1,19 @@
-"""The memory that work on a BART takes, by compiling it and not running it.
+"""The memory that work takes on a device, by compiling it and not running it.
 
+python -m experiments.memory --config=configs/bart_large.py:nq_open \
+  --topology=v5e:4x4 --config.mesh.fsdp=16 --config.model.checkpoint=runs/bart-large
 python -m experiments.memory --size=small --rows=32
 python -m experiments.memory --size=base --rows=32 --topology=v5e:2x2
 python -m experiments.memory --work=meta --size=small --steps=1,4,8,16,32
 python -m experiments.memory --work=meta --size=large --topology=v5e:4x4 \
   --relaxation=mixture --estimators=low
 
-`train` is a training step with AdamW and dropout, with each way to save memory; `meta`
-the meta-gradients of one episode a device, K = `--steps`, J = 1, by each estimator. A
-line of JSON for each goes to stdout, with XLA's bytes on a device: this machine, or one
-of TPUs that need not be there (`--topology`, with the extra `tpu`).
+With a config, the stages of its study as they are, with optimizer and state, on its
+mesh of these devices. Without one, parts of it: `train` is a training step with AdamW
+and dropout, with each way to save memory; `meta` the meta-gradients of one episode a
+device, K = `--steps`, J = 1, by each estimator. A line of JSON for each goes to stdout,
+with XLA's bytes on a device: this machine, or one of TPUs that need not be there
+(`--topology`, with the extra `tpu`).
 """
 
 import itertools
@@ -18,7 +22,7 @@ import json
 import jax
 from jax.experimental import topologies
 
-from benchmarks import bilevel, memory_use, model_sizes
+from benchmarks import bilevel, memory_use, model_sizes, study_memory
 from benchmarks.case import whole
 from experiments import app
 from masklearn.io import provenance
@@ -37,8 +41,14 @@ def main(
   relaxation='soft',
   estimators='low,fast,reverse',
   topology='',
+  config='',
 ):
   """Compiles the work in every variant, and prints what it takes."""
+  if config:
+    devices = _devices(topology) if topology else jax.devices()
+    for line in study_memory.stages(config, devices):
+      _print(line, topology)
+    return
   works = {'train': memory_use.training, 'meta': memory_use.policy_learning}
   find = lookup(works, work, 'work')
   lookup(model_sizes.VOCABULARY, size, 'size')
@@ -59,8 +69,12 @@ def main(
   for variant in variants:
     found = find(size, **variant, devices=devices)
     line = {'work': work, 'size': size, **variant, **found}
-    line |= {'topology': topology or jax.default_backend()}
-    print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+    _print(line, topology)
+
+
+def _print(line, topology):
+  line = line | {'topology': topology or jax.default_backend()}
+  print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
 
 
 def _devices(topology):

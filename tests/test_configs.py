@@ -27,8 +27,9 @@ ZERO = {
   'learn.token_dropout', 'learn.entropy_coefficient', 'learn.damping',
   'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
-  'saving.packing', 'saving.chunk', 'study.learned_seeds', 'study.transfer_seeds',
-  'study.ablation_seeds', 'top_k', 'networks.scratch.vocabulary',
+  'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
+  'study.learned_seeds', 'study.transfer_seeds', 'study.ablation_seeds', 'top_k',
+  'networks.scratch.vocabulary',
 }  # fmt: skip
 
 

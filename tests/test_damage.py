@@ -18,6 +18,7 @@ from masklearn.data import array_files
 from masklearn.io import checkpoint, checksums, files, workdir
 from masklearn.policies import checkpoint as policy_files
 from masklearn.study import setup, stage
+from masklearn.training import mesh
 from masklearn.types import InputError
 from tests.small import slow_case
 
@@ -61,7 +62,7 @@ def damage(path, kind, rng):
 
 def staged(directory, name='', tree=None):
   """A stage that trains nothing: what it hands over."""
-  done = stage.finished(directory, name, tree)
+  done = stage.finished(directory, name)
   if done:
     return done
   directory.mkdir(parents=True, exist_ok=True)
@@ -87,13 +88,16 @@ def study(directory):
         directory / 'corpus' / 'encoded', directory / 'corpus' / setup.TOKENS,
         corpus.passages, corpus.tokenizer, 'none', {'t': frozenset()}, 120, units,
       )['t']  # fmt: skip
-      base = staged(directory / 'base' / '0', 'params', PARAMS)
-      policy = staged(directory / 'policies' / 'learned-t' / '0', 'theta', THETA)
-      policies.complete_policy(
-        directory / 'policies' / 'learned-t' / '0', SPEC, corpus.tokenizer
+      base, policy = (
+        directory / 'base' / '0',
+        directory / 'policies' / 'learned-t' / '0',
       )
+      staged(base, 'params', PARAMS)
+      staged(policy, 'theta', THETA)
+      policies.complete_policy(policy, SPEC, corpus.tokenizer)
       tuned = staged(directory / 'finetune' / 't' / 'none-spans' / '0')
-      for tree, like in ((base['params'], PARAMS), (policy['theta'], THETA)):
+      for path, like in ((base / 'params', PARAMS), (policy / 'theta', THETA)):
+        tree = stage.saved(path, like, mesh.one_device()).read()
         jax.tree.map(np.testing.assert_array_equal, tree, like)
       total = sum(int(np.sum(np.asarray(field))) for field in batch)
       found = {'score': tuned['score'], 'tokens': total, 'words': len(corpus.passages)}
@@ -198,7 +202,7 @@ def test_what_is_not_needed_any_more_is_removed(whole, tmp_path):
   shutil.copytree(whole / 'base', tmp_path / 'b')
   (tmp_path / 'b' / '0' / 'done.json').unlink()
   (tmp_path / 'b' / '0' / 'checkpoints').mkdir()
-  assert stage.finished(tmp_path / 'b' / '0', 'params', PARAMS) is None
+  assert stage.finished(tmp_path / 'b' / '0', 'params') is None
   assert (tmp_path / 'b' / '0' / 'checkpoints').exists()
 
 

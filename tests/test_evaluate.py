@@ -25,11 +25,12 @@ def test_answers_are_text_and_survive_a_last_batch(tmp_path):
     Example(str(i), texts[i % 3], (f'answer {i}',), label='kind') for i in range(5)
   ]
   questions = data.encode_examples(examples, tokenizer)
-  answers = answering.answer(model, params, questions, tokenizer, 6, batch_size=2)
+  asking = answering.Asking(model, batch_size=2)
+  answers = asking.answers(params, questions, tokenizer, 6)
   last = data.take(questions, np.array([4]))
-  alone = answering.answer(model, params, last, tokenizer, 6, batch_size=2)
+  alone = asking.answers(params, last, tokenizer, 6)
   assert len(answers) == 5
-  loss = answering.question_loss(model, params, questions, batch_size=2)
+  loss = asking.loss(params, questions)
   total, weight = losses.make_loss_sums(model)(params, None, questions)
   assert loss == pytest.approx(float((total / weight).mean()), rel=1e-5)
   assert answers[4] == alone[0] == answers[1]

@@ -6,29 +6,71 @@ import numpy as np
 import pytest
 
 from masklearn.training import mesh
+from masklearn.types import InputError
+from tests import shardings
+
+MESHES = [(8, 1), (2, 4), (1, 8)]
 
 
-@pytest.mark.parametrize(('episodes', 'used'), [(8, 8), (6, 6), (9, 3), (7, 7), (1, 1)])
-def test_episodes_are_spread_over_as_many_devices_as_divide_them(episodes, used):
+@pytest.mark.parametrize(('data', 'fsdp'), MESHES)
+def test_episodes_are_split_over_data(data, fsdp):
   """One device after the other, or all at once: the same numbers in the same order."""
 
   def probe(theta, state, episodes, keys, factor):
     def one(item):
       x, key = item
       noise = jax.random.normal(key, x.shape)
-      return (x @ theta + noise[0]) * state * factor, noise
+      return (x @ theta['fc1']['kernel'] + noise[0]) * state * factor, noise
 
     return jax.lax.map(one, (episodes, keys))
 
-  theta, state = jnp.array([1.0, -2.0, 3.0]), jnp.float32(2)
-  x = jax.random.normal(jax.random.key(0), (episodes, 3))
-  keys = jax.random.split(jax.random.key(1), episodes)
+  theta, state = {'fc1': {'kernel': jnp.arange(8.0)}}, jnp.float32(2)
+  x = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
+  keys = jax.random.split(jax.random.key(1), 8)
   expected = jax.jit(probe)(theta, state, x, keys, 0.5)
-  _, run, place = mesh.spread(probe, episodes)
-  if used > 1:
-    assert len(place(state).sharding.device_set) == used
-  found = run(theta, place(state), x, keys, 0.5)
-  # Where the rest of a program is.
-  assert found[0].sharding.device_set == theta.sharding.device_set
+  layout = mesh.make_layout(data, fsdp)
+  placed, (x, keys) = layout.place(theta), layout.split((x, keys), layout.episodes)
+  assert len(x.addressable_shards[0].data) == 8 // data
+  assert len(placed['fc1']['kernel'].addressable_shards[0].data) == 8 // fsdp
+  found = jax.jit(layout.spread(probe))(placed, state, x, keys, 0.5)
   for one, two in zip(found, expected, strict=True):
     np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-6)
+
+
+def test_rows_are_read_by_those_who_have_them():
+  """In one piece, and in the order of the batch."""
+  layout, asked = mesh.make_layout(4, 2), []
+
+  def read(rows):
+    asked.append(rows)
+    return {'x': np.arange(16.0).reshape(8, 2)[rows]}
+
+  batch = layout.batch(read, 8)
+  assert asked == [slice(0, 8)]
+  np.testing.assert_array_equal(batch['x'], read(slice(0, 8))['x'])
+  assert batch['x'].sharding == layout.rows
+  assert layout.multiple(9) == 16
+
+
+def test_a_mesh_of_more_devices_than_there_are_is_refused():
+  """With the number that there is."""
+  with pytest.raises(InputError, match='needs 16, and there are 8'):
+    mesh.make_layout(4, 4)
+
+
+def test_what_is_brought_to_the_host_comes_back():
+  """Where it was, and the same."""
+  layout = mesh.make_layout(2, 4)
+  tree = layout.place({'fc1': {'kernel': jnp.arange(32.0).reshape(8, 4)}})
+  there = layout.to_host(tree)
+  assert there['fc1']['kernel'].sharding.memory_kind == mesh.HOST
+  back = layout.place(there)
+  assert back['fc1']['kernel'].sharding == tree['fc1']['kernel'].sharding
+  np.testing.assert_array_equal(back['fc1']['kernel'], tree['fc1']['kernel'])
+
+
+@pytest.mark.parametrize('name', shardings.MODELS)
+def test_large_models_are_split_by_their_rules(name):
+  """As the file says that was looked at; `python -m tests.shardings` writes it."""
+  written = (shardings.GOLDEN / f'shardings_{name}.txt').read_text()
+  assert shardings.table(*shardings.MODELS[name]) == written

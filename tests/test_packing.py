@@ -8,6 +8,7 @@ import pytest
 
 from masklearn.models import layers
 from masklearn.training import losses, packing
+from masklearn.training.mesh import one_device
 from masklearn.types import Corrupted, InputError
 from tests.hf import jit, shallow
 from tests.small import slow_case
@@ -119,7 +120,7 @@ def test_a_plan_has_every_example_once_and_no_row_too_full():
 def test_packed_batches_hold_all_and_log_the_mean_of_what_they_hold():
   """Of two epochs; examples that only fill up places count for nothing."""
   lengths = np.array(LENGTHS * 4)
-  options = {'batch_size': 5, 'gradient_accumulation': 2, 'seed': 0}
+  options = {'batch_size': 5, 'row_multiple': 2, 'seed': 0, 'layout': one_device()}
   order, together = packing.batches(lengths, 11, PAD, **options)
   examples = make_examples(lengths)
   rows = len(packing.plan(lengths, 11, 0).rows)
@@ -127,7 +128,8 @@ def test_packed_batches_hold_all_and_log_the_mean_of_what_they_hold():
   for i in range(rows):  # two rows each: two epochs
     index = order[i]
     logged = {'number': index.astype(np.float32)}
-    batch, logs = together(index, jax.tree.map(lambda x: x[index], examples), logged)  # noqa: B023
+    made = jax.tree.map(lambda x: x[index], examples)  # noqa: B023
+    batch, logs = together(index >= 0, made, logged)
     assert batch.source.shape[0] == 2
     used = index[index >= 0]
     np.testing.assert_allclose(logs['number'].mean(), used.mean(), rtol=1e-6)
@@ -142,7 +144,7 @@ def test_packed_batches_hold_all_and_log_the_mean_of_what_they_hold():
 
 def test_batches_that_are_not_packed_are_left_as_they_are():
   """One example a row, as many as were asked for."""
-  order, together = packing.batches(np.array(LENGTHS), 0, PAD, 3, 1, seed=0)
+  order, together = packing.batches(np.array(LENGTHS), 0, PAD, 3, 1, 0, one_device())
   examples, logged = make_examples(), {'x': np.ones(5)}
   assert together(order[0], examples, logged) == (examples, logged)
   assert examples.segments is None

@@ -18,7 +18,7 @@ SHORT = {
   'learn.candidates': 4, 'learn.warmup.batch_size': 2, 'supervised.batch_size': 2,
   'pretrain.batch_size': 8, 'finetune.batch_size': 8,
   'finetune.learning_rates': '(1e-4,)', 'study.seeds': 1, 'study.learned_seeds': 1,
-  'study.target_seeds': '(1,)', 'study.draws': 5,
+  'study.target_seeds': '(1,)', 'study.draws': 5, 'mesh.data': 1,
 }  # fmt: skip
 for trained in ('learn', 'learn.warmup', 'supervised', 'finetune'):
   SHORT |= {f'{trained}.updates': 2, f'{trained}.validate_every': 2}

@@ -13,6 +13,7 @@ from masklearn.study import stage
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.study.setup import prepare
+from masklearn.training import mesh, steps
 from masklearn.training.context import StageContext
 from masklearn.types import InputError, Specials
 from tests.small import make_batch
@@ -38,15 +39,17 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
 
   training = Denoising(updates=2, batch_size=4, learning_rate=1e-3, weight_decay=0.01)
   saving = stage.Saving(packing=140, chunk=5, gradient_accumulation=2)
-  base = denoise(setup, passages, objective, first, training, context('base'), saving)
-  changed = jax.tree.map(lambda a, b: bool((a != b).any()), base['params'], first)
+  start = steps.held(first)
+  denoise(setup, passages, objective, start, training, context('base'), saving)
+  base = stage.saved(tmp_path / 'base' / 'params', first, mesh.one_device())
+  changed = jax.tree.map(lambda a, b: bool((a != b).any()), base.read(), first)
   assert all(jax.tree.leaves(changed))
   task = tasks.load('habits', 0, size=9, train_share=0.5, validation_share=0.2)
   tuning = Finetuning(
     updates=2, batch_size=3, learning_rates=(1e-3,), weight_decay=0.01,
     validate_every=2, answer_length=5,
   )  # fmt: skip
-  done = finetune(setup, task, base['params'], tuning, context('finetune'))
+  done = finetune(setup, task, base, tuning, context('finetune'))
   assert 0 <= done['test']['f1'] <= 1
   predictions = files.read_jsonl(tmp_path / 'finetune' / 'predictions.jsonl')
   assert [p['id'] for p in predictions] == [e.id for e in task.test]

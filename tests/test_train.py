@@ -1,5 +1,6 @@
 """One loop for every stage: resume equals uninterrupted, the best state is kept."""
 
+import gc
 import itertools
 import time
 from concurrent import futures
@@ -14,7 +15,7 @@ import pytest
 
 from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
-from masklearn.training import loop, steps
+from masklearn.training import loop, mesh, steps
 from masklearn.training.context import StageContext
 from masklearn.types import InputError
 from tests.small import slow_case
@@ -34,10 +35,10 @@ STEP = jax.jit(steps.make_step(noisy_loss, TX), donate_argnums=0)
 
 def run(directory, count, progress=None, step=STEP, **more):
   """Trains two weights for `count` steps."""
-  state = steps.init_state({'w': jnp.array([0.5, -2.0])}, TX)
+  start = steps.begin(steps.held({'w': jnp.array([0.5, -2.0])}), TX)
   context = StageContext(directory, 'test', progress or Progress(), 4, seed=0)
   key, more = jax.random.key(0), {'steps': count, 'log_every': 3, **more}
-  return loop.run(step, state, lambda i: jnp.array([i % 3, 1.0]), key, context, **more)
+  return loop.run(step, start, lambda i: jnp.array([i % 3, 1.0]), key, context, **more)
 
 
 def validate(state):
@@ -187,3 +188,46 @@ def test_gradient_accumulation_is_the_step_of_the_whole_batch():
     found, metrics = step(state, key, batch)
     np.testing.assert_allclose(found.params['w'], whole.params['w'], rtol=1e-6)
     chex.assert_trees_all_close(metrics, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(('validates', 'most'), [(False, 3.05), (True, 3.05)])
+def test_a_step_holds_the_weights_and_two_moments(tmp_path, validates, most):
+  """On the device, and nothing else of their size: the state is given away each time.
+
+  The best state is on the host, and what was read to start from is nobody's.
+  """
+  shape = {'w': jax.ShapeDtypeStruct((300, 400), jnp.float32)}
+  weights, held, given = 4 * 300 * 400, [], []
+  before = {id(x) for x in jax.live_arrays()}
+
+  def read():
+    return {'w': jnp.ones((300, 400))}
+
+  def batch_at(i):
+    gc.collect()
+    live = [x for x in jax.live_arrays() if id(x) not in before]
+    # By their place: an array and its shard are one.
+    sizes = {
+      x.unsafe_buffer_pointer(): x.nbytes
+      for x in live
+      if x.sharding.memory_kind != mesh.HOST
+    }
+    held.append(sum(sizes.values()) / weights)
+    return jnp.ones((300, 1))
+
+  jitted = jax.jit(steps.make_step(noisy_loss, TX), donate_argnums=0)
+
+  def step(state, key, batch):
+    found = jitted(state, key, batch)
+    given.append(state.params['w'].is_deleted())
+    return found
+
+  context = StageContext(tmp_path, 'test', Progress(), 2, seed=0)
+  start = steps.begin(steps.Start(shape, read), TX)
+  options = {'steps': 4, 'log_every': 1}
+  if validates:
+    options |= {'validate': lambda state: {'score': float(state.step)}}
+    options |= {'validate_every': 1}
+  loop.run(step, start, batch_at, jax.random.key(0), context, **options)
+  assert max(held) < most, held
+  assert all(given)

@@ -1,8 +1,10 @@
 """Answers of a model to questions, and their scores."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,66 +15,62 @@ from masklearn.evaluation import metrics, overlap
 from masklearn.io import files
 from masklearn.models import generate
 from masklearn.training import losses
+from masklearn.training.mesh import Layout, one_device
 from masklearn.types import Corrupted, Example
 
 
-def answer(
-  model,
-  params,
-  questions: Corrupted,
-  tokenizer: text.Tokenizer,
-  max_length: int,
-  batch_size: int = 64,
-  check: Callable[[], None] = lambda: None,
-) -> list[str]:
-  """Greedy answers to encoded questions, as text.
+@dataclasses.dataclass(frozen=True)
+class Asking:
+  """A model that is asked encoded questions, in batches.
 
   Args:
     model: a Linen module, see `models.generate`.
-    params: its parameters.
-    questions: sources [P, S]; the targets are not looked at.
-    tokenizer: of the model.
-    max_length: tokens of an answer at most, <s> and </s> included.
-    batch_size: questions at once; the last batch is filled up.
+    layout: of parameters and batches.
     check: called between batches; raises to end, see `Progress.check`.
-  """
-  rows = len(questions.source)
-  tokens = []
-  for i in data.filled(rows, batch_size):
-    source, valid = questions.source[i], questions.source_valid[i]
-    tokens.append(_greedy(model, params, source, valid, max_length))
-    _wait(tokens, check)
-  eos = model.config.eos
-  return [
-    # Past the first </s> there is nothing; <s> and padding are left out anyway.
-    tokenizer.decode(row[: (row == eos).argmax()] if (row == eos).any() else row)
-    for row in np.concatenate(jax.device_get(tokens))[:rows]
-  ]
-
-
-def question_loss(
-  model,
-  params,
-  questions: Corrupted,
-  batch_size: int = 64,
-  check: Callable[[], None] = lambda: None,
-) -> float:
-  """The mean over questions of each one's mean loss, however long its answer is.
-
-  Args:
-    model: a Linen module.
-    params: its parameters.
-    questions: of P rows.
     batch_size: questions at once; the last batch is filled up.
-    check: as for `answer`.
   """
-  rows = len(questions.source)
-  batches = (data.take(questions, i) for i in data.filled(rows, batch_size))
-  each = []
-  for batch in batches:
-    each.append(_row_losses(model, params, batch))
-    _wait(each, check)
-  return float(np.concatenate(jax.device_get(each))[:rows].mean())
+
+  model: Any
+  layout: Layout = dataclasses.field(default_factory=one_device)
+  check: Callable[[], None] = lambda: None
+  batch_size: int = 64
+
+  def answers(
+    self, params, questions: Corrupted, tokenizer: text.Tokenizer, max_length: int
+  ) -> list[str]:
+    """Greedy answers, as text.
+
+    Args:
+      params: of the model.
+      questions: sources [P, S]; the targets are not looked at.
+      tokenizer: of the model.
+      max_length: tokens of an answer at most, <s> and </s> included.
+    """
+    compute = greedy(self.model, max_length, self.layout)
+    rows = self._each(compute, params, (questions.source, questions.source_valid))
+    eos = self.model.config.eos
+    return [
+      # Past the first </s> there is nothing; <s> and padding are left out anyway.
+      tokenizer.decode(row[: (row == eos).argmax()] if (row == eos).any() else row)
+      for row in rows
+    ]
+
+  def loss(self, params, questions: Corrupted) -> float:
+    """The mean over questions [P] of each one's mean loss, however long its answer."""
+    return float(
+      self._each(row_losses(self.model, self.layout), params, questions).mean()
+    )
+
+  def _each(self, compute, params, rows):
+    """The results [P, ..] of `compute(params, rows)`, batch by batch."""
+    count, found = len(jax.tree.leaves(rows)[0]), []
+    for i in data.filled(count, self.layout.multiple(self.batch_size)):
+      batch = self.layout.batch(lambda own, i=i: data.take(rows, i[own]), len(i))
+      found.append(compute(params, batch))
+      # Of the last but one: the device has work, and no long queue.
+      jax.block_until_ready(found[-2:-1])
+      self.check()
+    return np.concatenate(jax.device_get(found))[:count]
 
 
 def score(
@@ -117,16 +115,23 @@ def write_predictions(
   files.write_jsonl(path, rows)
 
 
-def _wait(results, check):
-  """Waits for the last result but one: the device has work, and no long queue."""
-  jax.block_until_ready(results[-2:-1])
-  check()
+@functools.cache
+def row_losses(model, layout: Layout) -> Callable:
+  """The compiled `(params, questions [B]) -> [B]`, the mean loss of each."""
+  loss_sums = losses.make_loss_sums(model)
+
+  def losses_of(params, questions):
+    total, weight = loss_sums(params, None, questions)
+    return total / jnp.maximum(weight, 1e-6)
+
+  return layout.jit_whole(losses_of)
 
 
-@functools.partial(jax.jit, static_argnames=('model',))
-def _row_losses(model, params, questions):
-  total, weight = losses.make_loss_sums(model)(params, None, questions)
-  return total / jnp.maximum(weight, 1e-6)
+@functools.cache
+def greedy(model, max_length: int, layout: Layout) -> Callable:
+  """The compiled `(params, (source, source_valid)) -> [B, max_length]` tokens."""
 
+  def answered(params, asked):
+    return generate.greedy(model, params, *asked, max_length)
 
-_greedy = jax.jit(generate.greedy, static_argnames=('model', 'max_length'))
+  return layout.jit_whole(answered)

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import threading
+from typing import Any
 
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
@@ -98,6 +99,17 @@ class Checkpoints:
           )
       return self._checkpointer.load(None, _abstract(like))
 
+  def shapes(self) -> Any:
+    """The shapes of the newest checkpoint."""
+    with _TURN, _quiet(), _reading(self._path):
+      newest = self._checkpointer.latest
+      if newest is None:
+        raise InputError(f'There is no checkpoint at {self._path}.')
+      return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype),
+        self._checkpointer.metadata(newest).metadata,
+      )
+
   def __enter__(self):
     return self
 
@@ -130,6 +142,12 @@ def restore(path: str | os.PathLike, like):
     raise InputError(f'There is no checkpoint at {path}.')
   with Checkpoints(path) as checkpoints:
     return checkpoints.restore(like)
+
+
+def shapes(path: str | os.PathLike) -> Any:
+  """The shapes of what `save` wrote, in dicts: what `restore` takes, on one device."""
+  with Checkpoints(path) as checkpoints:
+    return checkpoints.shapes()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ import optax
 from masklearn.meta import gradient as gradients
 from masklearn.meta import inner
 from masklearn.meta.estimators import Estimator, make_estimator
-from masklearn.training import losses, mesh
+from masklearn.training import losses
+from masklearn.training.mesh import Layout
 from masklearn.types import Policy, Specials
 
 
@@ -38,15 +39,16 @@ class PolicyUpdate(NamedTuple):
 
   tx: optax.GradientTransformation  # of the policy
   inner_tx: optax.GradientTransformation  # of the model, in an episode
-  probe: Callable  # (theta, start, episodes, keys, temperature) -> meta.Probed
-  place: Callable  # (start) -> where `probe` and `step` want it
-  step: Callable  # (state, key, (start, episodes)) -> (state, metrics)
+  # (theta, start, episodes, keys, temperature) -> meta.Probed, arguments in place
+  probe: Callable
+  update: Callable  # (state, probed, scales) -> (state, metrics)
+  step: Callable  # (state, key, (start, episodes)) -> (state, metrics): both of them
   compare: Callable  # see `meta.cosine`, with the exact gradient
 
 
 @functools.cache
 def make_policy_update(
-  model, policy: Policy, ids: Specials, rate: float, setting: Setting
+  model, policy: Policy, ids: Specials, rate: float, setting: Setting, layout: Layout
 ) -> PolicyUpdate:
   """The optimizers and steps of a policy that learns by an estimator.
 
@@ -56,6 +58,7 @@ def make_policy_update(
     ids: the special tokens.
     rate: the policy's budget.
     setting: all else.
+    layout: over whose `data` episodes are split.
   """
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
@@ -75,9 +78,9 @@ def make_policy_update(
   weight = optax.linear_schedule(*setting.entropy_coefficient, round(0.8 * updates))
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, updates, last / first)
-  probe_each = functools.partial(gradients.probe, gradient)
-  _, probe, place = mesh.spread(probe_each, setting.episodes)
-  update = jax.jit(gradients.make_policy_step(policy, gradient.decide, tx, weight))
+  probe = jax.jit(layout.spread(functools.partial(gradients.probe, gradient)))
+  step_of = gradients.make_policy_step(policy, gradient.decide, tx, weight)
+  update = layout.jit_step(step_of)
 
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):
@@ -89,8 +92,8 @@ def make_policy_update(
     probed = probe(state.params, start, episodes, keys, warmth)
     return update(state, probed, episodes.scale)
 
-  compare = jax.jit(functools.partial(gradients.cosine, gradient, exact))
-  return PolicyUpdate(tx, inner_tx, probe, place, step, compare)
+  compare = layout.jit_whole(functools.partial(gradients.cosine, gradient, exact))
+  return PolicyUpdate(tx, inner_tx, probe, update, step, compare)
 
 
 def warn(metrics: Mapping[str, float]) -> str:

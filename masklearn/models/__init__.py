@@ -4,6 +4,6 @@ from masklearn.io import lazy
 from masklearn.models.sizes import MODELS as MODELS
 from masklearn.models.sizes import model_config as model_config
 
-_OWNERS = {'init_params': 'families', 'make_model': 'families'}
+_OWNERS = dict.fromkeys(('init_params', 'make_model', 'param_shapes'), 'families')
 __all__ = ['MODELS', 'model_config', *_OWNERS]
 __getattr__ = lazy.attach(__name__, _OWNERS)

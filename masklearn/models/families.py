@@ -1,5 +1,7 @@
 """The module of a family of models, and its random parameters."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -22,5 +24,14 @@ def make_model(
 
 def init_params(model: nn.Module, key: jax.Array):
   """Returns random parameters, float32; compiled, as drawing each alone is slow."""
+  return jax.jit(functools.partial(_init, model))(key)
+
+
+def param_shapes(model: nn.Module):
+  """The shapes of the parameters; nothing is computed."""
+  return jax.eval_shape(functools.partial(_init, model), jax.random.key(0))
+
+
+def _init(model, key):
   tokens = jnp.zeros((1, 1), jnp.int32)
-  return jax.jit(model.init)(key, tokens, tokens == 0, tokens)['params']
+  return model.init(key, tokens, tokens == 0, tokens)['params']

@@ -16,8 +16,6 @@ import shutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-
 from masklearn import models, text
 from masklearn.io import checkpoint, files, foreign
 from masklearn.models import convert
@@ -62,6 +60,16 @@ def load_model(directory: str | os.PathLike) -> Pretrained:
   Traceback (most recent call last):
   masklearn.types.InputError: nowhere/model.json cannot be used: ..
   """
+  model, tokenizer = load_shape(directory)
+  like = models.param_shapes(model)
+  params = checkpoint.restore(pathlib.Path(directory) / 'params', like)
+  return Pretrained(model, params, tokenizer)
+
+
+def load_shape(
+  directory: str | os.PathLike,
+) -> tuple[Any, text.Tokenizer | None]:
+  """The same without the parameters, which lie in `directory/params`."""
   directory = pathlib.Path(directory)
   try:
     said = files.read_json(directory / 'model.json')
@@ -72,13 +80,11 @@ def load_model(directory: str | os.PathLike) -> Pretrained:
   if not (directory / 'params').is_dir():
     raise InputError(f'{directory} has a model.json, but no params beside it.')
   model = form.module(config)
-  like = jax.eval_shape(lambda: models.init_params(model, jax.random.key(0)))
-  params = checkpoint.restore(directory / 'params', like)
   if config.mask is None:  # It was converted without a tokenizer.
-    return Pretrained(model, params, None)
+    return model, None
   tokenizer = text.load_tokenizer(directory)
   start_with(tokenizer, config)
-  return Pretrained(model, params, tokenizer)
+  return model, tokenizer
 
 
 def start_with(tokenizer: text.Tokenizer, config) -> None:

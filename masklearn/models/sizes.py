@@ -167,6 +167,7 @@ T5_SIZES = {
   'small': T5Size(512, 8, 6, 64, 1024),  # google/t5-v1_1-small
   'base': T5Size(768, 12, 12, 64, 2048),  # google/t5-v1_1-base
   'large': T5Size(1024, 24, 16, 64, 2816),  # google/t5-v1_1-large
+  'xl': T5Size(2048, 24, 32, 64, 5120),  # google/t5-v1_1-xl
   'small_v1_0': T5Size(512, 6, 8, 64, 2048, first=True),  # google-t5/t5-small
   'base_v1_0': T5Size(768, 12, 12, 64, 3072, first=True),  # google-t5/t5-base
   'large_v1_0': T5Size(1024, 24, 16, 64, 4096, first=True),  # google-t5/t5-large

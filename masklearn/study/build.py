@@ -11,7 +11,7 @@ from masklearn.study import plan, settings
 from masklearn.study.learn import Learning
 from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup
-from masklearn.types import Policy
+from masklearn.types import Policy, Specials
 
 
 def learning_of(config, kind: str) -> tuple[Learning, bool]:
@@ -45,7 +45,9 @@ def make_policies(
   for name in names:
     taught = plan.teacher(name, config.policy.reference)
     if taught and taught not in made:
-      made[taught], specs[taught] = _trained(config, taught, setup)
+      used = setup.tokenizer
+      given = used.size, used.specials, setup.model.config.width
+      made[taught], specs[taught] = trained(config, taught, *given)
   for name in names:
     entry = policies.POLICIES[name]
     if not entry.make or name in made:
@@ -61,20 +63,31 @@ def make_policies(
   return made, specs
 
 
-def _trained(config, name, setup):
+def trained(
+  config, name: str, vocab_size: int, ids: Specials, width: int
+) -> tuple[Policy, dict[str, Any]]:
+  """A policy that is trained, and what policy.json says of it.
+
+  Args:
+    config: of the study.
+    name: of the policy.
+    vocab_size: of the tokenizer.
+    ids: its special tokens.
+    width: of the model's embedding.
+  """
   c = config.policy
   shape = start = None
   if c.encoder == 'bert':
-    shape, start = bert.load(pathlib.Path(c.checkpoint), setup.tokenizer.specials)
+    shape, start = bert.load(pathlib.Path(c.checkpoint), ids)
   spec = policies.describe_policy(
     name,
     c.rate,
     config.corpus.annotator,
-    vocab_size=setup.tokenizer.size,
+    vocab_size=vocab_size,
     longest=c.longest,
     width=c.width,
     kernel_size=c.kernel_size,
-    embedding=setup.model.config.width,
+    embedding=width,
     encoder=c.encoder,
     bert=shape,
     top_k=settings.top_k(config, name),

@@ -186,6 +186,14 @@ STUDY = {
     'packing': whole(0, '[0, inf)'),  # tokens of a row of several examples; 0 for one
     'chunk': whole(0, '[0, inf)'),  # tokens whose logits are in memory; 0 for all
     'gradient_accumulation': whole(1, '[1, inf)'),  # parts of a batch, one at a time
+    # The rows of a packed batch are a multiple of it: of so many devices, for the same
+    # batches on fewer.
+    'row_multiple': whole(1, '[1, inf)'),
+  },
+  'mesh': {  # of devices; the same numbers on any, but for rounding
+    'data': whole(0, '[0, inf)'),  # that share batches and episodes; 0 for what fits
+    'fsdp': whole(1, '[1, inf)'),  # that also share parameters and optimizer
+    'smallest': whole(2**20, '[0, inf)'),  # bytes of an array that is shared
   },
   'study': {
     'targets': name_list(

@@ -110,11 +110,18 @@ def _check_model(config):
 def _check_batches(config):
   saving = config.saving
   parts = saving.gradient_accumulation
+  data, fsdp = config.mesh.data or 1, config.mesh.fsdp
+  devices = f'{data} x {fsdp} devices of config.mesh'
   rule = f'must be a multiple of saving.gradient_accumulation, {parts}'
   for stage in ('base', 'pretrain', 'finetune'):
     size = config[stage].batch_size
     whole = saving.packing or size % parts == 0 or not config[stage].updates
     _require(whole, f'{stage}.batch_size', rule, size)
+  for key, (size, each) in settings.shared_sizes(config).items():
+    by = f' times saving.gradient_accumulation, {each}' if each > 1 else ''
+    shared = f'{data} devices of config.mesh.data' if 'episodes' in key else devices
+    rule = f'must be a multiple of the {shared}{by}'
+    _require(settings.fits(key, size, each, data, fsdp), key, rule, size)
 
 
 def _check_learning(c, prefix):

@@ -10,6 +10,7 @@ from masklearn.study.setup import Setup
 from masklearn.tasks.splits import SPLITS
 from masklearn.training import packing, steps
 from masklearn.training.context import StageContext
+from masklearn.training.steps import Start
 from masklearn.types import Task
 
 
@@ -29,7 +30,7 @@ class Finetuning(stage.Training):
 def finetune(
   setup: Setup,
   task: Task,
-  params: Any,
+  params: Start,
   tuning: Finetuning,
   context: StageContext,
   saving: stage.Saving = stage.Saving(),  # noqa: B008 (a tuple)
@@ -62,33 +63,33 @@ def finetune(
     for split in SPLITS
   }
 
+  asking = answering.Asking(setup.model, context.layout, context.progress.check)
+
   def validate(state):
-    asked, check = questions['validation'], context.progress.check
-    loss = answering.question_loss(setup.model, state.params, asked, check=check)
+    loss = asking.loss(state.params, questions['validation'])
     return {'score': -loss, 'loss': loss}
 
   lengths, pad = packing.lengths(questions['train']), setup.tokenizer.specials.pad
-  order, together = saving.batches(lengths, pad, tuning.batch_size, context.seed)
+  size, layout = tuning.batch_size, context.layout
+  order, together = saving.batches(lengths, pad, size, context.seed, layout)
 
   def batch_at(i):
-    return together(order[i], data.take(questions['train'], order[i]), {})
+    index, asked = order[i], questions['train']
+    rows = layout.batch(lambda own: data.take(asked, index[own]), len(index))
+    return together(layout.split(index >= 0, layout.rows), rows, {})
 
   def start(rate):
     tx, step = stage.compiled_step(
-      setup.model, rate, tuning.updates, tuning.weight_decay, saving
+      setup.model, rate, tuning.updates, tuning.weight_decay, saving, layout
     )
-    return step, steps.init_state(params, tx), validate
+    return step, steps.begin(params, tx), validate
 
-  state, done = tuning.best_of(start, batch_at, context)
+  best, done = tuning.best_of(start, batch_at, context)
+  chosen = layout.place(best.params)
   names = list(dict.fromkeys(('em', 'f1', task.metric)))
   for split in ('validation', 'test'):
-    answers = answering.answer(
-      setup.model,
-      state.params,
-      questions[split],
-      setup.tokenizer,
-      tuning.answer_length,
-      check=context.progress.check,
+    answers = asking.answers(
+      chosen, questions[split], setup.tokenizer, tuning.answer_length
     )
     done[split] = answering.score(task.split(split), answers, names)
   # The last answers are those of the test.

@@ -28,7 +28,9 @@ from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup, warm_up
 from masklearn.training import loop, steps
 from masklearn.training.context import StageContext
-from masklearn.types import Batch, Policy, Task
+from masklearn.training.mesh import Layout
+from masklearn.training.steps import Start
+from masklearn.types import Batch, Policy, Specials, Task
 
 WATCHED = 32  # passages on which a policy is looked at while it learns, at most
 VALIDATION = 48  # episodes that decide when to stop
@@ -71,7 +73,7 @@ def learn_policy(
   task: Task,
   passages: Batch,
   policy: Policy,
-  params: Any,
+  params: Start,
   learning: Learning,
   context: StageContext,
 ) -> dict[str, Any]:
@@ -82,35 +84,32 @@ def learn_policy(
     task: its training questions teach, its validation questions say when to stop.
     passages: the encoded corpus, in the order of `setup.passages`.
     policy: what to learn.
-    params: of the base model.
+    params: of the base model, to start from.
     learning: how.
     context: where, and from which seed.
 
   Returns:
-    `theta`, `seconds`, `updates` used, and precisions of what is hidden on groups that
-    were not learned from: `answer_precision`, `span_precision`,
-    `answer_precision_before`. Where no theta gains more than the first beyond noise,
-    the first one and 0 updates.
+    `seconds`, `updates` used, and precisions of what is hidden on groups that were not
+    learned from: `answer_precision`, `span_precision`, `answer_precision_before`.
+    Where no theta gains more than the first beyond noise, 0 updates. `theta` in the
+    stage's directory gets the parameters.
   """
-  seed = context.seed
-  like = policy.init(jax.random.key(seed))
-  like = policies.with_words(like, params['shared']['embedding'])
-  done = stage.finished(context.directory, 'theta', like)
+  seed, layout = context.seed, context.layout
+  done = stage.finished(context.directory, 'theta')
   if done:
     return done
+  like = layout.place(first_theta(policy, params, seed))
   warm_groups, episode_groups = halves(task, seed)
   warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
-  update = _policy_update(setup, policy, passages, learning)
+  ids = setup.tokenizer.specials
+  update = policy_update(setup.model, ids, policy, passages, learning, layout)
   learned = learning.estimator.learns_baseline
   theta = reinforce.with_baseline(like) if learned else like
-  start = inner.start(update.inner_tx, warm.state.params, warm.state.opt)
-  placed = update.place(start)
+  start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
 
-  def probe(stack, keys):
-    return update.probe(theta, placed, stack, keys, np.float32(learning.temperature[0]))
-
   def measure(episodes, used, part):
+    probe = _probe(update, theta, start, learning.temperature[0], layout)
     inside = scales.of_part(context, part)
     scales.measure(episodes, used, probe, learning.episodes, key_scale, inside)
 
@@ -121,13 +120,13 @@ def learn_policy(
   )
   index = data.batches(np.arange(len(training)), learning.episodes, seed)
   measure(training, (index[i] for i in range(learning.updates)), 'training')
-  checks = _Checks(update, start, validation, learning, seed, key_check, context)
+  checks = _Checks(update, start, validation, learning, key_check, context)
   measure(validation, checks.index, 'validation')
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
-    steps.init_state(theta, update.tx),
-    lambda i: (placed, training.stack(index[i])),
+    steps.begin(steps.held(theta), update.tx),
+    lambda i: (start, layout.split(training.stack(index[i]), layout.episodes)),
     key_step,
     context,
     steps=learning.updates,
@@ -135,8 +134,9 @@ def learn_policy(
     validate_every=learning.validate_every,
     warn=warn,
   )
-  chosen, used = reinforce.without_baseline(result.state.params), int(result.state.step)
-  if not surpasses(checks.gains(result.state.params), checks.gains(theta)):
+  best, used = layout.place(result.state.params), int(result.state.step)
+  chosen = reinforce.without_baseline(best)
+  if not surpasses(checks.gains(best), checks.gains(theta)):
     # The highest of several gains is one even where there is nothing but noise.
     chosen, used = like, 0
   done = {
@@ -146,6 +146,28 @@ def learn_policy(
     **unseen.precisions(like, chosen),
   }
   return stage.finish(context.directory, done, 'theta', chosen)
+
+
+def _started(inner_tx, warm, layout):
+  """The state that episodes start from, of the warmed-up one on the host."""
+  warm = layout.place(warm)
+  return layout.place(inner.start(inner_tx, warm.params, warm.opt))
+
+
+def _probe(update, theta, start, temperature, layout):
+  """The probe `(episodes, keys)` of a policy, see `Episodes.measure_scales`."""
+
+  def probe(stack, keys):
+    stack, keys = layout.split((stack, keys), layout.episodes)
+    return update.probe(theta, start, stack, keys, np.float32(temperature))
+
+  return probe
+
+
+def first_theta(policy: Policy, params: Start, seed: int) -> Any:
+  """A policy's first parameters, with a model's embedding where it has one's."""
+  words = params.read()['shared']['embedding']
+  return policies.with_words(policy.init(jax.random.key(seed)), words)
 
 
 class _Unseen:
@@ -187,13 +209,13 @@ class _Unseen:
 class _Checks:
   """The validation episodes of a policy that learns: the same at every check."""
 
-  def __init__(self, update, start, episodes, learning, seed, key, context):
+  def __init__(self, update, start, episodes, learning, key, context):
     size = learning.episodes
     count = -(-VALIDATION // size) * size
-    index = data.batches(np.arange(len(episodes)), count, seed)[0]
+    index = data.batches(np.arange(len(episodes)), count, context.seed)[0]
     self.index = index.reshape(-1, size)
     self._keys = jax.random.split(key, count).reshape(-1, size)
-    self._update, self._start, self._placed = update, start, update.place(start)
+    self._update, self._start, self._layout = update, start, context.layout
     self._episodes, self._cold = episodes, np.float32(learning.temperature[1])
     self._cosine, self._check = learning.cosine, context.progress.check
 
@@ -206,22 +228,27 @@ class _Checks:
     gains, outer = self._probe(theta)
     found = {'score': float(gains.mean()), 'outer_loss': outer}
     if self._cosine:
-      stack, keys = self._episodes.stack(self.index[0]), self._keys[0]
-      cosine = self._update.compare(theta, self._start, stack, keys, self._cold)
+      given = *self._placed(self.index[0], self._keys[0]), self._cold
+      cosine = self._update.compare(theta, self._start, *given)
       found['cosine'] = float(cosine)
     return found
 
   def _probe(self, theta):
     gains, outer = [], []
     for index, keys in zip(self.index, self._keys, strict=True):
-      stack = self._episodes.stack(index)
-      probed = self._update.probe(theta, self._placed, stack, keys, self._cold)
+      stack, keys = self._placed(index, keys)
+      probed = self._update.probe(theta, self._start, stack, keys, self._cold)
       # The gains of a few questions are many times those of others, and they alone
       # would decide.
       gains.append(np.arcsinh((probed.before - probed.outer) / stack.scale).mean(1))
       outer.append(probed.outer)
       self._check()
     return np.concatenate(gains), float(np.mean(outer))
+
+  def _placed(self, index, keys):
+    return self._layout.split(
+      (self._episodes.stack(index), keys), self._layout.episodes
+    )
 
 
 def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
@@ -264,16 +291,31 @@ def _episodes(setup, task, passages, examples, learning, seed) -> Episodes:
   )
 
 
-def _policy_update(setup, policy, passages, learning) -> PolicyUpdate:
-  """The compiled steps; equal settings share them."""
-  ids = setup.tokenizer.specials
+def policy_update(
+  model,
+  ids: Specials,
+  policy: Policy,
+  passages: Batch,
+  learning: Learning,
+  layout: Layout,
+) -> PolicyUpdate:
+  """The compiled steps of `learn_policy`; equal settings share them.
+
+  Args:
+    model: a Linen module.
+    ids: its special tokens.
+    policy: what to learn.
+    passages: the encoded corpus.
+    learning: how.
+    layout: of the episodes.
+  """
   lengths = {
     'span_length': span_capacity(passages, learning.longest),
     'draw_length': int(word_capacity(passages, learning.rate, ids).max()),
   }
   same = [name for name in Setting._fields if name not in lengths]
   setting = Setting(**lengths, **{name: getattr(learning, name) for name in same})
-  return make_policy_update(setup.model, policy, ids, learning.rate, setting)
+  return make_policy_update(model, policy, ids, learning.rate, setting, layout)
 
 
 def halves(task: Task, seed: int) -> tuple[frozenset[str], frozenset[str]]:

@@ -1,16 +1,20 @@
 """Denoising: training a model to restore what a policy hides."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import optax
 
 from masklearn import data
 from masklearn.study import stage
 from masklearn.study.setup import Setup
 from masklearn.training import loop, steps
 from masklearn.training.context import StageContext
-from masklearn.types import Batch, Policy
+from masklearn.training.mesh import Layout
+from masklearn.training.steps import Start
+from masklearn.types import Batch, Policy, Specials
 
 
 class Objective(NamedTuple):
@@ -37,7 +41,7 @@ def denoise(
   setup: Setup,
   passages: Batch,
   objective: Objective,
-  params: Any,
+  params: Start,
   training: Denoising,
   context: StageContext,
   saving: stage.Saving = stage.Saving(),  # noqa: B008 (a tuple)
@@ -48,36 +52,80 @@ def denoise(
     setup: corpus, tokenizer and model.
     passages: the encoded corpus [P, L].
     objective: what to hide, and what to restore.
-    params: of the model, to start from.
+    params: of the model, to start from; `params` in the stage's directory gets what
+      they become.
     training: updates, batch size and learning rate.
     context: where, and from which seed: of batches, draws and dropout.
     saving: time and memory for the same training.
 
   Returns:
-    `params`, `seconds` and `masked_words`, the mean number of a passage.
+    `seconds` and `masked_words`, the mean number of a passage.
   """
-  done = stage.finished(context.directory, 'params', params)
+  done = stage.finished(context.directory, 'params')
   if done:
     return done
-  policy, theta, target, capacity = objective
-  ids, seed = setup.tokenizer.specials, context.seed
-  tx, step = stage.compiled_step(
-    setup.model, training.learning_rate, training.updates, training.weight_decay, saving
-  )
+  seed, layout = context.seed, context.layout
+  ids, theta = setup.tokenizer.specials, objective.theta
+  given = setup.model, ids, passages, objective, training, saving
+  work = make_work(*given, seed, layout)
   key_draw, key_step = jax.random.split(jax.random.key(seed))
-  corrupted = stage.compiled_corruption(policy, ids, target, int(capacity.max()))
-  one = jax.eval_shape(corrupted, theta, key_draw, data.take(passages, np.arange(1)))[0]
-  # By how much a source can be longer than its passage.
-  source = passages.valid.sum(1) + one.source.shape[1] - passages.tokens.shape[1]
-  lengths = np.stack([source, capacity if target == 'spans' else source], 1)
-  order, together = saving.batches(lengths, ids.pad, training.batch_size, seed)
 
   def batch_at(i):
-    key, index = jax.random.fold_in(key_draw, i), order[i]
-    return together(index, *corrupted(theta, key, data.take(passages, index)))
+    key, index = jax.random.fold_in(key_draw, i), work.order[i]
+    texts = layout.batch(lambda own: data.take(passages, index[own]), len(index))
+    used = layout.split(index >= 0, layout.rows)
+    return work.together(used, *work.corrupted(theta, key, texts))
 
-  first, updates = steps.init_state(params, tx), training.updates
-  result = loop.run(step, first, batch_at, key_step, context, steps=updates)
+  first, count = steps.begin(params, work.tx), training.updates
+  result = loop.run(work.step, first, batch_at, key_step, context, steps=count)
   words = loop.mean(result.history, 'masked_words')
   done = {'seconds': result.seconds, 'masked_words': words}
   return stage.finish(context.directory, done, 'params', result.state.params)
+
+
+class Work(NamedTuple):
+  """What makes the batches of a stage, and the step on them; all compiled."""
+
+  tx: optax.GradientTransformation
+  step: Callable  # (state, key, batch) -> (state, metrics)
+  order: Sequence[np.ndarray]  # [N] the passages of each batch, -1 for none
+  corrupted: Callable  # (theta, key, passages) -> (Corrupted, {name: [N]})
+  together: Callable  # see `packing.batches`
+
+
+def make_work(
+  model,
+  ids: Specials,
+  passages: Batch,
+  objective: Objective,
+  training: Denoising,
+  saving: stage.Saving,
+  seed: int,
+  layout: Layout,
+) -> Work:
+  """The work of `denoise`, whose arguments these are.
+
+  Args:
+    model: a Linen module.
+    ids: its special tokens.
+    passages: the encoded corpus.
+    objective: what to hide, and what to restore.
+    training: how long, and how fast.
+    saving: of time and memory.
+    seed: of the order.
+    layout: of the rows.
+  """
+  policy, theta, target, capacity = objective
+  rate, updates = training.learning_rate, training.updates
+  decay, length = training.weight_decay, int(capacity.max())
+  tx, step = stage.compiled_step(model, rate, updates, decay, saving, layout)
+  corrupted = stage.compiled_corruption(policy, ids, target, length, layout)
+  some = np.arange(layout.size) % len(passages.tokens)
+  given = theta, jax.random.key(0), data.take(passages, some)
+  one = jax.eval_shape(corrupted, *given)[0]
+  # By how much a source can be longer than its passage.
+  source = passages.valid.sum(1) + one.source.shape[1] - passages.tokens.shape[1]
+  lengths = np.stack([source, capacity if target == 'spans' else source], 1)
+  size = training.batch_size
+  order, together = saving.batches(lengths, ids.pad, size, seed, layout)
+  return Work(tx, step, order, corrupted, together)

@@ -24,10 +24,11 @@ from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import heuristic
 from masklearn.policies.learned import supervised
-from masklearn.study import supervise
+from masklearn.study import stage, supervise
 from masklearn.study.config import check_recall, new_name
 from masklearn.tasks import splits, squad
 from masklearn.training.context import StageContext
+from masklearn.training.mesh import one_device
 from masklearn.types import Answers, InputError, Policy
 
 LAST = 'recall.jsonl'  # is written at the end
@@ -79,14 +80,15 @@ def _rows(config, workdir, answered) -> list[dict[str, Any]]:
       for seed in range(c.seed, c.seed + c.seeds):
         directory = workdir / 'policies' / name / str(seed)
         title = f'supervised, {name}, seed {seed}'
-        done = supervise.train_policy(
+        start = network.start(jax.random.key(seed))
+        supervise.train_policy(
           network.policy,
-          network.start(jax.random.key(seed)),
+          start,
           (network.encoded['train'], network.encoded['validation']),
           training,
           StageContext(directory, title, progress, save_every, seed),
         )
-        thetas.append(done['theta'])
+        thetas.append(stage.saved(directory / 'theta', start, one_device()).read())
       compared = _beside(c, name, network.policy, thetas)
       found |= recall.of_policies(
         # Those that know no network are measured with the first.

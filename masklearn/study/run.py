@@ -18,7 +18,6 @@ import jax
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint, files
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
@@ -35,9 +34,11 @@ from masklearn.study import (
   supervise,
 )
 from masklearn.study.finetune import Finetuning, finetune
-from masklearn.study.learn import learn_policy
+from masklearn.study.learn import first_theta, learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
+from masklearn.training import mesh
 from masklearn.training.context import StageContext
+from masklearn.training.steps import Start
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
@@ -49,6 +50,7 @@ class Study:
   def __init__(self, config, workdir: pathlib.Path):
     """Plans, and reads the tasks; nothing is written."""
     self.config, self.workdir = config, workdir
+    self.layout = mesh.make_layout(**settings.mesh(config, mesh.count()))
     c = config
     self.seeds = range(c.seed, c.seed + c.study.seeds)
     self.policy_names = settings.names(c.policy.names)
@@ -139,7 +141,9 @@ class Study:
       with stage.memory_errors(f'The stage {job.stage}'):
         return stages[job.stage](*job.arguments, *needed)
 
-    for job, result in plan.execute(jobs, run, c.study.workers, progress.stop.set):
+    # Stages side by side would have their devices talk at cross purposes.
+    workers = c.study.workers if self.layout.is_one else 1
+    for job, result in plan.execute(jobs, run, workers, progress.stop.set):
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
@@ -188,11 +192,8 @@ class Study:
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
     c, options = self.config, dict(self.config.base)
-    params = self.setup.params
     if not options['updates']:  # A published model has had its training.
-      return {'params': params, 'seconds': 0.0, 'masked_words': 0.0}
-    if params is None:
-      params = models.init_params(self.setup.model, jax.random.key(seed))
+      return {'seconds': 0.0, 'masked_words': 0.0}
     rate, passages = options.pop('rate'), self.passages[self.task_names[0]]
     capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
     random_spans = stage.uniform(rate, c.policy.longest)
@@ -200,7 +201,7 @@ class Study:
       self.setup,
       passages,
       Objective(random_spans, {}, 'spans', capacity),
-      params,
+      self._first_params(seed),
       Denoising(**options),
       self._context(f'base, seed {seed}', 'base', seed),
       self.saving,
@@ -214,6 +215,7 @@ class Study:
 
   def learn(self, kind: str, task: str, seed: int, base) -> dict[str, Any]:
     """A policy learned from the task's loss; see `settings.learning` for its kind."""
+    del base  # has been trained
     learning, shuffled = build.learning_of(self.config, kind)
     questions = self.tasks[task, seed]
     if shuffled:
@@ -221,19 +223,21 @@ class Study:
     name = plan.policy_of(kind)
     context = self._policy_context(kind, task, seed)
     policy, passages = self.policies[name], self.passages[task]
+    start = self._base_params(seed)
     done = learn_policy(
-      self.setup, questions, passages, policy, base['params'], learning, context
+      self.setup, questions, passages, policy, start, learning, context
     )
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return {**done, 'kind': kind}
 
   def supervise(self, name: str, task: str, seed: int, base) -> dict[str, Any]:
     """A policy that is trained to find the answers of a task, or of other questions."""
+    del base  # has been trained
     options = dict(self.config.supervised)
     del options['top_k'], options['pairs']
     pairs = self._pairs(task, seed)
-    policy, words = self.policies[name], base['params']['shared']['embedding']
-    theta = policies.with_words(policy.init(jax.random.key(seed)), words)
+    policy = self.policies[name]
+    theta = first_theta(policy, self._base_params(seed), seed)
     training = supervise.Supervision(**options)
     context = self._policy_context(name, task, seed)
     done = supervise.train_policy(policy, theta, pairs, training, context)
@@ -244,17 +248,18 @@ class Study:
     self, policy, policy_task, target, seed, base, trained=None
   ) -> dict[str, Any]:
     """The base model, pre-trained further on what a policy hides."""
+    del base  # has been trained
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
     passages = self.passages[policy_task or self.task_names[0]]
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
-    theta = trained['theta'] if trained else {}
+    theta = self.theta(policy, policy_task, seed) if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
     return denoise(
       self.setup,
       passages,
       Objective(self.policies[policy], theta, target, capacity),
-      base['params'],
+      self._base_params(seed),
       Denoising(**c.pretrain),
       self._context(title, f'pretrain/{cell.variant}', seed),
       self.saving,
@@ -263,10 +268,13 @@ class Study:
   def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
     """Scores of a cell, and what its pre-training used up."""
     title = f'fine-tuning, {cell.task}, {cell.variant}, seed {cell.seed}'
+    params = self._base_params(cell.seed)
+    if POLICIES[cell.policy].make:
+      params = self._params(f'pretrain/{cell.variant}/{cell.seed}')
     done = finetune(
       self.setup,
       self.tasks[cell.task, cell.seed],
-      start['params'],
+      params,
       Finetuning(**self.config.finetune),
       self._context(title, f'finetune/{cell.task}/{cell.variant}', cell.seed),
       self.saving,
@@ -286,9 +294,30 @@ class Study:
     directory = self.workdir / 'policies' / f'{taught}-{task}' / str(seed) / 'theta'
     if not directory.exists():
       return None
-    like = self.policies[taught].init(jax.random.key(0))
-    with files.remade(directory.parent):
-      return checkpoint.restore(directory, like)
+    shapes = jax.eval_shape(self.policies[taught].init, jax.random.key(0))
+    return stage.saved(directory, shapes, self.layout).read()
+
+  def _first_params(self, seed: int) -> Start:
+    """What the base model is trained from."""
+    if self.setup.params:
+      return stage.saved(self.setup.params, self._shapes, self.layout)
+    init = functools.partial(models.init_params, self.setup.model)
+    return Start(self._shapes, lambda: self.layout.init(init, jax.random.key(seed)))
+
+  def _base_params(self, seed: int) -> Start:
+    """Those of the base model."""
+    if not self.config.base.updates:
+      return self._first_params(seed)
+    return self._params(f'base/{seed}')
+
+  def _params(self, directory: str) -> Start:
+    """Those of a finished stage."""
+    path = self.workdir / directory / 'params'
+    return stage.saved(path, self._shapes, self.layout)
+
+  @functools.cached_property
+  def _shapes(self):
+    return models.param_shapes(self.setup.model)
 
   def _jobs(self, until):
     c, depth = self.config, plan.STAGES.index(until)
@@ -309,7 +338,8 @@ class Study:
     directory = self.workdir / path / str(seed)
     every = self.config.study.save_every
     dtype = self.setup.model.config.dtype
-    return StageContext(directory, title, self.progress, every, seed, dtype)
+    given = directory, title, self.progress, every, seed, dtype, self.layout
+    return StageContext(*given)
 
   def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
     title = f'{kind} policy, {task}, seed {seed}'

@@ -22,6 +22,51 @@ def corpus(config) -> dict[str, Any]:
   return {key: c[key] for key in corpus_options(c.name) if key in c}
 
 
+def shared_sizes(config) -> dict[str, tuple[int, int]]:
+  """The sizes that devices share: key -> (size, of how many parts).
+
+  Rows of batches are shared by all devices, episodes by `data` alone: those keys end in
+  'episodes'.
+  """
+  parts, packed = config.saving.gradient_accumulation, config.saving.packing
+  found = {}
+  for stage in ('base', 'pretrain', 'finetune'):
+    if config[stage].updates and not packed:  # Packed rows come in any number.
+      found[f'{stage}.batch_size'] = config[stage].batch_size, parts
+  kinds = [*names(config.policy.names), config.policy.reference]
+  trained = {policies.POLICIES[name].trained_by for name in kinds}
+  if 'supervise' in trained:
+    found['supervised.batch_size'] = config.supervised.batch_size, 1
+  if 'learn' in trained or config.study.ablations:
+    found['learn.warmup.batch_size'] = config.learn.warmup.batch_size, 1
+    found['learn.episodes'] = config.learn.episodes, 1
+  return found
+
+
+def fits(key: str, size: int, parts: int, data: int, fsdp: int) -> bool:
+  """Whether the devices of a mesh can share one of `shared_sizes` in equal parts."""
+  count = data if key.endswith('episodes') else data * fsdp
+  return size % (count * parts) == 0
+
+
+def mesh(config, devices: int) -> dict[str, int]:
+  """The mesh; if its `data` is 0, as many devices as can share everything.
+
+  Args:
+    config: of the study.
+    devices: how many there are.
+  """
+  data, fsdp = config.mesh.data, config.mesh.fsdp
+  sizes = shared_sizes(config).items()
+
+  def all_fit(count):
+    return all(fits(key, *size, count, fsdp) for key, size in sizes)
+
+  counts = range(devices // fsdp, 0, -1)
+  data = data or next(filter(all_fit, counts), 1)
+  return {'data': data, 'fsdp': fsdp, 'smallest': config.mesh.smallest}
+
+
 def learning(config, kind: str) -> dict[str, Any]:
   """The options of a policy that is learned, by its kind.
 

@@ -14,8 +14,6 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
-
 from masklearn import data, models, text
 from masklearn.data import array_files
 from masklearn.io import checksums, files
@@ -38,7 +36,8 @@ class Setup:
   skipped: int  # how many there are
   tokenizer: text.Tokenizer
   model: Any  # a Linen module
-  params: Any = None  # of a published model; None for one that is to be trained
+  # Where the parameters of a published model are; None for one that is to be trained.
+  params: pathlib.Path | None = None
 
 
 def prepare(
@@ -182,32 +181,30 @@ def _until(stopped, passages):
 
 
 def _published(checkpoint, tokenizer, name, size, **changes):
-  """The module and the parameters of a published model, with fields changed."""
+  """The module of a published model, with fields changed; and its parameters' place."""
   if tokenizer:
     raise InputError(
       'A published model has the tokenizer that it was trained with: leave '
       f'config.corpus.tokenizer empty, got {tokenizer!r}.'
     )
   del size  # The checkpoint has one.
-  loaded = pretrained.load_model(checkpoint)
-  if loaded.tokenizer is None:
+  model, own = pretrained.load_shape(checkpoint)
+  if own is None:
     raise InputError(
       f'{checkpoint} has no tokenizer: it was converted with --tokenizer=none. Convert '
       'it with one to train it.'
     )
-  family = type(loaded.model).__name__.lower()
+  family = type(model).__name__.lower()
   if family != name:
     said = f'{checkpoint} holds a {family}, but config.model.name is {name!r}.'
     raise InputError(said)
-  fields = {field.name for field in dataclasses.fields(loaded.model.config)}
+  fields = {field.name for field in dataclasses.fields(model.config)}
   for field in changes.keys() - fields:
     check_name(sorted(fields), field, f'field of a {name}')
-  net = type(loaded.model)(dataclasses.replace(loaded.model.config, **changes))
-  like = jax.eval_shape(lambda: models.init_params(net, jax.random.key(0)))
-  shapes = [jax.tree.map(lambda x: x.shape, tree) for tree in (like, loaded.params)]
-  if shapes[0] != shapes[1]:
+  net = type(model)(dataclasses.replace(model.config, **changes))
+  if models.param_shapes(net) != models.param_shapes(model):
     raise InputError(
       f'The model at {checkpoint} has another shape than config.model asks for: leave '
       f'out {", ".join(sorted(changes))}, as far as they change it.'
     )
-  return net, loaded.params
+  return net, pathlib.Path(checkpoint) / 'params'

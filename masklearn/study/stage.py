@@ -8,6 +8,7 @@ interrupted one continues.
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 import shutil
@@ -22,6 +23,8 @@ from masklearn.io import checkpoint, checksums, files, provenance
 from masklearn.policies import heuristic, statistics
 from masklearn.training import corruption, loop, losses, packing, steps
 from masklearn.training.context import StageContext
+from masklearn.training.mesh import Layout
+from masklearn.training.steps import Start
 from masklearn.types import InputError, Policy, Specials
 
 DONE = 'done.json'  # written last
@@ -39,11 +42,16 @@ class Saving(NamedTuple):
   packing: int = 0  # source tokens of a row that several examples share; 0 for one each
   chunk: int = 0  # target tokens whose logits are in memory at a time; 0 for all
   gradient_accumulation: int = 1  # parts of a batch, one after the other
+  # The rows of a packed batch are a multiple of it, and of devices and parts: those of
+  # eight devices, for the same batches on one.
+  row_multiple: int = 1
 
-  def batches(self, lengths: np.ndarray, pad: int, batch_size: int, seed: int):
+  def batches(
+    self, lengths: np.ndarray, pad: int, batch_size: int, seed: int, layout: Layout
+  ):
     """The order and the making of batches; see `packing.batches`."""
-    parts = self.gradient_accumulation
-    return packing.batches(lengths, self.packing, pad, batch_size, parts, seed)
+    parts = math.lcm(self.gradient_accumulation * layout.size, self.row_multiple)
+    return packing.batches(lengths, self.packing, pad, batch_size, parts, seed, layout)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,15 +71,12 @@ class Training:
     return loop.best_of(self.learning_rates, start, batch_at, key, context, **options)
 
 
-def finished(
-  directory: pathlib.Path, name: str = '', like: Any = None
-) -> dict[str, Any] | None:
-  """What a finished stage handed over; None if it is not finished.
+def finished(directory: pathlib.Path, name: str = '') -> dict[str, Any] | None:
+  """What a finished stage noted down; None if it is not finished.
 
   Args:
     directory: of the stage.
-    name: of the parameters that it left beside `done.json`; '' for none.
-    like: a tree of their shapes.
+    name: of the parameters that it left beside `done.json`, see `saved`; '' for none.
 
   Raises:
     InputError: a file of it is missing or damaged; names it.
@@ -81,10 +86,24 @@ def finished(
   with files.remade(directory):
     checksums.check(directory, [DONE, *BESIDE, f'{name}/*'])
     done = files.read_object(directory / DONE, ['seconds'])
-    if name:
-      done[name] = checkpoint.restore(directory / name, like)
   _drop(directory)  # what a process left that was killed right after the last line
   return done
+
+
+def saved(path: pathlib.Path, shapes: Any, layout: Layout) -> Start:
+  """Parameters that a finished stage has handed over, or `experiments.convert`.
+
+  Args:
+    path: of their directory.
+    shapes: of the parameters.
+    layout: where they are to lie.
+  """
+
+  def read():
+    with files.remade(path.parent):
+      return checkpoint.restore(path, layout.shapes(shapes))
+
+  return Start(shapes, read)
 
 
 def finish(
@@ -95,7 +114,7 @@ def finish(
   Args:
     directory: of the stage.
     done: numbers for `done.json`, `seconds` among them.
-    name: of the parameters to hand over, '' for none.
+    name: of the parameters to hand over, '' for none; `saved` reads them.
     tree: the parameters.
 
   Returns:
@@ -109,7 +128,7 @@ def finish(
     names.append(f'{name}/{checksums.NAME}')  # which lists the files beside it
   checksums.seal(directory / DONE, done, names)  # It says that all is there.
   _drop(directory)
-  return {**done, name: tree} if name else done
+  return done
 
 
 @contextlib.contextmanager
@@ -160,14 +179,21 @@ def uniform(rate: float, longest: int) -> Policy:
 # serve every policy and seed of a study.
 @functools.cache
 def compiled_step(
-  model, learning_rate: float, updates: int, weight_decay: float, saving: Saving
+  model,
+  learning_rate: float,
+  updates: int,
+  weight_decay: float,
+  saving: Saving,
+  layout: Layout,
 ):
   """The optimizer and the compiled step on batches `(Corrupted, {name: [B]})`.
 
   The second part of a batch is logged, by the mean of its rows.
   """
   tx = optimizer(learning_rate, updates, weight_decay)
-  token_loss = losses.make_token_loss(model, chunk=saving.chunk or None)
+  token_loss = losses.make_token_loss(
+    model, chunk=saving.chunk or None, local=layout.local
+  )
 
   def loss(params, key, batch):
     examples, logged = batch
@@ -175,11 +201,13 @@ def compiled_step(
     return value, {**aux, **{name: rows.mean() for name, rows in logged.items()}}
 
   step = steps.make_step(loss, tx, saving.gradient_accumulation)
-  return tx, jax.jit(step, donate_argnums=0)
+  return tx, layout.jit_step(step)
 
 
 @functools.cache
-def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int):
+def compiled_corruption(
+  policy: Policy, ids: Specials, target: str, length: int, layout: Layout
+):
   """The compiled `(theta, key, passages) -> (Corrupted, {name: [B]})` of a policy."""
 
   def corrupted(theta, key, passages):
@@ -190,4 +218,4 @@ def compiled_corruption(policy: Policy, ids: Specials, target: str, length: int)
     logged = {'masked_words': words, 'lost_tokens': lost}
     return corruption.corrupt(passages, draw, ids, target, length), logged
 
-  return jax.jit(corrupted)
+  return layout.jit_rows(corrupted)

@@ -119,27 +119,28 @@ def train_policy(
     context: where, and from which seed, that of the batches.
 
   Returns:
-    `theta`, `seconds`, the chosen `learning_rate`, `updates` used, `score` (minus the
-    validation loss) and `trials`, the score of every learning rate.
+    `seconds`, the chosen `learning_rate`, `updates` used, `score` (minus the validation
+    loss) and `trials`, the score of every learning rate; `theta` in the stage's
+    directory gets the parameters.
   """
-  done = stage.finished(context.directory, 'theta', theta)
+  done = stage.finished(context.directory, 'theta')
   if done:
     return done
   examples, validation = pairs
-  batch_size = training.batch_size
+  batch_size, layout = training.batch_size, context.layout
+  at_once = layout.multiple(batch_size)
   index = data.batches(np.arange(len(examples.start)), batch_size, context.seed)
-  rows = data.filled(len(validation.start), batch_size)
+  rows = data.filled(len(validation.start), at_once)
 
   def start(rate):
-    tx, step, losses = _compiled(policy, rate, training.updates, training.weight_decay)
+    decay = training.weight_decay
+    tx, step, losses = _compiled(policy, rate, training.updates, decay, layout)
 
     def validate(state):
       # A last batch that is filled up counts its first passages twice.
       found = []
       for i in rows:
-        found.append(
-          jax.device_get(losses(state.params, None, data.take(validation, i)))
-        )
+        found.append(jax.device_get(losses(state.params, None, batch(validation, i))))
         context.progress.check()
       totals = np.array(
         [(loss * aux['answers'], aux['answers']) for loss, aux in found]
@@ -147,19 +148,19 @@ def train_policy(
       loss = float(totals[:, 0].sum() / totals[:, 1].sum())
       return {'score': -loss, 'loss': loss}
 
-    return step, steps.init_state(theta, tx), validate
+    return step, steps.begin(steps.held(theta), tx), validate
 
-  def batch_at(i):
-    return data.take(examples, index[i])
+  def batch(answers, index):
+    return layout.batch(lambda own: data.take(answers, index[own]), len(index))
 
-  state, done = training.best_of(start, batch_at, context)
-  done['updates'] = int(state.step)
-  return stage.finish(context.directory, done, 'theta', state.params)
+  best, done = training.best_of(start, lambda i: batch(examples, index[i]), context)
+  done['updates'] = int(best.step)
+  return stage.finish(context.directory, done, 'theta', best.params)
 
 
 @functools.cache
-def _compiled(policy, learning_rate, updates, weight_decay):
+def _compiled(policy, learning_rate, updates, weight_decay, layout):
   """The optimizer, the compiled step, and the compiled loss alone."""
   tx = stage.optimizer(learning_rate, updates, weight_decay)
   loss = make_answer_loss(policy)
-  return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0), jax.jit(loss)
+  return tx, layout.jit_step(steps.make_step(loss, tx)), layout.jit_whole(loss)

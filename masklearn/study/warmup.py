@@ -5,9 +5,10 @@ episodes, and is calibrated: what lowers the outer loss is then to learn those f
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from masklearn import data
 from masklearn.evaluation import answering
@@ -16,6 +17,8 @@ from masklearn.study.pretrain import Objective
 from masklearn.study.setup import Setup
 from masklearn.training import loop, losses, steps
 from masklearn.training.context import StageContext
+from masklearn.training.mesh import Layout
+from masklearn.training.steps import Start
 from masklearn.types import Batch, Task
 
 
@@ -34,7 +37,7 @@ def warm_up(
   groups: frozenset[str],
   passages: Batch,
   objective: Objective,
-  params: Any,
+  params: Start,
   training: Warmup,
   context: StageContext,
 ) -> loop.Result:
@@ -57,25 +60,32 @@ def warm_up(
     for e in (examples, task.validation)
   )
   ids, length = setup.tokenizer.specials, int(objective.capacity.max())
-  corrupted = stage.compiled_corruption(objective.policy, ids, objective.target, length)
-  tx, step = _joint_training(setup.model, training.learning_rate, training.updates)
+  layout, size = context.layout, training.batch_size
+  corrupted = stage.compiled_corruption(
+    objective.policy, ids, objective.target, length, layout
+  )
+  rate = training.learning_rate
+  tx, step = joint_training(setup.model, rate, training.updates, layout)
   key_draw, key_step = jax.random.split(jax.random.key(context.seed))
-  texts = data.batches(passages, training.batch_size, context.seed)
-  asked = data.batches(questions, training.batch_size, context.seed)
+  texts, asked = (
+    data.batches(np.arange(len(rows)), size, context.seed)
+    for rows in (passages.tokens, questions.source)
+  )
+  asking = answering.Asking(setup.model, layout, context.progress.check)
 
   def batch_at(i):
-    key = jax.random.fold_in(key_draw, i)
-    examples, _ = corrupted(objective.theta, key, texts[i])
-    return examples, asked[i]
+    key, index, asks = jax.random.fold_in(key_draw, i), texts[i], asked[i]
+    rows = layout.batch(lambda own: data.take(passages, index[own]), size)
+    examples, _ = corrupted(objective.theta, key, rows)
+    return examples, layout.batch(lambda own: data.take(questions, asks[own]), size)
 
   def validate(state):
-    check = context.progress.check
-    loss = answering.question_loss(setup.model, state.params, validation, check=check)
+    loss = asking.loss(state.params, validation)
     return {'score': -loss, 'loss': loss}
 
   return loop.run(
     step,
-    steps.init_state(params, tx),
+    steps.begin(params, tx),
     batch_at,
     key_step,
     context,
@@ -86,7 +96,8 @@ def warm_up(
 
 
 @functools.cache
-def _joint_training(model, learning_rate, updates):
+def joint_training(model, learning_rate: float, updates: int, layout: Layout):
+  """The optimizer and the compiled step on batches of passages and of questions."""
   tx = stage.optimizer(learning_rate, updates, 0.0)
   token_loss = losses.make_token_loss(model)
 
@@ -98,4 +109,4 @@ def _joint_training(model, learning_rate, updates):
     metrics = {'denoising_loss': denoising, 'question_loss': answering}
     return denoising + answering, metrics
 
-  return tx, jax.jit(steps.make_step(loss, tx), donate_argnums=0)
+  return tx, layout.jit_step(steps.make_step(loss, tx))

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from masklearn.io.progress import Progress
+from masklearn.training.mesh import Layout, one_device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,3 +21,4 @@ class StageContext:
   save_every: int  # steps between checkpoints
   seed: int  # of everything random in the stage
   dtype: str = 'float32'  # of the model's computation, named where numbers run over
+  layout: Layout = dataclasses.field(default_factory=one_device)  # of its arrays

@@ -18,14 +18,15 @@ import numpy as np
 from masklearn.io import checkpoint, memory
 from masklearn.training.context import StageContext
 from masklearn.training.history import History
-from masklearn.training.steps import TrainState
+from masklearn.training.steps import Start, TrainState
 from masklearn.types import InputError
 
 
 class Result(NamedTuple):
   """The outcome of a run."""
 
-  state: TrainState  # of the best validation score; the last without validation
+  # Of the best validation score, on the host; without validation the last one.
+  state: TrainState
   score: float  # the best validation score; nan without validation
   history: list[dict[str, float]]  # what history.jsonl holds
   seconds: float  # spent in this loop, before interruptions included
@@ -33,7 +34,7 @@ class Result(NamedTuple):
 
 def run(
   step: Callable,
-  state: TrainState,
+  start: Start,
   batch_at: Callable[[int], Any],
   key: jax.Array,
   context: StageContext,
@@ -47,8 +48,9 @@ def run(
   """Runs `state, metrics = step(state, key, batch_at(i))` for `steps` steps.
 
   Args:
-    step: the pure step, already jitted; every metric a scalar.
-    state: where to start, if no checkpoint says otherwise.
+    step: the pure step, already jitted, which may donate its state; every metric a
+      scalar.
+    start: of the state, if no checkpoint says otherwise.
     batch_at: the batch of step i; a function of i alone, so that a resumed run
       sees what an uninterrupted one sees.
     key: folded with the step number by `step`.
@@ -64,10 +66,10 @@ def run(
     InputError: the loss is not finite.
     KeyboardInterrupt: the run was asked to stop, and saved what it had.
   """
-  saved = _saved(state, (state, jnp.float32(-jnp.inf)) if validate else None, 0)
   with contextlib.ExitStack() as stack:
     stack.callback(memory.release)
-    checkpoints, state, best, seconds = _restored(stack, context, saved)
+    # Named at once: a tuple would hold on to the first state.
+    checkpoints, state, best, seconds = _restored(stack, context, start, validate)
     first, began = int(state.step), time.monotonic() - seconds
     history = stack.enter_context(History(context.directory, first))
     shown = context.progress.start(context.title, steps, first)
@@ -84,7 +86,7 @@ def run(
     try:
       # Before the first step, or where a validation was interrupted.
       if due(first) and not history.is_validated(first):
-        best = _better(best, state, validate, history)
+        best = _better(best, state, validate, history, context.layout)
         memory.release()  # what compiling took, before more is compiled
       for done in range(first + 1, steps + 1):
         state, metrics = step(state, key, batch_at(done - 1))
@@ -99,7 +101,7 @@ def run(
           _check(means['loss'], warn(means), warned, done, context)
           shown.update(done, means['loss'])
         if due(done):
-          best = _better(best, state, validate, history)
+          best = _better(best, state, validate, history, context.layout)
         if saves:
           save()
         context.progress.check()
@@ -114,7 +116,7 @@ def run(
 
 def best_of(
   learning_rates: Sequence[float],
-  start: Callable[[float], tuple[Callable, TrainState, Callable]],
+  start: Callable[[float], tuple[Callable, Start, Callable]],
   batch_at: Callable[[int], Any],
   key: jax.Array,
   context: StageContext,
@@ -124,31 +126,35 @@ def best_of(
 
   Args:
     learning_rates: to try; of equal scores the first one's is taken.
-    start: `start(learning_rate)` returns step, state and validate, see `run`.
+    start: `start(learning_rate)` returns step, start and validate, see `run`.
     batch_at: see `run`, as for `key` and `options`.
     key: the same for all.
     context: of the stage; each learning rate has a folder in its directory.
     **options: of `run`.
 
   Returns:
-    The best state of the chosen run, and what a stage notes down: the `learning_rate`,
-    its `score`, the score of each as `trials`, and the `seconds` of all.
+    The best state of the chosen run, on the host, and what a stage notes down: the
+    `learning_rate`, its `score`, the score of each as `trials`, and the `seconds` of
+    all.
   """
-  found = {}
+  found, best = {}, None
   for rate in learning_rates:
-    step, state, validate = start(rate)
+    step, first, validate = start(rate)
     trial = dataclasses.replace(
       context,
       directory=context.directory / f'lr-{rate:g}',
       title=f'{context.title}, lr {rate:g}',
     )
-    found[rate] = run(step, state, batch_at, key, trial, validate=validate, **options)
-  chosen = max(found, key=lambda rate: found[rate].score)
-  return found[chosen].state, {
+    result = run(step, first, batch_at, key, trial, validate=validate, **options)
+    found[rate] = result.score, result.seconds
+    if max(found, key=lambda rate: found[rate][0]) == rate:
+      chosen, best = rate, result.state
+    del result  # and with it the state, unless it is the best
+  return best, {
     'learning_rate': chosen,
-    'score': found[chosen].score,
-    'trials': {f'{rate:g}': result.score for rate, result in found.items()},
-    'seconds': sum(result.seconds for result in found.values()),
+    'score': found[chosen][0],
+    'trials': {f'{rate:g}': score for rate, (score, _) in found.items()},
+    'seconds': sum(seconds for _, seconds in found.values()),
   }
 
 
@@ -165,22 +171,27 @@ def _saved(state, best, seconds):
   return {'state': state, 'best': best, 'seconds': jnp.float32(seconds)}
 
 
-def _restored(stack, context, saved):
+def _restored(stack, context, start, validate):
   """The checkpoints of a stage, and the state, the best one and the seconds so far."""
   checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
   stack.enter_context(checkpoints)
-  saved = checkpoints.resume(saved)
-  # Copies: a step may donate its state, and who called may still need theirs.
-  state, best = jax.tree.map(jnp.copy, (saved['state'], saved['best']))
-  return checkpoints, state, best, float(saved['seconds'])
+  layout = context.layout
+  if checkpoints.latest is None:
+    state = layout.place(start.read())
+    best = (layout.to_host(state), jnp.float32(-jnp.inf)) if validate else None
+    return checkpoints, state, best, 0.0
+  like = layout.shapes(start.shapes)
+  best = (layout.on_host(like), jnp.float32(0)) if validate else None
+  saved = checkpoints.resume(_saved(like, best, 0))
+  return checkpoints, saved['state'], saved['best'], float(saved['seconds'])
 
 
-def _better(best, state, validate, history):
+def _better(best, state, validate, history, layout):
   """The better of the best state so far and `state`, each with its score."""
   found = dict(validate(state))
   history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
   if found['score'] > float(best[1]):
-    return jax.tree.map(jnp.copy, state), jnp.float32(found['score'])
+    return layout.to_host(state), jnp.float32(found['score'])
   return best
 
 

@@ -4,6 +4,7 @@ Each returns `(scalar, aux)`, as `steps.make_step` and the bilevel loop expect.
 """
 
 import functools
+from collections.abc import Callable
 
 import chex
 import jax
@@ -38,7 +39,12 @@ def make_loss_sums(model, train: bool = False):
   return sums
 
 
-def make_token_loss(model, train: bool = True, chunk: int | None = None):
+def make_token_loss(
+  model,
+  train: bool = True,
+  chunk: int | None = None,
+  local: Callable = lambda function, rows: function,
+):
   """Returns `loss(params, key, batch: Corrupted) -> (scalar, {'tokens': []})`.
 
   The mean over all target tokens of the batch, by weight: the usual loss of
@@ -50,16 +56,23 @@ def make_token_loss(model, train: bool = True, chunk: int | None = None):
     chunk: tokens whose logits are in memory at a time, see `cross_entropy`; None
       computes the logits of all, padding included, and can be differentiated twice
       and forwards.
+    local: makes a function one of each device's own rows, see `mesh.Layout.local`;
+      chunks are of one device's tokens.
   """
   loss_sums = make_loss_sums(model, train)
 
   def in_chunks(params, key, batch):
     states = _apply(model, params, key, batch, train, method='states')  # [B, T, D]
     table, bias = model.apply({'params': params}, method='output_layer')
-    x, target = states.reshape(-1, states.shape[-1]), batch.target.reshape(-1)
-    size, weight = model.config.vocab_size, batch.weight.reshape(-1)
-    total = cross_entropy(chunk, size, x, table, bias, target, weight)
-    return total, weight.astype(total.dtype)
+    size = model.config.vocab_size
+
+    def own(states, target, weight, table, bias):
+      x, flat = states.reshape(-1, states.shape[-1]), (target.reshape(-1),)
+      flat = *flat, weight.reshape(-1)
+      return cross_entropy(chunk, size, x, table, bias, *flat)[None]
+
+    total = local(own, (0, 1, 2))(states, batch.target, batch.weight, table, bias)
+    return total, batch.weight.astype(total.dtype)
 
   def loss(params, key, batch: Corrupted):
     total, weight = (in_chunks if chunk else loss_sums)(params, key, batch)

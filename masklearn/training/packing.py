@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from masklearn import data
+from masklearn.training.mesh import Layout
 from masklearn.types import Corrupted, InputError, Segments
 
 OPEN = 64  # rows that may still get an example; the oldest is closed first
@@ -38,8 +39,9 @@ def batches(
   size: int,
   pad: int,
   batch_size: int,
-  gradient_accumulation: int,
+  row_multiple: int,
   seed: int,
+  layout: Layout,
 ) -> tuple[grain.MapDataset, Callable]:
   """Batches without end, packed or not.
 
@@ -48,38 +50,41 @@ def batches(
     size: source tokens of a row; 0 for one example a row.
     pad: id of the padding.
     batch_size: examples of a batch; of a packed one on average.
-    gradient_accumulation: what the number of packed rows has to be a multiple of.
+    row_multiple: what the number of packed rows is a multiple of.
     seed: of the order.
+    layout: of the rows.
 
   Returns:
     `order`, of which `order[i]` [N] are the numbers of the examples to make for batch
-    i, -1 for one that is left out; and `together(index, examples, logged)`, which makes
-    the batch of them: examples [N, ..] and what is logged of each, {name: [N]}.
+    i, -1 for one that is left out; and `together(used, examples, logged)`, which makes
+    the batch of them: which are not left out [N], examples [N, ..] and what is logged
+    of each, {name: [N]}.
   """
   if not size:
     order = data.batches(np.arange(len(lengths)), batch_size, seed)
-    return order, lambda index, examples, logged: (examples, logged)
+    return order, lambda used, examples, logged: (examples, logged)
   packed = plan(lengths, size, seed)
   each = len(lengths) / len(packed.rows)
-  rows = max(1, round(batch_size / each / gradient_accumulation))
-  rows *= gradient_accumulation
+  rows = max(1, round(batch_size / each / row_multiple)) * row_multiple
   order = data.batches(packed.rows, rows, seed).map(np.ravel)
   shape = packed.rows.shape[1], packed.source, packed.target, pad
-
-  def together(index, examples: Corrupted, logged: dict[str, Any]):
-    return _together(examples, logged, index >= 0, *shape)
-
-  return order, together
+  return order, _compiled(*shape, layout)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6))
-def _together(examples, logged, used, each, source, target, pad):
-  made, lost = pack(examples, used.reshape(-1, each), source, target, pad)
-  logged = {'lost_tokens': jnp.int32(0), **logged}
-  logged['lost_tokens'] += lost
-  # So that the mean of all is the mean of those that are used.
-  share = used.astype(jnp.float32) / used.mean()
-  return made, {name: rows.astype(share.dtype) * share for name, rows in logged.items()}
+@functools.cache
+def _compiled(each, source, target, pad, layout):
+  def own(examples, used):
+    return pack(examples, used.reshape(-1, each), source, target, pad)
+
+  def together(used, examples: Corrupted, logged: dict[str, Any]):
+    made, lost = layout.local(own)(examples, used)
+    logged = {'lost_tokens': jnp.int32(0), **logged}
+    logged['lost_tokens'] += lost
+    # So that the mean of all is the mean of those that are used.
+    share = used.astype(jnp.float32) / used.mean()
+    return made, {k: rows.astype(share.dtype) * share for k, rows in logged.items()}
+
+  return layout.jit_rows(together)
 
 
 def plan(lengths: np.ndarray, size: int, seed: int) -> Plan:

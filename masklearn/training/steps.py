@@ -1,6 +1,7 @@
 """The one pure update, used by training and by the bilevel unroll."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -15,6 +16,27 @@ class TrainState:
   step: jax.Array  # [] int32
   params: Any
   opt: Any
+
+
+class Start(NamedTuple):
+  """The arrays that a stage begins with, read when it begins.
+
+  Who holds on to parameters that another one trains pays for them twice.
+  """
+
+  shapes: Any  # of the arrays
+  read: Callable[[], Any]  # the arrays, which nobody else holds: they are donated
+
+
+def held(tree) -> Start:
+  """A start with copies of arrays that are small, and needed afterwards."""
+  return Start(jax.eval_shape(lambda: tree), lambda: jax.tree.map(jnp.copy, tree))
+
+
+def begin(params: Start, tx) -> Start:
+  """The start with the state before the first step."""
+  shapes = jax.eval_shape(lambda params: init_state(params, tx), params.shapes)
+  return Start(shapes, lambda: init_state(params.read(), tx))
 
 
 def init_state(params, tx) -> TrainState:
@@ -52,8 +74,11 @@ def make_step(loss_fn, tx, gradient_accumulation: int = 1):
       share = jax.tree.map(lambda x: aux['tokens'].astype(x.dtype) * x, (loss, grads))
       return jax.tree.map(jnp.add, total, share), aux
 
+    # Every so many rows, and not a block of them: where rows are split over devices,
+    # each has a share of every part.
     parts = jax.tree.map(
-      lambda x: x.reshape(gradient_accumulation, -1, *x.shape[1:]), batch
+      lambda x: x.reshape(-1, gradient_accumulation, *x.shape[1:]).swapaxes(0, 1),
+      batch,
     )
     first = jax.tree.map(lambda x: x[0], parts)
     (loss, _), grads = jax.eval_shape(gradient, params, key, first)
