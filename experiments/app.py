@@ -13,7 +13,7 @@ from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
 from experiments import usage
-from masklearn.io import disk, memory
+from masklearn.io import compiled, disk, memory
 from masklearn.io.lookup import nearest
 from masklearn.io.paths import check_local
 from masklearn.io.visible import one_line
@@ -21,7 +21,7 @@ from masklearn.study.config import new_name
 from masklearn.types import InputError
 
 
-def run(main, argv=None, huge_pages=False):
+def run(main, argv=None, huge_pages=False, keep_programs=False):
   """Calls `main` with a flag for each of its parameters, then exits.
 
   A parameter without a default is a required flag. All are strings but
@@ -33,6 +33,8 @@ def run(main, argv=None, huge_pages=False):
     main: function of named parameters, such as `main(config, workdir)`.
     argv: program name and arguments; `sys.argv` if None.
     huge_pages: whether it computes for long; see `memory.huge_pages`.
+    keep_programs: whether it compiles for long what it will need again; see
+      `compiled.keep`.
 
   Raises:
     SystemExit: always; 0 when main returns, 2 with one line on stderr when the
@@ -46,6 +48,8 @@ def run(main, argv=None, huge_pages=False):
       sys.exit(0)
     if huge_pages and argv is None:
       memory.huge_pages()  # starts again, so what is wrong has been said before
+    if keep_programs and argv is None:
+      compiled.keep()
     memory.keep()
     main(**arguments)
   except (InputError, flags.Error) as error:

@@ -14,4 +14,4 @@ def main(config, workdir):
 
 
 if __name__ == '__main__':
-  app.run(main, huge_pages=True)
+  app.run(main, huge_pages=True, keep_programs=True)

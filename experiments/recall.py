@@ -36,4 +36,4 @@ def _difference(found):
 
 
 if __name__ == '__main__':
-  app.run(main, huge_pages=True)
+  app.run(main, huge_pages=True, keep_programs=True)

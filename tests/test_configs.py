@@ -105,6 +105,8 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('finetune.learning_rates', (), 'a tuple of at least 1 numbers'),
     ('finetune.learning_rates', (1e-3, 1.0000001e-3), 'must be distinct, got'),
     ('learn.baseline', 'other', "did you mean 'others'"),
+    ('mesh.data', 3, 'base.batch_size: must be a multiple of the 3 x 1 devices'),
+    ('mesh.fsdp', 32, 'base.batch_size: must be a multiple of the 1 x 32 devices'),
     ('learn.candidates', 10, 'uniform_share: must make a whole number .* 10, got 0.25'),
     ('learn.inner_optimizer', 'adamw', "did you mean 'adam'"),
     ('learn.memory', 'lov', "did you mean 'low'"),
@@ -300,3 +302,24 @@ def test_every_published_config_needs_its_checkpoint():
   """Without one there is no base to train on."""
   for name in PUBLISHED:
     refused(from_file(name), r'config\.model\.checkpoint')
+
+
+@pytest.mark.parametrize(
+  ('changes', 'devices', 'data'),
+  [
+    ({}, 1, 1),
+    ({}, 8, 4),  # twelve episodes
+    ({'learn.episodes': 16}, 8, 8),
+    ({'learn.episodes': 16, 'mesh.fsdp': 2}, 8, 4),
+    ({'learn.episodes': 16, 'saving.gradient_accumulation': 4}, 8, 4),
+    ({'policy.names': 'none,random', 'policy.reference': 'supervised'}, 8, 8),
+    ({'mesh.data': 2}, 8, 2),
+  ],
+)
+def test_a_mesh_is_as_large_as_what_its_devices_share(changes, devices, data):
+  """Every batch and all episodes, in equal parts, where nothing else is asked for."""
+  c = from_file('world', '')
+  with c.unlocked():
+    c.update_from_flattened_dict(changes)
+  config.check(c)
+  assert settings.mesh(c, devices)['data'] == data

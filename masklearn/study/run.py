@@ -18,6 +18,7 @@ import jax
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
+from masklearn.io import checkpoint
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
@@ -299,8 +300,9 @@ class Study:
 
   def _first_params(self, seed: int) -> Start:
     """What the base model is trained from."""
-    if self.setup.params:
-      return stage.saved(self.setup.params, self._shapes, self.layout)
+    if published := self.setup.params:
+      like = self.layout.shapes(self._shapes)
+      return Start(self._shapes, lambda: checkpoint.restore(published, like))
     init = functools.partial(models.init_params, self.setup.model)
     return Start(self._shapes, lambda: self.layout.init(init, jax.random.key(seed)))
 

@@ -91,7 +91,7 @@ def finished(directory: pathlib.Path, name: str = '') -> dict[str, Any] | None:
 
 
 def saved(path: pathlib.Path, shapes: Any, layout: Layout) -> Start:
-  """Parameters that a finished stage has handed over, or `experiments.convert`.
+  """Parameters that a finished stage has handed over.
 
   Args:
     path: of their directory.

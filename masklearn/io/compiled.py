@@ -1,0 +1,46 @@
+"""Where compiled programs are kept between runs, so that a study starts quickly."""
+
+import hashlib
+import os
+import pathlib
+import platform
+
+_DIRECTORY = 'JAX_COMPILATION_CACHE_DIR'
+_SIZE = 'JAX_COMPILATION_CACHE_MAX_SIZE'
+LARGEST = 4 * 2**30  # bytes; what was used longest ago makes room
+
+
+def keep() -> None:
+  """Names a directory of the user's cache to JAX, which must not be loaded yet.
+
+  What the user has set is left alone, and where nothing can be written nothing is kept;
+  JAX_ENABLE_COMPILATION_CACHE=false asks for that.
+  """
+  if _DIRECTORY in os.environ:
+    return
+  try:
+    directory().mkdir(parents=True, exist_ok=True)
+  except OSError:
+    return
+  os.environ[_DIRECTORY] = str(directory())
+  os.environ.setdefault(_SIZE, str(LARGEST))
+
+
+def directory() -> pathlib.Path:
+  """A directory for this kind of machine.
+
+  A home may be shared by several kinds, and a program for one processor can crash on
+  another.
+  """
+  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  kind = hashlib.sha256(f'{platform.machine()} {_processor()}'.encode()).hexdigest()
+  return pathlib.Path(home) / 'masklearn' / f'programs-{kind[:12]}'
+
+
+def _processor() -> str:
+  """What the processor can do; '' where the system does not say it like Linux."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:
+    return ''
+  return next((x for x in lines if x.startswith(('flags', 'Features'))), '')
