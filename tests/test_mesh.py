@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from masklearn.io import checkpoint
 from masklearn.training import mesh
 from masklearn.types import InputError
 from tests import shardings
@@ -74,3 +75,29 @@ def test_large_models_are_split_by_their_rules(name):
   """As the file says that was looked at; `python -m tests.shardings` writes it."""
   written = (shardings.GOLDEN / f'shardings_{name}.txt').read_text()
   assert shardings.table(*shardings.MODELS[name]) == written
+
+
+def test_a_checkpoint_is_read_on_other_meshes(tmp_path):
+  """Saved by eight devices, then by four, then read by one: bit for bit the same."""
+  rng = np.random.default_rng(0)
+  sizes = {
+    'fc1': {'kernel': (8, 6)},
+    'fc2': {'kernel': (6, 8)},
+    'norm': {'scale': (5,)},
+  }
+  first = jax.tree.map(
+    lambda shape: rng.normal(size=shape).astype(np.float32),
+    sizes,
+    is_leaf=lambda x: isinstance(x, tuple),
+  )
+  tree = first
+  for data, fsdp in ((1, 8), (2, 2), (1, 1)):
+    layout = mesh.make_layout(data, fsdp)
+    placed = layout.place(tree)
+    assert len(placed['fc1']['kernel'].sharding.device_set) == data * fsdp
+    checkpoint.save(tmp_path / f'{data}x{fsdp}', placed)
+    tree = checkpoint.restore(tmp_path / f'{data}x{fsdp}', layout.shapes(first))
+    jax.tree.map(np.testing.assert_array_equal, tree, first)
+    smaller = mesh.make_layout(1, max(1, fsdp // 4))
+    other = checkpoint.restore(tmp_path / f'{data}x{fsdp}', smaller.shapes(first))
+    jax.tree.map(np.testing.assert_array_equal, other, first)

@@ -85,6 +85,20 @@ def test_a_corpus_binds_what_it_is_made_with(tmp_path):
     provenance.claim(tmp_path / 'a', other, corpus_keys=CORPUS)
 
 
+def test_what_says_where_a_study_runs_may_be_another(tmp_path):
+  """Nothing is written again; without that freedom, it is refused."""
+  first = config_dict.create(rate=0.1, mesh={'data': 8})
+  other = config_dict.create(rate=0.1, mesh={'data': 4})
+  provenance.claim(tmp_path, first)
+  written = (tmp_path / 'config.json').read_bytes()
+  provenance.claim(tmp_path, other, free_keys=('mesh.',))
+  provenance.claim(tmp_path, other, free_keys=('mesh.data',))
+  assert (tmp_path / 'config.json').read_bytes() == written
+  for keys in ((), ('mesh',), ('mesh.fsdp',)):
+    with pytest.raises(InputError, match=r'mesh\.data is 8 there and 4 here'):
+      provenance.claim(tmp_path, other, free_keys=keys)
+
+
 def test_a_lost_config_is_written_again_if_it_was_the_same(tmp_path):
   """By its checksum; another is refused, and so is a directory of something else."""
   with held(tmp_path):

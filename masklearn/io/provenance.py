@@ -21,6 +21,7 @@ def claim(
   config,
   new_name: Callable[[str], str] = lambda key: '',
   corpus_keys: Sequence[str] = (),
+  free_keys: Sequence[str] = (),
 ) -> None:
   """Writes config.json into a new work directory, or checks that of an old one.
 
@@ -34,6 +35,7 @@ def claim(
     new_name: of a key that was renamed; '' of any other.
     corpus_keys: what a corpus in `workdir/corpus` is made with: keys, or their
       beginnings with a dot; () if there is no such corpus.
+    free_keys: what may be another every time, such as the devices: in the same form.
 
   Raises:
     InputError: another config made the directory, or it holds something else.
@@ -60,11 +62,11 @@ def claim(
         'copy, or give this config a --workdir of its own.'
       )
     _write(workdir, text)
-  elif _differs(workdir, text, new_name, corpus_keys):
+  elif _differs(workdir, text, new_name, corpus_keys, free_keys):
     _write(workdir, text)
 
 
-def _differs(workdir, text, new_name, corpus_keys) -> bool:
+def _differs(workdir, text, new_name, corpus_keys, free_keys) -> bool:
   """Whether config.json says something else of what is still to be made."""
   # Through JSON, where tuples are lists, as what is read back.
   wanted = flatten(json.loads(text))
@@ -76,18 +78,24 @@ def _differs(workdir, text, new_name, corpus_keys) -> bool:
       f'now {new_name(key)}. Give this config a --workdir of its own.'
     )
   others = sorted(
-    key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+    key
+    for key in wanted.keys() | found.keys()
+    if wanted.get(key) != found.get(key) and not _is_of(key, free_keys)
   )
   inside = {file.name for file in workdir.iterdir()} - {CONFIG, LOCK, checksums.NAME}
   free = bool(corpus_keys) and inside <= {'corpus'}
   for key in others:
-    starts = tuple(k for k in corpus_keys if k.endswith('.'))
-    if not free or key in corpus_keys or key.startswith(starts):
+    if not free or _is_of(key, corpus_keys):
       raise InputError(
         f'{workdir} was made by another config: {key} is {found.get(key)!r} there '
         f'and {wanted.get(key)!r} here. Give this config a --workdir of its own.'
       )
   return bool(others)
+
+
+def _is_of(key, keys) -> bool:
+  """Whether a key is one of some, or begins like one that ends with a dot."""
+  return key in keys or key.startswith(tuple(k for k in keys if k.endswith('.')))
 
 
 def disclaim(workdir: str | os.PathLike) -> None:

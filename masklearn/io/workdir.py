@@ -17,6 +17,7 @@ def held(
   *,
   last: str,
   corpus_keys: Sequence[str] = (),
+  free_keys: Sequence[str] = (),
 ) -> Iterator[bool]:
   """Makes a work directory, or goes on in one; yields whether it is finished.
 
@@ -25,10 +26,11 @@ def held(
 
   Args:
     workdir: the directory.
-    config: a ConfigDict, see `provenance.claim`, as for `new_name` and `corpus_keys`.
+    config: a ConfigDict, see `provenance.claim`, as for the keys.
     new_name: of a key that was renamed.
     last: the file whose presence says that all is there.
     corpus_keys: what the corpus is made with.
+    free_keys: what may be another every time.
 
   Raises:
     InputError: another config made it, another process is at work in it, it was
@@ -40,7 +42,7 @@ def held(
     _check_place(workdir)
   if os.path.lexists(workdir / last):
     with _told():
-      provenance.claim(workdir, config, new_name)
+      provenance.claim(workdir, config, new_name, free_keys=free_keys)
       with files.remade(workdir / last):
         checksums.check(workdir)
     yield True
@@ -50,7 +52,7 @@ def held(
     try:
       workdir.mkdir(parents=True, exist_ok=True)
       with owner.owned(workdir, workdir / provenance.LOCK):
-        provenance.claim(workdir, config, new_name, corpus_keys)
+        provenance.claim(workdir, config, new_name, corpus_keys, free_keys)
         try:
           yield False
         except (InputError, OSError) as error:

@@ -11,6 +11,8 @@ from masklearn.study.config import check, new_name
 
 # What a corpus, its tokenizer and the length of its passages are made with.
 CORPUS_KEYS = 'seed', 'corpus.', 'model.'
+# Where a study runs; it can go on elsewhere.
+FREE_KEYS = 'mesh.', 'study.workers'
 
 
 def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
@@ -44,8 +46,9 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   whole = until == plan.STAGES[-1]
   study = Study(config, pathlib.Path(workdir))
   held = working_directory.held(
-    workdir, config, new_name, last='study.json', corpus_keys=CORPUS_KEYS
-  )
+    workdir, config, new_name,
+    last='study.json', corpus_keys=CORPUS_KEYS, free_keys=FREE_KEYS,
+  )  # fmt: skip
   with held as over:
     with Progress() as progress:
       if over:
