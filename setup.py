@@ -62,5 +62,6 @@ setuptools.setup(
     'sentencepiece': ['protobuf>=5.26', 'sentencepiece>=0.2'],
     'spacy': ['spacy>=3.8'],
     'beam': ['apache-beam>=2.69'],
+    'cluster': ['dask-jobqueue>=0.9', 'distributed>=2025.5'],
   },
 )

@@ -4,6 +4,7 @@ import itertools
 import random
 import shutil
 import signal
+import time
 
 import jax
 import pytest
@@ -13,8 +14,9 @@ from experiments import study as experiment
 from masklearn import policies
 from masklearn.io import files
 from masklearn.report import curves
+from masklearn.study import pool
 from tests import small
-from tests.kills import GRACE, check_whole, interrupted, results
+from tests.kills import GRACE, check_whole, interrupted, results, start
 from tests.runs import command
 
 SMALL = (
@@ -207,3 +209,28 @@ def test_killed_thirty_times(finished, tmp_path):
   names = 'none,random_span,learned,oracle'
   places = interrupt(finished, tmp_path, 6, 30, 2, names)
   assert places - {'nothing', 'corpus'}
+
+
+@pytest.mark.slow
+def test_a_pool_whose_workers_are_killed_gives_the_same_rows(finished, tmp_path):
+  """Of three processes, one after the other is lost; others go on from its files."""
+  psutil = pytest.importorskip('psutil', reason='needs the extra `cluster`')
+  cache, workdir = jax.config.jax_compilation_cache_dir or tmp_path, tmp_path / 'pool'
+  flags = '--config.study.scheduler=local:3', '--config.policy.names=none,oracle'
+  process = start((*SMALL, *flags), workdir, cache)
+  try:
+    for place in ('base', 'finetune'):
+      while process.poll() is None and not list(workdir.glob(f'{place}/**/*.jsonl')):
+        time.sleep(0.1)
+      children = psutil.Process(process.pid).children(recursive=True)
+      # A nanny forks nothing: its worker is what imports most.
+      lost = max(children, key=lambda child: child.cpu_times().user)
+      lost.kill()
+    _, said = process.communicate(timeout=1200)
+  finally:
+    process.kill()
+  assert process.returncode == 0, said.decode()
+  wanted = [row for row in results(finished) if row['policy'] in ('none', 'oracle')]
+  assert results(workdir) == wanted
+  assert not (workdir / pool.LEASES).exists()
+  check_whole(workdir)

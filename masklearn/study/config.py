@@ -12,7 +12,7 @@ from masklearn import models, policies, tasks
 from masklearn.data import CORPORA
 from masklearn.io.lookup import check_name
 from masklearn.models.sizes import DTYPES
-from masklearn.study import contradictions, fields
+from masklearn.study import contradictions, fields, pool
 from masklearn.study.fields import (
   checked,
   flag,
@@ -209,7 +209,10 @@ STUDY = {
     'ablation_seeds': whole(0, '[0, inf)'),
     # What the first seed of an ablation tries; the rest takes the best.
     'ablation_learning_rates': numbers((), '(0, inf)'),
-    'workers': whole(2, '[1, inf)'),  # stages at a time
+    'workers': whole(2, '[1, inf)'),  # stages at a time, in threads
+    # A pool of processes instead: local:WORKERS, slurm:WORKERS, or the tcp:// address
+    # of a Dask scheduler.
+    'scheduler': checked('', pool.check),
     'draws': whole(200, '[1, inf)'),  # of each policy, for what the report shows of it
     'save_every': whole(100, '[1, inf)'),  # steps between checkpoints
   },

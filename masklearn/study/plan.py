@@ -66,6 +66,20 @@ class Job(NamedTuple):
   stage: str
   arguments: tuple
 
+  @property
+  def name(self) -> str:
+    """What tells a job from all others, for a file.
+
+    >>> Job('learn', ('learned', 'civics', 0)).name
+    'learn-learned-civics-0'
+    """
+    return '-'.join(map(str, (self.stage, *_flat(self.arguments))))
+
+
+def _flat(arguments):
+  for argument in arguments:
+    yield from argument if isinstance(argument, Cell) else (argument,)
+
 
 class Ablation(NamedTuple):
   """A policy that is learned in another way, to be compared in the report."""

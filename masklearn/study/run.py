@@ -11,10 +11,12 @@ that a study that was interrupted, however rudely, goes on where it was.
 
 import datetime
 import functools
+import json
 import pathlib
 from typing import Any
 
 import jax
+from ml_collections import config_dict
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
@@ -27,6 +29,7 @@ from masklearn.study import (
   build,
   mask_rows,
   plan,
+  pool,
   preflight,
   results,
   settings,
@@ -127,7 +130,23 @@ class Study:
     jobs = self._jobs(until)
     path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
+    if scheduler := c.study.scheduler:
+      run = functools.partial(run_in_worker, c.to_json(), str(self.workdir.absolute()))
+      ended = pool.execute(jobs, run, self.workdir, scheduler, progress)
+    else:
+      # Stages side by side would have their devices talk at cross purposes.
+      workers = c.study.workers if self.layout.is_one else 1
+      ended = plan.execute(jobs, self.run_job, workers, progress.stop.set)
+    for job, result in ended:
+      if job.stage == 'finetune':
+        scores[job.arguments[0]] = result
+        done = {cell: scores[cell] for cell in self.cells if cell in scores}
+        results.write_results(
+          path, done, config=c.name, base=base, updates=c.pretrain.updates
+        )
 
+  def run_job(self, job: plan.Job, *needed) -> Any:
+    """Runs a stage, given what those that it needs have noted down."""
     stages = {
       'base': self.base,
       'learn': self.learn,
@@ -136,21 +155,9 @@ class Study:
       'pretrain': self.pretrain,
       'finetune': self.finetune,
     }
-
-    def run(job, *needed):
-      working_directory.check_there(self.workdir)
-      with stage.memory_errors(f'The stage {job.stage}'):
-        return stages[job.stage](*job.arguments, *needed)
-
-    # Stages side by side would have their devices talk at cross purposes.
-    workers = c.study.workers if self.layout.is_one else 1
-    for job, result in plan.execute(jobs, run, workers, progress.stop.set):
-      if job.stage == 'finetune':
-        scores[job.arguments[0]] = result
-        done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        results.write_results(
-          path, done, config=c.name, base=base, updates=c.pretrain.updates
-        )
+    working_directory.check_there(self.workdir)
+    with stage.memory_errors(f'The stage {job.stage}'):
+      return stages[job.stage](*job.arguments, *needed)
 
   def check_jobs(self, until: str) -> None:
     """Refuses what can be known to fail in a stage, before the first one begins."""
@@ -346,3 +353,24 @@ class Study:
   def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
     title = f'{kind} policy, {task}, seed {seed}'
     return self._context(title, f'policies/{kind}-{task}', seed)
+
+
+def run_in_worker(config: str, workdir: str, job: plan.Job, *needed) -> Any:
+  """A stage of a study in a worker of a pool, which opens the study once.
+
+  Args:
+    config: of the study, as JSON.
+    workdir: with the corpus, prepared and encoded.
+    job: the stage.
+    *needed: what the stages that it needs have noted down.
+  """
+  return _opened(config, workdir).run_job(job, *needed)
+
+
+@functools.lru_cache(1)
+def _opened(config, workdir):
+  study = Study(config_dict.ConfigDict(json.loads(config)), pathlib.Path(workdir))
+  study.progress = Progress()
+  study.prepare(study.progress)
+  study.encode(study.progress)
+  return study

@@ -12,7 +12,7 @@ from masklearn.study.config import check, new_name
 # What a corpus, its tokenizer and the length of its passages are made with.
 CORPUS_KEYS = 'seed', 'corpus.', 'model.'
 # Where a study runs; it can go on elsewhere.
-FREE_KEYS = 'mesh.', 'study.workers'
+FREE_KEYS = 'mesh.', 'study.workers', 'study.scheduler'
 
 
 def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
