@@ -9,8 +9,9 @@ from masklearn.io import checkpoint
 from masklearn.training import mesh
 from masklearn.types import InputError
 from tests import shardings
+from tests.small import slow_case
 
-MESHES = [(8, 1), (2, 4), (1, 8)]
+MESHES = [slow_case(8, 1), (2, 4), slow_case(1, 8)]
 
 
 @pytest.mark.parametrize(('data', 'fsdp'), MESHES)

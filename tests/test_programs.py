@@ -49,6 +49,7 @@ def test_a_stage_can_be_exported_for_every_kind_of_device(name):
   assert len(made.in_avals) == len(jax.tree.leaves(program.arguments))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['pre-training'])
 def test_a_stage_is_compiled_for_a_mesh(name):
   """Each device has its share of the rows, of the parameters and of the moments."""
