@@ -314,6 +314,12 @@ def test_every_published_config_needs_its_checkpoint():
     ({'learn.episodes': 16, 'saving.gradient_accumulation': 4}, 8, 4),
     ({'policy.names': 'none,random', 'policy.reference': 'supervised'}, 8, 8),
     ({'mesh.data': 2}, 8, 2),
+    ({'learn.episodes': 16, 'study.ablations': {'few': {'episodes': 6}}}, 8, 2),
+    (
+      {'learn.episodes': 16, 'study.ablations': {'few': {'warmup': {'batch_size': 4}}}},
+      8,
+      4,
+    ),
   ],
 )
 def test_a_mesh_is_as_large_as_what_its_devices_share(changes, devices, data):

@@ -1,5 +1,6 @@
 """The compiled programs of a study's stages, with the shapes of their arguments.
 
+Those of the base are those of pre-training; that of a supervised policy is left out.
 Nothing is read and nothing is run: a program can be compiled for devices that are not
 there, to see what it takes before a job waits for them, and exported for other kinds.
 Where lengths depend on a corpus, every token counts as a word: the longest that can be.
@@ -47,6 +48,8 @@ class Programs:
     self._passages = _passages(config.corpus.longest)
     self._shapes = models.param_shapes(model)
     self._saving = stage.Saving(**config.saving)
+    names = settings.names(config.policy.names)
+    self._learned = [name for name in names if POLICIES[name].trained_by == 'learn']
 
   def names(self) -> dict[str, Callable[[], Program]]:
     """What makes each program."""
@@ -57,8 +60,7 @@ class Programs:
       'loss of questions': self.question_loss,
       'answers': self.answers,
     }
-    names = settings.names(self._config.policy.names)
-    if any(POLICIES[name].trained_by == 'learn' for name in names):
+    if self._learned:
       found |= {'warm-up': self.warm_up, 'probe': self.probe, 'policy': self.policy}
     return found
 
@@ -136,10 +138,11 @@ class Programs:
 
   def _learning(self):
     c, layout = self._config, self._layout
-    learning, _ = build.learning_of(c, 'learned')
+    name = self._learned[0]
+    learning, _ = build.learning_of(c, name)
     shape = self._model.config
     given = shape.vocab_size, self._ids, shape.width
-    policy, _ = build.trained(c, 'learned', *given)
+    policy, _ = build.trained(c, name, *given)
     update = policy_update(
       self._model, self._ids, policy, self._passages, learning, layout
     )

@@ -40,6 +40,12 @@ def shared_sizes(config) -> dict[str, tuple[int, int]]:
   if 'learn' in trained or config.study.ablations:
     found['learn.warmup.batch_size'] = config.learn.warmup.batch_size, 1
     found['learn.episodes'] = config.learn.episodes, 1
+  for name, changes in config.study.ablations.items():
+    if 'episodes' in changes:
+      found[f'study.ablations.{name}.episodes'] = changes['episodes'], 1
+    if 'batch_size' in changes.get('warmup', {}):
+      size = changes['warmup']['batch_size']
+      found[f'study.ablations.{name}.warmup.batch_size'] = size, 1
   return found
 
 

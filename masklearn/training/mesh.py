@@ -186,13 +186,9 @@ class Layout:
 
     return jax.jit(placed)
 
-  def jit_whole(self, function: Callable, **options) -> Callable:
+  def jit_whole(self, function: Callable) -> Callable:
     """Compiles a function whose results every process reads."""
-
-    def placed(*arguments, **named):
-      return self.whole(function(*arguments, **named))
-
-    return jax.jit(placed, **options)
+    return jax.jit(lambda *arguments: self.whole(function(*arguments)))
 
   def init(self, function: Callable, *arguments) -> Any:
     """The result of a function that makes parameters, made where they belong."""
