@@ -3,7 +3,7 @@
 python -m tests.kills --kills=30 --terms=10 --config=configs/world.py:smoke
 
 Runs the study once without an interruption and once with all of them, in temporary
-directories; prints where each came, and whether the rows are the same.
+directories; prints where each comes, and at the end whether the rows are the same.
 """
 
 import argparse
@@ -109,6 +109,7 @@ def interrupted(flags, workdir, cache, window, numbers, seed=0):
       continue
     number = numbers.pop()
     places.append((number, _latest(workdirs[-1])[1]))
+    print(f'{number.name:>8} {places[-1][1]}', flush=True)
     os.kill(process.pid, number)
     began = time.monotonic()
     process.join(600)
@@ -172,6 +173,7 @@ def main():
     same = all(results(path) == results(folder / 'whole') for path in workdirs)
     for path in workdirs:
       check_whole(path)
+  print('In all:')
   counts = collections.Counter((number.name, place) for number, place in places)
   for (name, place), count in sorted(counts.items()):
     print(f'{name:>8} {place:12} {count}')
