@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,7 @@ def main():
   parser.add_argument('--kills', type=int, default=30)
   parser.add_argument('--terms', type=int, default=10)
   parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--keep', type=pathlib.Path, help='gets directories that differ')
   options, flags = parser.parse_known_args()
   numbers = [signal.SIGKILL] * options.kills + [signal.SIGTERM] * options.terms
   random.Random(options.seed).shuffle(numbers)
@@ -170,9 +172,16 @@ def main():
     window = max(5, 2 * seconds / len(numbers))
     work = flags, folder / 'killed', cache, window, numbers, options.seed
     workdirs, places, slowest = interrupted(*work)
-    same = all(results(path) == results(folder / 'whole') for path in workdirs)
+    whole = results(folder / 'whole')
+    apart = [path for path in workdirs if results(path) != whole]
     for path in workdirs:
       check_whole(path)
+    for path in apart:
+      _print_differences(results(path), whole)
+      if options.keep:
+        shutil.copytree(path, options.keep / path.name)
+    if apart and options.keep:
+      shutil.copytree(folder / 'whole', options.keep / 'whole')
   print('In all:')
   counts = collections.Counter((number.name, place) for number, place in places)
   for (name, place), count in sorted(counts.items()):
@@ -180,8 +189,18 @@ def main():
   print(
     f'{len(places)} interruptions, SIGTERM ended within {slowest:.1f} s; rows', end=' '
   )
-  print('are the same' if same else 'DIFFER')
-  sys.exit(not same)
+  print('DIFFER' if apart else 'are the same')
+  sys.exit(bool(apart))
+
+
+def _print_differences(found, wanted):
+  """What a row has in another way, with its values."""
+  print(f'{len(found)} rows where {len(wanted)} are wanted')
+  for row, other in zip(found, wanted, strict=False):
+    where = ' '.join(str(row[key]) for key in ('task', 'policy', 'seed', 'split'))
+    for key in sorted(row.keys() | other.keys()):
+      if row.get(key) != other.get(key):
+        print(f'{where}: {key} is {row.get(key)}, not {other.get(key)}')
 
 
 if __name__ == '__main__':
