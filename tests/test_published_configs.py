@@ -52,12 +52,12 @@ OTHERS = 'none,random,random_span,salient,pmi_span,same_sentences_random'
   ('config', 'family', 'task', 'names'),
   [
     ('bart_base', 'bart', 'nq_open', f'{OTHERS},supervised'),  # as configured
-    ('t5_base', 't5', 'zsre', 'none,salient,learned'),
+    ('t5_base', 't5', 'zsre', 'none,learned'),
   ],
 )
 def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, names):
   """Every policy is scored, with as many trials, from the published parameters."""
-  write_hf(tmp_path / 'theirs', family)
+  write_hf(tmp_path / 'theirs', family, decoder_layers=1)
   pretrained.from_hf(tmp_path / 'theirs', tmp_path / 'ours')
   write_data(tmp_path)
   flags = SHORT | {
@@ -74,5 +74,5 @@ def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, names):
   assert {row['policy'] for row in rows} == set(names.split(','))
   assert {tuple(row['trials']) for row in rows} == {('0.0001',)}
   words = [row['masked_words'] for row in rows if row['policy'] != 'none']
-  assert max(words) <= 1.02 * min(words)
+  assert 0 < max(words) <= 1.02 * min(words)
   assert (tmp_path / 'run' / 'report' / 'index.html').exists()

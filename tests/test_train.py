@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import random
 import time
 from concurrent import futures
 from unittest import mock
@@ -17,6 +18,7 @@ from masklearn.io import checkpoint, files
 from masklearn.io.progress import Progress
 from masklearn.training import loop, mesh, steps
 from masklearn.training.context import StageContext
+from masklearn.training.history import History
 from masklearn.types import InputError
 from tests.small import slow_case
 
@@ -85,6 +87,50 @@ def test_resume_equals_uninterrupted_where_a_validation_was_interrupted(tmp_path
 
   resumed = run(tmp_path / 'cut', 10, validate=watched, **options)
   assert seen == [5, 10]
+  jax.tree.map(np.testing.assert_array_equal, whole.state, resumed.state)
+  assert (whole.history, whole.score) == (resumed.history, resumed.score)
+
+
+class Killed(BaseException):
+  """Stands for `kill -9`: nothing is saved any more."""
+
+
+@pytest.mark.parametrize('seed', [2, 18, *map(slow_case, range(100, 120))])
+def test_any_sequence_of_interruptions_leaves_the_result_as_it_was(
+  tmp_path, monkeypatch, seed
+):
+  """Kills and signals within validation, before and after it, and around a save."""
+  rng = random.Random(seed)
+  left, kind = 0, None
+
+  def moment():
+    nonlocal left
+    left -= 1
+    if left == 0:
+      raise kind
+
+  def around(function):
+    def watched(*arguments, **options):
+      moment()
+      found = function(*arguments, **options)
+      moment()
+      return found
+
+    return watched
+
+  monkeypatch.setattr(History, 'save', around(History.save))
+  monkeypatch.setattr(Progress, 'check', around(Progress.check))
+  options = {'validate': around(validate), 'validate_every': 2, 'log_every': 3}
+  whole = run(tmp_path / 'whole', 6, **options)
+  for _ in range(12):
+    left, kind = rng.randint(1, 12), rng.choice([Killed, KeyboardInterrupt])
+    try:
+      run(tmp_path / 'cut', 6, **options)
+    except (Killed, KeyboardInterrupt):
+      continue
+    break
+  left = 0
+  resumed = run(tmp_path / 'cut', 6, **options)
   jax.tree.map(np.testing.assert_array_equal, whole.state, resumed.state)
   assert (whole.history, whole.score) == (resumed.history, resumed.score)
 

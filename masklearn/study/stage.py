@@ -21,7 +21,7 @@ import optax
 
 from masklearn.io import checkpoint, checksums, files, provenance
 from masklearn.policies import heuristic, statistics
-from masklearn.training import corruption, loop, losses, packing, steps
+from masklearn.training import corruption, history, loop, losses, packing, steps
 from masklearn.training.context import StageContext
 from masklearn.training.mesh import Layout
 from masklearn.training.steps import Start
@@ -154,9 +154,11 @@ def memory_errors(name: str) -> Iterator[None]:
 
 
 def _drop(directory: pathlib.Path) -> None:
-  """Removes the checkpoints of a finished stage, those of its parts as well."""
-  for folder in list(directory.rglob('checkpoints')):
+  """Removes what a stage and its parts would have continued from."""
+  for folder in list(directory.rglob(loop.CHECKPOINTS)):
     shutil.rmtree(folder, ignore_errors=True)
+  for path in list(directory.rglob(history.WINDOW)):
+    path.unlink(missing_ok=True)
 
 
 def optimizer(

@@ -10,20 +10,24 @@ from masklearn.io import files
 from masklearn.training import events
 from masklearn.types import InputError
 
+WINDOW = 'window.json'
+
 
 class History:
   """The lines of `history.jsonl`, and the same numbers for TensorBoard.
 
   `window.json` has the metrics of the steps behind the last line, where a run was
-  stopped between two lines, so that the next one has the same mean.
+  stopped between two lines, so that the next one has the same mean. What a run began
+  with stays in it, as another may begin from the same checkpoint.
   """
 
   def __init__(self, directory: pathlib.Path, step: int):
     """Keeps what was logged up to `step`; what came later is run again."""
-    self._path, self._window = directory / 'history.jsonl', directory / 'window.json'
-    self.rows = []
+    self._path, self._window = directory / 'history.jsonl', directory / WINDOW
+    self._step, self._windows, self.rows = step, {}, []
     if step:
       with files.remade(directory):
+        self._windows = self._read_windows()
         self.rows = self._logged(step)
     self._writer = events.EventFile(directory / 'tensorboard', step)
 
@@ -35,7 +39,7 @@ class History:
       raise InputError(f'{self._path} is damaged: a step is no whole number.')
     rows = [row for row in rows if row['step'] <= step]
     # A checkpoint is written behind a line, or behind what is in no line yet.
-    if not rows and not self.window(step):
+    if not rows and not self.window():
       raise InputError(f'{self._path} is damaged: nothing is left of it.')
     return rows
 
@@ -55,40 +59,43 @@ class History:
     self.add(step, means)
     return means
 
-  def window(self, step: int) -> list[dict[str, np.float32]]:
-    """The metrics of steps behind the last line, as a run left them at `step`."""
-    if not (step and self._window.exists()):
-      return []
-    with files.remade(self._window.parent):
-      said = files.read_json(self._window)
-      try:
-        rows = [{k: np.float32(v) for k, v in row.items()} for row in said['metrics']]
-        return rows if said['step'] == step else []
-      except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f'{self._window} is damaged: {error!r}.') from error
+  def window(self) -> list[dict[str, np.float32]]:
+    """The metrics of steps behind the last line, as the run before left them."""
+    return list(self._windows.get(self._step, ()))
 
-  def is_validated(self, step: int) -> bool:
-    """Whether metrics of a validation were logged at this step."""
-    last = self.rows[-1] if self.rows else {'step': -1}
-    return last['step'] == step and any(k.startswith('validation_') for k in last)
+  def _read_windows(self):
+    if not self._window.exists():
+      return {}
+    said = files.read_object(self._window)
+    try:
+      return {
+        int(step): [{k: np.float32(v) for k, v in row.items()} for row in rows]
+        for step, rows in said.items()
+      }
+    except (TypeError, ValueError, AttributeError) as error:
+      raise InputError(f'{self._window} is damaged: {error!r}.') from error
 
-  def flush(
-    self, step: int = 0, window: Sequence[Mapping[str, jax.Array]] = ()
-  ) -> None:
-    """Writes everything to disk.
+  def save(self, step: int, window: Sequence[Mapping[str, jax.Array]]) -> None:
+    """Writes everything to disk before a checkpoint.
 
     Args:
       step: how far the run got.
       window: metrics of the steps that are in no line yet.
     """
+    self.flush()
+    windows = {self._step: self.window(), step: window}
+    said = {
+      str(step): [{k: float(v) for k, v in row.items()} for row in rows]
+      for step, rows in windows.items()
+      if rows
+    }
+    if said:
+      files.write_text(self._window, files.json_text(said), parents=False)
+
+  def flush(self) -> None:
+    """Writes the lines to disk."""
     self._writer.flush()
     files.write_jsonl(self._path, self.rows, parents=False)
-    if window:
-      metrics = [{k: float(v) for k, v in row.items()} for row in window]
-      said = {'step': step, 'metrics': metrics}
-      files.write_text(self._window, files.json_text(said), parents=False)
-    else:
-      self._window.unlink(missing_ok=True)
 
   def __enter__(self):
     return self

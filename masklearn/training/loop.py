@@ -21,6 +21,8 @@ from masklearn.training.history import History
 from masklearn.training.steps import Start, TrainState
 from masklearn.types import InputError
 
+CHECKPOINTS = 'checkpoints'  # the folder in a stage's directory
+
 
 class Result(NamedTuple):
   """The outcome of a run."""
@@ -30,6 +32,16 @@ class Result(NamedTuple):
   score: float  # the best validation score; nan without validation
   history: list[dict[str, float]]  # what history.jsonl holds
   seconds: float  # spent in this loop, before interruptions included
+
+
+class Best(NamedTuple):
+  """The best state so far, as it lies in checkpoints."""
+
+  state: TrainState  # on the host
+  score: jax.Array  # float32 scalar, -inf before the first validation
+  # int32 scalar: the step of the last validation, -1 before the first. The history
+  # cannot say it: it may be on disk without the checkpoint that has this state.
+  checked: jax.Array
 
 
 def run(
@@ -73,10 +85,10 @@ def run(
     first, began = int(state.step), time.monotonic() - seconds
     history = stack.enter_context(History(context.directory, first))
     shown = context.progress.start(context.title, steps, first)
-    window, warned = history.window(first), set()
+    window, warned = history.window(), set()
 
     def save():
-      history.flush(int(state.step), window)
+      history.save(int(state.step), window)
       seconds = time.monotonic() - began
       checkpoints.save(int(state.step), _saved(state, best, seconds))
 
@@ -84,8 +96,8 @@ def run(
       return validate and (step % validate_every == 0 or step == steps)
 
     try:
-      # Before the first step, or where a validation was interrupted.
-      if due(first) and not history.is_validated(first):
+      # Before the first step, or where the last checkpoint came before validation.
+      if due(first) and int(best.checked) < first:
         best = _better(best, state, validate, history, context.layout)
         memory.release()  # what compiling took, before more is compiled
       for done in range(first + 1, steps + 1):
@@ -110,8 +122,9 @@ def run(
       raise
     shown.update(steps)
     history.flush()
-    best = best or (state, math.nan)
-    return Result(best[0], float(best[1]), history.rows, time.monotonic() - began)
+    best = best or Best(state, math.nan, -1)
+    seconds = time.monotonic() - began
+    return Result(best.state, float(best.score), history.rows, seconds)
 
 
 def best_of(
@@ -173,26 +186,30 @@ def _saved(state, best, seconds):
 
 def _restored(stack, context, start, validate):
   """The checkpoints of a stage, and the state, the best one and the seconds so far."""
-  checkpoints = checkpoint.Checkpoints(context.directory / 'checkpoints')
+  checkpoints = checkpoint.Checkpoints(context.directory / CHECKPOINTS)
   stack.enter_context(checkpoints)
   layout = context.layout
   if checkpoints.latest is None:
     state = layout.place(start.read())
-    best = (layout.to_host(state), jnp.float32(-jnp.inf)) if validate else None
+    best = _best(layout.to_host(state), -math.inf, -1) if validate else None
     return checkpoints, state, best, 0.0
   like = layout.shapes(start.shapes)
-  best = (layout.on_host(like), jnp.float32(0)) if validate else None
+  best = _best(layout.on_host(like), 0, 0) if validate else None
   saved = checkpoints.resume(_saved(like, best, 0))
   return checkpoints, saved['state'], saved['best'], float(saved['seconds'])
 
 
+def _best(state, score, checked):
+  return Best(state, jnp.float32(score), jnp.int32(checked))
+
+
 def _better(best, state, validate, history, layout):
   """The better of the best state so far and `state`, each with its score."""
-  found = dict(validate(state))
-  history.add(int(state.step), {f'validation_{k}': v for k, v in found.items()})
-  if found['score'] > float(best[1]):
-    return layout.to_host(state), jnp.float32(found['score'])
-  return best
+  step, found = int(state.step), dict(validate(state))
+  history.add(step, {f'validation_{k}': v for k, v in found.items()})
+  if found['score'] > float(best.score):
+    return _best(layout.to_host(state), found['score'], step)
+  return best._replace(checked=jnp.int32(step))
 
 
 def _check(loss, warning, warned, step, context):
