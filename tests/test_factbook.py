@@ -1,5 +1,7 @@
 """The study of real facts, end to end on the source data, in seconds."""
 
+import gzip
+import itertools
 import re
 
 import numpy as np
@@ -14,20 +16,32 @@ from masklearn.study import supervise
 
 pytestmark = pytest.mark.slow  # whole studies
 
+NAMES = 'none', 'salient', 'same_sentences_random', 'supervised'
 PAIRS = 'squad_like/new_wiki_40articles.json.gz'
 
 
-def flags(data):
-  """What the command line says of the data."""
+def half_of(path, folder):
+  """A file with every second line of another, which may be compressed."""
+  opened = gzip.open if path.suffix == '.gz' else open
+  with opened(path, 'rt', encoding='utf-8') as lines:
+    kept = itertools.islice(lines, 0, None, 2)
+    made = folder / path.name.removesuffix('.gz')
+    made.write_text(''.join(kept), encoding='utf-8')
+  return made
+
+
+def flags(data, folder):
+  """What the command line says of the data, of which half is enough."""
   facts = data / 'facts'
   recall = f'{data / PAIRS},{data / "qed" / "qed-dev.first1000.jsonl.gz"}'
   return {
-    'corpus.path': data / 'corpora' / 'factbook_profiles.jsonl.gz',
-    'task.options.kilt.train': facts / 'factbook_slots.jsonl.gz',
+    'corpus.path': half_of(data / 'corpora' / 'factbook_profiles.jsonl.gz', folder),
+    'task.options.kilt.train': half_of(facts / 'factbook_slots.jsonl.gz', folder),
     'task.options.web_questions.train': facts / 'webquestions_in_factbook.jsonl',
     'supervised.pairs': f'task,{data / PAIRS}',
     'recall.path': recall,
     'recall.draws': 1,
+    'policy.names': ','.join(NAMES),
   }
 
 
@@ -36,7 +50,8 @@ def workdir(shared_data, tmp_path_factory):
   """A finished study of the smallest variant."""
   made = tmp_path_factory.mktemp('factbook') / 'run'
   argv = ['study', '--config=configs/factbook.py:smoke', f'--workdir={made}']
-  argv += [f'--config.{key}={value}' for key, value in flags(shared_data).items()]
+  given = flags(shared_data, made.parent)
+  argv += [f'--config.{key}={value}' for key, value in given.items()]
   with pytest.raises(SystemExit) as end:
     app.run(study.main, argv)
   assert end.value.code == 0
@@ -46,14 +61,15 @@ def workdir(shared_data, tmp_path_factory):
 def test_every_policy_is_scored_on_both_tasks(workdir):
   """With equal budgets; a policy with parameters belongs to its task."""
   rows = files.read_jsonl(workdir / 'results.jsonl')
-  policies = factbook.get_config().policy.names.split(',')
+  assert set(NAMES) < set(factbook.get_config().policy.names.split(','))
   own = {'supervised', 'same_sentences_random'}
   assert {(r['task'], r['policy'], r['policy_task']) for r in rows} == {
     (task, policy, task if policy in own else None)
     for task in ('kilt', 'web_questions')
-    for policy in policies
+    for policy in NAMES
   }
-  assert len({r['masked_words'] for r in rows if r['policy'] != 'none'}) == 1
+  words = [r['masked_words'] for r in rows if r['policy'] != 'none']
+  assert max(words) <= 1.05 * min(words)  # one word of 36
   page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
   assert 'new_wiki_40articles.json.gz' in page
   assert 'qed-dev.first1000.jsonl.gz' in page
@@ -69,10 +85,11 @@ def test_masks_are_shown_where_answers_stand(workdir):
       assert mask['text'][start:end].strip(), mask['id']
 
 
-def test_no_answer_of_a_test_country_teaches_a_policy(workdir, shared_data):
+def test_no_answer_of_a_test_country_teaches_a_policy(workdir, shared_data, tmp_path):
   """Of both tasks, with gold passages and without; and of no article kept for tests."""
   c = factbook.get_config('smoke')
-  data = {key: str(value) for key, value in flags(shared_data).items() if 'task' in key}
+  given = flags(shared_data, tmp_path)
+  data = {key: str(value) for key, value in given.items() if 'task' in key}
   with c.unlocked():
     c.update_from_flattened_dict(data)
   passages = Store(workdir / 'corpus' / 'passages')
@@ -91,6 +108,6 @@ def test_no_answer_of_a_test_country_teaches_a_policy(workdir, shared_data):
       # Articles of other data can begin with a country's name, but not as fields do.
       field = re.compile(r'(.+?)\. [A-Z][^.]*: ')
       about = {found[1] for found in map(field.match, texts) if found}
-      assert len(about) > 10
+      assert len(about) > 5
       assert not about & hidden
       assert not {row.passage.text for row in kept} & set(texts)

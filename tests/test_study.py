@@ -114,8 +114,8 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
   [
     ('relaxation=score', 'samples=1', 'baseline=learned', 'fine_tune_steps=1',
      'held_out=True'),
-    ('relaxation=soft', 'inner_steps=2', 'inner_optimizer=adam', 'trainable=decoder',
-     'mode=truncated', 'cosine=True'),
+    ('relaxation=soft', 'inner_steps=2', 'inner_optimizer=momentum',
+     'trainable=decoder', 'mode=truncated', 'cosine=True'),
   ],
 )  # fmt: skip
 def test_a_policy_can_be_learned_in_other_ways(tmp_path, capsys, flags):

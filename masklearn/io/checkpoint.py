@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
 
-from masklearn.io import checksums, disk, files
+from masklearn.io import checksums, disk, files, hosts
 from masklearn.types import InputError
 
 # Orbax numbers operations by a counter of the whole process, and one that is under
@@ -34,12 +34,8 @@ class Checkpoints:
 
   def __init__(self, directory: str | os.PathLike):
     path = pathlib.Path(directory).absolute()
-    path.mkdir(parents=True, exist_ok=True)
+    hosts.told(lambda: _clear(path))
     self._path = path
-    # What a killed process left behind. Orbax would remove it in the background,
-    # while it lists the directory and while the next save of that step begins.
-    for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
-      shutil.rmtree(unfinished)
     training = ocp.training
     with _TURN, _quiet(), _reading(path):
       self._checkpointer = training.Checkpointer(
@@ -69,6 +65,7 @@ class Checkpoints:
       disk.check_room(self._path, sum(x.nbytes for x in jax.tree.leaves(tree)))
       self._checkpointer.save(step, tree, force=True)
       checksums.add(self._path, [str(step)], keep=False)
+      hosts.wait()
 
   def resume(self, like):
     """The newest checkpoint, see `restore`, or `like` itself if there is none."""
@@ -127,7 +124,7 @@ def save(path: str | os.PathLike, tree) -> None:
 
   What is there is of a stage that did not finish, and is replaced.
   """
-  shutil.rmtree(path, ignore_errors=True)
+  hosts.told(lambda: shutil.rmtree(path, ignore_errors=True))
   with Checkpoints(path) as checkpoints:
     checkpoints.save(0, tree)
 
@@ -148,6 +145,17 @@ def shapes(path: str | os.PathLike) -> Any:
   """The shapes of what `save` wrote, in dicts: what `restore` takes, on one device."""
   with Checkpoints(path) as checkpoints:
     return checkpoints.shapes()
+
+
+def _clear(path):
+  """Makes the directory, without what a killed process has left there.
+
+  Orbax would remove that in the background, while it lists the directory and while the
+  next save of that step begins.
+  """
+  path.mkdir(parents=True, exist_ok=True)
+  for unfinished in path.glob('*.orbax-checkpoint-tmp*'):
+    shutil.rmtree(unfinished)
 
 
 @contextlib.contextmanager

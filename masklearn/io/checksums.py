@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from concurrent import futures
 from typing import Any
 
-from masklearn.io import disk, files
+from masklearn.io import disk, files, hosts
 from masklearn.types import InputError
 
 NAME = 'SHA256SUMS'
@@ -96,6 +96,8 @@ def _wrong(path, wanted) -> str:
 
 
 def _write(directory, names, sums, keep=True) -> None:
+  if not hosts.is_first():
+    return
   for name in names:
     path = directory / name
     inside = sorted(path.rglob('*')) if path.is_dir() else [path]

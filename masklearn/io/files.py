@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from masklearn.io import disk, owner, paths
+from masklearn.io import disk, hosts, owner, paths
 from masklearn.types import InputError
 
 
@@ -195,6 +195,8 @@ class ResumableFile:
 def write_text(path: str | os.PathLike, text: str, parents: bool = True) -> None:
   """Writes beside `path`, then renames: a reader sees the old file or the new.
 
+  Of the processes of one job, the first writes.
+
   Args:
     path: of the file.
     text: all of it.
@@ -204,6 +206,8 @@ def write_text(path: str | os.PathLike, text: str, parents: bool = True) -> None
   Raises:
     OSError: nothing is left of what was begun; names the file.
   """
+  if not hosts.is_first():
+    return
   path = pathlib.Path(path)
   if parents:
     path.parent.mkdir(parents=True, exist_ok=True)

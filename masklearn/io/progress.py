@@ -10,11 +10,13 @@ from typing import TypeVar
 
 from rich import console, progress
 
+from masklearn.io import hosts
 from masklearn.io.visible import one_line
 
 T = TypeVar('T')
 
 _EVERY = 10.0  # seconds between lines where there is no terminal to redraw
+_STOPPING = 'Stopping: every stage saves what it has.'
 _SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
@@ -28,7 +30,10 @@ class Progress:
 
   def __init__(self):
     self.stop = threading.Event()
-    self.console = console.Console(stderr=True)
+    # Set while all processes of a job do the same: only then can they stop together.
+    self.together = False
+    self._points = hosts.SyncPoints()
+    self.console = console.Console(stderr=True, quiet=not hosts.is_first())
     self.bar = progress.Progress(
       progress.TextColumn('{task.description}', markup=False),
       progress.BarColumn(bar_width=24),
@@ -52,6 +57,9 @@ class Progress:
 
   def check(self) -> None:
     """Raises `KeyboardInterrupt` once somebody has asked to stop."""
+    if self.together and self._points.stops():
+      self.stop.set()
+      self.say(_STOPPING)
     if self.stop.is_set():
       raise KeyboardInterrupt
 
@@ -62,8 +70,10 @@ class Progress:
       yield item
 
   def __enter__(self):
-    # Only a main thread may listen; a notebook's cell may run in another.
-    if threading.current_thread() is threading.main_thread():
+    # Only a main thread may listen; a notebook's cell may run in another. Of several
+    # processes the runtime listens, and tells all of them.
+    main = threading.current_thread() is threading.main_thread()
+    if main and hosts.count() == 1:
       heard, asked = os.pipe()
       os.set_blocking(asked, False)
       before = signal.set_wakeup_fd(asked, warn_on_full_buffer=False)
@@ -93,7 +103,7 @@ class Progress:
       self.say('Ended at once: the same command continues from what was saved.')
       os._exit(130)
     self.stop.set()
-    self.say('Stopping: every stage saves what it has. Once more ends at once.')
+    self.say(f'{_STOPPING} Once more ends at once.')
 
 
 class Stage:

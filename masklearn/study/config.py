@@ -194,6 +194,9 @@ STUDY = {
     'data': whole(0, '[0, inf)'),  # that share batches and episodes; 0 for what fits
     'fsdp': whole(1, '[1, inf)'),  # that also share parameters and optimizer
     'smallest': whole(2**20, '[0, inf)'),  # bytes of an array that is shared
+    # That run the same command, each with devices of its own; 0 for as many as a
+    # launcher says, see masklearn/io/hosts.py.
+    'processes': whole(0, '[0, inf)'),
   },
   'study': {
     'targets': name_list(

@@ -159,7 +159,8 @@ def _probe(update, theta, start, temperature, layout):
 
   def probe(stack, keys):
     stack, keys = layout.split((stack, keys), layout.episodes)
-    return update.probe(theta, start, stack, keys, np.float32(temperature))
+    probed = update.probe(theta, start, stack, keys, np.float32(temperature))
+    return probed._replace(influence=layout.read(probed.influence))
 
   return probe
 
@@ -238,10 +239,12 @@ class _Checks:
     for index, keys in zip(self.index, self._keys, strict=True):
       stack, keys = self._placed(index, keys)
       probed = self._update.probe(theta, self._start, stack, keys, self._cold)
+      before, after = self._layout.read((probed.before, probed.outer))
       # The gains of a few questions are many times those of others, and they alone
       # would decide.
-      gains.append(np.arcsinh((probed.before - probed.outer) / stack.scale).mean(1))
-      outer.append(probed.outer)
+      scale = self._episodes.stack(index).scale
+      gains.append(np.arcsinh((before - after) / scale).mean(1))
+      outer.append(after)
       self._check()
     return np.concatenate(gains), float(np.mean(outer))
 

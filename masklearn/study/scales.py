@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from masklearn import data
-from masklearn.io import files
+from masklearn.io import files, hosts
 from masklearn.meta.episodes import Episodes
 from masklearn.training.context import StageContext
 from masklearn.types import InputError
@@ -41,7 +41,8 @@ def measure(
   context.directory.mkdir(exist_ok=True)  # not its parents: those may be gone
   path = context.directory / 'scales.json'
   made_by = {'batches': len(batches), 'questions': len(episodes.scales)}
-  done, sums = _measured(path, made_by)
+  done, sums = hosts.told(lambda: _measured(path, made_by))
+  sums = None if sums is None else np.array(sums, np.float64)
   shown = context.progress.start(context.title, len(batches), done, 'probes')
 
   def after(done, sums):
@@ -79,7 +80,7 @@ def _measured(path, made_by):
     fits = sums.shape == (2, made_by['questions']) and np.isfinite(sums).all()
     if not (fits and 0 <= done <= made_by['batches']):
       raise InputError(f'{path} is damaged: its numbers cannot be.')
-  return done, sums
+  return done, sums.tolist()
 
 
 def _distinct(used, count):

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import optax
 
-from masklearn.io import checkpoint, checksums, files, provenance
+from masklearn.io import checkpoint, checksums, files, hosts, provenance
 from masklearn.policies import heuristic, statistics
 from masklearn.training import corruption, history, loop, losses, packing, steps
 from masklearn.training.context import StageContext
@@ -81,13 +81,17 @@ def finished(directory: pathlib.Path, name: str = '') -> dict[str, Any] | None:
   Raises:
     InputError: a file of it is missing or damaged; names it.
   """
-  if not os.path.lexists(directory / DONE):
-    return None
-  with files.remade(directory):
-    checksums.check(directory, [DONE, *BESIDE, f'{name}/*'])
-    done = files.read_object(directory / DONE, ['seconds'])
-  _drop(directory)  # what a process left that was killed right after the last line
-  return done
+
+  def read():
+    if not os.path.lexists(directory / DONE):
+      return None
+    with files.remade(directory):
+      checksums.check(directory, [DONE, *BESIDE, f'{name}/*'])
+      done = files.read_object(directory / DONE, ['seconds'])
+    _drop(directory)  # what a process left that was killed right after the last line
+    return done
+
+  return hosts.told(read)
 
 
 def saved(path: pathlib.Path, shapes: Any, layout: Layout) -> Start:
@@ -120,14 +124,14 @@ def finish(
   Returns:
     What `finished` will return.
   """
-  done = {**done, 'commit': provenance.commit()}
+  done = hosts.agree({**done, 'commit': provenance.commit()})
   beside = [path for pattern in BESIDE for path in directory.rglob(pattern)]
   names = [path.relative_to(directory).as_posix() for path in beside]
   if name:
     checkpoint.save(directory / name, tree)
     names.append(f'{name}/{checksums.NAME}')  # which lists the files beside it
   checksums.seal(directory / DONE, done, names)  # It says that all is there.
-  _drop(directory)
+  hosts.told(lambda: _drop(directory))
   return done
 
 

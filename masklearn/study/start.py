@@ -1,9 +1,11 @@
 """The start of a study: its config is checked, its work directory claimed."""
 
+import contextlib
 import datetime
 import os
 import pathlib
 
+from masklearn.io import hosts
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.study import plan
@@ -37,6 +39,12 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   masklearn.types.InputError: ..
   """
   check(config)
+  hosts.start(config.mesh.processes)
+  with hosts.losses():
+    _run(config, pathlib.Path(workdir), until)
+
+
+def _run(config, workdir, until):
   # Takes seconds, as jax does: a mistake should not have to wait for it.
   from masklearn.study import preflight
   from masklearn.study.run import Study
@@ -44,21 +52,23 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   preflight.check_files(config)
   began = datetime.datetime.now(datetime.UTC)
   whole = until == plan.STAGES[-1]
-  study = Study(config, pathlib.Path(workdir))
+  study = Study(config, workdir)
   held = working_directory.held(
     workdir, config, new_name,
     last='study.json', corpus_keys=CORPUS_KEYS, free_keys=FREE_KEYS,
   )  # fmt: skip
-  with held as over:
+  with contextlib.ExitStack() as stack:
+    over = hosts.told(lambda: stack.enter_context(held))
     with Progress() as progress:
       if over:
         progress.say(f'{workdir} holds this study, finished: nothing to do')
         return
       before = study.finished()
-      study.prepare(progress)
+      hosts.in_turn(lambda: study.prepare(progress))
       if until != plan.STAGES[0]:
-        study.encode(progress)
+        hosts.in_turn(lambda: study.encode(progress))
       study.check_jobs(until)
+      progress.together = True
       study.run(progress, until)
       if not whole and study.finished() == before:
         progress.say(f'{workdir} holds everything up to {until}: nothing to do')

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from masklearn.io import files
+from masklearn.io import files, hosts
 from masklearn.training import events
 from masklearn.types import InputError
 
@@ -29,7 +29,9 @@ class History:
       with files.remade(directory):
         self._windows = self._read_windows()
         self.rows = self._logged(step)
-    self._writer = events.EventFile(directory / 'tensorboard', step)
+    self._writer = None  # of the first process alone
+    if hosts.is_first():
+      self._writer = events.EventFile(directory / 'tensorboard', step)
 
   def _logged(self, step):
     if not self._path.is_file():
@@ -45,7 +47,8 @@ class History:
 
   def add(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds metrics of a step, to those that it has."""
-    self._writer.add(step, metrics)
+    if self._writer:
+      self._writer.add(step, metrics)
     if self.rows and self.rows[-1]['step'] == step:
       self.rows[-1].update(metrics)
     else:
@@ -94,11 +97,13 @@ class History:
 
   def flush(self) -> None:
     """Writes the lines to disk."""
-    self._writer.flush()
+    if self._writer:
+      self._writer.flush()
     files.write_jsonl(self._path, self.rows, parents=False)
 
   def __enter__(self):
     return self
 
   def __exit__(self, *exception):
-    self._writer.close()
+    if self._writer:
+      self._writer.close()

@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from masklearn.io import checkpoint, memory
+from masklearn.io import checkpoint, hosts, memory
 from masklearn.training.context import StageContext
 from masklearn.training.history import History
 from masklearn.training.steps import Start, TrainState
 from masklearn.types import InputError
 
+# What a checkpoint has beside the states.
+_NUMBERS = {'seconds': np.float32, 'score': np.float32, 'checked': np.int32}
 CHECKPOINTS = 'checkpoints'  # the folder in a stage's directory
 
 
@@ -89,8 +90,8 @@ def run(
 
     def save():
       history.save(int(state.step), window)
-      seconds = time.monotonic() - began
-      checkpoints.save(int(state.step), _saved(state, best, seconds))
+      seconds = _since(began)
+      checkpoints.save(int(state.step), _saved(state, best, seconds, context.layout))
 
     def due(step):
       return validate and (step % validate_every == 0 or step == steps)
@@ -123,8 +124,7 @@ def run(
     shown.update(steps)
     history.flush()
     best = best or Best(state, math.nan, -1)
-    seconds = time.monotonic() - began
-    return Result(best.state, float(best.score), history.rows, seconds)
+    return Result(best.state, float(best.score), history.rows, _since(began))
 
 
 def best_of(
@@ -180,8 +180,14 @@ def mean(history: list[dict[str, float]], name: str) -> float:
   return float(np.mean([row[name] for row in history if name in row]))
 
 
-def _saved(state, best, seconds):
-  return {'state': state, 'best': best, 'seconds': jnp.float32(seconds)}
+def _since(began):
+  """Seconds, by the clock of the first process."""
+  return hosts.agree(time.monotonic() - began)
+
+
+def _saved(state, best, seconds, layout):
+  placed = layout.place({'seconds': np.float32(seconds)})
+  return {'state': state, 'best': best, **placed}
 
 
 def _restored(stack, context, start, validate):
@@ -191,16 +197,23 @@ def _restored(stack, context, start, validate):
   layout = context.layout
   if checkpoints.latest is None:
     state = layout.place(start.read())
-    best = _best(layout.to_host(state), -math.inf, -1) if validate else None
+    best = _best(state, -math.inf, -1, layout) if validate else None
     return checkpoints, state, best, 0.0
   like = layout.shapes(start.shapes)
-  best = _best(layout.on_host(like), 0, 0) if validate else None
-  saved = checkpoints.resume(_saved(like, best, 0))
+  numbers = layout.shapes({name: _number(kind) for name, kind in _NUMBERS.items()})
+  seconds = numbers.pop('seconds')
+  best = Best(layout.on_host(like), **numbers) if validate else None
+  saved = checkpoints.resume({'state': like, 'best': best, 'seconds': seconds})
   return checkpoints, saved['state'], saved['best'], float(saved['seconds'])
 
 
-def _best(state, score, checked):
-  return Best(state, jnp.float32(score), jnp.int32(checked))
+def _number(kind):
+  return jax.ShapeDtypeStruct((), kind)
+
+
+def _best(state, score, checked, layout):
+  numbers = {'score': np.float32(score), 'checked': np.int32(checked)}
+  return Best(layout.to_host(state), **layout.place(numbers))
 
 
 def _better(best, state, validate, history, layout):
@@ -208,8 +221,8 @@ def _better(best, state, validate, history, layout):
   step, found = int(state.step), dict(validate(state))
   history.add(step, {f'validation_{k}': v for k, v in found.items()})
   if found['score'] > float(best.score):
-    return _best(layout.to_host(state), found['score'], step)
-  return best._replace(checked=jnp.int32(step))
+    return _best(state, found['score'], step, layout)
+  return best._replace(**layout.place({'checked': np.int32(step)}))
 
 
 def _check(loss, warning, warned, step, context):

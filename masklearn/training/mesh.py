@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -98,7 +99,12 @@ class Layout:
 
   def place(self, tree: Any) -> Any:
     """Parameters or a state, moved to where they belong."""
-    return jax.device_put(tree, self.of(tree))
+    # What one process has alone goes to the devices of all by way of its memory.
+    alone = not self.everywhere.is_fully_addressable
+    given = jax.tree.map(
+      lambda x: jax.device_get(x) if alone and _is_addressable(x) else x, tree
+    )
+    return jax.device_put(given, self.of(tree))
 
   def on_host(self, shapes: Any) -> Any:
     """The same shapes, in the memory of the hosts."""
@@ -145,6 +151,12 @@ class Layout:
     return jax.tree.map(
       lambda x: jax.make_array_from_callback(x.shape, place, lambda i: x[i]), tree
     )
+
+  def read(self, tree: Any) -> Any:
+    """Arrays of a compiled function as NumPy's, also those of other processes."""
+    if all(map(_is_addressable, jax.tree.leaves(tree))):
+      return jax.device_get(tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
 
   def whole(self, tree: Any) -> Any:
     """Within a compiled function: results that every process is to read."""
@@ -216,6 +228,10 @@ class Layout:
     return apart
 
 
+def _is_addressable(x):
+  return not isinstance(x, jax.Array) or x.is_fully_addressable
+
+
 def make_layout(
   data: int = 1,
   fsdp: int = 1,
@@ -240,6 +256,12 @@ def make_layout(
       f'{len(devices)}.'
     )
   chosen = np.array(devices[: data * fsdp]).reshape(data, fsdp)
+  every, used = ({d.process_index for d in some} for some in (devices, chosen.flat))
+  if idle := every - used:
+    raise InputError(
+      f'A mesh of {data} x {fsdp} devices leaves process {min(idle)} without one: of '
+      f'{len(devices)} devices every process needs some.'
+    )
   return Layout(Mesh(chosen, AXES, axis_types=(AxisType.Auto,) * 2), smallest)
 
 
