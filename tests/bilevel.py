@@ -10,9 +10,9 @@ import optax
 from masklearn import meta, models, policies
 from masklearn.meta import estimators
 from masklearn.meta.outer import Episode
-from masklearn.training import corruption, losses, steps
+from masklearn.training import losses, steps
 from tests.hf import jit
-from tests.small import IDS, T5_IDS, make_batch, noise_like
+from tests.small import IDS, T5_IDS, corrupt, make_batch, noise_like
 
 PASSAGES = make_batch([[1, 2, 1, 1], [1, 1]])
 QUESTIONS = make_batch([[1, 1, 1], [1, 1], [1]])
@@ -80,7 +80,7 @@ def warm(tx, params):
 def questions(seed, ids):
   """Three questions in one array."""
   draw = policies.POLICIES['random'](0.5).draw({}, jax.random.key(seed), QUESTIONS)
-  return wide(corruption.corrupt(QUESTIONS, draw, ids))
+  return wide(corrupt(QUESTIONS, draw, ids))
 
 
 def make_episode(passages, ids=IDS):

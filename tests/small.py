@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from masklearn import policies
+from masklearn.training import corruption
 from masklearn.types import Batch, Policy, Specials
 
 IDS = Specials(bos=0, pad=1, eos=2, mask=4)  # BART's
@@ -68,6 +69,10 @@ def slow_case(*values):
 def compiled(policy):
   """The policy with compiled functions: one program each, not one an operation."""
   return Policy(*map(jax.jit, policy))
+
+
+# Compiled: one operation after the other is compiled as well, each for itself.
+corrupt = jax.jit(corruption.corrupt, static_argnums=(2, 3, 4))
 
 
 @functools.cache

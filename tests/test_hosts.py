@@ -13,6 +13,7 @@ from masklearn.io import checkpoint, files, hosts
 from masklearn.types import InputError
 from tests import joined, processes
 from tests.small import slow_case
+from tests.test_train import timeless
 
 # Seconds in which a process must notice that another has hung: two signs of life.
 NOTICED = 2 * hosts.HEARTBEAT
@@ -38,7 +39,9 @@ def assert_same(directory, alone):
     for path in (directory, alone)
   ]
   jax.tree.map(np.testing.assert_array_equal, *trees)
-  histories = [files.read_jsonl(path / 'history.jsonl') for path in (directory, alone)]
+  histories = [
+    timeless(files.read_jsonl(path / 'history.jsonl')) for path in (directory, alone)
+  ]
   assert histories[0] == histories[1]
   done = [files.read_object(path / 'done.json') for path in (directory, alone)]
   assert done[0]['score'] == done[1]['score']
@@ -80,7 +83,7 @@ def interrupt(directory, number, seed):
 @pytest.mark.parametrize(
   ('name', 'seed'),
   [
-    ('SIGTERM', 0),
+    slow_case('SIGTERM', 0),
     slow_case('SIGKILL', 0),
     slow_case('SIGSTOP', 0),
     *(

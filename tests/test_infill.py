@@ -8,8 +8,8 @@ import pytest
 
 from masklearn import data, text
 from masklearn.masking import infill
-from masklearn.training import corruption
 from masklearn.types import InputError, MaskDraw, Passage
+from tests.small import corrupt
 
 BODY = 'Paris  is the capital of France.'
 HIDDEN = [(0, 5), (14, 24)]
@@ -83,7 +83,7 @@ def test_the_source_is_that_of_the_objective(form):
     mask = chosen[batch.word] & batch.valid
     begins = np.diff(batch.word, axis=1, prepend=-1) > 0
     draw = MaskDraw(mask.astype(np.float32), (mask & begins).astype(np.float32), None)
-    made = corruption.corrupt(batch, draw, tokenizer.specials, 'spans')
+    made = corrupt(batch, draw, tokenizer.specials, 'spans')
     offsets = tokenizer.encode(body).offsets
     hidden = infill.spans(body, offsets, mask[0], draw.start[0])
     pair = infill.pair(body, [s[:2] for s in hidden], form, 'spans')

@@ -8,9 +8,18 @@ import pytest
 from masklearn.models import bart
 from masklearn.training import corruption, losses
 from masklearn.types import InputError, MaskDraw
-from tests.small import BUDGETED, IDS, T5_IDS, make_batch, make_policy, slow_case
+from tests.small import (
+  BUDGETED,
+  IDS,
+  T5_IDS,
+  corrupt,
+  make_batch,
+  make_policy,
+  slow_case,
+)
 
 BOS, PAD, EOS, MASK = IDS[:4]
+overflow = jax.jit(corruption.overflow, static_argnums=(2, 3))
 
 
 def draw_of(mask, start=None):
@@ -47,14 +56,14 @@ def test_each_span_is_behind_its_marker_and_the_full_target_is_the_passage(
   """Spans at both ends and two adjacent ones become four markers, in order."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 1, 1, 1]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
   batch = BATCH._replace(tokens=np.where(BATCH.valid, BATCH.tokens, ids.pad))
-  got = corruption.corrupt(batch, draw, ids, 'spans', 9)
+  got = corrupt(batch, draw, ids, 'spans', 9)
   np.testing.assert_array_equal(got.source, source)
   np.testing.assert_array_equal(got.target, target)
   np.testing.assert_array_equal(got.decoder_input[:, 0], [ids.decoder_start] * 2)
   np.testing.assert_array_equal(got.decoder_input[:, 1:], got.target[:, :-1])
   np.testing.assert_array_equal(got.weight, got.target != ids.pad)
   np.testing.assert_array_equal(got.source_valid, got.source != ids.pad)
-  unchanged = corruption.corrupt(batch, draw, ids, 'full')
+  unchanged = corrupt(batch, draw, ids, 'full')
   np.testing.assert_array_equal(unchanged.source, got.source)
   np.testing.assert_array_equal(unchanged.target, whole)
 
@@ -68,7 +77,7 @@ def test_sentences_move_and_extra_markers_hide_nothing():
   inserted[0, [0, 4, 6]] = True
   inserted[1, 1] = True
   draw = draw._replace(order=order, inserted=inserted, lost=jnp.array([0, 2]))
-  got = corruption.corrupt(BATCH, draw, IDS, 'spans', 7)
+  got = corrupt(BATCH, draw, IDS, 'spans', 7)
   np.testing.assert_array_equal(
     got.source,
     [
@@ -79,12 +88,12 @@ def test_sentences_move_and_extra_markers_hide_nothing():
   np.testing.assert_array_equal(
     got.target, [[MASK, 14, 10, MASK, 11, EOS, PAD], [MASK, 15, EOS, *[PAD] * 4]]
   )
-  np.testing.assert_array_equal(corruption.overflow(BATCH, draw, IDS, 7), [0, 2])
-  whole = corruption.corrupt(BATCH, draw, IDS, 'full')
+  np.testing.assert_array_equal(overflow(BATCH, draw, IDS, 7), [0, 2])
+  whole = corrupt(BATCH, draw, IDS, 'full')
   np.testing.assert_array_equal(whole.source, got.source)
   np.testing.assert_array_equal(whole.target, WHOLE)
   with pytest.raises(InputError, match='a single <mask>'):
-    corruption.corrupt(BATCH, draw, T5_IDS)
+    corrupt(BATCH, draw, T5_IDS)
 
 
 def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
@@ -94,16 +103,16 @@ def test_spans_beyond_the_last_sentinel_stay_shown_and_are_counted():
   batch = batch._replace(tokens=np.where(batch.valid, batch.tokens, 0))
   draw = draw_of([[1, 0, 1, 0, 1, 1, 0, 1], [1, 0, 1, 0, 0, 0, 0, 0]])
   less = draw_of([[1, 0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0]])
-  got, expected = (corruption.corrupt(batch, d, two) for d in (draw, less))
+  got, expected = (corrupt(batch, d, two) for d in (draw, less))
   jax.tree.map(np.testing.assert_array_equal, got, expected)
-  np.testing.assert_array_equal(corruption.overflow(batch, draw, two, 17), [3, 0])
-  np.testing.assert_array_equal(corruption.overflow(batch, draw, two, 4), [4, 1])
+  np.testing.assert_array_equal(overflow(batch, draw, two, 17), [3, 0])
+  np.testing.assert_array_equal(overflow(batch, draw, two, 4), [4, 1])
 
 
 def test_unknown_target_is_refused():
   """The error names what may be asked for."""
   with pytest.raises(InputError, match='spans, full'):
-    corruption.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'sentence')
+    corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'sentence')
 
 
 def restore(source, target, ids):
@@ -145,7 +154,7 @@ def test_restoring_gives_back_the_passage(name, ids):
   policy, theta = make_policy(name)
   for seed in range(5):
     draw = policy.draw(theta, jax.random.key(seed), batch)
-    got = corruption.corrupt(batch, draw, ids)
+    got = corrupt(batch, draw, ids)
     for b in range(2):
       passage = batch.tokens[b][batch.valid[b]].tolist()
       assert restore(got.source[b].tolist(), got.target[b].tolist(), ids) == passage
@@ -154,12 +163,12 @@ def test_restoring_gives_back_the_passage(name, ids):
 def test_overflow_is_counted():
   """What a short target cuts off is the number of tokens that it lacks."""
   draw = draw_of([[1, 1, 1, 0, 1], [0, 1, 0, 0, 0]], [[1, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
-  whole = corruption.corrupt(BATCH, draw, IDS)
+  whole = corrupt(BATCH, draw, IDS)
   length = (whole.target != PAD).sum(-1)
   for target_length in (3, 6, 8):
-    lost = corruption.overflow(BATCH, draw, IDS, target_length)
+    lost = overflow(BATCH, draw, IDS, target_length)
     np.testing.assert_array_equal(lost, np.maximum(length - target_length, 0))
-    cut = corruption.corrupt(BATCH, draw, IDS, 'spans', target_length)
+    cut = corrupt(BATCH, draw, IDS, 'spans', target_length)
     np.testing.assert_array_equal(cut.target, whole.target[:, :target_length])
 
 
@@ -172,7 +181,7 @@ def model():
     pad=PAD, bos=BOS, eos=EOS, mask=MASK, decoder_start=EOS,
   )  # fmt: skip
   net = bart.Bart(config)
-  example = corruption.corrupt(BATCH, draw_of(np.ones((2, 5))), IDS)
+  example = corrupt(BATCH, draw_of(np.ones((2, 5))), IDS)
   params = net.init(
     jax.random.key(0), example.source, example.source_valid, example.decoder_input
   )['params']
@@ -188,7 +197,7 @@ def test_soft_tokens_with_hard_decisions_equal_the_uncompacted_layout(model, tar
   soft = corruption.corrupt_tokens(BATCH, decisions, IDS, target)
   hidden = np.zeros((2, 7), bool)
   hidden[:, 1:-1] = (decisions > 0) & BATCH.valid
-  whole = corruption.corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'full')
+  whole = corrupt(BATCH, draw_of(np.zeros((2, 5))), IDS, 'full')
   weight = hidden if target == 'spans' else whole.weight > 0
   hard = whole._replace(
     source=jnp.where(hidden, MASK, whole.source), weight=jnp.float32(weight)
@@ -202,7 +211,8 @@ def test_soft_spans_with_one_hot_weights_equal_the_compacted_layout(model):
   """A mixture that is all one span has the loss of hiding that span."""
   params, loss = model
   start, length = jnp.array([[0, 1, 3], [1, 0, 0]]), jnp.array([[1, 2, 1], [1, 2, 1]])
-  candidates = corruption.corrupt_spans(BATCH, start, length, IDS, 'spans', 7)
+  spans = jax.jit(corruption.corrupt_spans, static_argnums=(3, 4, 5))
+  candidates = spans(BATCH, start, length, IDS, 'spans', 7)
   by_span = loss(params, None, candidates).reshape(2, 3)
   draws = {
     0: [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]],
@@ -211,7 +221,7 @@ def test_soft_spans_with_one_hot_weights_equal_the_compacted_layout(model):
   }
   for m, mask in draws.items():
     weights = jax.nn.one_hot(jnp.array([m, m]), 3)
-    hard = corruption.corrupt(BATCH, draw_of(mask), IDS, 'spans', 7)
+    hard = corrupt(BATCH, draw_of(mask), IDS, 'spans', 7)
     np.testing.assert_allclose(
       (weights * by_span).sum(-1), loss(params, None, hard), rtol=1e-5
     )
@@ -224,8 +234,8 @@ def test_padding_changes_nothing(model):
   mask = np.zeros((2, 8))
   mask[:, :5] = [[1, 0, 0, 0, 1], [0, 1, 0, 0, 0]]
   for target in corruption.TARGETS:
-    short = corruption.corrupt(BATCH, draw_of(mask[:, :5]), IDS, target)
-    long = corruption.corrupt(longer, draw_of(mask), IDS, target)
+    short = corrupt(BATCH, draw_of(mask[:, :5]), IDS, target)
+    long = corrupt(longer, draw_of(mask), IDS, target)
     np.testing.assert_allclose(
       loss(params, None, short), loss(params, None, long), rtol=1e-5
     )

@@ -14,7 +14,7 @@ from masklearn.policies import pretraining
 from masklearn.policies.capacity import original_capacity
 from masklearn.training import corruption
 from masklearn.types import InputError
-from tests.small import IDS, T5_IDS, make_batch
+from tests.small import IDS, T5_IDS, corrupt, make_batch
 
 ROWS = 6000
 LIKELY = 1e-3  # seeds are fixed: a right sampler passes, and passes always
@@ -115,7 +115,7 @@ def test_t5_hides_by_length_alone():
   assert capacity == 4 + 1 + 1
   tokens = np.where(batch.valid, batch.tokens, T5_IDS.pad)
   batch = batch._replace(tokens=tokens)
-  made = corruption.corrupt(batch, draw, T5_IDS, 'spans', capacity)
+  made = corrupt(batch, draw, T5_IDS, 'spans', capacity)
   np.testing.assert_array_equal((made.target > 1).sum(1), [5, 4, 2, 0])
   long, few = make_batch([[1] * 100]), T5_IDS._replace(sentinels=(9, 8, 7, 6))
   with pytest.raises(InputError, match=r'hides 5 spans .* 100 tokens, .* has 4 sent'):
@@ -150,7 +150,7 @@ def test_bart_matches_its_reference(sizes):
   policy = pretraining.original(ids=IDS)
   draw = draws(policy, batch)
   assert not np.asarray(draw.lost).any()
-  made = jax.jit(lambda d: corruption.corrupt(batch, d, IDS, 'full'))(draw)
+  made = corrupt(batch, draw, IDS, 'full')
   np.testing.assert_array_equal(made.target[:, 1:-1], batch.tokens)
   ours = [tuple(row[1 : list(row).index(IDS.eos)]) for row in np.asarray(made.source)]
   ends = np.cumsum(sizes)

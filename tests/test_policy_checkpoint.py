@@ -10,7 +10,7 @@ import pytest
 from masklearn import data, policies, text
 from masklearn.models.sizes import BertConfig
 from masklearn.types import InputError, Passage
-from tests.small import moved, slow_case
+from tests.small import compiled, moved, slow_case
 
 BODY = 'Oslo is the capital of Norway. They pay in kroner.'
 TOKENIZER = text.train_tokenizer([BODY], 280)
@@ -32,7 +32,7 @@ PASSAGES = data.encode_passages([Passage(t, t) for t in TEXTS], TOKENIZER)
 
 def write(directory, name):
   """Saves a policy with parameters that are not those of a fresh one."""
-  policy = policies.make_policy(SPECS[name])
+  policy = compiled(policies.make_policy(SPECS[name]))
   theta = moved(policy.init(jax.random.key(1)), 0.3)
   policies.save_policy(directory, SPECS[name], theta, TOKENIZER)
   return policy, theta
@@ -40,7 +40,7 @@ def write(directory, name):
 
 def assert_same_scores(found, policy, theta):
   """What was read scores as what was saved, to the bit."""
-  scores = found.policy.scores(found.theta, PASSAGES)
+  scores = compiled(found.policy).scores(found.theta, PASSAGES)
   np.testing.assert_array_equal(scores, policy.scores(theta, PASSAGES))
 
 
@@ -57,7 +57,8 @@ def test_a_directory_gives_the_same_scores_to_the_bit(tmp_path, name):
   assert found.tokenizer.encode(BODY) == TOKENIZER.encode(BODY)
   assert_same_scores(found, policy, theta)
   key = jax.random.key(3)
-  ours, given = found.policy.draw(found.theta, key, PASSAGES), (theta, key, PASSAGES)
+  given = theta, key, PASSAGES
+  ours = compiled(found.policy).draw(found.theta, key, PASSAGES)
   jax.tree.map(np.testing.assert_array_equal, ours, policy.draw(*given))
 
 

@@ -1,9 +1,13 @@
 """Pools that cannot be had; one that works is tested with a study."""
 
+import os
 import sys
+import threading
+import time
 
 import pytest
 
+from masklearn.io import owner
 from masklearn.io.progress import Progress
 from masklearn.study import plan, pool
 from masklearn.types import InputError
@@ -35,6 +39,37 @@ def test_a_library_that_is_missing_is_named(monkeypatch, tmp_path, name):
   scheduler = 'local:1' if name == 'distributed' else 'slurm:1'
   with pytest.raises(InputError, match=rf'needs {name}.*masklearn\[cluster\]'):
     execute(scheduler, tmp_path)
+
+
+def test_a_scheduler_at_which_nobody_is_is_named(tmp_path):
+  """In seconds, as far as the user's own limits of Dask are."""
+  dask = pytest.importorskip('dask', reason='needs the extra `cluster`')
+  # Nobody may listen at a port that needs the rights of the system.
+  with (
+    dask.config.set({'distributed.comm.timeouts.connect': '1s'}),
+    pytest.raises(
+      InputError, match=r'No Dask scheduler answers at tcp://127\.0\.0\.1:9'
+    ),
+  ):
+    execute('tcp://127.0.0.1:9', tmp_path)
+
+
+def test_a_job_that_a_hung_worker_keeps_is_waited_for(tmp_path, caplog):
+  """With a line that names who has it; done as soon as that one ends."""
+  job, done = plan.Job('base', (3,)), []
+  (tmp_path / pool.LEASES).mkdir()
+  lock = tmp_path / pool.LEASES / f'{job.name}.lock'
+  waiting = threading.Thread(
+    target=pool._work, args=(lambda job: done.append(job), tmp_path, job)
+  )
+  with owner.owned(job.name, lock):
+    waiting.start()
+    while not caplog.records:
+      time.sleep(0.05)
+    assert f'base-3 is in use by process {os.getpid()}' in caplog.text
+    assert not done
+  waiting.join(30)
+  assert done == [job]
 
 
 def test_each_job_has_a_name_of_its_own():

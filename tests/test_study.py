@@ -24,7 +24,7 @@ SMALL = (
   '--config.corpus.name=people',
   '--config.corpus.size=12',
   '--config.task.names=habits',
-  '--config.policy.names=none,random_span,learned,oracle',
+  '--config.policy.names=none,learned,oracle',
   '--config.task.size=12',
   '--config.corpus.vocabulary=300',
   '--config.corpus.longest=250',
@@ -49,7 +49,7 @@ def finished(tmp_path_factory):
 def test_results_have_a_row_for_each_policy_and_split(finished):
   """With the keys that scripts depend on, and equal budgets."""
   rows = results(finished)
-  names, splits = ('none', 'random_span', 'learned', 'oracle'), ('validation', 'test')
+  names, splits = ('none', 'learned', 'oracle'), ('validation', 'test')
   every = set(itertools.product(names, splits))
   assert {(r['policy'], r['split']) for r in rows} == every
   words = {r['masked_words'] for r in rows if r['policy'] != 'none'}
@@ -73,7 +73,7 @@ def test_report_shows_the_study(finished):
   masks = files.read_jsonl(finished / 'masks.jsonl')
   assert {m['split'] for m in masks} == {'train', 'validation', 'test'}
   for mask in masks:
-    assert set(mask['policies']) == {'random_span', 'learned', 'oracle'}
+    assert set(mask['policies']) == {'learned', 'oracle'}
     assert {len(p) for p in mask['policies'].values()} == {len(mask['tokens'])}
 
 
@@ -200,13 +200,13 @@ def interrupt(finished, tmp_path, window, kills, terms, names):
 
 def test_killed_anywhere_it_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
   """`kill -9` at random times, one after the other."""
-  interrupt(finished, tmp_path, 4, 5, 0, 'none,oracle')
+  interrupt(finished, tmp_path, 4, 2, 0, 'none,oracle')
 
 
 @pytest.mark.slow
 def test_killed_thirty_times(finished, tmp_path):
   """In all stages, as far as a machine gets in the time that it is given."""
-  names = 'none,random_span,learned,oracle'
+  names = 'none,learned,oracle'
   places = interrupt(finished, tmp_path, 6, 30, 2, names)
   assert places - {'nothing', 'corpus'}
 

@@ -265,6 +265,8 @@ class StageRecord(Row):
   task: str = ''
   seed: int = 0
   seconds: float = 0.0
+  # Of its steps, by `clock.PARTS`, without what was lost by interruptions.
+  parts: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

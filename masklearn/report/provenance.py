@@ -1,16 +1,23 @@
 """How a study was run -> HTML: its command, data, budgets and time."""
 
 import math
-import statistics
 from collections.abc import Sequence
 
-from masklearn.evaluation.results import ResultRow, StudyRecord
+from masklearn.evaluation.results import ResultRow, StageRecord, StudyRecord
 from masklearn.io import secrets
 from masklearn.io.visible import isolated
 from masklearn.report import findings, summary, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
 
+# Parts of a stage's time; what is missing to all of it is around the steps.
+PARTS = {
+  'compile': 'Compiling',
+  'data': 'Data',
+  'step': 'Steps',
+  'validation': 'Validation',
+  'save': 'Saving',
+}
 _SECRETS = 'What looked like a password or key was left out of the command.'
 
 
@@ -80,9 +87,9 @@ def splits(study: StudyRecord) -> Markup | None:
 
 def stages(study: StudyRecord) -> Markup | None:
   """Returns the seconds of every stage, summed over seeds, with a total."""
-  runs: dict[tuple[str, str, str], list[float]] = {}
+  runs: dict[tuple[str, str, str], list[StageRecord]] = {}
   for run in study.stages:
-    runs.setdefault((run.stage, run.policy, run.task), []).append(run.seconds)
+    runs.setdefault((run.stage, run.policy, run.task), []).append(run)
   if not runs:
     return None
   order = list(dict.fromkeys(stage for stage, _, _ in runs))
@@ -92,18 +99,23 @@ def stages(study: StudyRecord) -> Markup | None:
       stage,
       tables.words(workdir.title({}, policy)),
       tables.words(task),
-      str(len(seconds)),
-      f'{statistics.fmean(seconds):,.1f}',
-      f'{sum(seconds):,.1f}',
+      *_times(found),
     )
-    for (stage, policy, task), seconds in grouped
+    for (stage, policy, task), found in grouped
   ]
-  every = [s for seconds in runs.values() for s in seconds]
-  total = element('td'), element('td'), str(len(every)), '', f'{sum(every):,.1f}'
+  total = element('td'), element('td'), *_times(study.stages)
   lines.append(tables.line('total', *total, class_='baseline'))
-  numbers = 'Runs', 'Mean seconds', 'Seconds'
+  numbers = 'Runs', 'Mean seconds', 'Seconds', *PARTS.values()
   columns = tables.columns(('Stage', 'Policy', 'Task'), numbers)
   return tables.table('Time by stage', columns, lines)
+
+
+def _times(runs: Sequence[StageRecord]) -> list[str]:
+  """Returns how many runs there are, their seconds, and the share of each part."""
+  total = sum(run.seconds for run in runs)
+  known = [sum(run.parts.get(part, 0.0) for run in runs) for part in PARTS]
+  shares = [f'{x / total:.0%}' if any(known) and total else tables.DASH for x in known]
+  return [str(len(runs)), f'{total / len(runs):,.1f}', f'{total:,.1f}', *shares]
 
 
 def _listed(*parts: tuple[float | None, str, str]) -> str:

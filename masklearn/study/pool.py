@@ -6,6 +6,7 @@ goes on from its files; so is a study that was stopped.
 """
 
 import contextlib
+import logging
 import pathlib
 import re
 import threading
@@ -21,6 +22,8 @@ from masklearn.types import InputError
 KINDS = re.compile(r'local:[1-9]\d*|slurm:[1-9]\d*|(tcp|tls)://\S+|')
 LOST = 10  # workers that a job may lose before the study ends
 LEASES = '.leases'  # in a work directory: who does which job
+_SAY = 60  # seconds between lines about what is waited for
+_LOG = logging.getLogger('distributed.worker')  # whose lines a worker's log has
 _LOOK = 0.2  # seconds between looks at what has ended
 
 # A worker may have several threads; its jobs come one after the other all the same.
@@ -75,11 +78,16 @@ def execute(
           _work, run, str(workdir.absolute()), job, *needs,
           key=job.name, priority=-URGENT.index(job.stage), pure=False,
         )  # fmt: skip
+    alone = 0.0  # seconds without a worker
     while futures:
       for job in [job for job, future in futures.items() if future.done()]:
         yield job, futures.pop(job).result()
       progress.check()
       time.sleep(_LOOK)
+      alone = 0.0 if client.nthreads() else alone + _LOOK
+      if alone >= _SAY:
+        progress.say(f'{scheduler}: no worker has come for {_SAY} seconds; waiting.')
+        alone = 0.0
   with contextlib.suppress(OSError):  # an outside worker may still be at one
     (workdir / LEASES).rmdir()
 
@@ -129,10 +137,14 @@ def _leased(workdir, job) -> Iterator[None]:
   """Waits until nobody else is at this job: a worker that was given up may still be."""
   lock = workdir / LEASES / f'{job.name}.lock'
   with contextlib.ExitStack() as stack:
+    waited = 0
     while True:
       try:
         stack.enter_context(owner.owned(job.name, lock))
         break
-      except InputError:
+      except InputError as error:
+        if waited % _SAY == 0:
+          _LOG.warning('%s Waiting, as it may have hung: end it there.', error)
+        waited += 1
         time.sleep(1)
     yield

@@ -20,6 +20,7 @@ from masklearn.study import settings
 from masklearn.study.plan import Cell
 from masklearn.study.setup import Setup
 from masklearn.tasks.splits import SPLITS
+from masklearn.training import clock
 from masklearn.types import Batch, Task
 
 AT_ONCE = 8_192  # passages
@@ -172,5 +173,14 @@ def _stages(workdir: pathlib.Path) -> list[StageRecord]:
       task = names.pop(0) if stage == 'finetune' else ''
       seconds = round(files.read_object(path, ['seconds'])['seconds'], 2)
       policy = names[0] if names else ''
-      rows.append(StageRecord(stage, policy, task, int(seed), seconds))
+      parts = _parts(path.parent)
+      rows.append(StageRecord(stage, policy, task, int(seed), seconds, parts))
   return rows
+
+
+def _parts(directory):
+  """Where the time of a stage went, its warm-up and all learning rates included."""
+  logged = (files.read_jsonl(path) for path in directory.rglob('history.jsonl'))
+  rows = [row for history in logged for row in history]
+  sums = {p: sum(row.get(f'seconds_{p}', 0.0) for row in rows) for p in clock.PARTS}
+  return {part: round(seconds, 2) for part, seconds in sums.items()}

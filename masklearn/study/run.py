@@ -347,8 +347,9 @@ class Study:
     directory = self.workdir / path / str(seed)
     every = self.config.study.save_every
     dtype = self.setup.model.config.dtype
-    given = directory, title, self.progress, every, seed, dtype, self.layout
-    return StageContext(*given)
+    given = directory, title, self.progress, every, seed, dtype
+    profile = self.config.study.profile
+    return StageContext(*given, profile=profile, layout=self.layout)
 
   def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
     title = f'{kind} policy, {task}, seed {seed}'

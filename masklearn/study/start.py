@@ -10,11 +10,12 @@ from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.study import plan
 from masklearn.study.config import check, new_name
+from masklearn.types import InputError
 
 # What a corpus, its tokenizer and the length of its passages are made with.
 CORPUS_KEYS = 'seed', 'corpus.', 'model.'
 # Where a study runs; it can go on elsewhere.
-FREE_KEYS = 'mesh.', 'study.workers', 'study.scheduler'
+FREE_KEYS = 'mesh.', 'study.workers', 'study.scheduler', 'study.profile'
 
 
 def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) -> None:
@@ -40,6 +41,11 @@ def run_study(config, workdir: str | os.PathLike, until: str = plan.STAGES[-1]) 
   """
   check(config)
   hosts.start(config.mesh.processes)
+  if config.study.scheduler and hosts.count() > 1:
+    raise InputError(
+      f'config.study.scheduler must be empty in a job of {hosts.count()} processes, as '
+      f'a pool has its own; got {config.study.scheduler!r}.'
+    )
   with hosts.losses():
     _run(config, pathlib.Path(workdir), until)
 

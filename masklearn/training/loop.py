@@ -15,8 +15,10 @@ import jax
 import numpy as np
 
 from masklearn.io import checkpoint, hosts, memory
+from masklearn.training.clock import Clock
 from masklearn.training.context import StageContext
 from masklearn.training.history import History
+from masklearn.training.profile import Profile
 from masklearn.training.steps import Start, TrainState
 from masklearn.types import InputError
 
@@ -85,13 +87,15 @@ def run(
     checkpoints, state, best, seconds = _restored(stack, context, start, validate)
     first, began = int(state.step), time.monotonic() - seconds
     history = stack.enter_context(History(context.directory, first))
-    shown = context.progress.start(context.title, steps, first)
-    window, warned = history.window(), set()
+    traced = stack.enter_context(Profile(context))
+    log = _Log(history, context.progress.start(context.title, steps, first), context)
+    batch = log.clock.timed('data', batch_at)
 
     def save():
-      history.save(int(state.step), window)
-      seconds = _since(began)
-      checkpoints.save(int(state.step), _saved(state, best, seconds, context.layout))
+      with log.clock.part('save'):
+        history.save(int(state.step), log.window)
+        saved = _saved(state, best, _since(began), context.layout)
+        checkpoints.save(int(state.step), saved)
 
     def due(step):
       return validate and (step % validate_every == 0 or step == steps)
@@ -99,32 +103,57 @@ def run(
     try:
       # Before the first step, or where the last checkpoint came before validation.
       if due(first) and int(best.checked) < first:
-        best = _better(best, state, validate, history, context.layout)
+        best = _better(best, state, validate, log)
         memory.release()  # what compiling took, before more is compiled
       for done in range(first + 1, steps + 1):
-        state, metrics = step(state, key, batch_at(done - 1))
-        window.append(metrics)
+        with traced.step(done - first):  # no name holds on to its batch
+          state, metrics = step(state, key, batch(done - 1))
         if done == first + 1:
           memory.release()
         saves = done % context.save_every == 0 and done < steps
         # A checkpoint ends a window, so that a resumed run logs the same means.
-        if done % log_every == 0 or saves or done == steps:
-          means = history.add_mean(done, window)
-          window = []
-          _check(means['loss'], warn(means), warned, done, context)
-          shown.update(done, means['loss'])
+        ends = done % log_every == 0 or saves or done == steps
+        log.add(done, metrics, ends, warn)
         if due(done):
-          best = _better(best, state, validate, history, context.layout)
+          best = _better(best, state, validate, log)
         if saves:
           save()
         context.progress.check()
     except KeyboardInterrupt:
       save()
       raise
-    shown.update(steps)
+    log.shown.update(steps)
     history.flush()
     best = best or Best(state, math.nan, -1)
     return Result(best.state, float(best.score), history.rows, _since(began))
+
+
+class _Log:
+  """The lines of a run: the means of what its steps say, and where the time went."""
+
+  def __init__(self, history, shown, context):
+    self.window = history.window()  # what is in no line yet
+    self.clock, self.shown, self.layout = Clock(), shown, context.layout
+    self._history, self._context, self._warned = history, context, set()
+
+  def validated(self, state, validate):
+    """Adds the metrics of a validation; the step, and the score."""
+    step = int(state.step)
+    with self.clock.part('validation'):
+      found = dict(validate(state))
+    self._history.add(step, {f'validation_{k}': v for k, v in found.items()})
+    return step, found['score']
+
+  def add(self, done, metrics, ends, warn):
+    """Adds the metrics of a step, which may end a line."""
+    self.window.append(metrics)
+    if not ends:
+      return
+    means = self._history.add_mean(done, self.window)
+    self.window = []
+    self._history.add(done, self.clock.line())
+    _check(means['loss'], warn(means), self._warned, done, self._context)
+    self.shown.update(done, means['loss'])
 
 
 def best_of(
@@ -216,13 +245,12 @@ def _best(state, score, checked, layout):
   return Best(layout.to_host(state), **layout.place(numbers))
 
 
-def _better(best, state, validate, history, layout):
+def _better(best, state, validate, log):
   """The better of the best state so far and `state`, each with its score."""
-  step, found = int(state.step), dict(validate(state))
-  history.add(step, {f'validation_{k}': v for k, v in found.items()})
-  if found['score'] > float(best.score):
-    return _best(state, found['score'], step, layout)
-  return best._replace(**layout.place({'checked': np.int32(step)}))
+  step, score = log.validated(state, validate)
+  if score > float(best.score):
+    return _best(state, score, step, log.layout)
+  return best._replace(**log.layout.place({'checked': np.int32(step)}))
 
 
 def _check(loss, warning, warned, step, context):
