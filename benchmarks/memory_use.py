@@ -17,6 +17,7 @@ from masklearn.training.steps import init_state, make_step
 from masklearn.types import Corrupted
 
 SOURCE = TARGET = 128
+TX = optax.adamw(1e-4)
 
 
 def training(size, rows, remat, chunk, devices=None) -> dict[str, float]:
@@ -29,17 +30,39 @@ def training(size, rows, remat, chunk, devices=None) -> dict[str, float]:
     chunk: target tokens whose logits are in memory at a time; 0 for all.
     devices: TPUs that need not be there; None for this machine's own.
   """
-  model = model_sizes.make_model('bart', size, dropout=0.1, remat=remat)
-  tx = optax.adamw(1e-4)
-  step = make_step(losses.make_token_loss(model, chunk=chunk or None), tx)
-  tokens = jnp.zeros((rows, SOURCE), jnp.int32)
-  batch = Corrupted(tokens, tokens == 0, tokens, tokens, jnp.zeros((rows, TARGET)))
-  arguments = _state(model, tx), _key(), batch
+  model, step, batch = _training(size, rows, remat, chunk)
+  arguments = _state(model, TX), _key(), batch
   place = mesh.make_layout(devices=devices).everywhere if devices else None
   arguments = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), arguments
   )
   return measure(jax.jit(step, donate_argnums=0), *arguments)
+
+
+def checked(size, rows) -> dict[str, float | None]:
+  """Bytes of a training step: as XLA plans them, and the most that the device held.
+
+  Devices that do not count, such as the processor, have None. To be called in a process
+  that has done nothing else.
+  """
+  model, step, batch = _training(size, rows, False, 0)
+  init = jax.jit(lambda key: init_state(models.init_params(model, key), TX))
+  state, step = init(jax.random.key(0)), jax.jit(step, donate_argnums=0)
+  for _ in range(2):
+    state, metrics = step(state, jax.random.key(1), batch)
+  jax.block_until_ready((state, metrics))
+  held = jax.local_devices()[0].memory_stats() or {}
+  planned = training(size, rows, False, 0)['bytes']
+  return {'planned_bytes': planned, 'peak_bytes': held.get('peak_bytes_in_use')}
+
+
+def _training(size, rows, remat, chunk):
+  """A model, its step with dropout, and a batch without a word."""
+  model = model_sizes.make_model('bart', size, dropout=0.1, remat=remat)
+  step = make_step(losses.make_token_loss(model, chunk=chunk or None), TX)
+  tokens = jnp.zeros((rows, SOURCE), jnp.int32)
+  weight = jnp.zeros((rows, TARGET))
+  return model, step, Corrupted(tokens, tokens == 0, tokens, tokens, weight)
 
 
 def policy_learning(

@@ -1,5 +1,6 @@
 """Several processes are one job: they agree, stop together, and end together."""
 
+import functools
 import os
 import random
 import signal
@@ -32,19 +33,20 @@ def alone(tmp_path_factory):
   return directory
 
 
-def assert_same(directory, alone):
-  """Parameters to the bit, and what was noted down, but for the time."""
+def assert_same(directory, alone, tolerance=0):
+  """Parameters, to the bit if need be, and what was noted down, but for the time."""
+  same = functools.partial(np.testing.assert_allclose, rtol=tolerance)
   trees = [
     checkpoint.restore(path / 'params', checkpoint.shapes(path / 'params'))
     for path in (directory, alone)
   ]
-  jax.tree.map(np.testing.assert_array_equal, *trees)
+  jax.tree.map(same, *trees)
   histories = [
     timeless(files.read_jsonl(path / 'history.jsonl')) for path in (directory, alone)
   ]
-  assert histories[0] == histories[1]
+  jax.tree.map(same, *histories)
   done = [files.read_object(path / 'done.json') for path in (directory, alone)]
-  assert done[0]['score'] == done[1]['score']
+  same(done[0]['score'], done[1]['score'])
   left = [{p.name for p in path.iterdir()} for path in (directory, alone)]
   assert left[0] == left[1]
 
@@ -56,7 +58,8 @@ def test_processes_train_as_one_with_all_devices(alone, tmp_path, count):
     alone = tmp_path / 'alone'
     processes.finish(1, command(alone), devices=count)
   processes.finish(count, command(tmp_path / 'joined'))
-  assert_same(tmp_path / 'joined', alone)
+  # Sums of two numbers are the same in any order, those of four are not.
+  assert_same(tmp_path / 'joined', alone, 0 if count == 2 else 1e-5)
 
 
 def interrupt(directory, number, seed):

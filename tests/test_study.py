@@ -200,14 +200,14 @@ def interrupt(finished, tmp_path, window, kills, terms, names):
 
 def test_killed_anywhere_it_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
   """`kill -9` at random times, one after the other."""
-  interrupt(finished, tmp_path, 4, 2, 0, 'none,oracle')
+  interrupt(finished, tmp_path, 2, 5, 0, 'none,oracle')
 
 
 @pytest.mark.slow
 def test_killed_thirty_times(finished, tmp_path):
   """In all stages, as far as a machine gets in the time that it is given."""
   names = 'none,learned,oracle'
-  places = interrupt(finished, tmp_path, 6, 30, 2, names)
+  places = interrupt(finished, tmp_path, 4, 30, 2, names)
   assert places - {'nothing', 'corpus'}
 
 

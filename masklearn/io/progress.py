@@ -70,10 +70,13 @@ class Progress:
       yield item
 
   def __enter__(self):
-    # Only a main thread may listen; a notebook's cell may run in another. Of several
-    # processes the runtime listens, and tells all of them.
+    # Only a main thread may listen; a notebook's cell may run in another.
     main = threading.current_thread() is threading.main_thread()
-    if main and hosts.count() == 1:
+    if main and hosts.count() > 1:
+      # The runtime listens for SIGTERM, and tells all processes.
+      asked = signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(_SIGNALS[1]))
+      self._restore.callback(signal.signal, signal.SIGINT, asked)
+    elif main:
       heard, asked = os.pipe()
       os.set_blocking(asked, False)
       before = signal.set_wakeup_fd(asked, warn_on_full_buffer=False)

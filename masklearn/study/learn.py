@@ -22,7 +22,7 @@ from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import PolicyUpdate, Setting, make_policy_update, warn
 from masklearn.policies import statistics
 from masklearn.policies.capacity import span_capacity, word_capacity
-from masklearn.study import scales, stage
+from masklearn.study import precision, scales, stage
 from masklearn.study.pretrain import Objective
 from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup, warm_up
@@ -122,6 +122,7 @@ def learn_policy(
   measure(training, (index[i] for i in range(learning.updates)), 'training')
   checks = _Checks(update, start, validation, learning, key_check, context)
   measure(validation, checks.index, 'validation')
+  _check_precision(setup, policy, passages, learning, checks, theta, context)
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
@@ -146,6 +147,17 @@ def learn_policy(
     **unseen.precisions(like, chosen),
   }
   return stage.finish(context.directory, done, 'theta', chosen)
+
+
+def _check_precision(setup, policy, passages, learning, checks, theta, context):
+  """Compares influences with those of a float32 model, where it computes in less."""
+  model, ids = setup.model, setup.tokenizer.specials
+  if model.config.dtype in precision.EXACT:
+    return
+  exact = type(model)(dataclasses.replace(model.config, dtype='float32'))
+  update = policy_update(exact, ids, policy, passages, learning, context.layout)
+  wanted, found = checks.influences(theta, update), checks.influences(theta)
+  precision.check(found, wanted, model.config.dtype, context.progress.say)
 
 
 def _started(inner_tx, warm, layout):
@@ -233,6 +245,12 @@ class _Checks:
       cosine = self._update.compare(theta, self._start, *given)
       found['cosine'] = float(cosine)
     return found
+
+  def influences(self, theta, update=None) -> np.ndarray:
+    """Those of the first episodes; with another update, as that computes them."""
+    given = *self._placed(self.index[0], self._keys[0]), self._cold
+    probed = (update or self._update).probe(theta, self._start, *given)
+    return self._layout.read(probed.influence)
 
   def _probe(self, theta):
     gains, outer = [], []
