@@ -40,7 +40,7 @@ def test_mistakes_are_named(capsys, flag):
   assert capsys.readouterr().err.startswith('error: ')
 
 
-@pytest.mark.slow
+@pytest.mark.grid  # five meta-gradients to compile: minutes
 def test_influences_in_fewer_digits_are_compared_with_those_in_float64():
   """On a processor float32 products are exact; half precision is near."""
   found = precision.measure('tiny')
