@@ -117,8 +117,8 @@ def learning(size, study):
     paths = pathlib.Path(folder).glob('run/policies/*/*/history.jsonl')
     rows = [row for path in paths for row in files.read_jsonl(path) if 'loss' in row]
   return {
-    'seconds_compile': sum(row['seconds_compile'] for row in rows),
-    'seconds_an_update': rows[-1]['seconds_step']
+    'seconds_compiling': sum(row['seconds_compiling'] for row in rows),
+    'seconds_an_update': rows[-1]['seconds_steps']
     / (rows[-1]['step'] - rows[-2]['step']),
   }
 

@@ -176,11 +176,11 @@ def test_history_says_where_the_time_went(tmp_path):
   rows = [row for row in found.history if 'loss' in row]
   spent = {name: sum(row[name] for row in rows) for name in CLOCK}
   assert spent['seconds_data'] > 9 * 0.02
-  assert spent['seconds_validation'] > 3 * 0.03
-  assert spent['seconds_save'] > 0
-  assert spent['seconds_compile'] > spent['seconds_step'] > 0
+  assert spent['seconds_validation'] > 4 * 0.03  # the first and the last included
+  assert spent['seconds_saving'] > 0
+  assert spent['seconds_compiling'] > spent['seconds_steps'] > 0
   assert sum(spent.values()) < time.monotonic() - began
-  assert rows[-1]['seconds_compile'] < rows[0]['seconds_compile'] / 5
+  assert rows[-1]['seconds_compiling'] < rows[0]['seconds_compiling'] / 5
 
 
 @pytest.mark.slow

@@ -16,11 +16,5 @@ set -uo pipefail
 
 PYTHON=${PYTHON:-.venv/bin/python}
 # A process that fails would leave the others waiting.
-srun --kill-on-bad-exit=1 "$PYTHON" -m experiments.study "$@"
-code=$?
-# 0: ended. 2: a mistake, which would be made again. Else stopped or lost, so queued again.
-case $code in
-  0 | 2) exit "$code" ;;
-esac
-echo "ended with $code: queued again" >&2
-scontrol requeue "$SLURM_JOB_ID"
+exec experiments/launch/requeue.sh \
+  srun --kill-on-bad-exit=1 "$PYTHON" -m experiments.study "$@"

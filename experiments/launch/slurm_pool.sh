@@ -16,11 +16,6 @@
 set -uo pipefail
 
 PYTHON=${PYTHON:-.venv/bin/python}
-srun --ntasks=1 "$PYTHON" -m experiments.study \
+exec experiments/launch/requeue.sh \
+  srun --ntasks=1 "$PYTHON" -m experiments.study \
   --config.study.scheduler="slurm:${WORKERS:-4}" "$@"
-code=$?
-case $code in
-  0 | 2) exit "$code" ;;
-esac
-echo "ended with $code: queued again" >&2
-scontrol requeue "$SLURM_JOB_ID"

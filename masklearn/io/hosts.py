@@ -13,6 +13,7 @@ A launcher says that there are several:
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -130,8 +131,6 @@ def agree(value: T) -> T:
   """
   if count() == 1:
     return value
-  import json
-
   import numpy as np
   from jax.experimental import multihost_utils
 

@@ -10,14 +10,6 @@ from masklearn.report import findings, summary, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
 
-# Parts of a stage's time; what is missing to all of it is around the steps.
-PARTS = {
-  'compile': 'Compiling',
-  'data': 'Data',
-  'step': 'Steps',
-  'validation': 'Validation',
-  'save': 'Saving',
-}
 _SECRETS = 'What looked like a password or key was left out of the command.'
 
 
@@ -93,27 +85,31 @@ def stages(study: StudyRecord) -> Markup | None:
   if not runs:
     return None
   order = list(dict.fromkeys(stage for stage, _, _ in runs))
+  parts = tuple(dict.fromkeys(part for run in study.stages for part in run.parts))
   grouped = sorted(runs.items(), key=lambda run: order.index(run[0][0]))
   lines = [
     tables.line(
       stage,
       tables.words(workdir.title({}, policy)),
       tables.words(task),
-      *_times(found),
+      *_times(found, parts),
     )
     for (stage, policy, task), found in grouped
   ]
-  total = element('td'), element('td'), *_times(study.stages)
+  total = element('td'), element('td'), *_times(study.stages, parts)
   lines.append(tables.line('total', *total, class_='baseline'))
-  numbers = 'Runs', 'Mean seconds', 'Seconds', *PARTS.values()
+  numbers = 'Runs', 'Mean seconds', 'Seconds', *map(str.capitalize, parts)
   columns = tables.columns(('Stage', 'Policy', 'Task'), numbers)
   return tables.table('Time by stage', columns, lines)
 
 
-def _times(runs: Sequence[StageRecord]) -> list[str]:
-  """Returns how many runs there are, their seconds, and the share of each part."""
+def _times(runs: Sequence[StageRecord], parts: Sequence[str]) -> list[str]:
+  """Returns how many runs there are, their seconds, and the share of each part.
+
+  What the shares lack of all the time is around the steps.
+  """
   total = sum(run.seconds for run in runs)
-  known = [sum(run.parts.get(part, 0.0) for run in runs) for part in PARTS]
+  known = [sum(run.parts.get(part, 0.0) for run in runs) for part in parts]
   shares = [f'{x / total:.0%}' if any(known) and total else tables.DASH for x in known]
   return [str(len(runs)), f'{total / len(runs):,.1f}', f'{total:,.1f}', *shares]
 

@@ -216,7 +216,7 @@ STUDY = {
     # A pool of processes instead: local:WORKERS, slurm:WORKERS, or the tcp:// address
     # of a Dask scheduler.
     'scheduler': checked('', pool.check),
-    'profile': flag(False),  # traces five steps of every stage, for xprof
+    'profile': flag(False),  # traces five steps of a stage, one stage at a time
     'draws': whole(200, '[1, inf)'),  # of each policy, for what the report shows of it
     'save_every': whole(100, '[1, inf)'),  # steps between checkpoints
   },

@@ -255,13 +255,13 @@ class _Checks:
   def _probe(self, theta):
     gains, outer = [], []
     for index, keys in zip(self.index, self._keys, strict=True):
-      stack, keys = self._placed(index, keys)
-      probed = self._update.probe(theta, self._start, stack, keys, self._cold)
+      stack = self._episodes.stack(index)
+      placed = self._layout.split((stack, keys), self._layout.episodes)
+      probed = self._update.probe(theta, self._start, *placed, self._cold)
       before, after = self._layout.read((probed.before, probed.outer))
       # The gains of a few questions are many times those of others, and they alone
       # would decide.
-      scale = self._episodes.stack(index).scale
-      gains.append(np.arcsinh((before - after) / scale).mean(1))
+      gains.append(np.arcsinh((before - after) / stack.scale).mean(1))
       outer.append(after)
       self._check()
     return np.concatenate(gains), float(np.mean(outer))

@@ -19,16 +19,15 @@ LEAST, GOOD = 0.5, 0.95
 def check(
   found: np.ndarray, wanted: np.ndarray, dtype: str, say: Callable[[str], None]
 ) -> float:
-  """Compares influences of the same draws; warns, or refuses what cannot be learned.
+  """The cosine of influences to those in float32, of the same draws.
+
+  Warns where it is low, and refuses what would be noise.
 
   Args:
     found: as the model computes them, any shape.
     wanted: the same in float32.
     dtype: of the model's computation, for the message.
     say: takes a warning.
-
-  Returns:
-    Their cosine.
 
   Raises:
     InputError: it is below `LEAST`, or not a number.
@@ -46,5 +45,5 @@ def check(
       f'least {LEAST} is needed. Use float32 for policy learning.'
     )
   if cosine < GOOD:
-    say(f'WARNING: {said}; float32 would follow them.')
+    say(f'WARNING: {said}; use float32 if the policy does not learn.')
   return cosine

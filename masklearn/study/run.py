@@ -134,8 +134,9 @@ class Study:
       run = functools.partial(run_in_worker, c.to_json(), str(self.workdir.absolute()))
       ended = pool.execute(jobs, run, self.workdir, scheduler, progress)
     else:
-      # Stages side by side would have their devices talk at cross purposes.
-      workers = c.study.workers if self.layout.is_one else 1
+      # Stages side by side would have their devices talk at cross purposes, and be in
+      # one trace.
+      workers = c.study.workers if self.layout.is_one and not c.study.profile else 1
       ended = plan.execute(jobs, self.run_job, workers, progress.stop.set)
     for job, result in ended:
       if job.stage == 'finetune':

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import jax
 
-PARTS = 'compile', 'data', 'save', 'validation', 'step'
+PARTS = 'compiling', 'data', 'steps', 'validation', 'saving'
 # What JAX says of its tracing, lowering and compiling, or reading from the cache.
 _EVENTS = (
   '/jax/core/compile/jaxpr_trace_duration',
@@ -54,8 +54,8 @@ class Clock:
     """`seconds_PART` of each part since the last line."""
     total = time.monotonic() - self._began
     parts = dict.fromkeys(PARTS, 0.0) | self._parts
-    parts['compile'] = self._compiled.seconds() - self._before
-    parts['step'] = max(0.0, total - sum(parts.values()))
+    parts['compiling'] = self._compiled.seconds() - self._before
+    parts['steps'] = max(0.0, total - sum(parts.values()))
     self._begin()
     return {f'seconds_{name}': round(parts[name], 3) for name in PARTS}
 

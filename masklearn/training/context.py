@@ -21,5 +21,5 @@ class StageContext:
   save_every: int  # steps between checkpoints
   seed: int  # of everything random in the stage
   dtype: str = 'float32'  # of the model's computation, named where numbers run over
-  profile: bool = False  # whether some of its steps are traced, see `profile.step`
+  profile: bool = False  # whether some of its steps are traced, see `profile.Profile`
   layout: Layout = dataclasses.field(default_factory=one_device)  # of its arrays

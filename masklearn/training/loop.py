@@ -92,7 +92,7 @@ def run(
     batch = log.clock.timed('data', batch_at)
 
     def save():
-      with log.clock.part('save'):
+      with log.clock.part('saving'):
         history.save(int(state.step), log.window)
         saved = _saved(state, best, _since(began), context.layout)
         checkpoints.save(int(state.step), saved)
@@ -122,8 +122,7 @@ def run(
     except KeyboardInterrupt:
       save()
       raise
-    log.shown.update(steps)
-    history.flush()
+    log.finish(steps)
     best = best or Best(state, math.nan, -1)
     return Result(best.state, float(best.score), history.rows, _since(began))
 
@@ -137,7 +136,7 @@ class _Log:
     self._history, self._context, self._warned = history, context, set()
 
   def validated(self, state, validate):
-    """Adds the metrics of a validation; the step, and the score."""
+    """The step and the score of a validation, whose metrics are added."""
     step = int(state.step)
     with self.clock.part('validation'):
       found = dict(validate(state))
@@ -154,6 +153,15 @@ class _Log:
     self._history.add(done, self.clock.line())
     _check(means['loss'], warn(means), self._warned, done, self._context)
     self.shown.update(done, means['loss'])
+
+  def finish(self, done):
+    """Adds the time since the last line to it, such as that of the last validation."""
+    if self._history.rows:
+      last, rest = self._history.rows[-1], self.clock.line()
+      spent = {name: last.get(name, 0.0) + seconds for name, seconds in rest.items()}
+      self._history.add(last['step'], spent)
+    self._history.flush()
+    self.shown.update(done)
 
 
 def best_of(
