@@ -7,10 +7,9 @@ from benchmarks import memory_use, model_sizes
 from masklearn import models
 from masklearn.models import pretrained
 from masklearn.study import config as study_config
-from masklearn.study import settings
+from masklearn.study import settings, setup
 from masklearn.study.programs import Programs
 from masklearn.training import mesh
-from masklearn.types import InputError
 
 
 def stages(config, devices: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -22,18 +21,18 @@ def stages(config, devices: Sequence[Any]) -> Iterator[dict[str, Any]]:
     devices: that the study would have.
 
   Raises:
-    InputError: a config that `study.config.check` refuses.
+    InputError: a config that `study.config.check` refuses, or a checkpoint that cannot
+      be trained.
   """
   study_config.check(config)
   layout = mesh.make_layout(**settings.mesh(config, len(devices)), devices=devices)
-  if config.model.checkpoint:
-    model, tokenizer = pretrained.load_shape(config.model.checkpoint)
-    if tokenizer is None:
-      raise InputError(f'{config.model.checkpoint} has no tokenizer.')
+  options = settings.model(config)
+  checkpoint = options.pop('checkpoint')
+  if checkpoint:
+    model, _ = setup.published_model(checkpoint, config.corpus.tokenizer, **options)
+    _, tokenizer = pretrained.load_shape(checkpoint)
     ids = tokenizer.specials
   else:
-    options = settings.model(config)
-    options.pop('checkpoint')
     family = options['name']
     size = config.corpus.vocabulary or model_sizes.PUBLISHED[family]
     ids = model_sizes.IDS[family]

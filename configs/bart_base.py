@@ -42,7 +42,7 @@ def get_config(variant: str = 'nq_open'):
     width=256,
     reference=learned,
   )
-  c.model.update(size='base', remat=True)
+  c.model.update(size='base', remat=True, scan=True)
   c.base.updates = 0  # the checkpoint is the base
   c.learn.update(
     updates=2_000,

@@ -9,9 +9,10 @@ import pytest
 
 from masklearn import data, models, policies
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import stage
+from masklearn.study import stage, supervise
 from masklearn.study.pretrain import Denoising, Objective, make_work
 from masklearn.training import mesh, steps
+from masklearn.types import Answers
 from tests.small import IDS, make_batch, noise_like, slow_case
 
 # In float32, Adam makes steps of what is zero but for rounding, as the gradient of the
@@ -32,10 +33,15 @@ def make_model():
   return models.make_model('bart', 'tiny', 120, IDS, **SIZES)
 
 
+def make_passages():
+  """32 passages of other lengths, with tokens that the model has."""
+  passages = make_batch([[1] * size for size in (9, 12, 7, 11, 10, 8, 12, 9)] * 4)
+  return passages._replace(tokens=passages.tokens % 100 + 10)
+
+
 def trained(layout, saving, count=2):
   """The parameters after some steps of pre-training, and what was logged."""
-  passages = make_batch([[1] * size for size in (9, 12, 7, 11, 10, 8, 12, 9)] * 4)
-  passages = passages._replace(tokens=passages.tokens % 100 + 10)
+  passages = make_passages()
   policy = policies.POLICIES['random'](0.3)
   objective = Objective(policy, {}, 'spans', word_capacity(passages, 0.3, IDS))
   training = Denoising(count, 32, 1e-2, 0.01)
@@ -73,3 +79,33 @@ def test_pretraining_on_a_mesh_is_that_on_one_device(data_axis, fsdp, saving):
   for one, other in zip(logged, wanted, strict=True):
     for name, value in one.items():
       np.testing.assert_allclose(value, other[name], rtol=1e-6, err_msg=name)
+
+
+def supervised(layout, count=3):
+  """The parameters of a policy after some steps in which it is shown answers."""
+  policy = policies.POLICIES['supervised'](
+    0.3, 120, longest=3, width=8, embedding=16, kernel_size=3, learn_words=True
+  )
+  theta = noise_like(jax.eval_shape(policy.init, jax.random.key(0)), 0.3, 0)
+  theta = jax.tree.map(lambda x: x.astype('float64'), theta)
+  tx, step, _ = supervise.compiled(policy, 1e-2, count, 0.01, layout)
+  state = layout.place(steps.init_state(theta, tx))
+  rng = np.random.default_rng(0)
+  start, length = (rng.integers(*bounds, (32, 2)) for bounds in ((0, 5), (1, 3)))
+  weight = np.tile([0.75, 0.25], (32, 1))
+  answers = Answers(
+    make_passages(), start.astype(np.int32), length.astype(np.int32), weight
+  )
+  batch = layout.batch(lambda own: data.take(answers, np.arange(32)[own]), 32)
+  for _ in range(count):
+    state, _ = step(state, jax.random.key(0), batch)
+  return jax.device_get(state.params)
+
+
+@pytest.mark.parametrize(
+  ('data_axis', 'fsdp'), [(2, 4), slow_case(8, 1), slow_case(1, 8)]
+)
+def test_supervision_on_a_mesh_is_that_on_one_device(data_axis, fsdp):
+  """A policy whose network computes in float64, too."""
+  found = supervised(mesh.make_layout(data_axis, fsdp))
+  chex.assert_trees_all_close(found, supervised(mesh.one_device()), atol=1e-9)

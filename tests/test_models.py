@@ -121,11 +121,13 @@ def test_a_vocabulary_with_gaps_has_a_row_for_every_id():
 
 
 @FAMILIES
-@pytest.mark.parametrize('remat', [False, slow_case(True)])
-def test_logits_loss_and_gradients_are_those_of_the_stored_model(family, remat):
+@pytest.mark.parametrize(
+  'options', [{}, {'scan': True}, slow_case({'remat': True, 'scan': True})]
+)
+def test_logits_loss_and_gradients_are_those_of_the_stored_model(family, options):
   """A checkpoint of odd sizes, computed by Hugging Face in PyTorch."""
   model, params, batch, file = hf.golden(family)
-  model = type(model)(dataclasses.replace(model.config, remat=remat))
+  model = type(model)(dataclasses.replace(model.config, **options))
   gradients = hf.tensors_of(file, 'gradient ')
   hf.assert_same_as_hf(model, params, batch, file['logits'], file['loss'], gradients)
 

@@ -15,7 +15,7 @@ from tests.small import IDS
 PLATFORMS = 'cpu', 'cuda', 'rocm', 'tpu'
 NAMES = (
   'corruption', 'pre-training', 'fine-tuning', 'loss of questions', 'answers',
-  'warm-up', 'probe', 'policy',
+  'warm-up', 'probe', 'policy', 'supervision',
 )  # fmt: skip
 
 
@@ -28,6 +28,7 @@ def programs(layout):
   c.pretrain.batch_size = 8
   c.learn.update(episodes=4, fine_tune_steps=1)
   c.learn.warmup.batch_size = 4
+  c.supervised.batch_size = 4
   c.saving.update(packing=20, chunk=6, gradient_accumulation=2)
   sizes = {'encoder_layers': 1, 'decoder_layers': 1, 'width': 8, 'max_positions': 64}
   heads = dict.fromkeys(('encoder_heads', 'decoder_heads'), 2)

@@ -75,8 +75,15 @@ class Encoder(nn.Module):
     x = layers.LayerNorm(c.dtype, name='layernorm_embedding')(x)
     x = layers.Dropout(c.dropout)(x, train)
     kind = layers.block(EncoderLayer, c.remat, train_at=3)
+    make = functools.partial(kind, c, c.encoder_heads, c.encoder_ffn)
+
+    def call(layer, x):
+      return layer(x, bias, train)
+
+    if c.scan and not self.is_initializing():
+      return layers.scan(self, make(parent=None), call, x, c.encoder_layers)
     for i in range(c.encoder_layers):
-      x = kind(c, c.encoder_heads, c.encoder_ffn, name=f'layers_{i}')(x, bias, train)
+      x = call(make(name=f'layers_{i}'), x)
     return x
 
 

@@ -10,6 +10,7 @@ References:
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -246,6 +247,34 @@ def block(layer: type[nn.Module], remat: bool, train_at: int) -> type[nn.Module]
     train_at: place of `train` among the arguments, `self` included.
   """
   return nn.remat(layer, static_argnums=(train_at,)) if remat else layer
+
+
+def scan(stack: nn.Module, layer: nn.Module, call: Callable, x: jax.Array, count: int):
+  """States [B, S, D] behind `count` layers of a stack, of which XLA compiles one.
+
+  Parameters keep their names, `layers_0` and so on, and are stacked where they are
+  used: checkpoints, meshes and optimizers know nothing of it. Dropout draws other
+  numbers than in layers one by one.
+
+  Args:
+    stack: a module that has the parameters.
+    layer: one of the layers, without a parent.
+    call: `call(layer, x)` returns the states behind it.
+    x: [B, S, D] what the first one reads.
+    count: how many there are.
+  """
+  params = [stack.variables['params'][f'layers_{i}'] for i in range(count)]
+  stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+  keys = None
+  if stack.has_rng('dropout'):
+    keys = jax.random.split(stack.make_rng('dropout'), count)
+
+  def one(x, given):
+    params, key = given
+    rngs = None if key is None else {'dropout': key}
+    return layer.apply({'params': params}, x, rngs=rngs, method=call), None
+
+  return jax.lax.scan(one, x, (stacked, keys))[0]
 
 
 def extend(past: KeysValues | None, new: KeysValues, position: jax.Array) -> KeysValues:

@@ -74,8 +74,8 @@ class EncoderDecoder(nn.Module):
       positions = layers.segment_positions(segments.target)
       bias = jnp.minimum(bias, layers.segment_bias(segments.target, segments.target))
       memory_bias = layers.segment_bias(segments.target, segments.source)
-    x, memory = self._embed(decoder_input), self.decoder.memory(encoded)
-    return self.decoder(x, positions, bias, memory, memory_bias, train=train)[0]
+    x = self._embed(decoder_input)
+    return self.decoder(x, positions, bias, encoded, memory_bias, train=train)[0]
 
   def encode(self, source, source_valid, source_mask=None, segments=None, train=False):
     """The encoder's states [B, S, D]; arguments as above."""
@@ -152,21 +152,32 @@ class DecoderStack(nn.Module):
     return tuple(layer.encoder_attn.keys_values(encoded) for layer in self.layers)
 
   def apply_layers(self, x, positions, bias, memory, memory_bias, past, train):
-    """States [B, T, D] behind the layers, and each layer's keys and values.
+    """States [B, T, D] behind the layers; with a cache, each layer's keys and values.
 
     Args:
       x: [B, T, D] states; with a cache, T is N.
       positions: [B, T] or [1, T] int32, in their segments; with a cache, all the same.
       bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
         [B, H, N, max_length * N].
-      memory: of each layer, from `memory`.
+      memory: the encoder's states [B, S, D]; with a cache, of each layer, from `memory`.
       memory_bias: [B, 1, 1, S] or [B, 1, T, S].
       past: the cached keys and values of each layer, or None.
       train: whether to drop.
     """
-    own_of_all = []
-    for i, layer in enumerate(self.layers):
-      cached = None if past is None else past[i]
-      x, own = layer(x, bias, memory[i], memory_bias, cached, positions[0, 0], train)
-      own_of_all.append(own)
+    position, own_of_all = positions[0, 0], []
+
+    def call(layer, x):
+      attended = layer.encoder_attn.keys_values(memory)
+      return layer(x, bias, attended, memory_bias, None, position, train)[0]
+
+    if past is not None:
+      for layer, attended, cached in zip(self.layers, memory, past, strict=True):
+        x, own = layer(x, bias, attended, memory_bias, cached, position, train)
+        own_of_all.append(own)
+    elif self.config.scan and not self.is_initializing():
+      layer = self.layers[0].clone(parent=None, name=None)
+      x = layers.scan(self, layer, call, x, len(self.layers))
+    else:
+      for layer in self.layers:
+        x = call(layer, x)
     return x, tuple(own_of_all)

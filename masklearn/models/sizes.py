@@ -41,6 +41,7 @@ class BartConfig(EncoderDecoderConfig):
   init_std: float = 0.02
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
   remat: bool = False  # recompute the layers for the gradient: only their inputs stay
+  scan: bool = False  # compile one layer, and run it in a loop over their parameters
 
   def __post_init__(self):
     for side in ('encoder', 'decoder'):
@@ -73,6 +74,7 @@ class T5Config(EncoderDecoderConfig):
   init_std: float | None = None  # of a matrix of D inputs; T5's own is D ** -0.5
   dtype: str = 'float32'  # of the computation; parameters and logits are float32
   remat: bool = False  # recompute the layers for the gradient: only their inputs stay
+  scan: bool = False  # compile one layer, and run it in a loop over their parameters
 
   def __post_init__(self):
     # Half of the buckets are one direction's, half of those hold one distance each.

@@ -56,8 +56,15 @@ class Encoder(nn.Module):
     bias = bias + visible.astype(bias.dtype)  # [B, H, S, S]
     x = drop(x, train)
     kind = layers.block(EncoderLayer, c.remat, train_at=3)
-    for i in range(c.encoder_layers):
-      x = kind(c, name=f'layers_{i}')(x, bias, train)
+
+    def call(layer, x):
+      return layer(x, bias, train)
+
+    if c.scan and not self.is_initializing():
+      x = layers.scan(self, kind(c, parent=None), call, x, c.encoder_layers)
+    else:
+      for i in range(c.encoder_layers):
+        x = call(kind(c, name=f'layers_{i}'), x)
     x = layers.RMSNorm(c.dtype, c.epsilon, name='final_layer_norm')(x)
     return drop(x, train)
 

@@ -143,6 +143,7 @@ STUDY = {
     'init_std': number(None, '(0, inf)'),  # of random parameters
     'dtype': name('float32', DTYPES, 'dtype'),  # of the computation, not of parameters
     'remat': flag(False),  # whether gradients recompute the layers, to save memory
+    'scan': flag(False),  # whether one layer is compiled and run in a loop, for speed
   },
   'base': {  # Random spans on the whole corpus, as BART has seen Wikipedia.
     'rate': number(0.2, '(0, 1)'),

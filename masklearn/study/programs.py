@@ -1,7 +1,6 @@
 """The compiled programs of a study's stages, with the shapes of their arguments.
 
-Those of the base are those of pre-training; that of a supervised policy is left out.
-Nothing is read and nothing is run: a program can be compiled for devices that are not
+Those of the base are those of pre-training. Nothing is read and nothing is run: a program can be compiled for devices that are not
 there, to see what it takes before a job waits for them, and exported for other kinds.
 Where lengths depend on a corpus, every token counts as a word: the longest that can be.
 """
@@ -17,13 +16,13 @@ from masklearn.evaluation import answering
 from masklearn.meta.outer import Episode
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import build, settings, stage
+from masklearn.study import build, settings, stage, supervise
 from masklearn.study.learn import policy_update
 from masklearn.study.pretrain import Denoising, Objective, make_work
 from masklearn.study.warmup import joint_training
 from masklearn.training import steps
 from masklearn.training.mesh import Layout
-from masklearn.types import Batch, Corrupted, Specials
+from masklearn.types import Answers, Batch, Corrupted, Specials
 
 CORPUS = 64  # passages, of which batches repeat some
 
@@ -49,7 +48,10 @@ class Programs:
     self._shapes = models.param_shapes(model)
     self._saving = stage.Saving(**config.saving)
     names = settings.names(config.policy.names)
-    self._learned = [name for name in names if POLICIES[name].trained_by == 'learn']
+    self._by = {
+      kind: [name for name in names if POLICIES[name].trained_by == kind]
+      for kind in ('learn', 'supervise')
+    }
 
   def names(self) -> dict[str, Callable[[], Program]]:
     """What makes each program."""
@@ -60,8 +62,10 @@ class Programs:
       'loss of questions': self.question_loss,
       'answers': self.answers,
     }
-    if self._learned:
+    if self._by['learn']:
       found |= {'warm-up': self.warm_up, 'probe': self.probe, 'policy': self.policy}
+    if self._by['supervise']:
+      found |= {'supervision': self.supervision}
     return found
 
   def corruption(self) -> Program:
@@ -136,13 +140,30 @@ class Programs:
     given = self._split(probed), probe.arguments[2].scale
     return Program(update.update, (self._layout.shapes(state), *given))
 
-  def _learning(self):
-    c, layout = self._config, self._layout
-    name = self._learned[0]
-    learning, _ = build.learning_of(c, name)
+  def supervision(self) -> Program:
+    """A step of a policy that is shown where answers stand."""
+    c = self._config.supervised
+    policy = self._policy(self._by['supervise'][0])
+    given = policy, c.learning_rates[0], c.updates, c.weight_decay
+    tx, step, _ = supervise.compiled(*given, self._layout)
+    theta = jax.eval_shape(policy.init, _key())
+    state = jax.eval_shape(lambda p: steps.init_state(p, tx), theta)
+    index = np.arange(c.batch_size) % CORPUS
+    place = np.zeros((len(index), 1), np.int32)
+    passages = jax.tree.map(lambda x: x[index], self._passages)
+    answers = Answers(passages, place, place, np.ones(place.shape, np.float32))
+    return Program(step, (self._layout.shapes(state), _key(), self._rows(answers)))
+
+  def _policy(self, name):
     shape = self._model.config
     given = shape.vocab_size, self._ids, shape.width
-    policy, _ = build.trained(c, name, *given)
+    return build.trained(self._config, name, *given)[0]
+
+  def _learning(self):
+    c, layout = self._config, self._layout
+    name = self._by['learn'][0]
+    learning, _ = build.learning_of(c, name)
+    policy = self._policy(name)
     update = policy_update(
       self._model, self._ids, policy, self._passages, learning, layout
     )

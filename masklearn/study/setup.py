@@ -72,7 +72,7 @@ def prepare(
   directory, options = pathlib.Path(directory), dict(model)
   checkpoint = options.pop('checkpoint', '')
   if checkpoint:
-    published = _published(checkpoint, tokenizer, **options)
+    published = published_model(checkpoint, tokenizer, **options)
     tokenizer = checkpoint
   own = directory / 'tokenizer.json'
   _check(directory)
@@ -180,8 +180,19 @@ def _until(stopped, passages):
     yield passage
 
 
-def _published(checkpoint, tokenizer, name, size, **changes):
-  """The module of a published model, with fields changed; and its parameters' place."""
+def published_model(checkpoint, tokenizer, name, size, **changes):
+  """The module of a published model, with fields changed; and its parameters' place.
+
+  Args:
+    checkpoint: directory of the model.
+    tokenizer: must be empty, as the model has one.
+    name: the family that the config names.
+    size: not used, as the checkpoint has one.
+    **changes: fields of the model's configuration that leave its parameters as they are.
+
+  Raises:
+    InputError: the checkpoint cannot be trained, or is another model.
+  """
   if tokenizer:
     raise InputError(
       'A published model has the tokenizer that it was trained with: leave '

@@ -16,6 +16,7 @@ from masklearn.study import stage
 from masklearn.tasks import splits, squad
 from masklearn.training import steps
 from masklearn.training.context import StageContext
+from masklearn.training.mesh import Layout
 from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
 
 SOURCES = 'task', 'match'  # of `pairs` that are no files
@@ -134,7 +135,7 @@ def train_policy(
 
   def start(rate):
     decay = training.weight_decay
-    tx, step, losses = _compiled(policy, rate, training.updates, decay, layout)
+    tx, step, losses = compiled(policy, rate, training.updates, decay, layout)
 
     def validate(state):
       # A last batch that is filled up counts its first passages twice.
@@ -159,8 +160,10 @@ def train_policy(
 
 
 @functools.cache
-def _compiled(policy, learning_rate, updates, weight_decay, layout):
-  """The optimizer, the compiled step, and the compiled loss alone."""
+def compiled(
+  policy: Policy, learning_rate: float, updates: int, weight_decay: float, layout: Layout
+) -> tuple:
+  """The optimizer, the compiled step on batches of `Answers`, and the loss alone."""
   tx = stage.optimizer(learning_rate, updates, weight_decay)
   loss = make_answer_loss(policy)
   return tx, layout.jit_step(steps.make_step(loss, tx)), layout.jit_whole(loss)
