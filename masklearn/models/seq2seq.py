@@ -159,7 +159,7 @@ class DecoderStack(nn.Module):
       positions: [B, T] or [1, T] int32, in their segments; with a cache, all the same.
       bias: of self-attention; broadcasts to [B, H, T, T], with a cache to
         [B, H, N, max_length * N].
-      memory: the encoder's states [B, S, D]; with a cache, of each layer, from `memory`.
+      memory: the encoder's states [B, S, D]; with a cache, what `memory` makes of them.
       memory_bias: [B, 1, 1, S] or [B, 1, T, S].
       past: the cached keys and values of each layer, or None.
       train: whether to drop.

@@ -188,7 +188,7 @@ def published_model(checkpoint, tokenizer, name, size, **changes):
     tokenizer: must be empty, as the model has one.
     name: the family that the config names.
     size: not used, as the checkpoint has one.
-    **changes: fields of the model's configuration that leave its parameters as they are.
+    **changes: fields of the model's configuration that no parameter depends on.
 
   Raises:
     InputError: the checkpoint cannot be trained, or is another model.

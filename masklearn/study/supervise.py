@@ -161,7 +161,11 @@ def train_policy(
 
 @functools.cache
 def compiled(
-  policy: Policy, learning_rate: float, updates: int, weight_decay: float, layout: Layout
+  policy: Policy,
+  learning_rate: float,
+  updates: int,
+  weight_decay: float,
+  layout: Layout,
 ) -> tuple:
   """The optimizer, the compiled step on batches of `Answers`, and the loss alone."""
   tx = stage.optimizer(learning_rate, updates, weight_decay)
