@@ -16,14 +16,16 @@ def stages(config, devices: Sequence[Any]) -> Iterator[dict[str, Any]]:
   """Yields a line for each stage: bytes on a device, and seconds of compiling.
 
   Args:
-    config: of a study. Without `model.checkpoint`, the model has the vocabulary of
-      `corpus.vocabulary`, or of the published models.
+    config: of a study. One that is to begin with a published model may leave out its
+      `model.checkpoint` and `corpus.path`: what counts is the size.
     devices: that the study would have.
 
   Raises:
     InputError: a config that `study.config.check` refuses, or a checkpoint that cannot
       be trained.
   """
+  if not (config.base.updates or config.model.checkpoint):
+    config = _without_files(config)
   study_config.check(config)
   layout = mesh.make_layout(**settings.mesh(config, len(devices)), devices=devices)
   options = settings.model(config)
@@ -34,10 +36,18 @@ def stages(config, devices: Sequence[Any]) -> Iterator[dict[str, Any]]:
     ids = tokenizer.specials
   else:
     family = options['name']
-    size = config.corpus.vocabulary or model_sizes.PUBLISHED[family]
     ids = model_sizes.IDS[family]
-    model = models.make_model(vocab_size=size, ids=ids, **options)
+    model = models.make_model(vocab_size=config.corpus.vocabulary, ids=ids, **options)
   for name, make in Programs(config, model, ids, layout).names().items():
     program = make()
     found = memory_use.measure(program.function, *program.arguments)
     yield {'stage': name, 'mesh': list(layout.mesh.devices.shape), **found}
+
+
+def _without_files(config):
+  """The same study of a random model, which has the size of the published one."""
+  config = config.copy_and_resolve_references()
+  config.base.updates = 1
+  config.corpus.vocabulary = model_sizes.PUBLISHED[config.model.name]
+  config.corpus.path = config.corpus.path or 'not read'
+  return config

@@ -2,8 +2,8 @@
 
 Those of the base are those of pre-training. Nothing is read and nothing is run: a
 program can be compiled for devices that are not there, to see what it takes before a
-job waits for them, and exported for other kinds. Where lengths depend on a corpus, every
-token counts as a word: the longest that can be.
+job waits for them, and exported for other kinds. Where lengths depend on a corpus,
+every token counts as a word: the longest that can be.
 """
 
 from collections.abc import Callable
