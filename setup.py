@@ -43,6 +43,7 @@ setuptools.setup(
   ],
   extras_require={
     'test': [
+      'gcp-storage-emulator>=2024.8',
       'hypothesis>=6.130',
       'pytest>=8.3',
       'pytest-xdist>=3.6',
@@ -64,5 +65,6 @@ setuptools.setup(
     'spacy': ['spacy>=3.8'],
     'beam': ['apache-beam>=2.69'],
     'cluster': ['dask-jobqueue>=0.9', 'distributed>=2025.5'],
+    'gcs': ['google-cloud-storage>=3.1'],
   },
 )

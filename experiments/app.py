@@ -1,10 +1,12 @@
 """Turns a command line into the call of a main, and a mistake into one line."""
 
+import contextlib
 import difflib
 import functools
 import importlib.util
 import inspect
 import operator
+import os
 import pathlib
 import re
 import sys
@@ -13,7 +15,7 @@ from absl import flags, logging
 from ml_collections import config_dict, config_flags
 
 from experiments import usage
-from masklearn.io import compiled, disk, memory
+from masklearn.io import bucket, compiled, disk, hosts, memory, mirror
 from masklearn.io.lookup import nearest
 from masklearn.io.paths import check_local
 from masklearn.io.visible import one_line
@@ -51,7 +53,8 @@ def run(main, argv=None, huge_pages=False, keep_programs=False):
     if keep_programs and argv is None:
       compiled.keep()
     memory.keep()
-    main(**arguments)
+    with _placed(arguments) as placed:
+      main(**placed)
   except (InputError, flags.Error) as error:
     _fail(str(error))
   except OSError as error:
@@ -62,6 +65,26 @@ def run(main, argv=None, huge_pages=False, keep_programs=False):
     print('interrupted: the same command continues from here', file=sys.stderr)
     sys.exit(130)
   sys.exit(0)
+
+
+@contextlib.contextmanager
+def _placed(arguments):
+  """The arguments with a work directory on this machine, and not in a bucket."""
+  workdir, config = arguments.get('workdir', ''), arguments.get('config')
+  if not workdir.startswith(bucket.SCHEME):
+    yield arguments
+    return
+  if config and 'mesh' in config:
+    scheduler = config.study.scheduler
+    joined = hosts.arguments(config.mesh.processes, os.environ)
+    if joined is not None or scheduler.startswith(('tcp:', 'slurm:')):
+      raise InputError(
+        f'--workdir={workdir} is copied to one machine; several need a directory that '
+        'all of them see, such as a mounted bucket.'
+      )
+  with mirror.copied(workdir) as local:
+    yield {**arguments, 'workdir': local}
+  print(f'all of it is in {workdir}')
 
 
 def _fail(message):
@@ -93,7 +116,10 @@ def _parse(main, argv):
       raise InputError(f'--{name}: required, and not given')
   arguments = {name: values[name].value for name in parameters}
   for name, value in arguments.items():
-    check_local(value, f'--{name}')
+    if name == 'workdir':
+      mirror.check(value)
+    else:
+      check_local(value, f'--{name}')
   if arguments.get('config'):
     arguments['config'], rest = _apply(rest, _load(arguments['config']))
   if rest[1:]:

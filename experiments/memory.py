@@ -1,19 +1,19 @@
 """The memory that work takes on a device, by compiling it and not running it.
 
-python -m experiments.memory --config=configs/bart_large.py:nq_open \
-  --topology=v5e:4x4 --config.mesh.fsdp=16 --config.model.checkpoint=runs/bart-large
+python -m experiments.memory --config=configs/bart_large.py:zsre \
+  --topology=v5e:4x4 --config.mesh.fsdp=16 --stages=pre-training,fine-tuning,probe
 python -m experiments.memory --size=small --rows=32
 python -m experiments.memory --size=base --rows=32 --topology=v5e:2x2
 python -m experiments.memory --work=meta --size=small --steps=1,4,8,16,32
 python -m experiments.memory --work=meta --size=large --topology=v5e:4x4 \
   --relaxation=mixture --estimators=low
 
-With a config, the stages of its study as they are, with optimizer and state, on its
-mesh of these devices. Without one, parts of it: `train` is a training step with AdamW
-and dropout, with each way to save memory; `meta` the meta-gradients of one episode a
-device, K = `--steps`, J = 1, by each estimator. A line of JSON for each goes to stdout,
-with XLA's bytes on a device: this machine, or one of TPUs that need not be there
-(`--topology`, with the extra `tpu`).
+With a config, the stages of its study as they are, or some of them, with optimizer and
+state, on its mesh of these devices. Without one, parts of it: `train` is a training
+step with AdamW and dropout, with each way to save memory; `meta` the meta-gradients of
+one episode a device, K = `--steps`, J = 1, by each estimator. A line of JSON for each
+goes to stdout, with XLA's bytes on a device: this machine, or one of TPUs that need not
+be there (`--topology`, with the extra `tpu`).
 """
 
 import itertools
@@ -28,6 +28,7 @@ from experiments import app
 from masklearn.io import provenance
 from masklearn.io.lookup import check_name, lookup
 from masklearn.meta.estimators import RELAXATIONS
+from masklearn.study import settings
 from masklearn.types import InputError
 
 CHUNK = 256
@@ -42,11 +43,12 @@ def main(
   estimators='low,fast,reverse',
   topology='',
   config='',
+  stages='',
 ):
   """Compiles the work in every variant, and prints what it takes."""
   if config:
     devices = _devices(topology) if topology else jax.devices()
-    for line in study_memory.stages(config, devices):
+    for line in study_memory.stages(config, devices, settings.names(stages)):
       _print(line, topology)
     return
   works = {'train': memory_use.training, 'meta': memory_use.policy_learning}

@@ -12,10 +12,10 @@ import pytest
 from experiments import finetune, learn_policy, prepare_corpus, pretrain
 from experiments import study as experiment
 from masklearn import policies
-from masklearn.io import files
+from masklearn.io import bucket, files, mirror
 from masklearn.report import curves
 from masklearn.study import pool
-from tests import small
+from tests import small, storage
 from tests.kills import GRACE, check_whole, interrupted, results, start
 from tests.runs import command
 
@@ -234,3 +234,32 @@ def test_a_pool_whose_workers_are_killed_gives_the_same_rows(finished, tmp_path)
   assert results(workdir) == wanted
   assert not (workdir / pool.LEASES).exists()
   check_whole(workdir)
+
+
+@pytest.mark.slow
+def test_a_study_in_a_bucket_goes_on_elsewhere(finished, tmp_path, monkeypatch):
+  """After `kill -9`, on a machine that has nothing; the rows are those on a disk."""
+  pytest.importorskip('google.cloud.storage', reason='needs the extra `gcs`')
+  url, cache = f'gs://{storage.BUCKET}/runs/one', tmp_path / 'programs'
+  with storage.emulator() as address:
+    monkeypatch.setenv('STORAGE_EMULATOR_HOST', address)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'one'))
+    there, first = bucket.Bucket(url), start(SMALL, url, cache)
+    while 'base/0/done.json' not in there.sums():
+      assert first.poll() is None, first.stderr.read().decode()
+      time.sleep(0.5)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    there.remove(bucket.LEASE)  # as after some minutes
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'two'))
+    second = start(SMALL, url, cache)
+    said = second.communicate()[1].decode()
+    assert second.returncode == 0, said
+    assert 'base, seed 0' not in said
+    sums = there.sums()
+  del sums[mirror.WRITER]
+  copy = tmp_path / 'two' / 'masklearn' / 'workdirs' / f'{storage.BUCKET}-runs-one'
+  assert results(copy) == results(finished)
+  assert {path.relative_to(copy).as_posix() for path in copy.rglob('*')} >= sums.keys()
+  assert 'study.json' in sums
+  assert bucket.LEASE not in sums

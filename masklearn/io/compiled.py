@@ -5,6 +5,8 @@ import os
 import pathlib
 import platform
 
+from masklearn.io import paths
+
 _DIRECTORY = 'JAX_COMPILATION_CACHE_DIR'
 _SIZE = 'JAX_COMPILATION_CACHE_MAX_SIZE'
 LARGEST = 4 * 2**30  # bytes; what was used longest ago makes room
@@ -32,9 +34,8 @@ def directory() -> pathlib.Path:
   A home may be shared by several kinds, and a program for one processor can crash on
   another.
   """
-  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
   kind = hashlib.sha256(f'{platform.machine()} {_processor()}'.encode()).hexdigest()
-  return pathlib.Path(home) / 'masklearn' / f'programs-{kind[:12]}'
+  return paths.cache() / f'programs-{kind[:12]}'
 
 
 def _processor() -> str:

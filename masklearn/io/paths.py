@@ -1,6 +1,7 @@
 """Paths as people write them: what can be none is refused before anything is made."""
 
 import os
+import pathlib
 import re
 
 from masklearn.types import InputError
@@ -52,3 +53,9 @@ def is_url(path: str | os.PathLike) -> bool:
   (True, False, False)
   """
   return bool(_URL.match(os.fspath(path)))
+
+
+def cache() -> pathlib.Path:
+  """A folder of the user's cache; made by who writes there."""
+  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(home) / 'masklearn'

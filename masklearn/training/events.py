@@ -19,7 +19,7 @@ class EventFile:
 
   def __init__(self, directory: str | os.PathLike, step: int):
     """Begins, or goes on after `step`: later ones of earlier files do not count."""
-    with _without_torch():
+    with _hidden('torch', 'google.cloud.storage'):  # seconds to load
       from tensorboardX import event_file_writer, summary
       from tensorboardX.proto import event_pb2
 
@@ -58,13 +58,12 @@ class EventFile:
 
 
 @contextlib.contextmanager
-def _without_torch() -> Iterator[None]:
-  """Hides torch, which tensorboardX would load for seconds and numbers do not need."""
-  hidden = 'torch' not in sys.modules
-  if hidden:
-    sys.modules['torch'] = None
+def _hidden(*names: str) -> Iterator[None]:
+  """Hides modules that tensorboardX would load, and numbers in files do not need."""
+  unloaded = [name for name in names if name not in sys.modules]
+  sys.modules.update(dict.fromkeys(unloaded))
   try:
     yield
   finally:
-    if hidden:
-      del sys.modules['torch']
+    for name in unloaded:
+      del sys.modules[name]
