@@ -157,6 +157,11 @@ def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkey
   ('main', 'flags', 'message'),
   [
     (memory.main, '--work=met', "'met'; did you mean 'meta'? All are train, meta."),
+    (
+      memory.main,
+      '--config=configs/t5_base.py:zsre --stages=fine-tunning',
+      "'fine-tunning'; did you mean 'fine-tuning'?",
+    ),
     (memory.main, '--size=big', 'All are tiny, small, base, large, xl.'),
     (memory.main, '--steps=1,x --work=meta', 'steps must be a whole number above 0'),
     (memory.main, '--estimators=low,fst', "did you mean 'fast'"),

@@ -206,3 +206,18 @@ def test_a_main_sees_the_copy(server, tmp_path, monkeypatch, capsys):
   assert capsys.readouterr().out == f'all of it is in {URL}\n'
   assert seen[0].startswith(str(tmp_path))
   assert 'base/0/history.jsonl' in bucket.Bucket(URL).sums()
+
+
+@pytest.mark.parametrize(
+  ('group', 'key', 'value'),
+  [('mesh', 'processes', 4), ('study', 'scheduler', 'tcp://10.0.0.1:8786'),
+   ('study', 'scheduler', 'slurm:2')],
+)  # fmt: skip
+def test_a_copy_is_not_for_several_machines(capsys, group, key, value):
+  """They would each have another one; said before anything is reached."""
+  flag = f'--config.{group}.{key}={value}'
+  given = ['main', '--config=configs/world.py:smoke', flag, f'--workdir={URL}']
+  with pytest.raises(SystemExit) as ended:
+    app.run(lambda config, workdir: None, given)
+  assert ended.value.code == 2
+  assert 'several need a directory that all of them see' in capsys.readouterr().err
