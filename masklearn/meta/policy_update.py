@@ -86,9 +86,10 @@ def make_policy_update(
   def step(state, key, batch):
     start, episodes = batch
     key = jax.random.fold_in(key, state.step)
-    keys = jax.random.split(key, setting.episodes)
-    # As strongly typed as numpy's, or it would be compiled for both.
-    warmth = jnp.asarray(temperature(state.step), jnp.float32)
+    # In the places and of the type in which validation gives them, or the probe would
+    # be compiled for both.
+    keys = jax.device_put(jax.random.split(key, setting.episodes), layout.episodes)
+    warmth = layout.scalar(jnp.asarray(temperature(state.step), jnp.float32))
     probed = probe(state.params, start, episodes, keys, warmth)
     return update(state, probed, episodes.scale)
 

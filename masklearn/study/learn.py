@@ -169,9 +169,11 @@ def _started(inner_tx, warm, layout):
 def _probe(update, theta, start, temperature, layout):
   """The probe `(episodes, keys)` of a policy, see `Episodes.measure_scales`."""
 
+  warmth = layout.scalar(np.float32(temperature))
+
   def probe(stack, keys):
     stack, keys = layout.split((stack, keys), layout.episodes)
-    probed = update.probe(theta, start, stack, keys, np.float32(temperature))
+    probed = update.probe(theta, start, stack, keys, warmth)
     return probed._replace(influence=layout.read(probed.influence))
 
   return probe
@@ -229,7 +231,8 @@ class _Checks:
     self.index = index.reshape(-1, size)
     self._keys = jax.random.split(key, count).reshape(-1, size)
     self._update, self._start, self._layout = update, start, context.layout
-    self._episodes, self._cold = episodes, np.float32(learning.temperature[1])
+    self._episodes = episodes
+    self._cold = self._layout.scalar(np.float32(learning.temperature[1]))
     self._cosine, self._check = learning.cosine, context.progress.check
 
   def gains(self, theta) -> np.ndarray:

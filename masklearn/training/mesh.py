@@ -146,11 +146,20 @@ class Layout:
 
   def split(self, tree: Any, place: NamedSharding) -> Any:
     """Arrays that every process has, such as a stack of episodes, split by `place`."""
-    if self.is_one:
-      return tree
+    if self.is_one:  # Arrays have a place all the same, see `scalar`.
+      return jax.tree.map(
+        lambda x: jax.device_put(x, place) if isinstance(x, jax.Array) else x, tree
+      )
     return jax.tree.map(
       lambda x: jax.make_array_from_callback(x.shape, place, lambda i: x[i]), tree
     )
+
+  def scalar(self, x: Any) -> jax.Array:
+    """A number on every device.
+
+    JAX compiles once more for an argument that has a place, where it had none before.
+    """
+    return jax.device_put(x, self.everywhere)
 
   def read(self, tree: Any) -> Any:
     """Arrays of a compiled function as NumPy's, also those of other processes."""
