@@ -1,7 +1,11 @@
 """A study end to end: the plan, the files, bad input, and being killed."""
 
+import collections
+import contextlib
 import itertools
+import logging
 import random
+import re
 import shutil
 import signal
 import time
@@ -38,12 +42,45 @@ def run_here(capsys, workdir, *more):
   return code, capsys.readouterr()
 
 
+@contextlib.contextmanager
+def counted():
+  """How often functions are compiled meanwhile, by name, in all threads."""
+  found, logger = collections.Counter(), logging.getLogger('jax._src.dispatch')
+
+  def note(record):
+    match = re.match(r'Finished XLA compilation of jit\((\w+)', record.getMessage())
+    if match:
+      found[match[1]] += 1
+    return False
+
+  logger.addFilter(note)
+  jax.config.update('jax_log_compiles', True)
+  try:
+    yield found
+  finally:
+    jax.config.update('jax_log_compiles', False)
+    logger.removeFilter(note)
+
+
 @pytest.fixture(scope='module')
-def finished(tmp_path_factory):
-  """A work directory of a study that was never interrupted."""
+def run_once(tmp_path_factory):
+  """A study that was never interrupted: its directory, and what it has compiled."""
   workdir = tmp_path_factory.mktemp('study') / 'whole'
-  assert command(experiment.main, *SMALL, f'--workdir={workdir}') == 0
-  return workdir
+  with counted() as compilations:
+    assert command(experiment.main, *SMALL, f'--workdir={workdir}') == 0
+  return workdir, compilations
+
+
+@pytest.fixture
+def finished(run_once):
+  """The work directory of that study."""
+  return run_once[0]
+
+
+def test_a_probe_is_compiled_once(run_once):
+  """It takes longest: by scales, validation and training, one program is used."""
+  compilations = run_once[1]
+  assert compilations['probe'] <= 1 < compilations['placed']
 
 
 def test_results_have_a_row_for_each_policy_and_split(finished):

@@ -168,7 +168,6 @@ def _started(inner_tx, warm, layout):
 
 def _probe(update, theta, start, temperature, layout):
   """The probe `(episodes, keys)` of a policy, see `Episodes.measure_scales`."""
-
   warmth = layout.scalar(np.float32(temperature))
 
   def probe(stack, keys):
