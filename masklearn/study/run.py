@@ -20,7 +20,7 @@ from ml_collections import config_dict
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint
+from masklearn.io import checkpoint, memory
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
@@ -371,6 +371,7 @@ def run_in_worker(config: str, workdir: str, job: plan.Job, *needed) -> Any:
 
 @functools.lru_cache(1)
 def _opened(config, workdir):
+  memory.keep()  # as entry points do
   study = Study(config_dict.ConfigDict(json.loads(config)), pathlib.Path(workdir))
   study.progress = Progress()
   study.prepare(study.progress)
