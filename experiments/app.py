@@ -22,6 +22,8 @@ from masklearn.io.visible import one_line
 from masklearn.study.config import new_name
 from masklearn.types import InputError
 
+ADDRESSES = ('study.scheduler',)  # keys of a config that may be URLs
+
 
 def run(main, argv=None, huge_pages=False, keep_programs=False):
   """Calls `main` with a flag for each of its parameters, then exits.
@@ -166,7 +168,7 @@ def _apply(argv, config):
   rest = values(argv)
   for key in leaves:
     value = functools.reduce(operator.getitem, key.split('.'), values.config)
-    if isinstance(value, str):
+    if isinstance(value, str) and key not in ADDRESSES:
       check_local(value, f'--config.{key}')
   return values.config, rest
 

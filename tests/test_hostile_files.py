@@ -156,8 +156,9 @@ def test_paths(folder, capsys, kind, command_):
 
 @pytest.mark.parametrize('command_', [*COMMANDS, *OTHERS])
 @pytest.mark.parametrize('scheme', ['gs', 's3', 'https', 'hf', 'file'])
-def test_urls(folder, capsys, scheme, command_):
+def test_urls(folder, capsys, monkeypatch, scheme, command_):
   """None becomes a folder, neither for input nor for output."""
+  monkeypatch.setenv('NO_GCE_CHECK', 'true')  # No credentials, and nobody is asked.
   url = f'{scheme}://bucket/f.jsonl'
   refused(capsys, folder, *{**COMMANDS, **OTHERS}[command_], url, url)
   assert not (folder / f'{scheme}:').exists()

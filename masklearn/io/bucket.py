@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import warnings
 from typing import Any
 
 from masklearn.types import InputError
@@ -34,7 +35,7 @@ class Bucket:
     if not url.startswith(SCHEME) or not name or not folder:
       raise InputError(f'A folder in a bucket is gs://BUCKET/FOLDER, got {url:.200}.')
     self.url = f'{SCHEME}{name}/{folder}'
-    self._prefix, self._bucket = folder + '/', _client().bucket(name)
+    self._prefix, self._bucket = folder + '/', _client(self.url).bucket(name)
 
   def sums(self) -> dict[str, str]:
     """The MD5 of each object by name, in hexadecimal digits."""
@@ -172,13 +173,15 @@ def _said(content: bytes | None) -> str:
     return 'another process'
 
 
-def _client():
+def _client(url):
   try:
-    from google.auth import exceptions
-    from google.cloud import storage
+    with warnings.catch_warnings():  # of libraries that it could do with
+      warnings.simplefilter('ignore', ImportWarning)
+      from google.auth import exceptions
+      from google.cloud import storage
   except ImportError as error:
     raise InputError(
-      "A folder in a bucket needs the extra `gcs`: pip install 'masklearn[gcs]'."
+      f"{url} needs the extra `gcs`: pip install 'masklearn[gcs]'."
     ) from error
   if os.environ.get('STORAGE_EMULATOR_HOST'):
     return storage.Client.create_anonymous_client()
@@ -186,7 +189,7 @@ def _client():
     return storage.Client()
   except (exceptions.GoogleAuthError, OSError) as error:
     said = ' '.join(str(error).split())
-    raise InputError(f'Google Cloud Storage has no credentials: {said:.200}') from error
+    raise InputError(f'{url} needs credentials: {said:.200}') from error
 
 
 def md5(path: pathlib.Path) -> str:
