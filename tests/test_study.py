@@ -286,7 +286,7 @@ def test_a_study_in_a_bucket_goes_on_elsewhere(finished, tmp_path, monkeypatch):
       assert first.poll() is None, first.stderr.read().decode()
       time.sleep(0.5)
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.communicate()
     there.remove(bucket.LEASE)  # as after some minutes
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'two'))
     second = start(SMALL, url, cache)
