@@ -3,11 +3,12 @@
 import os
 import pathlib
 import shutil
+import time
 
 import pytest
 
 from experiments import app
-from masklearn.io import bucket, checksums, files, mirror
+from masklearn.io import bucket, checksums, files, mirror, progress
 from masklearn.types import InputError
 from tests import storage
 
@@ -155,21 +156,49 @@ def test_an_upload_may_end_anywhere(server, tmp_path):
 def test_a_folder_has_one_writer(server, tmp_path):
   """The second is told who; one that was lost is taken over, and told so."""
   first = bucket.Lease(bucket.Bucket(URL))
-  first._content += b' '  # as of another process
-  first.renew()
   with (
     pytest.raises(InputError, match=rf'in use by process {os.getpid()} on'),
     mirror.copied(URL, home=tmp_path),
   ):
     pass
+  first._generation = 1  # as where the answer to a sign of life was lost
+  assert not first.renew()
   second = bucket.Lease(bucket.Bucket(URL), lost=0)
-  with pytest.raises(InputError, match='was taken over by process'):
-    first.renew()
+  assert first.renew().startswith(f'process {os.getpid()} on')
   first.release()  # not its own any more
-  second.renew()
+  assert not second.renew()
   second.release()
   with mirror.copied(URL, home=tmp_path):
     pass
+  assert not bucket.Bucket(URL).sums()  # nothing was written, and nothing is left
+
+
+def test_a_copy_that_was_cleared_away_removes_nothing(server, tmp_path):
+  """It is made again from the bucket, whose last writer it was."""
+  with mirror.copied(URL, home=tmp_path) as directory:
+    Stage(directory).save(4)
+    wanted = contents(directory)
+  for whole in (False, True):
+    shutil.rmtree(directory if whole else f'{directory}/base')
+    with mirror.copied(URL, home=tmp_path) as directory:
+      assert contents(directory) == wanted
+
+
+def test_who_was_taken_over_stops(server, tmp_path):
+  """With one line that says by whom, and nothing more is uploaded."""
+
+  def work():
+    copied = mirror.copied(URL, home=tmp_path, period=0.1)
+    with copied as directory, progress.Progress() as going:
+      bucket.Lease(bucket.Bucket(URL), lost=0)
+      Stage(directory).save(4)
+      while True:
+        going.check()
+        time.sleep(0.01)
+
+  with pytest.raises(InputError, match='was taken over by process'):
+    work()
+  assert 'base/0/history.jsonl' not in bucket.Bucket(URL).sums()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import uuid
 import warnings
 from typing import Any
 
@@ -135,33 +136,33 @@ class Lease:
       InputError: another process has it; names it.
     """
     self._bucket = bucket
-    mine = {'process': os.getpid(), 'host': platform.node()}
+    # Process numbers and names of hosts come twice, in containers above all.
+    mine = {'process': os.getpid(), 'host': platform.node(), 'id': uuid.uuid4().hex}
     self._content = json.dumps(mine).encode()
-    self._generation = bucket.write(LEASE, self._content, 0)
-    if self._generation is None:
-      found = bucket.state(LEASE)
-      generation, age = found or (0, lost)
-      held = None
-      if age >= lost or bucket.read(LEASE) == self._content:
-        held = bucket.write(LEASE, self._content, generation)
-      if held is None:
-        raise InputError(f'{bucket.url} is in use by {_said(bucket.read(LEASE))}.')
-      self._generation = held
+    self._generation: int | None = 0
+    generation, age = bucket.state(LEASE) or (0, lost)
+    if age >= lost:
+      self._generation = generation
+    if by := self.renew():
+      raise InputError(f'{bucket.url} is in use by {by}.')
 
-  def renew(self) -> None:
-    """Gives a sign of life.
-
-    Raises:
-      InputError: another process has taken the folder over.
-    """
-    self._generation = self._bucket.write(LEASE, self._content, self._generation)
+  def renew(self) -> str:
+    """Gives a sign of life; returns who has the folder instead, '' for nobody."""
     if self._generation is None:
-      said = _said(self._bucket.read(LEASE))
-      raise InputError(f'{self._bucket.url} was taken over by {said}.')
+      return _said(self._bucket.read(LEASE))
+    written = self._bucket.write(LEASE, self._content, self._generation)
+    if written is None:
+      found = self._bucket.read(LEASE)
+      # The answer to the last sign of life may have been lost, and not the sign.
+      there = self._bucket.state(LEASE) if found == self._content else None
+      self._generation = written = there and there[0]
+      return '' if written else _said(found)
+    self._generation = written
+    return ''
 
   def release(self) -> None:
-    """Lets others in."""
-    if self._generation is not None:
+    """Lets others in, unless they are."""
+    if not self.renew():
       self._bucket.remove(LEASE)
 
 

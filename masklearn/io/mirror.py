@@ -12,14 +12,15 @@ import fnmatch
 import os
 import pathlib
 import re
-import shutil
+import signal
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from urllib import parse
 
-from masklearn.io import checksums, paths
+from masklearn.io import checksums, files, paths
 from masklearn.io.bucket import LEASE, SCHEME, Bucket, Lease, md5
 from masklearn.io.visible import one_line
 from masklearn.types import InputError
@@ -56,16 +57,13 @@ def copied(
     yield workdir
     return
   bucket = Bucket(workdir)
-  place = re.sub(r'[^\w.=-]+', '-', bucket.url.removeprefix(SCHEME))
+  place = parse.quote(bucket.url.removeprefix(SCHEME), safe='')  # no two are alike
   local = (home or paths.cache()) / 'workdirs' / place
-  lease = Lease(bucket)
-  try:
+  with _leased(bucket, period) as (keep, taken):
     mirror = Mirror(bucket, local)
     mirror.pull()
-    with _pushing(mirror, lease, period):
+    with _pushing(mirror, keep, taken, period):
       yield str(local)
-  finally:
-    lease.release()
 
 
 def check(workdir: str) -> None:
@@ -87,6 +85,7 @@ class Mirror:
     self._pushed: dict[str, tuple] = {}  # name -> the file as it was uploaded
     self._there: set[str] = set()  # names in the bucket
     self._listed: dict[str, set[str]] = {}  # SHA256SUMS in the bucket -> names in it
+    self._writer: bytes | None = None  # to be written before anything else
 
   def pull(self) -> None:
     """Makes the directory like the folder, unless it is where the folder came from.
@@ -99,15 +98,14 @@ class Mirror:
     for name in sums:
       if _last(name) == checksums.NAME:
         self._listed[name] = _listed(name, self._bucket.read(name) or b'')
-    writer = self._bucket.read(WRITER)
     here = own.read_bytes() if own.exists() else uuid.uuid4().hex.encode()
-    if writer is None and not sums:  # a new one
-      shutil.rmtree(self._local, ignore_errors=True)
-    elif writer != here:
+    # Of a copy that somebody has cleared away, nothing is to be removed.
+    kept = files.filled(self._local) and self._bucket.read(WRITER) == here
+    if not kept:
       self._download(sums)
     self._local.parent.mkdir(parents=True, exist_ok=True)
     own.write_bytes(here)
-    self._bucket.write(WRITER, here)
+    self._writer = None if kept else here  # still to be written
     self._there = set(sums)
     for name, state in self._files().items():
       if sums.get(name) == md5(self._local / name):
@@ -117,8 +115,11 @@ class Mirror:
     """Makes the folder like the directory."""
     vouching = [self._changed(patterns) for patterns in VOUCHING]
     every = [name for patterns in VOUCHING for name in patterns]
-    files = self._files()
-    for name, state in sorted(files.items(), key=lambda item: item[1]):
+    found = self._files()
+    if self._writer and found.keys() | self._there:
+      self._bucket.write(WRITER, self._writer)
+      self._writer = None
+    for name, state in sorted(found.items(), key=lambda item: item[1]):
       if self._pushed.get(name) != state and not _matches(name, every):
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
           self._bucket.upload(name, self._local / name)
@@ -136,7 +137,7 @@ class Mirror:
         if _last(name) == checksums.NAME:
           self._listed[name] = _listed(name, content)
     if not late:  # or what is gone has nothing in its place yet
-      self._remove(self._there - files.keys())
+      self._remove(self._there - found.keys())
 
   def _download(self, sums):
     """Makes the directory like the folder, without what was not uploaded as a whole."""
@@ -212,47 +213,75 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def _pushing(mirror, lease, period):
-  """A context in which a thread uploads, and at whose end all is in the bucket."""
-  ended, taken = threading.Event(), []
+def _leased(bucket, period):
+  """A context in which the folder is this process's, which a thread says again.
+
+  A thread of its own, as an upload may take longer than a lease lasts. Yields what says
+  so, and returns whether it still is, and a list that gets who has taken it.
+  """
+  lease, taken, turn = Lease(bucket), [], threading.Lock()
+
+  def keep():
+    with turn:
+      if not taken and (by := lease.renew()):
+        taken.append(by)
+        os.kill(os.getpid(), signal.SIGTERM)  # Going on would be for nothing.
+    return not taken
+
+  try:
+    with _repeated(keep, period):
+      yield keep, taken
+  finally:
+    lease.release()
+
+
+@contextlib.contextmanager
+def _pushing(mirror, keep, taken, period):
+  """A context in which what is written is uploaded, and at whose end all is there."""
+
+  def push():
+    if keep():
+      mirror.push()
+    return not taken
+
+  try:
+    with _repeated(push, period):
+      yield
+  except KeyboardInterrupt:
+    if taken:
+      raise InputError(f'The work directory was taken over by {taken[0]}.') from None
+    raise
+  finally:
+    _finish(push)
+
+
+@contextlib.contextmanager
+def _repeated(function, period):
+  """Calls a function in a thread every so many seconds, as long as it returns True."""
+  ended = threading.Event()
 
   def run():
     while not ended.wait(period):
       try:
-        lease.renew()
-      except InputError as error:
-        if 'taken over' in str(error):  # going on would be for nothing
-          taken.append(error)
-          os.kill(os.getpid(), 15)
+        if not function():
           return
-        _warn(error)
-        continue
-      try:
-        mirror.push()
       except InputError as error:
-        _warn(error)
+        print('warning:', one_line(str(error)), file=sys.stderr, flush=True)
 
-  thread = threading.Thread(target=run, name='bucket', daemon=True)
+  thread = threading.Thread(target=run, daemon=True)
   thread.start()
   try:
     yield
-  except KeyboardInterrupt:
-    if taken:
-      raise taken[0] from None
-    raise
   finally:
     ended.set()
     thread.join()
-    if not taken:
-      _finish(mirror, lease)
 
 
-def _finish(mirror, lease):
+def _finish(push):
   """Uploads the rest; what cannot be uploaded stays here, and is not lost."""
   for tries in range(3):
     try:
-      lease.renew()
-      mirror.push()
+      push()
       return
     except InputError as error:
       last = error
@@ -260,10 +289,6 @@ def _finish(mirror, lease):
   raise InputError(
     f'{last} What is not there yet is on this machine; the same command uploads it.'
   )
-
-
-def _warn(error):
-  print('warning:', one_line(str(error)), file=sys.stderr, flush=True)
 
 
 def _last(name):
