@@ -82,13 +82,16 @@ def make_policy_update(
   step_of = gradients.make_policy_step(policy, gradient.decide, tx, weight)
   update = layout.jit_step(step_of)
 
+  @functools.partial(jax.jit, out_shardings=layout.episodes)
+  def keys_of(key, step):
+    return jax.random.split(jax.random.fold_in(key, step), setting.episodes)
+
   # Compiled apart: nearly all of it is the probing, which serves other purposes, too.
   def step(state, key, batch):
     start, episodes = batch
-    key = jax.random.fold_in(key, state.step)
     # In the places and of the type in which validation gives them, or the probe would
     # be compiled for both.
-    keys = jax.device_put(jax.random.split(key, setting.episodes), layout.episodes)
+    keys = keys_of(key, state.step)
     warmth = layout.scalar(jnp.asarray(temperature(state.step), jnp.float32))
     probed = probe(state.params, start, episodes, keys, warmth)
     return update(state, probed, episodes.scale)

@@ -154,12 +154,13 @@ class Layout:
       lambda x: jax.make_array_from_callback(x.shape, place, lambda i: x[i]), tree
     )
 
-  def scalar(self, x: Any) -> jax.Array:
-    """A number on every device.
+  @functools.cached_property
+  def scalar(self) -> Callable[[Any], jax.Array]:
+    """A compiled function that puts a number on every device.
 
     JAX compiles once more for an argument that has a place, where it had none before.
     """
-    return jax.device_put(x, self.everywhere)
+    return jax.jit(lambda x: x, out_shardings=self.everywhere)
 
   def read(self, tree: Any) -> Any:
     """Arrays of a compiled function as NumPy's, also those of other processes."""
