@@ -43,7 +43,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     )  # fmt: skip
     c.study.ablations = new(J1=new(fine_tune_steps=1), shuffled=new(shuffled=True))
   if variant == 'estimators':
-    c.policy.names = 'none,random,learned,oracle'
+    c.policy.names = 'none,random,learned,annotated'
     c.study.update(
       seeds=3, target_seeds=(1,), ablation_seeds=3,
       ablation_learning_rates=(5e-3, 2e-3),

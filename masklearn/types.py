@@ -22,6 +22,10 @@ class InputError(ValueError):
   """What a user gave cannot be used; the message says what, where and why."""
 
 
+class Impossible(InputError):
+  """A part of what was asked for cannot be had from these data; the rest can."""
+
+
 class Span(NamedTuple):
   """Characters [start, end) of a text, with what they are."""
 

@@ -59,10 +59,10 @@ def results(text):
   """Rows of results.jsonl: two tasks and bases, policies of all roles, a transfer."""
   t, other = text('task'), text('other task')
   same = {'target': text('target'), 'config': text('config'), 'commit': text('commit')}
-  scores = {'random': 0.2, 'oracle': 0.9, 'learned': 0.7, 'mine': 0.4}
+  scores = {'random': 0.2, 'annotated': 0.9, 'learned': 0.7, 'mine': 0.4}
   rows = [
     row(text(f'policy {name}'), em, seed, **same)
-    | {'task': t, 'policy_task': t if name in ('learned', 'oracle') else None}
+    | {'task': t, 'policy_task': t if name in ('learned', 'annotated') else None}
     for name, em in scores.items()
     for seed in (0, 1)
   ]
@@ -83,7 +83,7 @@ def results(text):
 def study(text):
   """The content of study.json."""
   roles = ('random', 'reference', 'learned', 'heuristic')
-  names = ('random', 'oracle', 'learned', 'mine')
+  names = ('random', 'annotated', 'learned', 'mine')
   learned = text('folder of a policy')
   splits = {'train': 9, 'validation': 3, 'test': 4}
   own = {'questions': splits, 'groups': splits, 'kinds': {text('kind'): 4}}

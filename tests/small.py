@@ -79,7 +79,9 @@ corrupt = jax.jit(corruption.corrupt, static_argnums=(2, 3, 4))
 def make_policy(name, rate=0.4):
   """A policy of the registry, compiled, and parameters for it."""
   entry, more = policies.POLICIES[name], {}
-  if entry.trained_by:
+  if entry.trained_by == 'count':
+    more = {'entries': 4, 'longest': 3}
+  elif entry.trained_by:
     more = {'vocab_size': 40, 'width': 8, 'longest': 3}
   if 'reference' in entry.needs:
     more = {'reference': policies.POLICIES['salient'](rate)}

@@ -128,7 +128,7 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('policy.names', 'none,learnd', "did you mean 'learned'"),
     ('policy.names', ' , ', 'must name at least one policy'),
     ('policy.rate', 1.5, r'a number in \(0, 1\), got 1.5'),
-    ('policy.reference', 'random', 'that is trained, one of supervised, learned'),
+    ('policy.reference', 'random', 'that is trained, one of answer_vocabulary'),
     ('recall.words', 20, 'below recall.every, 20'),
     ('saving.gradient_accumulation', 3, 'base.batch_size: .*accumulation, 3, got 16'),
     ('study.seeds', 1.0, 'a whole number'),

@@ -25,7 +25,7 @@ NOT_SHOWN = {
   'answer', 'question', 'source', 'variant', 'metric', 'value of a metric', 'overlap',
   'folder of a policy', 'part', 'commit', 'other commit', 'config', 'other config',
 }  # fmt: skip
-POLICIES = {f'policy {name}' for name in ('random', 'oracle', 'learned', 'mine')}
+POLICIES = {f'policy {name}' for name in ('random', 'annotated', 'learned', 'mine')}
 SVG = '{http://www.w3.org/2000/svg}'
 ATTRIBUTES = {
   'aria-hidden', 'aria-label', 'charset', 'checked', 'class', 'clip-path', 'colspan',

@@ -235,7 +235,7 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(command, tmp_path):
   ('flags', 'message'),
   [
     (('salint',), 'salient'),
-    (('oracle',), 'questions'),
+    (('annotated',), 'questions'),
     (('salient', '--reference=random'), 'no reference'),
     (('random', '--collocations=c.json'), 'no use for collocations'),
     (('pmi_span', '--collocations=c.json'), 'c.json'),
@@ -383,8 +383,10 @@ def test_a_name_is_a_policy_or_says_what_it_needs(name):
   """No name of the registry is forgotten."""
   needs = {
     'none': 'hides nothing',
-    **dict.fromkeys(('learned', 'supervised'), 'directory'),
-    'oracle': 'questions of a task',
+    **dict.fromkeys(
+      (n for n, e in policies.POLICIES.items() if e.trained_by), 'directory'
+    ),
+    'annotated': 'questions of a task',
     **dict.fromkeys(('random_token', 'original'), 'tokenizer'),
     'same_sentences_random': 'reference',
   }

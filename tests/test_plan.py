@@ -10,7 +10,7 @@ from masklearn.study import plan
 
 def test_plan_has_every_seed_that_was_asked_for():
   """Cheap cells get all seeds; learned, full-sentence and transfer ones fewer."""
-  names, targets = ('none', 'salient', 'learned', 'oracle'), {'spans': 3, 'full': 1}
+  names, targets = ('none', 'salient', 'learned', 'annotated'), {'spans': 3, 'full': 1}
   planned = plan.cells(('a', 'b'), names, targets, range(3), 2, transfer_seeds=1)
   count = collections.Counter(
     (cell.policy, cell.policy_task == cell.task, cell.target) for cell in planned
@@ -19,8 +19,8 @@ def test_plan_has_every_seed_that_was_asked_for():
     ('none', False, 'spans'): 6,
     ('salient', False, 'spans'): 6,
     ('salient', False, 'full'): 2,
-    ('oracle', True, 'spans'): 6,
-    ('oracle', True, 'full'): 2,
+    ('annotated', True, 'spans'): 6,
+    ('annotated', True, 'full'): 2,
     ('learned', True, 'spans'): 4,
     ('learned', True, 'full'): 2,
     ('learned', False, 'spans'): 2,

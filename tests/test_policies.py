@@ -72,20 +72,20 @@ def test_salient_hides_annotated_spans_whole():
   assert seen == {(0, 1, 2), (7, 8, 9)}
 
 
-def test_oracle_falls_back_on_parts_and_then_on_anything():
+def test_annotated_falls_back_on_parts_and_then_on_anything():
   """A budget above the asked words takes all of them and fills up at random."""
-  for _, (first, second) in draws(10, 'oracle', 0.5):  # 5 words of 10, 3 of 6
+  for _, (first, second) in draws(10, 'annotated', 0.5):  # 5 words of 10, 3 of 6
     assert first[7:].all()
     assert second[4]
   for _, (first, _) in draws(
-    10, 'oracle', 0.2
+    10, 'annotated', 0.2
   ):  # 2 of the 3 words that are asked about
     assert not first[:7].any()
 
 
 def test_control_stays_in_the_sentences_of_its_reference():
   """As many words in each sentence as the compared policy hides there."""
-  reference, places = policies.POLICIES['oracle'](0.3), set()
+  reference, places = policies.POLICIES['annotated'](0.3), set()
   found = draws(40, 'same_sentences_random', 0.3, reference=reference)
   for _, (first, second) in found:
     assert not first[:4].any()
@@ -97,7 +97,7 @@ def test_control_stays_in_the_sentences_of_its_reference():
 
 def test_random_span_keeps_the_lengths_and_leaves_the_places():
   """Spans as long as the reference's, and anywhere in the passage."""
-  reference, places = policies.POLICIES['oracle'](0.3), set()
+  reference, places = policies.POLICIES['annotated'](0.3), set()
   for draw, (first, _) in draws(60, 'random_span', 0.3, reference=reference):
     words = np.flatnonzero(first)
     assert words[-1] - words[0] == 2
@@ -244,7 +244,7 @@ def test_random_token_fits_its_target_and_its_sentinels():
     slow_case('random_span', 0.35, 0.12),
     slow_case('salient', 0.1, 0.03),
     ('salient', 0.3, 0.2),
-    slow_case('oracle', 0.5, 0.03),
+    slow_case('annotated', 0.5, 0.03),
     slow_case('pmi_span', 0.35, 0.08),
     ('learned', 0.35, 0.25),  # where a few spans are nearly sure
   ],

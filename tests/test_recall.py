@@ -98,12 +98,12 @@ def test_policies_are_measured_by_their_scores():
   marked = data.encode_passages([passage] * 3, tokenizer, asked=frozenset({'asked'}))
   encoded = encoded._replace(passages=marked)
   values = {}
-  for name in ('oracle', 'random'):
+  for name in ('annotated', 'random'):
     policy = policies.POLICIES[name](0.15)
     scores = jax.jit(functools.partial(policy.scores, {}))
     one = recall.measure(scores, found, encoded, tokenizer, seed=1, draws=40)
     values[name] = one.questions.mean()
-  assert values['oracle'] == 1
+  assert values['annotated'] == 1
   assert 0 < values['random'] < 0.5
 
 

@@ -33,79 +33,11 @@ def test_gather_puts_the_best_first_and_keeps_sections_apart():
   first, second, third = summary.sections(results).items()
   assert first[0] == ('civics', 'spans', 'tiny')
   names = [r.policy for r in first[1]]
-  assert names == ['oracle', 'learned', 'random', 'random_span', 'none']
+  assert names == ['annotated', 'learned', 'random', 'random_span', 'none']
   assert first[1][2].em == (0.2, 0.4)
   assert second[0] == ('civics', 'full', 'tiny')
   assert third[0] == ('other', 'spans', 'tiny')
   assert gather(rows, 'validation') == []
-  assert summary.best(first[1]).policy == 'learned'  # an upper bound does not compete
-
-
-def test_compare_uses_the_better_random_and_the_shared_seeds():
-  """(learned - random) / (oracle - random) on seeds 0 and 1, not on seed 2."""
-  rows = [*ROWS, row('oracle', 0.0, seed=2), row('learned', 0.0, seed=2)]
-  (found,) = summary.compare(gather(rows))
-  assert found.titles == ('learned', 'random tokens', 'oracle')
-  assert found.seeds == (0, 1)
-  assert found.share == pytest.approx((0.75 - 0.3) / (0.85 - 0.3))
-  mean, low, high = found.difference  # 0.5 and 0.4: t(1, 0.975) = 12.7062
-  assert mean == pytest.approx(0.45)
-  assert high - mean == pytest.approx(12.7062 * 0.05, rel=1e-4)
-  assert mean - low == pytest.approx(high - mean)
-
-
-def test_no_share_of_a_gain_that_seeds_disagree_about():
-  """A mean room of 0.01, from +0.05 and -0.03, would make -1000% of it."""
-  scores = {'oracle': (0.35, 0.37), 'random': (0.3, 0.4), 'learned': (0.2, 0.3)}
-  rows = [row(p, em, seed) for p, ems in scores.items() for seed, em in enumerate(ems)]
-  results = gather(rows)
-  (found,) = summary.compare(results)
-  assert found.reference > found.random
-  assert findings.headline(found) == 'n/a'
-  text = findings.sentence(found, results)
-  assert 'not beat random masking on every seed' in text
-  assert '%' not in text.replace('95% interval', '')
-
-
-@pytest.mark.parametrize('missing', ['learned', 'oracle', 'random'])
-def test_compare_says_nothing_where_a_policy_is_missing(missing):
-  """No share without all three, and none from seeds that differ."""
-  rows = [r for r in ROWS if not r['policy'].startswith(missing)]
-  assert summary.compare(gather(rows)) == []
-  rows.append(row(missing, 0.5, seed=7))
-  results = gather(rows)
-  assert summary.compare(results) == []
-  (text,) = findings.highest(results)
-  assert text.startswith('On civics, the highest exact match is')
-
-
-@pytest.mark.parametrize(
-  ('learned', 'oracle', 'random', 'expected'),
-  [
-    (0.7, 0.8, 0.3, 'earns 80% of what the oracle gains'),
-    (0.9, 0.8, 0.3, 'earns 120%'),
-    (0.2, 0.8, 0.3, 'does not beat random'),
-    (0.5, 0.3, 0.3, 'nothing to learn'),
-  ],
-)
-def test_sentence_claims_what_the_rows_show(learned, oracle, random, expected):
-  """A policy that loses is said to lose, and one seed is said to be one."""
-  rows = [row('learned', learned), row('oracle', oracle), row('random', random)]
-  results = gather(rows)
-  text = findings.sentence(*summary.compare(results), results)
-  assert expected in text
-  assert 'One seed (0)' in text
-  assert '95% interval' not in text
-
-
-def test_sentence_says_when_zero_is_not_excluded():
-  """Two seeds that disagree do not establish a difference."""
-  scores = {'oracle': (0.9, 0.9), 'random': (0.5, 0.5), 'learned': (0.51, 0.7)}
-  rows = [row(p, em, seed) for p, ems in scores.items() for seed, em in enumerate(ems)]
-  results = gather(rows)
-  text = findings.sentence(*summary.compare(results), results)
-  assert 'over 2 seeds +0.105' in text
-  assert 'which includes zero' in text
 
 
 def test_budgets_must_be_equal(tmp_path):
@@ -131,8 +63,8 @@ def test_by_kind_scores_answers_by_label_and_seed():
   """EM per kind of question, one value a seed."""
   said = [('0', 'currency', 'the Euro'), ('0', 'currency', 'x'), ('1', 'currency', 'x')]
   found = summary.by_kind(
-    Prediction('civics', 'random-spans', seed, label, answer, ('euro',))
-    for seed, label, answer in said
+    Prediction('civics', 'random-spans', seed, str(i), label, '', answer, ('euro',))
+    for i, (seed, label, answer) in enumerate(said)
   )
   assert found == {'civics': {'random-spans': {'currency': (0.5, 0.0)}}}
 
@@ -141,7 +73,7 @@ def test_one_row_is_enough_for_a_report(tmp_path):
   """A run that has just begun is shown as far as it has come."""
   page = shown(tmp_path, [row('random', 0.25)])
   assert page.open == []
-  assert 'random tokens 0.250 one seed reference' in page.words
+  assert 'random tokens 0.250 one seed baseline' in page.words
   assert 'How the policy learned' not in page.words
   assert 'What each policy masks' not in page.words
   names = {path.name for path in (tmp_path / 'report').iterdir()}
@@ -171,26 +103,6 @@ def test_transfer_and_validation_and_majority_are_shown(tmp_path):
   (moved,) = [r for r in results if r.transferred]
   assert moved.name == 'learned on civics'
   assert summary.transfer(results)['learned', 'spans', 'tiny']
-
-
-def test_without_an_oracle_the_best_is_compared_with_the_best_random():
-  """By seed, with an interval from two seeds on; nothing is claimed of one."""
-  rows = [r for r in ROWS if r['policy'] != 'oracle']
-  (text,) = findings.highest(gather(rows))
-  assert 'is 0.750: learned' in text
-  assert 'from random tokens +0.450, 95% interval' in text
-  assert text.endswith('which includes zero.')
-  (text,) = findings.highest(gather([r for r in rows if not r['seed']]))
-  assert text == 'On civics, the highest exact match is 0.700: learned.'
-  assert findings.highest([]) == ['No results yet.']
-
-
-def test_policies_that_are_equally_good_are_all_named():
-  """None of them is marked as the highest."""
-  results = gather([row('random', 0.0), row('salient', 0.0), row('oracle', 0.5)])
-  (text,) = findings.highest(results)
-  assert text.endswith('is 0.000: random tokens, salient spans.')
-  assert summary.best(results) is None
 
 
 def test_scores_are_shown_by_what_training_questions_gave_away(tmp_path):
@@ -247,24 +159,24 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
 
 
 def test_terminal_table_shows_the_winner(tmp_path):
-  """Best first, the oracle labelled, the finding below; names are not markup."""
+  """Best first, the annotated labelled, the finding below; names are not markup."""
   rows = [row(r['policy'], r['em'], r['seed'], task='[red]x') for r in ROWS]
   out = io.StringIO()
   table = report.table(write(tmp_path, rows), POLICIES)
   rich.console.Console(file=out, width=80).print(table)
   lines = out.getvalue().splitlines()
   (place,) = [i for i, line in enumerate(lines) if line.strip() == '[red]x']
-  assert 'oracle (upper bound)' in lines[place + 1]
-  assert 'learned ◀ highest' in lines[place + 2]
+  assert 'annotated answers (reference)' in lines[place + 1]
+  assert '◀ highest' not in out.getvalue()  # not with two seeds
   assert '0.750' in lines[place + 2]
-  assert 'learned policy earns 82%' in ' '.join(out.getvalue().split())
+  assert '0.450 more than random tokens' in ' '.join(out.getvalue().split())
 
 
 def test_entry_point_writes_and_prints(tmp_path, capsys):
   """`python -m experiments.report` prints the table and where the page is."""
   main.main(write(tmp_path, ROWS))
   printed = capsys.readouterr().out
-  assert 'oracle (upper bound)' in printed
+  assert 'annotated answers (reference)' in printed
   assert str(tmp_path / 'report' / 'index.html') in printed.replace('\n', '')
 
 
@@ -330,26 +242,26 @@ def test_a_policy_of_ones_own_has_its_title_and_a_color(tmp_path):
   assert '>long $words$<' in svg
   colors = figures.policy_colors([], workdir.read(tmp_path, POLICIES).display)
   assert (colors['salient'], colors['mine']) == ('orange', 'ochre')
-  assert all(figures.COLORS[colors[name]] in svg for name in ('mine', 'oracle'))
+  assert all(figures.COLORS[colors[name]] in svg for name in ('mine', 'annotated'))
 
 
 def test_without_roles_names_are_titles(tmp_path):
   """As in a directory of an earlier version: all is shown, and nothing is compared."""
   page = Page(report.write_report(write(tmp_path, ROWS)))
   assert 'random span 0.200' in page.words
-  assert 'the highest exact match is 0.850: oracle.' in page.words
-  assert 'upper bound' not in page.words
+  assert 'clearly above all others: annotated 0.850, learned 0.750' in page.words
+  assert 'The reference,' not in page.words
   assert 'Unequal budgets' not in page.words
 
 
 def test_a_policy_is_learned_by_its_role(tmp_path):
-  """Whatever it is called: its share is the headline, beside the best of its kind."""
-  names = {'learned': 'ours', 'oracle': 'told'}
+  """Whatever it is called: its gain is the headline, beside the best of its kind."""
+  names = {'learned': 'ours', 'annotated': 'told'}
   rows = [r | {'policy': names.get(r['policy'], r['policy'])} for r in ROWS]
   display = {
     'ours': {'title': 'own', 'role': 'learned'},
     'told': {'title': 'key', 'role': 'reference'},
   }
   page = shown(tmp_path, rows, {'display': display})
-  assert 'the own policy earns 82% of what the key gains over random' in page.words
-  assert 'The key is told which spans the task asks about' in page.words
+  assert 'the own policy reaches an exact match of 0.750' in page.words
+  assert 'The reference, key, hides exactly the spans' in page.words

@@ -106,7 +106,7 @@ def test_what_was_not_pretrained_has_no_updates(tmp_path, monkeypatch):
 
 def test_recall_is_of_policies_that_score_any_passage():
   """By what their entries say; once for each task where a policy knows its task."""
-  names = ('none', 'random', 'random_token', 'random_span', 'oracle', 'supervised')
+  names = ('none', 'random', 'random_token', 'random_span', 'annotated', 'supervised')
   made = dict.fromkeys(names, 'policy')
   found = mask_rows.scored(
     made, ['a', 'b'], [0, 1], lambda name, task, seed: seed or None, top_k=5
@@ -122,7 +122,8 @@ def test_recall_is_of_policies_that_score_any_passage():
 
 def test_the_study_says_how_policies_are_called():
   """Title and role of each, of policies of one's own as well."""
-  shown = results.display(['none', 'oracle'])
+  shown = results.display(['none', 'annotated'])
   record = json.loads(json.dumps(StudyRecord(display=shown).to_json()))
-  assert record['display']['oracle'] == {'title': 'oracle', 'role': 'reference'}
+  said = {'title': 'annotated answers', 'role': 'reference'}
+  assert record['display']['annotated'] == said
   assert StudyRecord.from_json(record, 'study.json').display == shown

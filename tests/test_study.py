@@ -28,7 +28,7 @@ SMALL = (
   '--config.corpus.name=people',
   '--config.corpus.size=12',
   '--config.task.names=habits',
-  '--config.policy.names=none,learned,oracle',
+  '--config.policy.names=none,learned,annotated',
   '--config.task.size=12',
   '--config.corpus.vocabulary=300',
   '--config.corpus.longest=250',
@@ -86,7 +86,7 @@ def test_a_probe_is_compiled_once(run_once):
 def test_results_have_a_row_for_each_policy_and_split(finished):
   """With the keys that scripts depend on, and equal budgets."""
   rows = results(finished)
-  names, splits = ('none', 'learned', 'oracle'), ('validation', 'test')
+  names, splits = ('none', 'learned', 'annotated'), ('validation', 'test')
   every = set(itertools.product(names, splits))
   assert {(r['policy'], r['split']) for r in rows} == every
   words = {r['masked_words'] for r in rows if r['policy'] != 'none'}
@@ -110,7 +110,7 @@ def test_report_shows_the_study(finished):
   masks = files.read_jsonl(finished / 'masks.jsonl')
   assert {m['split'] for m in masks} == {'train', 'validation', 'test'}
   for mask in masks:
-    assert set(mask['policies']) == {'learned', 'oracle'}
+    assert set(mask['policies']) == {'learned', 'annotated'}
     assert {len(p) for p in mask['policies'].values()} == {len(mask['tokens'])}
 
 
@@ -237,13 +237,13 @@ def interrupt(finished, tmp_path, window, kills, terms, names):
 
 def test_killed_anywhere_it_gives_the_rows_of_an_uninterrupted_run(finished, tmp_path):
   """`kill -9` at random times, one after the other."""
-  interrupt(finished, tmp_path, 2, 5, 0, 'none,oracle')
+  interrupt(finished, tmp_path, 2, 5, 0, 'none,annotated')
 
 
 @pytest.mark.slow
 def test_killed_thirty_times(finished, tmp_path):
   """In all stages, as far as a machine gets in the time that it is given."""
-  names = 'none,learned,oracle'
+  names = 'none,learned,annotated'
   places = interrupt(finished, tmp_path, 4, 30, 2, names)
   assert places - {'nothing', 'corpus'}
 
@@ -253,7 +253,7 @@ def test_a_pool_whose_workers_are_killed_gives_the_same_rows(finished, tmp_path)
   """Of three processes, one after the other is lost; others go on from its files."""
   psutil = pytest.importorskip('psutil', reason='needs the extra `cluster`')
   cache, workdir = jax.config.jax_compilation_cache_dir or tmp_path, tmp_path / 'pool'
-  flags = '--config.study.scheduler=local:3', '--config.policy.names=none,oracle'
+  flags = '--config.study.scheduler=local:3', '--config.policy.names=none,annotated'
   process = start((*SMALL, *flags), workdir, cache)
   try:
     for place in ('base', 'finetune'):
@@ -267,7 +267,7 @@ def test_a_pool_whose_workers_are_killed_gives_the_same_rows(finished, tmp_path)
   finally:
     process.kill()
   assert process.returncode == 0, said.decode()
-  wanted = [row for row in results(finished) if row['policy'] in ('none', 'oracle')]
+  wanted = [row for row in results(finished) if row['policy'] in ('none', 'annotated')]
   assert results(workdir) == wanted
   assert not (workdir / pool.LEASES).exists()
   check_whole(workdir)

@@ -111,7 +111,8 @@ def write_predictions(
   rows = []
   for e, answer in zip(examples, answers, strict=True):
     row = {'id': e.id, 'input': e.source, 'output': [{'answer': answer}]}
-    rows.append({**row, 'meta': {'targets': list(e.targets), 'label': e.label}})
+    meta = {'targets': list(e.targets), 'label': e.label, 'group': e.group}
+    rows.append({**row, 'meta': meta})
   files.write_jsonl(path, rows)
 
 

@@ -270,6 +270,18 @@ class StageRecord(Row):
 
 
 @dataclasses.dataclass(frozen=True)
+class ImpossibleRecord(Row):
+  """A policy that the data of a study do not allow, and why."""
+
+  task: str
+  policy: str
+  policy_task: str | None
+  target: str
+  reason: str
+  seeds: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
 class StudyRecord(Row):
   """The content of study.json; all defaults where a study is not finished."""
 
@@ -286,6 +298,7 @@ class StudyRecord(Row):
   policies: list[LearnedRecord] = dataclasses.field(default_factory=list)
   stages: list[StageRecord] = dataclasses.field(default_factory=list)
   display: dict[str, Display] = dataclasses.field(default_factory=dict)  # by policy
+  impossible: list[ImpossibleRecord] = dataclasses.field(default_factory=list)
 
 
 def history_point(record: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from masklearn.io import paths
 
 _DIRECTORY = 'JAX_COMPILATION_CACHE_DIR'
 _SIZE = 'JAX_COMPILATION_CACHE_MAX_SIZE'
+_SHORTEST = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'
 LARGEST = 4 * 2**30  # bytes; what was used longest ago makes room
+# Seconds of compiling that are worth keeping. A small study has many programs that take
+# less than JAX's one second, and each worker of a pool would compile them again.
+SHORTEST = 0.2
 
 
 def keep() -> None:
@@ -26,6 +30,7 @@ def keep() -> None:
     return
   os.environ[_DIRECTORY] = str(directory())
   os.environ.setdefault(_SIZE, str(LARGEST))
+  os.environ.setdefault(_SHORTEST, str(SHORTEST))
 
 
 def directory() -> pathlib.Path:

@@ -2,6 +2,7 @@
 
 from masklearn.io import lazy
 from masklearn.policies.table import POLICIES as POLICIES
+from masklearn.policies.table import RENAMED as RENAMED
 from masklearn.policies.table import Entry as Entry
 
 _OWNERS = {
@@ -14,5 +15,5 @@ _OWNERS = {
   'with_encoder': 'learned',
   'with_words': 'learned',
 }
-__all__ = ['POLICIES', 'Entry', *_OWNERS]
+__all__ = ['POLICIES', 'RENAMED', 'Entry', *_OWNERS]
 __getattr__ = lazy.attach(__name__, _OWNERS)

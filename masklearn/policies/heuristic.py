@@ -65,8 +65,8 @@ def pmi_span(rate: float, longest: int = 5) -> Policy:
   return _annotated(rate, longest, 'collocation')
 
 
-def oracle(rate: float, longest: int = 8) -> Policy:
-  """Hides the spans that answer the task's questions: an upper bound, no policy."""
+def annotated(rate: float, longest: int = 8) -> Policy:
+  """Hides the spans that answer the task's questions: a reference, and no policy."""
   return _annotated(rate, longest, 'asked')
 
 

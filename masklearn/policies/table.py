@@ -51,7 +51,11 @@ class Entry:
   title: str  # in reports
   role: str = 'heuristic'  # of `ROLES`; the best of role 'random' is what others beat
   needs: tuple[str, ...] = ()  # of `NEEDS`
-  trained_by: str = ''  # the stage that trains it, 'learn' or 'supervise'; '' for none
+  # The stage that gives it its parameters: 'learn' by the loss of a task, 'supervise'
+  # by the places of answers, 'count' by counting; '' for a policy without any.
+  trained_by: str = ''
+  # (counts.Sources, longest) -> the weights of n-grams, where they are counted.
+  weights: Callable[..., dict[int, float]] | str = ''
   has_scores: bool = True  # whether it scores spans, and can be compared by them
   # (passages, rate, specials) -> [P] longest 'spans' target of each passage.
   capacity: Callable[[Batch, float, Specials], np.ndarray] | str = (
@@ -76,6 +80,10 @@ class Entry:
     """What makes the policy."""
     return _loaded(self.make)
 
+  def counted(self, *args) -> dict[int, float]:
+    """The weights of n-grams, of a policy whose parameters are counted."""
+    return _loaded(self.weights)(*args)
+
   def longest_targets(self, passages: Batch, rate: float, ids: Specials) -> np.ndarray:
     """The longest 'spans' target of each passage, [P] int32."""
     return _loaded(self.capacity)(passages, rate, ids)
@@ -86,6 +94,9 @@ def _loaded(function):
     return pkgutil.resolve_name(f'masklearn.policies.{function}')
   return function
 
+
+# Old name -> new name.
+RENAMED = {'oracle': 'annotated'}
 
 POLICIES: dict[str, Entry] = {
   'none': Entry(None, 'no intermediate stage', 'untrained', has_scores=False),
@@ -109,11 +120,25 @@ POLICIES: dict[str, Entry] = {
     'control',
     ('reference',),
   ),
+  'answer_vocabulary': Entry(
+    'ngrams:listed',
+    'answer vocabulary',
+    trained_by='count',
+    weights='counts:answer_vocabulary',
+  ),
+  'cooccurrence': Entry(
+    'ngrams:listed',
+    'co-occurrence',
+    trained_by='count',
+    weights='counts:cooccurrence',
+  ),
   'supervised': Entry(
     'learned:supervised', 'supervised', 'supervised', trained_by='supervise'
   ),
   'learned': Entry('learned:learned', 'learned', 'learned', trained_by='learn'),
-  'oracle': Entry('heuristic:oracle', 'oracle', 'reference', ('answers',)),
+  'annotated': Entry(
+    'heuristic:annotated', 'annotated answers', 'reference', ('answers',)
+  ),
   'original': Entry(
     'pretraining:original',
     'original',

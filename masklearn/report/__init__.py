@@ -9,7 +9,7 @@ from typing import Any
 import rich.table
 
 from masklearn.io import files
-from masklearn.report import content, page, terminal
+from masklearn.report import content, findings, page, terminal
 from masklearn.report import workdir as directories
 from masklearn.types import InputError
 
@@ -62,8 +62,10 @@ def table(
     InputError: as of `write_report`.
   """
   found = directories.read(pathlib.Path(workdir), policies or {})
-  results, _ = content.chosen(found)
-  return terminal.table(results, content.majority_scores(found.study, results))
+  results, validation = content.chosen(found)
+  majority = content.majority_scores(found.study, results)
+  left_out = findings.impossible(found.study.impossible, found.display)
+  return terminal.table(results, validation, majority, left_out)
 
 
 def _write_all(directory: pathlib.Path, texts: Mapping[str, str]) -> None:

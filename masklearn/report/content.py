@@ -7,6 +7,7 @@ from masklearn.evaluation.results import StudyRecord
 from masklearn.io.visible import isolated
 from masklearn.report import (
   answer_tables,
+  comparison,
   curves,
   figures,
   findings,
@@ -90,9 +91,14 @@ def _with_names_of_their_own(run: Run) -> Run:
 
 def chosen(found: Workdir) -> tuple[list[Result], list[Result]]:
   """Returns the results to report, of the test split if any, and to show beside."""
-  test, validation = (
-    summary.gather(found.rows, split, found.display) for split in ('test', 'validation')
-  )
+  ratios = {
+    name: task.groups['test'] / task.groups['train']
+    for name, task in found.study.tasks.items()
+    if task.groups.get('train') and 'test' in task.groups
+  }
+  validation = summary.gather(found.rows, 'validation', found.display)
+  given = found.rows, 'test', found.display, ratios, found.predictions
+  test = summary.gather(*given)
   return (test, validation) if test else (validation, [])
 
 
@@ -141,13 +147,14 @@ def _header(run: Run, contents: Markup) -> Markup:
       element('p', findings.sentence(c, run.results)),
       class_='finding',
     )
-    for c in summary.compare(run.results)
+    for c in comparison.compare(run.results, run.validation)
   ]
   if not found:
     found = [element('p', text) for text in findings.highest(run.results)]
   texts = findings.cautions(run.found.rows, run.results)
   texts += learning.cautions(run.found.histories)
   texts += findings.unknown(run.results, run.found.display)
+  texts += findings.impossible(run.found.study.impossible, run.found.display)
   texts += findings.left_out(run.found.left_out)
   cautions = [element('li', text) for text in texts]
   config = run.found.study.config
@@ -187,13 +194,16 @@ def _results(run: Run) -> Markup | None:
   introduction = (
     f'Exact match (EM) and F1 on the {run.results[0].split} split, with SQuAD\u2019s'
     ' normalization. A seed sets the split, the base model and every draw, so policies'
-    ' are compared seed by seed. Intervals are Student\u2019s t over seeds; those of a'
-    ' score are cut to [0, 1].'
+    ' are compared seed by seed. Intervals of scores are Student\u2019s t over seeds,'
+    ' cut to [0, 1]; those of differences go over seeds and over what questions are'
+    ' about where all seeds have the same test, and are corrected for overlap where'
+    ' each seed has its own. \u201cClearly highest\u201d is a policy whose difference'
+    ' from every other one excludes zero, adjusted for their number.'
   )
-  for bound in dict.fromkeys(r.title for r in run.results if r.upper_bound):
+  for title in dict.fromkeys(r.title for r in run.results if r.reference):
     introduction += (
-      f' The {isolated(bound)} is told which spans the task asks about: an upper'
-      ' bound, not a competitor.'
+      f' The reference, {isolated(title)}, hides exactly the spans that the task asks'
+      ' about: it is no competitor, and no bound.'
     )
   return join(element('p', introduction), parts)
 

@@ -150,7 +150,7 @@ def scores(
         result.em, [y] * len(result.em), 'o', ms=7, mfc='none', mec=color, mew=0.7,
         alpha=0.6, zorder=3, clip_on=False,
       )  # fmt: skip
-    fill = COLORS['surface'] if result.upper_bound else color
+    fill = COLORS['surface'] if result.reference else color
     axes.plot(
       [mean], [y], 'o', ms=7, mfc=fill, mec=color, mew=1.8, zorder=4, clip_on=False
     )
@@ -159,7 +159,7 @@ def scores(
       textcoords='offset points', va='center', color=COLORS['ink'],
     )  # fmt: skip
   axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
-  bounds = [' (upper bound)' * r.upper_bound for r in results]
+  bounds = [' (reference)' * r.reference for r in results]
   names = [
     one_line(r.name, _ROOM - len(bound)) + bound
     for r, bound in zip(results, bounds, strict=True)

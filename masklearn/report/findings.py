@@ -1,93 +1,128 @@
 """What a study found, in sentences that claim no more than its rows show."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 from masklearn.evaluation import intervals
-from masklearn.evaluation.results import Display, ResultRow
+from masklearn.evaluation.contrasts import Estimate
+from masklearn.evaluation.results import Display, ImpossibleRecord, ResultRow
 from masklearn.io.visible import isolated
-from masklearn.report import summary
-from masklearn.report.summary import Comparison, Result
+from masklearn.report import comparison, summary, workdir
+from masklearn.report.comparison import Comparison
+from masklearn.report.summary import Result
 
 _SHOWN = 3  # of a long list
 TARGETS = {'spans': 'masked spans only', 'full': 'full sentence'}
 
 
-def headline(comparison: Comparison) -> str:
-  """Returns the share of the reference's gain that was learned, e.g. `93%`."""
-  share = comparison.share
-  return 'n/a' if math.isnan(share) else f'{100 * share:.0f}%'.replace('-', '\u2212')
+def headline(found: Comparison) -> str:
+  """Returns the number of a finding, such as `85%` of what a reference gains.
+
+  The gain itself where there are too few seeds for a share, or none can be given.
+  """
+  if len(found.seeds) >= comparison.SEEDS and comparison.is_known(found.share):
+    return f'{100 * found.share.mean:.0f}%'.replace('-', '\u2212')
+  return signed(found.gain.mean)
 
 
-def sentence(comparison: Comparison, results: Sequence[Result]) -> str:
-  """Returns the finding of one section, with its scores and its uncertainty.
+def sentence(found: Comparison, results: Sequence[Result]) -> str:
+  """Returns the finding of one section: what, how sure, against whom, at what cost.
 
   results: those of all sections, which say how this one differs.
   """
-  c = comparison
-  learned, random, reference = map(isolated, c.titles)
-  scores = (
-    f'exact match {c.learned:.3f}, against {c.random:.3f} for {random} and'
-    f' {c.reference:.3f} for the {reference}, an upper bound.'
+  learned, random = isolated(found.learned.title), isolated(found.random.title)
+  where = place(summary.section(found.learned), results)
+  text = (
+    f'On {where}, the {learned} policy reaches an exact match of'
+    f' {found.score(found.learned):.3f}, {_difference(found.gain, random)}'
   )
-  if math.isnan(c.share) and max(c.room) > 0:
-    claim = (
-      f'the {reference} does not beat random masking on every seed, so no share of'
-      ' its gain can be given'
-    )
-  elif math.isnan(c.share):
-    claim = (
-      f'the {reference} does not beat random masking, so there is nothing to learn'
-    )
-  elif c.learned <= c.random:
-    claim = f'the {learned} policy does not beat random masking'
-  else:
-    claim = (
-      f'the {learned} policy earns {headline(c)} of what the {reference} gains over'
-      ' random masking'
-    )
-  where = place(summary.section(c), results)
-  return f'On {where}, {claim}: {scores} {uncertainty(c)}'
-
-
-def uncertainty(comparison: Comparison) -> str:
-  """Returns how far the difference between learned and random can be trusted."""
-  mean, low, high = comparison.difference
-  seeds = comparison.seeds
-  if len(seeds) == 1:
-    return f'One seed ({seeds[0]}): a demonstration, no interval can be given.'
-  verdict = '' if low > 0 or high < 0 else ', which includes zero'
-  return (
-    f'Paired difference over {len(seeds)} seeds {signed(mean)}, 95% interval'
-    f' {signed(low)} to {signed(high)}{verdict}.'
-  )
+  if found.rival and found.rival is not found.random:
+    text += f'; {_difference(found.lead, isolated(found.rival.title))}'
+    text += ', the best other policy on validation questions'
+  return f'{text}. {_share(found)} {_basis(found)}{_cost(found)}'
 
 
 def highest(results: Sequence[Result]) -> list[str]:
-  """Returns a sentence for each section: its best policies, and how one compares.
+  """Returns a sentence for each section: which policy is above all others, if any.
 
   For studies without a learned policy or a reference to compare it with.
   """
   found = []
   for key, group in summary.sections(results).items():
-    ranked = [r for r in group if not r.upper_bound] or group
-    most = max(r.mean_em for r in ranked)
-    top, *equals = [r for r in ranked if r.mean_em == most]
-    text = (
-      f'On {place(key, results)}, the highest exact match is {most:.3f}:'
-      f' {", ".join(isolated(r.name) for r in (top, *equals))}.'
-    )
-    random = None if equals else summary.best_random(group)
-    gain = summary.gain(top, random) if random and random is not top else None
-    if gain and not math.isnan(gain[1]):
-      mean, low, high = map(signed, gain)
-      verdict = ', which includes zero' if gain[1] <= 0 <= gain[2] else ''
-      text += (
-        f' Paired difference from {isolated(random.name)} {mean}, 95% interval {low} to'
-        f' {high}{verdict}.'
-      )
+    ranked = [r for r in group if not r.reference] or group
+    ranked = sorted(ranked, key=lambda r: -r.mean_em)
+    top, where = comparison.best(group), place(key, results)
+    if top:
+      second = next(r for r in ranked if r is not top)
+      lead = _difference(comparison.gain(top, second), isolated(second.name))
+      text = f'On {where}, {isolated(top.name)} is above all others: {lead}.'
+    else:
+      first = ', '.join(f'{isolated(r.name)} {r.mean_em:.3f}' for r in ranked[:_SHOWN])
+      more = ' ..' * (len(ranked) > _SHOWN)
+      text = f'On {where}, no policy is clearly above all others: {first}{more}.'
     found.append(text)
   return found or ['No results yet.']
+
+
+def _difference(found: Estimate, than: str) -> str:
+  """`0.218 more than random tokens (95% interval +0.170 to +0.260)`."""
+  size, side = f'{abs(found.mean):.3f}', 'less' if found.mean < 0 else 'more'
+  if not comparison.is_known(found):
+    return f'{size} {side} than {than}'
+  zero = '' if found.clear else ', which includes zero'
+  bounds = f'{signed(found.low)} to {signed(found.high)}{zero}'
+  return f'{size} {side} than {than} (95% interval {bounds})'
+
+
+def _share(found: Comparison) -> str:
+  reference = isolated(found.reference.title)
+  score = f'{found.score(found.reference):.3f}'
+  if not found.room.mean > 0 or not (found.room.clear or math.isnan(found.room.low)):
+    return (
+      f'The reference, {reference}, has {score} and is not clearly better than'
+      f' {isolated(found.random.title)}: there is little to learn here.'
+    )
+  text = f'The reference, {reference}, has {score}'
+  if len(found.seeds) < comparison.SEEDS:
+    return f'{text}.'
+  if not comparison.is_known(found.share):
+    return f'{text}; no share of its gain can be given.'
+  low, high = (
+    f'{100 * bound:.0f}%'.replace('-', '\u2212')
+    for bound in (found.share.low, found.share.high)
+  )
+  earned = f'{headline(found)} of its gain ({low} to {high})'
+  return f'{text}: {isolated(found.learned.title)} earns {earned}.'
+
+
+def _basis(found: Comparison) -> str:
+  seeds, asked = found.seeds, found.learned.questions
+  if len(seeds) == 1 and asked:
+    return f'One seed ({seeds[0]}): intervals are over its questions alone.'
+  if len(seeds) == 1:
+    return f'One seed ({seeds[0]}): a demonstration, no interval can be given.'
+  return f'{len(seeds)} seeds.'
+
+
+def _cost(found: Comparison) -> str:
+  learning, run = found.learned.learning_seconds, found.learned.seconds
+  if not learning or not run:
+    return ''
+  took, rest = statistics.fmean(learning), statistics.fmean(run)
+  return (
+    f' Learning the policy took {duration(took)} a seed, pre-training and fine-tuning'
+    f' with it {duration(rest)}.'
+  )
+
+
+def duration(seconds: float) -> str:
+  """Returns a time in the unit that reads best."""
+  if seconds < 100:
+    return f'{seconds:.0f} s'
+  if seconds < 6000:
+    return f'{seconds / 60:.1f} min'
+  return f'{seconds / 3600:.1f} h'
 
 
 def place(key: tuple[str, str, str], results: Sequence[Result]) -> str:
@@ -139,6 +174,21 @@ def unknown(results: Sequence[Result], display: Mapping[str, Display]) -> list[s
     f'Nothing says what kind of policy {listed} is, so none of these counts as random,'
     ' learned or a reference.'
   ]
+
+
+def impossible(
+  records: Sequence[ImpossibleRecord], display: Mapping[str, Display]
+) -> list[str]:
+  """Returns a sentence for each policy that the data of a study do not allow."""
+  found = []
+  for record in records:
+    name = isolated(workdir.title(display, record.policy))
+    count = len(record.seeds)
+    seeds = f'seed{"s" * (count > 1)} {", ".join(map(str, record.seeds))}'
+    found.append(
+      f'{name} is impossible on {isolated(record.task)}, {seeds}: {record.reason}.'
+    )
+  return found
 
 
 def left_out(problems: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from masklearn.evaluation.results import LearnedRecord, StudyRecord
 from masklearn.io.visible import isolated
-from masklearn.report import curves, tables, workdir
+from masklearn.report import curves, findings, tables, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.workdir import History
 
@@ -41,7 +41,7 @@ def learned(study: StudyRecord) -> Markup | None:
       tables.mean(_values(found, 'score')),
       tables.mean(_values(found, 'snr'), 1),
       tables.extent([run.updates for run in found]),
-      tables.duration(statistics.fmean(run.seconds for run in found)),
+      findings.duration(statistics.fmean(run.seconds for run in found)),
     )
     for policy, found in runs.items()
   ]

@@ -34,7 +34,7 @@ def overview(study: StudyRecord, rows: Sequence[ResultRow]) -> Markup:
     ('Commit', study.commit or commits),
     ('Hardware', study.hardware),
     ('Started', study.started),
-    ('Time', study.seconds and tables.duration(study.seconds)),
+    ('Time', study.seconds and findings.duration(study.seconds)),
     ('Seeds', ', '.join(map(str, study.seeds))),
     ('Corpus', ', '.join(filter(None, (isolated(corpus.name), sizes)))),
     ('Budget', spent),

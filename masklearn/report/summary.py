@@ -5,11 +5,10 @@ Pure functions; nothing here reads files or knows how its results are shown.
 
 import dataclasses
 import itertools
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from masklearn.evaluation import intervals, metrics
+from masklearn.evaluation import metrics
 from masklearn.evaluation.results import Display, ResultRow
 from masklearn.io.visible import isolated
 from masklearn.report import workdir
@@ -38,6 +37,14 @@ class Result:
   masked_words: tuple[float, ...]
   seconds: tuple[float, ...]
   learning_seconds: tuple[float, ...]  # empty where nothing was learned
+  place: int  # among the policies of the study, in its order
+  ratio: float  # test groups to training groups, where seeds split them anew
+  # For each seed the exact match of each question by id, empty where that is unknown;
+  # and what each question is about.
+  questions: tuple[Mapping[str, float], ...] = dataclasses.field(
+    default=(), compare=False
+  )
+  groups: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
   @property
   def mean_em(self) -> float:
@@ -50,8 +57,8 @@ class Result:
     return self.policy_task not in (None, '', self.task)
 
   @property
-  def upper_bound(self) -> bool:
-    """Whether the policy was told what the task asks."""
+  def reference(self) -> bool:
+    """Whether the policy was told where the answers stand: no competitor."""
     return self.role == 'reference'
 
   @property
@@ -65,33 +72,6 @@ class Result:
     if not self.transferred:
       return self.title
     return f'{isolated(self.title)} on {isolated(str(self.policy_task))}'
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-  """A learned policy between random masking and a reference, on shared seeds."""
-
-  task: str
-  target: str
-  base: str
-  seeds: tuple[int, ...]
-  titles: tuple[str, str, str]  # of the learned policy, the random one, the reference
-  learned: float
-  random: float
-  reference: float
-  difference: tuple[float, float, float]  # learned - random by seed: mean, low, high
-  room: tuple[float, ...]  # reference - random, of each seed
-
-  @property
-  def share(self) -> float:
-    """(learned - random) / (reference - random); NaN where there is nothing to win.
-
-    With seeds that disagree the mean room may be about zero, and a share of that could
-    be anything.
-    """
-    if min(self.room) <= 0:
-      return math.nan
-    return (self.learned - self.random) / (self.reference - self.random)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,18 +92,30 @@ class Budget:
 
 
 def gather(
-  rows: Iterable[ResultRow], split: str, display: Mapping[str, Display]
+  rows: Iterable[ResultRow],
+  split: str,
+  display: Mapping[str, Display],
+  ratios: Mapping[str, float] | None = None,
+  answers: Iterable[Prediction] = (),
 ) -> list[Result]:
   """Returns a Result for each policy, task, target and base model of `split`.
 
   Tasks and targets keep the order of the rows; within them the best comes first.
+
+  Args:
+    rows: of results.jsonl.
+    split: 'validation' or 'test'.
+    display: how policies are shown, in the order of the study.
+    ratios: task -> test groups to training groups; 0 where that is not known.
+    answers: to the questions of the split.
   """
+  known = _known(answers)
   groups: dict[tuple, list[ResultRow]] = {}
   for row in rows:
     if row.split == split:
       key = (row.task, row.policy, row.policy_task, row.target, row.base)
       groups.setdefault(key, []).append(row)
-  results = [_result(group, display) for group in groups.values()]
+  results = [_result(g, display, ratios or {}, known) for g in groups.values()]
   tasks = list(dict.fromkeys(r.task for r in results))
   places = list(dict.fromkeys(section(r) for r in results))
 
@@ -142,67 +134,6 @@ def sections(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Resul
   """Returns the results that may be compared with each other, by section."""
   groups = itertools.groupby(results, key=section)
   return {key: list(group) for key, group in groups}
-
-
-def best_random(results: Sequence[Result]) -> Result | None:
-  """Returns the best of the random policies in one section, if there is any."""
-  candidates = [r for r in results if r.role == 'random']
-  return max(candidates, key=lambda r: r.mean_em, default=None)
-
-
-def best(results: Sequence[Result]) -> Result | None:
-  """Returns the policy above all others of its section, if any; bounds do not count."""
-  scores = sorted((r.mean_em for r in results if not r.upper_bound), reverse=True)
-  if len(scores) < 2 or scores[0] == scores[1]:
-    return None
-  return max(results, key=lambda r: (not r.upper_bound, r.mean_em))
-
-
-def gain(result: Result, reference: Result) -> tuple[float, float, float] | None:
-  """Returns mean, low, high of the paired EM differences on the shared seeds.
-
-  Paired, because a seed sets the split and the base model of every policy.
-  """
-  seeds = sorted(set(result.seeds) & set(reference.seeds))
-  return intervals.student(_paired(result, reference, seeds)) if seeds else None
-
-
-def compare(results: Sequence[Result]) -> list[Comparison]:
-  """Returns a Comparison for each learned policy beside a random one and a reference.
-
-  Means are over the seeds that all of a section's have: a seed sets the split and the
-  base model, so a mean over other seeds would be of another problem.
-  """
-  found = []
-  for key, group in sections(results).items():
-    own = sorted((r for r in group if not r.transferred), key=lambda r: r.policy)
-    learned, randoms, references = (
-      [r for r in own if r.role == role] for role in ('learned', 'random', 'reference')
-    )
-    compared = (*learned, *randoms, *references)
-    if not (learned and randoms and references):
-      continue
-    seeds = sorted(set.intersection(*(set(r.seeds) for r in compared)))
-    if not seeds:
-      continue
-    random, reference = (
-      max(group, key=lambda r: statistics.fmean(_on(r, seeds)))
-      for group in (randoms, references)
-    )
-    found += [
-      Comparison(
-        *key,
-        seeds=tuple(seeds),
-        titles=(one.title, random.title, reference.title),
-        learned=statistics.fmean(_on(one, seeds)),
-        random=statistics.fmean(_on(random, seeds)),
-        reference=statistics.fmean(_on(reference, seeds)),
-        difference=intervals.student(_paired(one, random, seeds)),
-        room=tuple(_paired(reference, random, seeds)),
-      )
-      for one in learned
-    ]
-  return found
 
 
 def budgets(results: Sequence[Result]) -> list[Budget]:
@@ -240,13 +171,28 @@ def by_kind(
   return table
 
 
-def _result(rows: Sequence[ResultRow], display: Mapping[str, Display]) -> Result:
+def _known(answers):
+  """The exact match of each question, and its group, by task, run folder and seed."""
+  found: dict[tuple, tuple[dict, dict]] = {}
+  for p in answers:
+    scores, groups = found.setdefault((p.task, p.variant, p.seed), ({}, {}))
+    scores[p.id] = float(metrics.exact_match(p.answer, p.targets))
+    groups[p.id] = p.group
+  return found
+
+
+def _result(rows, display, ratios, known) -> Result:
   rows = sorted(rows, key=lambda row: row.seed)
   first = rows[0]
 
   def column(name):
     return tuple(v for row in rows if (v := getattr(row, name)) is not None)
 
+  own = [
+    known.get((r.task, workdir.variant(r.policy, r.policy_task, r.target), str(r.seed)))
+    for r in rows
+  ]
+  answered = all(own)
   shared = 'task', 'policy', 'policy_task', 'target', 'base', 'split'
   measured = 'em', 'f1', 'n', 'updates', 'masked_words', 'seconds', 'learning_seconds'
   return Result(
@@ -255,16 +201,8 @@ def _result(rows: Sequence[ResultRow], display: Mapping[str, Display]) -> Result
     role=display[first.policy].role if first.policy in display else '',
     seeds=column('seed'),
     **{name: column(name) for name in measured},
+    place=[*display, first.policy].index(first.policy),
+    ratio=ratios.get(first.task, 0.0),
+    questions=tuple(scores for scores, _ in own) if answered else (),
+    groups=dict(item for _, g in own for item in g.items()) if answered else {},
   )
-
-
-def _paired(result: Result, reference: Result, seeds: Sequence[int]) -> list[float]:
-  """Returns the differences in exact match, seed by seed."""
-  pairs = zip(_on(result, seeds), _on(reference, seeds), strict=True)
-  return [ours - theirs for ours, theirs in pairs]
-
-
-def _on(result: Result, seeds: Sequence[int]) -> list[float]:
-  """Returns the exact match on each of `seeds`."""
-  em = dict(zip(result.seeds, result.em, strict=True))
-  return [em[seed] for seed in seeds]

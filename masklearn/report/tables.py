@@ -1,12 +1,11 @@
 """Results -> HTML tables: scores, kinds of question, transfer."""
 
-import math
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from masklearn.io.visible import isolated
-from masklearn.report import findings, summary, workdir
+from masklearn.report import comparison, findings, summary, workdir
 from masklearn.report.page import Markup, element
 from masklearn.report.summary import Result
 
@@ -33,8 +32,8 @@ def scores(
   validation: results on the validation split, shown beside where they exist.
   majority: exact match of the most common answer of the training questions.
   """
-  reference = summary.best_random(results)
-  best = summary.best(results)
+  reference = comparison.declared_random(results)
+  best = comparison.best(results)
   lines = [_score(r, reference, best, validation) for r in results]
   if majority is not None:
     above = sum(r.mean_em >= majority for r in results)
@@ -84,10 +83,11 @@ def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> 
     own = [_cell(cells.get((source, task)), own=source == task) for task in used]
     lines.append(line(f'learned on {isolated(source)}', *own))
   rivals = [[r for r in others if r.task == task] for task in used]
-  bounds = {'best random': [summary.best_random(rs) for rs in rivals]}
-  for title in dict.fromkeys(r.title for r in others if r.upper_bound):
+  randoms = [comparison.declared_random(rs) for rs in rivals]
+  bounds = {next((r.title for r in randoms if r), 'random'): randoms}
+  for title in dict.fromkeys(r.title for r in others if r.reference):
     own = [next((r for r in rs if r.title == title), None) for rs in rivals]
-    bounds[f'{isolated(title)} (upper bound)'] = own
+    bounds[f'{isolated(title)} (reference)'] = own
   lines += [
     line(bound, *map(_cell, found), class_='baseline')
     for bound, found in bounds.items()
@@ -158,15 +158,6 @@ def mean(values: Sequence[float], digits: int = 2) -> str:
   return f'{statistics.fmean(values):.{digits}f}' if values else DASH
 
 
-def duration(seconds: float) -> str:
-  """Returns a time in the unit that reads best."""
-  if seconds < 100:
-    return f'{seconds:.0f} s'
-  if seconds < 6000:
-    return f'{seconds / 60:.1f} min'
-  return f'{seconds / 3600:.1f} h'
-
-
 def extent(values: Sequence[float]) -> str:
   """Returns what all seeds share, or the smallest and the largest."""
   if not values:
@@ -193,28 +184,28 @@ def _score(result, reference, best, validation) -> Markup:
       _mean_time(result.seconds),
       _mean_time(result.learning_seconds),
     ],
-    element('span', 'highest EM', class_='chip') if result is best else None,
+    element('span', 'clearly highest', class_='chip') if result is best else None,
   )
 
 
 def _row(result: Result, cells: Sequence[Any], *notes: Markup | None) -> Markup:
-  """Returns a policy's line: learned ones stand out, upper bounds stand apart."""
-  kind = 'bound' if result.upper_bound else None
+  """Returns a policy's line: learned ones stand out, references stand apart."""
+  kind = 'bound' if result.reference else None
   if result.role == 'learned':
     kind = 'learned' if result.learned else 'transfer'
-  bound = element('span', 'upper bound', class_='chip') if result.upper_bound else None
-  return line((result.name, bound, *notes), *cells, class_=kind)
+  told = element('span', 'reference', class_='chip') if result.reference else None
+  return line((result.name, told, *notes), *cells, class_=kind)
 
 
 def _gain(result: Result, reference: Result | None) -> tuple[str, str]:
   """Returns the paired difference from the reference and its interval."""
   if result is reference:
-    return 'reference', ''
-  gain = summary.gain(result, reference) if reference else None
+    return 'baseline', ''
+  gain = comparison.gain(result, reference) if reference else None
   if gain is None:
     return DASH, ''
-  mean, low, high = (findings.signed(value, digits=2) for value in gain)
-  return mean, 'one seed' if math.isnan(gain[1]) else f'{low} to {high}'
+  mean, low, high = (findings.signed(value, digits=2) for value in gain[:3])
+  return mean, f'{low} to {high}' if comparison.is_known(gain) else 'one seed'
 
 
 def _validation_em(result: Result, validation: Sequence[Result]) -> str:
@@ -242,4 +233,4 @@ def _shaded(values: Sequence[float] | None) -> Markup:
 
 
 def _mean_time(seconds: Sequence[float]) -> str:
-  return duration(statistics.fmean(seconds)) if seconds else DASH
+  return findings.duration(statistics.fmean(seconds)) if seconds else DASH

@@ -7,19 +7,29 @@ import rich.table
 import rich.text
 
 from masklearn.io.visible import one_line, visible
-from masklearn.report import findings, summary, tables
+from masklearn.report import comparison, findings, summary, tables
 from masklearn.report.summary import Result
 
 _LONGEST = 40  # characters of a name, which leaves room for its numbers
 
 
-def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.Table:
+def table(
+  results: Sequence[Result],
+  validation: Sequence[Result],
+  majority: dict[str, float],
+  left_out: Sequence[str] = (),
+) -> rich.table.Table:
   """Returns the policies by section, best first, with the findings below it.
 
-  majority: exact match of the majority answer by task.
+  Args:
+    results: to show.
+    validation: those of the validation split, where others are shown.
+    majority: exact match of the majority answer by task.
+    left_out: sentences on what is not in the table.
   """
-  found = [findings.sentence(c, results) for c in summary.compare(results)]
-  found = found or findings.highest(results)
+  compared = comparison.compare(results, validation)
+  found = [findings.sentence(c, results) for c in compared]
+  found = [*(found or findings.highest(results)), *left_out]
   table = rich.table.Table(
     title=f'Exact match, {results[0].split} split' if results else 'No results yet',
     # Names are text, not rich's markup, and no commands of a terminal.
@@ -33,7 +43,7 @@ def table(results: Sequence[Result], majority: dict[str, float]) -> rich.table.T
   for title in ('EM', '95% CI', 'F1', 'seeds', 'masked'):
     table.add_column(title, justify='right', no_wrap=True)
   for key, group in summary.sections(results).items():
-    best = summary.best(group)
+    best = comparison.best(group)
     lines = [(r.mean_em, _cells(r, r is best), _style(r)) for r in group]
     if (em := majority.get(key[0])) is not None:
       lines.append((em, ['  majority answer', f'{em:.3f}'], 'dim italic'))
@@ -53,7 +63,7 @@ def _name(name: str) -> str:
 
 
 def _cells(result: Result, best: bool) -> list[str]:
-  notes = ' (upper bound)' * result.upper_bound + ' \u25c0 highest' * best
+  notes = ' (reference)' * result.reference + ' \u25c0 highest' * best
   return [
     f'  {_name(result.name)}{notes}',
     f'{result.mean_em:.3f}',
@@ -67,4 +77,4 @@ def _cells(result: Result, best: bool) -> list[str]:
 def _style(result: Result) -> str:
   if result.learned:
     return 'bold green'
-  return 'dim' if result.upper_bound else ''
+  return 'dim' if result.reference else ''

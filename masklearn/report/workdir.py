@@ -38,7 +38,9 @@ class Prediction:
   task: str
   variant: str  # name of the run's folder
   seed: str
+  id: str  # of the question
   label: str  # kind of question
+  group: str  # what it is about, '' if unknown
   answer: str
   targets: tuple[str, ...]
 
@@ -266,7 +268,9 @@ def _answer(run: tuple[str, str, str], record: dict, place: str) -> Prediction:
     first = output[0] if output else {}
     answer, label = first.get('answer') or '', meta.get('label') or ''
     targets = tuple(meta.get('targets') or ())
-    texts = all(isinstance(text, str) for text in (answer, label, *targets))
+    ident, group = record.get('id') or place, meta.get('group') or ''
+    said = answer, label, ident, group, *targets
+    texts = all(isinstance(text, str) for text in said)
   except (AttributeError, KeyError, TypeError):
     texts = False
   if not texts:
@@ -274,7 +278,7 @@ def _answer(run: tuple[str, str, str], record: dict, place: str) -> Prediction:
       f'{place}: expected "output": [{{"answer": TEXT}}] and "meta": {{"targets": '
       f'[TEXT, ..], "label": TEXT}}, got {output!r:.40} and {meta!r:.40}.'
     )
-  return Prediction(*run, label, answer, targets)
+  return Prediction(*run, ident, label, group, answer, targets)
 
 
 def _rejected(run: pathlib.Path, part: str, left_out: list[str] | None) -> bool:

@@ -34,7 +34,7 @@ def learning_of(config, kind: str) -> tuple[Learning, bool]:
 def make_policies(
   config, names: Iterable[str], setup: Setup
 ) -> tuple[dict[str, Policy], dict[str, dict[str, Any]]]:
-  """The policies of a study by name, and what policy.json says of the trained ones.
+  """The policies of a study by name, and policy.json of those with parameters.
 
   Args:
     config: of the study.
@@ -66,7 +66,7 @@ def make_policies(
 def trained(
   config, name: str, vocab_size: int, ids: Specials, width: int
 ) -> tuple[Policy, dict[str, Any]]:
-  """A policy that is trained, and what policy.json says of it.
+  """A policy with parameters, and what policy.json says of it.
 
   Args:
     config: of the study.
@@ -76,6 +76,10 @@ def trained(
     width: of the model's embedding.
   """
   c = config.policy
+  if policies.POLICIES[name].trained_by == 'count':
+    counted = {'entries': c.entries, 'longest': c.longest}
+    spec = policies.describe_policy(name, c.rate, config.corpus.annotator, **counted)
+    return policies.make_policy(spec), spec
   shape = start = None
   if c.encoder == 'bert':
     shape, start = bert.load(pathlib.Path(c.checkpoint), ids)

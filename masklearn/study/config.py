@@ -12,7 +12,7 @@ from masklearn import models, policies, tasks
 from masklearn.data import CORPORA
 from masklearn.io.lookup import check_name
 from masklearn.models.sizes import DTYPES
-from masklearn.study import contradictions, fields, pool
+from masklearn.study import contradictions, fields, pool, settings
 from masklearn.study.fields import (
   checked,
   flag,
@@ -34,6 +34,13 @@ def _pattern(value):
     re.compile(value)
   except re.error as error:
     raise InputError(f'must be a regular expression, got {value!r}: {error}') from error
+
+
+def _policies(value):
+  for one in settings.names(value):
+    if one in policies.RENAMED:
+      raise InputError(f'{one!r} was renamed; use {policies.RENAMED[one]!r}.')
+  name_list('random', policies.POLICIES, 'policy').check(value)
 
 
 SEEDS = '[0, 2147483648)'  # what jax.random.key takes
@@ -115,10 +122,9 @@ STUDY = {
     'options': group(),  # of single tasks, by name; also what only they have
   },
   'policy': {
-    'names': name_list(
-      'none,random,random_span,salient,same_sentences_random,learned,oracle',
-      policies.POLICIES,
-      'policy',
+    'names': checked(
+      'none,random,random_span,salient,same_sentences_random,learned,annotated',
+      _policies,
     ),
     'rate': number(0.05, '(0, 1)'),  # share of a passage's words that is hidden
     'longest': whole(4, '[1, inf)'),  # words of a span of a trained policy
@@ -126,6 +132,7 @@ STUDY = {
     'kernel_size': whole(7, '[1, inf)'),  # tokens that each of its convolutions sees
     'encoder': name('conv', 'policies.encoders:ENCODERS', 'encoder of a policy'),
     'checkpoint': text(''),  # directory of Hugging Face's BERT, for 'bert'
+    'entries': whole(2**14, '[1, inf)'),  # n-grams of a policy that is counted, at most
     # A policy that is trained: random ones take its lengths, or its sentences.
     'reference': text('learned'),
   },

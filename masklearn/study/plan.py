@@ -8,7 +8,7 @@ from masklearn.policies import POLICIES
 
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
 # What runs first where both can.
-URGENT = ('base', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain')
+URGENT = ('base', 'count', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain')
 
 
 def teacher(policy: str, reference: str) -> str | None:
@@ -183,7 +183,7 @@ def jobs(
     if taught and depth >= STAGES.index('policies'):
       arguments = taught, cell.policy_task, cell.seed
       trained = Job(POLICIES[taught].trained_by, arguments)
-      found[trained] = (start,)
+      found[trained] = () if trained.stage == 'count' else (start,)
       needs = (start, trained)
     if POLICIES[cell.policy].make and depth >= STAGES.index('pretrain'):
       between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))
@@ -200,6 +200,33 @@ def jobs(
       stage = 'learn_best' if tried else 'learn'
       found[Job(stage, (kind, task, seed))] = (start, *tried)
   return found
+
+
+def without(
+  planned: Mapping[Job, tuple[Job, ...]], impossible: Mapping[Job, str]
+) -> tuple[dict[Job, tuple[Job, ...]], dict[Job, str]]:
+  """Jobs without those that cannot be done, and why for each that falls with one.
+
+  Args:
+    planned: each with those that it needs.
+    impossible: reasons by job.
+
+  >>> first, second = Job('count', ('a',)), Job('pretrain', ('a',))
+  >>> without({first: (), second: (first,)}, {first: 'nothing to count'})[1][second]
+  'nothing to count'
+  """
+  reasons = {job: why for job, why in impossible.items() if job in planned}
+  while True:
+    falling = {
+      job: reasons[need]
+      for job, needs in planned.items()
+      for need in needs
+      if need in reasons and job not in reasons
+    }
+    if not falling:
+      rest = {job: needs for job, needs in planned.items() if job not in reasons}
+      return rest, reasons
+    reasons |= falling
 
 
 def execute(

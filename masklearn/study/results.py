@@ -17,7 +17,7 @@ from masklearn.evaluation.results import Display, LearnedRecord, StageRecord, Ta
 from masklearn.io import checksums, files, provenance, secrets
 from masklearn.policies import POLICIES, sampling
 from masklearn.study import settings
-from masklearn.study.plan import Cell
+from masklearn.study.plan import Cell, Job
 from masklearn.study.setup import Setup
 from masklearn.tasks.splits import SPLITS
 from masklearn.training import clock
@@ -74,6 +74,7 @@ def write_study(
   setup: Setup,
   encoded: Batch,
   began: datetime.datetime,
+  left_out: Sequence[schema.ImpossibleRecord] = (),
 ) -> None:
   """Writes study.json: data, budget, command, machine, and the time of each stage.
 
@@ -84,6 +85,7 @@ def write_study(
     setup: the corpus.
     encoded: its passages, [P, L].
     began: when this call did.
+    left_out: see `impossible`.
   """
   c, count = config, len(setup.passages)
   words, hidden = _sizes(encoded, c.policy.rate)
@@ -102,12 +104,31 @@ def write_study(
     policies=_learned(workdir, c),
     stages=_stages(workdir),
     display=display(settings.names(c.policy.names)),
+    impossible=list(left_out),
   )
   names = 'results.jsonl', 'masks.jsonl', 'recall.jsonl'
   there = [name for name in names if (workdir / name).exists()]
   # To be published, as the report is; config.json keeps all, to be compared.
   said = secrets.redact(record.to_json())
   checksums.seal(workdir / 'study.json', said, there)
+
+
+def impossible(
+  cells: Iterable[Cell], reasons: Mapping[Job, str]
+) -> list[schema.ImpossibleRecord]:
+  """The cells of a study that its data do not allow, one for all seeds of a variant.
+
+  Args:
+    cells: of the study.
+    reasons: see `plan.without`.
+  """
+  found: dict[tuple, list] = {}
+  for cell in cells:
+    reason = reasons.get(Job('finetune', (cell,)))
+    if reason:
+      key = cell.task, cell.policy, cell.policy_task, cell.target, reason
+      found.setdefault(key, []).append(cell.seed)
+  return [schema.ImpossibleRecord(*key, seeds) for key, seeds in found.items()]
 
 
 def display(names: Iterable[str]) -> dict[str, Display]:

@@ -11,22 +11,22 @@ that a study that was interrupted, however rudely, goes on where it was.
 
 import datetime
 import functools
-import json
 import pathlib
 from typing import Any
 
 import jax
-from ml_collections import config_dict
 
 from masklearn import models, policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint, memory
+from masklearn.io import checkpoint
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
+from masklearn.policies.counts import Sources
 from masklearn.study import (
   build,
+  count,
   mask_rows,
   plan,
   pool,
@@ -36,6 +36,7 @@ from masklearn.study import (
   setup,
   stage,
   supervise,
+  worker,
 )
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import first_theta, learn_policy
@@ -43,6 +44,7 @@ from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.training import mesh
 from masklearn.training.context import StageContext
 from masklearn.training.steps import Start
+from masklearn.types import Impossible
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
 SHOWN = 5  # unusable records that are printed; all are in the work directory
@@ -72,6 +74,7 @@ class Study:
     seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
     self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
     self.saving = stage.Saving(**c.saving)
+    self.impossible: dict[plan.Job, str] = {}  # see `check_jobs`
     self.tasks = {
       (name, seed): tasks.for_study(name, seed, c.task)
       for name in self.task_names
@@ -127,11 +130,13 @@ class Study:
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
     c, self.progress = self.config, progress
-    jobs = self._jobs(until)
+    jobs, _ = plan.without(self._jobs(until), self.impossible)
     path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
     if scheduler := c.study.scheduler:
-      run = functools.partial(run_in_worker, c.to_json(), str(self.workdir.absolute()))
+      run = functools.partial(
+        worker.run, Study, c.to_json(), str(self.workdir.absolute())
+      )
       ended = pool.execute(jobs, run, self.workdir, scheduler, progress)
     else:
       # Stages side by side would have their devices talk at cross purposes, and be in
@@ -150,6 +155,7 @@ class Study:
     """Runs a stage, given what those that it needs have noted down."""
     stages = {
       'base': self.base,
+      'count': self.count,
       'learn': self.learn,
       'learn_best': self.learn_best,
       'supervise': self.supervise,
@@ -160,18 +166,29 @@ class Study:
     with stage.memory_errors(f'The stage {job.stage}'):
       return stages[job.stage](*job.arguments, *needed)
 
-  def check_jobs(self, until: str) -> None:
-    """Refuses what can be known to fail in a stage, before the first one begins."""
+  def check_jobs(self, until: str, progress: Progress) -> None:
+    """Refuses what can be known to fail in a stage, before the first one begins.
+
+    A policy that these data cannot give is left out, with all that waits for it.
+    """
+    self.progress, found = progress, {}
     for job in self._jobs(until):
-      if job.stage not in ('learn', 'learn_best', 'supervise'):
+      if job.stage not in ('count', 'learn', 'learn_best', 'supervise'):
         continue
       kind, task, seed = job.arguments
       if (self.workdir / f'policies/{kind}-{task}/{seed}/done.json').exists():
         continue
-      if job.stage == 'supervise':
-        self._pairs(task, seed)
-      else:
-        preflight.check_joined(self.tasks[task, seed], self.setup.passages, seed)
+      try:
+        if job.stage == 'supervise':
+          self._pairs(task, seed)
+        elif job.stage == 'count':  # It takes as long as to find out whether it can.
+          self.run_job(job)
+        else:
+          preflight.check_joined(self.tasks[task, seed], self.setup.passages, seed)
+      except Impossible as error:
+        found[job] = str(error)
+        progress.say(f'left out: {kind} for {task}, seed {seed}: {error}')
+    self.impossible = plan.without(self._jobs(until), found)[1]
 
   def write_files(self, began: datetime.datetime) -> None:
     """Writes what the report reads beside the results."""
@@ -196,7 +213,9 @@ class Study:
         **options,
       )
     asked = {n: [self.tasks[n, seed] for seed in self.seeds] for n in self.task_names}
-    results.write_study(self.workdir, c, asked, self.setup, passages, began)
+    left_out = results.impossible(self.cells, self.impossible)
+    given = self.workdir, c, asked, self.setup, passages, began
+    results.write_study(*given, left_out)
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
@@ -251,6 +270,17 @@ class Study:
     context = self._policy_context(name, task, seed)
     done = supervise.train_policy(policy, theta, pairs, training, context)
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
+    return done
+
+  def count(self, name: str, task: str, seed: int) -> dict[str, Any]:
+    """A policy whose n-grams are counted in the training questions and the corpus."""
+    used, context = self.setup.tokenizer, self._policy_context(name, task, seed)
+    passages, encoded = self.setup.passages, self.passages[task]
+    sources = Sources(self.tasks[task, seed].train, passages, encoded, used)
+    sizes = self.config.policy.longest, self.config.policy.entries
+    weights = POLICIES[name].counted
+    done = count.count_policy(weights, sources, *sizes, context)
+    policies.complete_policy(context.directory, self.specs[name], used)
     return done
 
   def pretrain(
@@ -355,25 +385,3 @@ class Study:
   def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
     title = f'{kind} policy, {task}, seed {seed}'
     return self._context(title, f'policies/{kind}-{task}', seed)
-
-
-def run_in_worker(config: str, workdir: str, job: plan.Job, *needed) -> Any:
-  """A stage of a study in a worker of a pool, which opens the study once.
-
-  Args:
-    config: of the study, as JSON.
-    workdir: with the corpus, prepared and encoded.
-    job: the stage.
-    *needed: what the stages that it needs have noted down.
-  """
-  return _opened(config, workdir).run_job(job, *needed)
-
-
-@functools.lru_cache(1)
-def _opened(config, workdir):
-  memory.keep()  # as entry points do
-  study = Study(config_dict.ConfigDict(json.loads(config)), pathlib.Path(workdir))
-  study.progress = Progress()
-  study.prepare(study.progress)
-  study.encode(study.progress)
-  return study

@@ -73,7 +73,7 @@ def _run(config, workdir, until):
       hosts.in_turn(lambda: study.prepare(progress))
       if until != plan.STAGES[0]:
         hosts.in_turn(lambda: study.encode(progress))
-      study.check_jobs(until)
+      study.check_jobs(until, progress)
       progress.together = True
       study.run(progress, until)
       if not whole and study.finished() == before:

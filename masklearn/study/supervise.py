@@ -17,7 +17,7 @@ from masklearn.tasks import splits, squad
 from masklearn.training import steps
 from masklearn.training.context import StageContext
 from masklearn.training.mesh import Layout
-from masklearn.types import Answers, Example, InputError, Passage, Policy, Task
+from masklearn.types import Answers, Example, Impossible, Passage, Policy, Task
 
 SOURCES = 'task', 'match'  # of `pairs` that are no files
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
@@ -49,7 +49,7 @@ def pairs(
     seed: of the split of files.
 
   Raises:
-    InputError: there is no answer in a passage to train on, or to validate with.
+    Impossible: there is no answer in a passage to train on, or to validate with.
   """
   found: tuple[list[Answered], list[Answered]] = [], []
 
@@ -68,7 +68,7 @@ def pairs(
     for rows, part in zip(found, parts, strict=True):
       rows += answer_spans.split(part, size, longest)[0]
   if not all(found):
-    raise InputError(
+    raise Impossible(
       f'A supervised policy needs passages with answers, and {sources!r} has '
       f"{len(found[0])} to train on and {len(found[1])} to validate with; 'task', "
       "'match' and files in SQuAD's format can be joined by commas."
