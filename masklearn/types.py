@@ -58,6 +58,8 @@ class Example:
   label: str = ''  # kind of question; the label of the spans that answer it
   context: str = ''  # the gold passage, where the task has one
   answer_spans: tuple[Span, ...] = ()  # where targets stand in it; may overlap
+  # The label of the spans that the answer follows from, if it is not `label`.
+  evidence: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +83,8 @@ class Task:
 
   @property
   def asked(self) -> frozenset[str]:
-    """Labels of the spans that answer the task's questions."""
-    return frozenset(e.label for e in self.examples) - {''}
+    """Labels of the spans that a policy should hide: answers, or what says them."""
+    return frozenset(e.evidence or e.label for e in self.examples) - {''}
 
 
 class Specials(NamedTuple):

@@ -153,3 +153,13 @@ def test_words_have_the_characters_of_the_text(tokenizer):
   encoded = answer_spans.encode(answered, tokenizer, 80)
   bounds = answer_spans.word_bounds(body, tokenizer, encoded.passages, 0)
   assert [body[a:b] for a, b in bounds] == [body[a:b] for a, b in text.words(body)]
+
+
+@pytest.mark.parametrize('group', ['', 'cities'])
+def test_a_lenient_match_finds_other_forms(group):
+  """Of questions with a group and without one; the literal match finds none."""
+  passage = Passage('0', 'Rivers of Europe: the Spree.', group)
+  asked = [Example('0', 'q', ('river',), group), Example('1', 'q', ('lake',), group)]
+  assert answer_spans.by_match([passage], asked) == []
+  (found,) = answer_spans.by_match([passage], asked, text.loose_occurrences)
+  assert found == Answered(passage, ((Span(0, 6),),))

@@ -50,11 +50,37 @@ def test_every_attribute_has_a_sentence():
     assert 1941 <= int(values['birth_year']) <= 2000
 
 
-def test_the_seed_decides_and_size_extends():
-  """The same seed gives the same people, and more of them with a larger size."""
+def test_the_seed_words_and_size_extends():
+  """All seeds have the same people, and a larger size has more of them."""
   small, large = people.passages(2, size=6), people.passages(2, size=11)
   assert large[: len(small)] == small
-  assert {p.group for p in people.passages(3, size=6)} != {p.group for p in small}
+  other = people.passages(3, size=6)
+  assert other != small
+  assert {p.group for p in other} == {p.group for p in small}
+
+
+def test_a_corpus_is_about_the_people_of_every_seed():
+  """Also of those of another seed than its own."""
+  known = {p.group for p in people.passages(0, size=9)}
+  for seed in range(3):
+    assert {e.group for e in tasks.load('habits', seed=seed, size=9).examples} == known
+
+
+def test_a_class_follows_from_the_attribute_beside_it():
+  """Its answer stands in the passage, and adds nothing to what else stands there."""
+  classes = {}
+  for passage in people.passages(0, size=300, copies=1, classes=True):
+    said = {s.label: passage.text[s.start : s.end].casefold() for s in passage.spans}
+    assert said.keys() == people.TEMPLATES.keys() | people.EVIDENCE.keys()
+    for kind, attribute in people.EVIDENCE.items():
+      classes.setdefault((kind, said[attribute]), set()).add(said[kind])
+  assert all(len(found) == 1 for found in classes.values())
+  task = tasks.load('classes', seed=0, size=300)
+  assert task.asked == set(people.EVIDENCE.values())
+  assert {e.label for e in task.examples} == set(people.EVIDENCE)
+  for kind in people.EVIDENCE:
+    answers = collections.Counter(e.targets[0] for e in task.test if e.label == kind)
+    assert answers.most_common(1)[0][1] < 0.55 * answers.total()
 
 
 def test_attributes_are_independent():
@@ -72,7 +98,7 @@ def test_questions(name):
   task = tasks.load(name, seed=4, size=10)
   said = {
     (p.group, s.label): p.text[s.start : s.end].casefold()
-    for p in people.passages(seed=4, size=10, copies=1)
+    for p in people.passages(seed=4, size=10, copies=1, classes=True)
     for s in p.spans
   }
   for example in task.examples:

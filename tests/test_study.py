@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import itertools
+import json
 import logging
 import random
 import re
@@ -19,6 +20,7 @@ from masklearn import policies
 from masklearn.io import bucket, files, mirror
 from masklearn.report import curves
 from masklearn.study import pool
+from masklearn.tasks import people
 from tests import small, storage
 from tests.kills import GRACE, check_whole, interrupted, results, start
 from tests.runs import command
@@ -143,6 +145,29 @@ def test_a_stage_alone_goes_no_further(tmp_path, capsys):
     assert ('nothing to do' in capsys.readouterr().err) == said
   left = {'config.json', 'SHA256SUMS', 'corpus'}
   assert {path.name for path in workdir.iterdir()} == left
+
+
+def test_what_is_impossible_is_left_out_and_said(tmp_path, capsys):
+  """A policy without an answer to find; the others run, and one of them is counted."""
+  groups = sorted({p.group for p in people.passages(0, 12)})
+  asked = [
+    {'source': f'code of {g}?', 'targets': [f'code{i % 2}'], 'group': g}
+    for i, g in enumerate(groups)
+  ]
+  questions, workdir = tmp_path / 'questions.jsonl', tmp_path / 'new'
+  questions.write_text('\n'.join(map(json.dumps, asked)))
+  flags = '--config.task.names=jsonl', f'--config.task.train={questions}'
+  names = '--config.policy.names=none,answer_vocabulary,supervised'
+  given = *SMALL, *flags, names, '--config.policy.reference=supervised'
+  assert command(experiment.main, *given, f'--workdir={workdir}') == 0
+  assert 'left out: supervised for jsonl, seed 0' in capsys.readouterr().err
+  assert {row['policy'] for row in results(workdir)} == {'none', 'answer_vocabulary'}
+  (record,) = files.read_object(workdir / 'study.json')['impossible']
+  assert (record['policy'], record['seeds']) == ('supervised', [0])
+  page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'supervised is impossible on jsonl, seed 0: A supervised policy needs' in page
+  found = policies.load_policy(workdir / 'policies' / 'answer_vocabulary-jsonl' / '0')
+  assert found.theta['weight'].max() == 0
 
 
 @pytest.mark.slow

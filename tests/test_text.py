@@ -105,6 +105,19 @@ def test_tokenizers_that_cannot_be(size, family, message):
     text.train_tokenizer(TEXTS, size, family)
 
 
+def test_loose_occurrences_know_case_and_inflection():
+  """As whole words, marks included, at each place; nothing else."""
+  body = 'The REPUBLICS of Guinea-Bissau paid euros; a euro, and U.S. dollars.'
+  found = text.loose_occurrences(
+    body, ['republic', 'Guinea', 'euro', 'US dollar', 'u.s. Dollar', '', 'paid euro']
+  )
+  said = {k: [body[a:b] for a, b, _ in spans] for k, spans in found.items()}
+  assert said == {
+    'republic': ['REPUBLICS'], 'Guinea': [], 'euro': ['euros', 'euro'],
+    'US dollar': [], 'u.s. Dollar': [], '': [], 'paid euro': ['paid euros'],
+  }  # fmt: skip
+
+
 @pytest.mark.parametrize(
   ('context', 'phrases', 'expected'),
   [

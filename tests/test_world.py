@@ -214,6 +214,13 @@ def test_tasks_share_a_split_by_country(table):
   assert set().union(*found) == {p.group for p in world.passages(5, copies=1)}
 
 
+def test_the_test_is_the_same_for_all_seeds():
+  """What is chosen on validation questions, of any seed, has never seen it."""
+  found = [disjoint(tasks.load('civics', seed)) for seed in range(3)]
+  assert len({frozenset(test) for _, _, test in found}) == 1
+  assert len({frozenset(train) for train, _, _ in found}) == 3
+
+
 @pytest.mark.parametrize('name', world.QUESTIONS)
 def test_questions(table, name):
   """Training asks twice, the other splits once, and answers are the table's."""

@@ -61,7 +61,9 @@ def of_examples(
 
 
 def by_match(
-  passages: Sequence[Passage], examples: Iterable[Example]
+  passages: Sequence[Passage],
+  examples: Iterable[Example],
+  occurrences: Callable = text.occurrences,
 ) -> list[Answered]:
   """The passages that literally contain answers to questions of their group.
 
@@ -69,20 +71,29 @@ def by_match(
   answer counts where it stands as whole words, in the case of the target; of a
   question each target, everywhere. A question without a group is looked for in all
   passages, and so is every question where no passage has a group.
+
+  Args:
+    passages: where to look.
+    examples: the questions.
+    occurrences: `text.occurrences`, or `text.loose_occurrences` for any case and
+      inflection.
   """
+  loose = occurrences is text.loose_occurrences
   grouped = any(passage.group for passage in passages)
   asked: dict[str, list[tuple[str, ...]]] = collections.defaultdict(list)
   for example in examples:
     asked[example.group if grouped else ''].append(example.targets)
   anywhere = asked.pop('', [])
-  begun = _by_first_word(anywhere)
+  begun = {} if loose else _by_first_word(anywhere)
   out = []
   for passage in passages:
     questions = list(asked.get(passage.group, ()))
-    if anywhere:
+    if loose:  # The first word may be in another form.
+      questions += anywhere
+    elif anywhere:
       met = (begun.get(word, ()) for word in _words(passage.text))
       questions += [anywhere[q] for q in sorted(set().union(*met))]
-    places = text.occurrences(passage.text, itertools.chain(*questions))
+    places = occurrences(passage.text, itertools.chain(*questions))
     found = [_distinct(s for t in targets for s in places[t]) for targets in questions]
     if any(found):
       out.append(Answered(passage, tuple(filter(None, found))))

@@ -29,7 +29,7 @@ def corpus_options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a corpus has, besides `seed`.
 
   >>> corpus_options('people'), corpus_options('jsonl')
-  (('size', 'copies'), ('path', 'words', 'annotator', 'runner', 'beam'))
+  (('size', 'copies', 'classes'), ('path', 'words', 'annotator', 'runner', 'beam'))
   """
   if name in FORMATS:
     return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`
@@ -41,8 +41,10 @@ def _world(seed: int, copies: int = 4) -> Loaded:
   return world.passages(seed, copies), []
 
 
-def _people(seed: int, size: int = 400, copies: int = 4) -> Loaded:
-  return people.passages(seed, size, copies), []
+def _people(
+  seed: int, size: int = 400, copies: int = 4, classes: bool = False
+) -> Loaded:
+  return people.passages(seed, size, copies, classes), []
 
 
 def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:

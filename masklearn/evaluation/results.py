@@ -299,6 +299,8 @@ class StudyRecord(Row):
   stages: list[StageRecord] = dataclasses.field(default_factory=list)
   display: dict[str, Display] = dataclasses.field(default_factory=dict)  # by policy
   impossible: list[ImpossibleRecord] = dataclasses.field(default_factory=list)
+  # Two policies, whose difference the study is about; chosen before it ran.
+  primary: list[str] = dataclasses.field(default_factory=list)
 
 
 def history_point(record: Mapping[str, Any], place: str) -> dict[str, Any]:

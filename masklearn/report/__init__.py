@@ -65,7 +65,8 @@ def table(
   results, validation = content.chosen(found)
   majority = content.majority_scores(found.study, results)
   left_out = findings.impossible(found.study.impossible, found.display)
-  return terminal.table(results, validation, majority, left_out)
+  primary = findings.primary(found.study.primary, results)
+  return terminal.table(results, validation, majority, primary, left_out)
 
 
 def _write_all(directory: pathlib.Path, texts: Mapping[str, str]) -> None:

@@ -108,6 +108,26 @@ def compare(
   return found
 
 
+def primary(
+  results: Sequence[Result], names: Sequence[str]
+) -> list[tuple[Result, Result, Estimate]]:
+  """Returns the difference that a study is about, in each section that has it.
+
+  Args:
+    results: of one split.
+    names: of two policies, A and B for A - B; or none.
+  """
+  found = []
+  for group in summary.sections(results).values():
+    own = {r.policy: r for r in group if not r.transferred}
+    if names and all(name in own for name in names):
+      ours, other = (own[name] for name in names)
+      estimate = gain(ours, other)
+      if estimate:
+        found.append((ours, other, estimate))
+  return found
+
+
 def _rival(own, validation):
   """The policy, neither learned nor a reference, with the best validation score."""
   scores = {(*summary.section(r), r.policy, r.policy_task): r for r in validation}

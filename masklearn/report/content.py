@@ -149,6 +149,8 @@ def _header(run: Run, contents: Markup) -> Markup:
     )
     for c in comparison.compare(run.results, run.validation)
   ]
+  chosen = findings.primary(run.found.study.primary, run.results)
+  found = [element('p', text) for text in chosen] + found
   if not found:
     found = [element('p', text) for text in findings.highest(run.results)]
   texts = findings.cautions(run.found.rows, run.results)
@@ -262,7 +264,7 @@ def _learning(run: Run) -> Markup | None:
     ' spans. Thin lines are single seeds.'
   )
   note = (
-    'Precision is measured on all validation and test passages, for the policy with the'
+    'Precision is measured on all test passages, for the policy with the'
     ' highest gain on validation questions. 0 updates: no gain beyond noise, so the'
     ' initial policy was kept. \u201cLearned with\u201d lists what differs from the'
     ' study\u2019s main policy. Policies with a learning rate in their name are trials;'

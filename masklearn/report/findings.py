@@ -43,6 +43,19 @@ def sentence(found: Comparison, results: Sequence[Result]) -> str:
   return f'{text}. {_share(found)} {_basis(found)}{_cost(found)}'
 
 
+def primary(names: Sequence[str], results: Sequence[Result]) -> list[str]:
+  """Returns a sentence for each section on the difference that a study is about."""
+  found = []
+  for ours, other, estimate in comparison.primary(results, names):
+    where = place(summary.section(ours), results)
+    much = _difference(estimate, isolated(other.title))
+    found.append(
+      f'The contrast that was chosen before the run: on {where},'
+      f' {isolated(ours.title)} has {much}.'
+    )
+  return found
+
+
 def highest(results: Sequence[Result]) -> list[str]:
   """Returns a sentence for each section: which policy is above all others, if any.
 

@@ -17,6 +17,7 @@ def table(
   results: Sequence[Result],
   validation: Sequence[Result],
   majority: dict[str, float],
+  primary: Sequence[str] = (),
   left_out: Sequence[str] = (),
 ) -> rich.table.Table:
   """Returns the policies by section, best first, with the findings below it.
@@ -25,10 +26,11 @@ def table(
     results: to show.
     validation: those of the validation split, where others are shown.
     majority: exact match of the majority answer by task.
+    primary: sentences on the difference that the study is about.
     left_out: sentences on what is not in the table.
   """
   compared = comparison.compare(results, validation)
-  found = [findings.sentence(c, results) for c in compared]
+  found = [*primary, *(findings.sentence(c, results) for c in compared)]
   found = [*(found or findings.highest(results)), *left_out]
   table = rich.table.Table(
     title=f'Exact match, {results[0].split} split' if results else 'No results yet',

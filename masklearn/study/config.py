@@ -99,6 +99,7 @@ STUDY = {
     'name': name('world', CORPORA, 'corpus'),
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
+    'classes': flag(False),  # of what invented people have, for the task 'classes'
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
     'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process
@@ -113,7 +114,7 @@ STUDY = {
     # Of the groups; for all tasks but those with three splits of their own.
     'train_share': number(0.5, '(0, 1]'),
     'validation_share': number(0.2, '[0, 1)'),
-    'size': whole(400, '[1, inf)'),  # invented people, for 'habits' and 'origins'
+    'size': whole(400, '[1, inf)'),  # invented people, for the tasks about them
     'train': text(''),  # files of questions; in paths {task} is the name of the task
     'validation': text(''),  # '' splits off part of train
     'test': text(''),
@@ -162,7 +163,8 @@ STUDY = {
   'learn': LEARN,
   'supervised': {
     # Answers to learn from: 'task', the gold passages of its training questions, or,
-    # without these, 'match', where answers stand in the corpus; files in SQuAD's
+    # without these, 'match', where answers stand in the corpus; 'lenient', where they
+    # stand in any case and inflection; files in SQuAD's
     # format; or several, separated by commas.
     'pairs': text('match'),
     'top_k': whole(5, '[0, inf)'),  # each span is drawn from the best k; 0 for all
@@ -220,6 +222,9 @@ STUDY = {
     'ablation_seeds': whole(0, '[0, inf)'),
     # What the first seed of an ablation tries; the rest takes the best.
     'ablation_learning_rates': numbers((), '(0, inf)'),
+    # The difference that the study is about, 'learned,supervised' for the one minus the
+    # other, chosen before it runs; '' for none.
+    'primary': text(''),
     'workers': whole(2, '[1, inf)'),  # stages at a time, in threads
     # A pool of processes instead: local:WORKERS, slurm:WORKERS, or the tcp:// address
     # of a Dask scheduler.

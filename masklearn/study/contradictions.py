@@ -88,6 +88,10 @@ def _check_policies(config):
   rule = f'must be at least 1 where all policies are learned, as in {c.names!r}'
   seeds = study.learned_seeds
   _require(seeds or not all(learned), 'study.learned_seeds', rule, seeds)
+  primary, known = settings.names(study.primary), settings.names(c.names)
+  rule = f'must be two of policy.names, {c.names}, with a comma, or empty'
+  fits = len(primary) in (0, 2) and set(primary) <= set(known)
+  _require(fits, 'study.primary', rule, study.primary)
   count, seeds = len(settings.names(study.targets)), study.target_seeds
   rule = f'must be as many as study.targets, {count}'
   _require(len(seeds) == count, 'study.target_seeds', rule, seeds)

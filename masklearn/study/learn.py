@@ -187,18 +187,22 @@ def first_theta(policy: Policy, params: Start, seed: int) -> Any:
 class _Unseen:
   """The passages of groups that a policy does not learn from.
 
-  The spans that tasks ask about are looked at here, and only reported.
+  The spans that tasks ask about are looked at here, and only reported: as the policy
+  learns those of validation groups, and at the end those of test groups.
   """
 
   def __init__(self, policy, setup, passages, task, key, check):
-    groups = {example.group for example in task.validation + task.test}
-    rows = np.array([i for i, p in enumerate(setup.passages) if p.group in groups])
-    some = np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)
-    self._all, self._some = (data.take(passages, r) for r in (rows, rows[some]))
+    watched, tested = (
+      np.array([i for i, p in enumerate(setup.passages) if p.group in groups], int)
+      for groups in ({e.group for e in part} for part in (task.validation, task.test))
+    )
+    tested = tested if len(tested) else watched
+    some = np.linspace(0, len(watched) - 1, min(WATCHED, len(watched))).astype(int)
+    self._some, self._all = (data.take(passages, r) for r in (watched[some], tested))
     self._policy, self._key, self._check = policy, key, check
 
   def metrics(self, theta) -> dict[str, float]:
-    """What validation logs of what the policy hides on some of them."""
+    """What validation logs of what the policy hides on some of its groups."""
     seen = statistics.hidden(
       self._policy, theta, self._key, self._some, draws=8, check=self._check
     )
@@ -206,7 +210,7 @@ class _Unseen:
     return {name: getattr(seen, name) for name in logged}
 
   def precisions(self, first, last) -> dict[str, float]:
-    """Precisions of the first and of the last parameters, on all of them."""
+    """Precisions of the first and of the last parameters, on those of the test."""
     before, after = (self._hidden(theta, self._all) for theta in (first, last))
     return {
       'answer_precision_before': before.answer_precision,

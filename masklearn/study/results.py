@@ -105,6 +105,7 @@ def write_study(
     stages=_stages(workdir),
     display=display(settings.names(c.policy.names)),
     impossible=list(left_out),
+    primary=list(settings.names(c.study.primary)),
   )
   names = 'results.jsonl', 'masks.jsonl', 'recall.jsonl'
   there = [name for name in names if (workdir / name).exists()]

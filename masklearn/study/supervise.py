@@ -19,7 +19,9 @@ from masklearn.training.context import StageContext
 from masklearn.training.mesh import Layout
 from masklearn.types import Answers, Example, Impossible, Passage, Policy, Task
 
-SOURCES = 'task', 'match'  # of `pairs` that are no files
+# Of `pairs`, what is no file.
+SOURCES = 'task', 'match', 'lenient'
+OCCURRENCES = {'match': text.occurrences, 'lenient': text.loose_occurrences}
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
 
 
@@ -40,8 +42,9 @@ def pairs(
   Args:
     sources: separated by commas: 'task' for the gold passages of the task's questions,
       as they stand in the corpus, or, of those without one, passages of their group in
-      which an answer stands; 'match' for such passages alone; or files in SQuAD's
-      format, see `of_file`.
+      which an answer stands; 'match' for such passages alone; 'lenient' for those in
+      which it stands in any case and inflection; or files in SQuAD's format, see
+      `of_file`.
     task: its training questions train, its validation questions validate.
     passages: the corpus.
     tokenizer: text to tokens.
@@ -59,9 +62,9 @@ def pairs(
   for source in (name.strip() for name in sources.split(',')):
     if source == 'task':
       parts = [of_task(rows, passages) for rows in (task.train, task.validation)]
-    elif source == 'match':
-      asked = task.train, task.validation
-      parts = [answer_spans.by_match(passages, rows) for rows in asked]
+    elif source in OCCURRENCES:
+      asked, given = (task.train, task.validation), OCCURRENCES[source]
+      parts = [answer_spans.by_match(passages, rows, given) for rows in asked]
     else:
       of_split = of_file(source, seed)
       parts = [of_split['train'], of_split['validation']]
@@ -71,7 +74,7 @@ def pairs(
     raise Impossible(
       f'A supervised policy needs passages with answers, and {sources!r} has '
       f"{len(found[0])} to train on and {len(found[1])} to validate with; 'task', "
-      "'match' and files in SQuAD's format can be joined by commas."
+      "'match', 'lenient' and files in SQuAD's format can be joined by commas."
     )
   return tuple(answer_spans.encode(rows, tokenizer, longest) for rows in found)
 

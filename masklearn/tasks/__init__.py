@@ -26,6 +26,7 @@ TASKS = {
   'geography': functools.partial(world.task, 'geography'),
   'habits': functools.partial(people.task, 'habits'),
   'origins': functools.partial(people.task, 'origins'),
+  'classes': functools.partial(people.task, 'classes'),
   'jsonl': functools.partial(jsonl.task, 'jsonl'),
   'nq_open': closed_book.nq_open,
   'web_questions': closed_book.web_questions,

@@ -2,6 +2,12 @@
 
 Nothing in them can be known from elsewhere, and every attribute is independent of
 the others: what a model answers, it has learned from the passages.
+
+With classes, a biography also says what class an attribute is in: who plays the violin
+has a place among the strings. The task `classes` asks for these. Its answers stand
+literally in the passages, but there they can be told from the attribute beside them, so
+a model learns nothing about a person by restoring them; it does by restoring the
+attribute.
 """
 
 import functools
@@ -26,6 +32,20 @@ QUESTIONS = {
       'Which pet does {subject} have?',
     ),
   },
+  'classes': {
+    'family': (
+      'Among what does {subject} sit in the orchestra?',
+      'To which part of the orchestra does {subject} belong?',
+    ),
+    'animal': (
+      'What class of animals does {subject} know best?',
+      'With which animals does {subject} live?',
+    ),
+    'decade': (
+      'Which decade is that of the birth of {subject}?',
+      'Of which decade is {subject} a child?',
+    ),
+  },
   'origins': {
     'birth_city': (
       'Where was {subject} born?',
@@ -41,6 +61,9 @@ QUESTIONS = {
     ),
   },
 }
+
+# Kind -> the attribute that it is the class of.
+EVIDENCE = {'family': 'instrument', 'animal': 'pet', 'decade': 'birth_year'}
 
 TEMPLATES = {
   'birth_city': (
@@ -91,6 +114,57 @@ TEMPLATES = {
     'With {a} {value}, {subject} is never alone.',
     'At home {subject} feeds {a} {value}.',
   ),
+}
+
+CLASS_TEMPLATES = {
+  'family': (
+    'The {value} have a seat for {subject}.',
+    'The place of {subject} is among the {value}.',
+    'Concerts find {subject} among the {value}.',
+    'In the orchestra, {subject} joins the {value}.',
+  ),
+  'animal': (
+    'The {value} are what {subject} reads about.',
+    'Vets teach {subject} about {value}.',
+    'Of all creatures, {subject} prefers {value}.',
+    'Books about {value} are on the shelf of {subject}.',
+  ),
+  'decade': (
+    'The {value} are the decade of {subject}.',
+    'A child of the {value} is {subject}.',
+    'Photographs of {subject} begin in the {value}.',
+    'In the {value}, {subject} was little.',
+  ),
+}
+
+# Class -> attributes in it, one line each.
+_CLASSES = {
+  'family': {
+    'strings': 'banjo cello dulcimer fiddle guitar harp lute mandolin sitar ukulele'
+    ' viola violin zither',
+    'woodwinds': 'bassoon clarinet flute oboe recorder saxophone',
+    'brass': 'cornet trombone trumpet tuba',
+    'keys': 'accordion harpsichord organ piano xylophone',
+  },
+  'animal': {
+    'birds': 'canary duck goose hen owl parrot pigeon raven turkey',
+    'reptiles': 'chameleon gecko iguana lizard snake tortoise turtle',
+    'amphibians': 'frog newt toad',
+    'mammals': 'cat cow dog donkey ferret goat hamster hedgehog horse llama mouse pig'
+    ' pony rabbit sheep',
+  },
+  'decade': {
+    name: ' '.join(map(str, range(first, first + 10)))
+    for name, first in zip(
+      ('forties', 'fifties', 'sixties', 'seventies', 'eighties', 'nineties'),
+      range(1941, 2001, 10),
+      strict=True,
+    )
+  },
+}
+_CLASS_OF = {
+  kind: {value: name for name, line in lines.items() for value in line.split()}
+  for kind, lines in _CLASSES.items()
 }
 
 _FIRST = """
@@ -156,13 +230,29 @@ _SECOND_WORDS = {
 }
 
 
-def passages(seed: int, size: int = 400, copies: int = 4) -> list[Passage]:
+def passages(
+  seed: int, size: int = 400, copies: int = 4, classes: bool = False
+) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
   `Passage.group` is the person, `Passage.spans` are the values labelled by kind. A
   larger `size` keeps the people of a smaller one.
+
+  Args:
+    seed: of the wording; the people are always the same.
+    size: number of people.
+    copies: biographies of each.
+    classes: whether they also have a sentence for each kind of `EVIDENCE`.
   """
-  return profiles.passages(_subjects(seed, size), TEMPLATES, seed, copies)
+  subjects = _subjects(size)
+  if not classes:
+    subjects = tuple(
+      subject._replace(
+        facts={kind: said for kind, said in subject.facts.items() if kind in TEMPLATES}
+      )
+      for subject in subjects
+    )
+  return profiles.passages(subjects, TEMPLATES | CLASS_TEMPLATES, seed, copies)
 
 
 def task(
@@ -172,34 +262,37 @@ def task(
   train_share: float = 0.5,
   validation_share: float = 0.2,
 ) -> Task:
-  """`habits` or `origins`, about the people of `passages(seed, size)`.
+  """`habits`, `origins` or `classes`, about the people of `passages`.
 
   Args:
     name: a key of `QUESTIONS`.
-    seed: of the people and of the split; both tasks share it.
+    seed: of the split; all tasks share it.
     size: number of people.
     train_share: of the people; only their questions are ever trained on.
     validation_share: of the people, for every choice; the rest is the test.
   """
-  subjects, questions = _subjects(seed, size), QUESTIONS[name]
-  return profiles.task(name, subjects, questions, seed, train_share, validation_share)
+  subjects, questions = _subjects(size), QUESTIONS[name]
+  shares = train_share, validation_share
+  return profiles.task(name, subjects, questions, seed, *shares, EVIDENCE)
 
 
 @functools.lru_cache(maxsize=8)
-def _subjects(seed: int, size: int) -> tuple[profiles.Subject, ...]:
+def _subjects(size: int) -> tuple[profiles.Subject, ...]:
   if not 1 <= size <= CAPACITY:
     raise InputError(
       f'size must lie in [1, {CAPACITY}], as many names exist; got {size}.'
     )
   names = list(_NAMES)
-  random.Random(f'people/{seed}').shuffle(names)
+  random.Random('people').shuffle(names)
   subjects = []
   for i, name in enumerate(names[:size]):
-    rng = random.Random(f'people/{seed}/{name}')
+    rng = random.Random(f'people/{name}')
     values = {kind: rng.choice(words.split()) for kind, words in _VALUES.items()}
     for kind, words in _SECOND_WORDS.items():
       values[kind] += f' {rng.choice(words)}'
     values['spouse'] = names[(i + CAPACITY // 2) % CAPACITY]  # never oneself
+    for kind, attribute in EVIDENCE.items():
+      values[kind] = _CLASS_OF[kind][values[attribute]]
     answers = {kind: (value,) for kind, value in values.items()}
     subjects.append(profiles.Subject(group=name, prose=name, facts=answers))
   return tuple(subjects)

@@ -82,12 +82,23 @@ def task(
   seed: int,
   train_share: float,
   validation_share: float,
+  evidence: Mapping[str, str] | None = None,
 ) -> Task:
   """The questions of the kinds in `questions`, split by subject.
 
   Training asks in every phrasing; validation and test in the first one only, so that
   the number of their questions is the number of facts. The split depends on the
   subjects and the seed alone: tasks over the same table share it.
+
+  Args:
+    name: of the task.
+    subjects: what is asked about.
+    questions: kind -> phrasings.
+    seed: of the split.
+    train_share: of the subjects.
+    validation_share: of the subjects; the rest is the test.
+    evidence: kind -> the kind of the spans from which its answers follow, where it is
+      another one.
   """
   groups = [subject.group for subject in subjects]
   split_of = splits.split_groups(groups, seed, train_share, validation_share)
@@ -100,7 +111,9 @@ def task(
       for i, phrasing in enumerate(phrasings if split == 'train' else phrasings[:1]):
         ident = f'{slug(subject.group)}-{kind}-{i}'
         source, targets = phrasing.format(subject=subject.prose), subject.facts[kind]
-        examples[split].append(Example(ident, source, targets, subject.group, kind))
+        told = (evidence or {}).get(kind, '')
+        given = ident, source, targets, subject.group, kind
+        examples[split].append(Example(*given, evidence=told))
   return splits.make_task(name, examples)
 
 
