@@ -6,7 +6,7 @@ import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import baselines
-from masklearn.tasks import people
+from masklearn.tasks import people, profiles
 from masklearn.types import InputError
 from tests.published import disjoint, sizes
 
@@ -90,6 +90,24 @@ def test_attributes_are_independent():
     answers = collections.Counter(e.targets[0] for e in task.test if e.label == kind)
     assert answers.most_common(1)[0][1] < 0.15 * answers.total()
   assert baselines.majority_baseline(task, 'test') < 0.1
+
+
+def test_with_repeats_one_biography_says_a_value_without_giving_it_away():
+  """In the others the plural stands in the same sentence; what is asked is the one."""
+  task, said = tasks.load('habits', seed=0, size=30), collections.Counter()
+  for passage in people.passages(0, size=30, copies=4, repeats=True):
+    asked = [s for s in passage.spans if s.label in task.asked]
+    assert len(asked) <= 1
+    for (start, end), span in zip(passage.sentences, passage.spans, strict=True):
+      told, kind = span.label.startswith(profiles.REPEATED), span.label.split()[-1]
+      value = passage.text[span.start : span.end]
+      rest = passage.text[start : span.start] + passage.text[span.end : end]
+      assert (profiles.plural(value) in rest) == told
+      said[passage.group, kind, told] += 1
+  for kind in people.REPEATS:
+    counts = {(told, n) for (_, k, told), n in said.items() if k == kind}
+    assert counts == {(False, 1), (True, 3)}
+  assert {count for (_, kind, _), count in said.items() if kind == 'spouse'} == {4}
 
 
 @pytest.mark.parametrize('name', people.QUESTIONS)

@@ -29,7 +29,8 @@ def corpus_options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a corpus has, besides `seed`.
 
   >>> corpus_options('people'), corpus_options('jsonl')
-  (('size', 'copies', 'classes'), ('path', 'words', 'annotator', 'runner', 'beam'))
+  (('size', 'copies', 'classes', 'repeats'), ('path', 'words', 'annotator', 'runner', \
+'beam'))
   """
   if name in FORMATS:
     return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`
@@ -42,9 +43,13 @@ def _world(seed: int, copies: int = 4) -> Loaded:
 
 
 def _people(
-  seed: int, size: int = 400, copies: int = 4, classes: bool = False
+  seed: int,
+  size: int = 400,
+  copies: int = 4,
+  classes: bool = False,
+  repeats: bool = False,
 ) -> Loaded:
-  return people.passages(seed, size, copies, classes), []
+  return people.passages(seed, size, copies, classes, repeats), []
 
 
 def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:

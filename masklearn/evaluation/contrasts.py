@@ -163,7 +163,7 @@ def share(
   both bounds are NaN.
 
   >>> [round(x, 2) for x in share([0.8, 0.9, 1.0], [1.0, 1.1, 1.3])[:3]]
-  [0.79, 0.73, 0.87]
+  [0.79, 0.74, 0.89]
 
   Args:
     gains: [S].

@@ -100,6 +100,7 @@ STUDY = {
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
     'classes': flag(False),  # of what invented people have, for the task 'classes'
+    'repeats': flag(False),  # whether most of their biographies give answers away
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
     'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process

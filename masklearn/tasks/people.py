@@ -7,7 +7,8 @@ With classes, a biography also says what class an attribute is in: who plays the
 has a place among the strings. The task `classes` asks for these. Its answers stand
 literally in the passages, but there they can be told from the attribute beside them, so
 a model learns nothing about a person by restoring them; it does by restoring the
-attribute.
+attribute. With repeats, most biographies say what `habits` asks for in words that give
+it away, "of all violins, the violin of ..": to restore it there is to copy.
 """
 
 import functools
@@ -137,6 +138,25 @@ CLASS_TEMPLATES = {
   ),
 }
 
+# Of the task `habits`: the value stands twice, so that restoring it is copying.
+REPEATS = {
+  'profession': (
+    'Of all {plural}, {subject} is the {value} one calls first.',
+    'Among {plural}, {subject} is a {value} of note.',
+    'Like other {plural}, {subject} the {value} gets up early.',
+  ),
+  'instrument': (
+    'Of all {plural}, the {value} of {subject} is the oldest.',
+    'Among {plural}, {subject} chose this {value}.',
+    'Like other {plural}, the {value} of {subject} needs care.',
+  ),
+  'pet': (
+    'Of all {plural}, the {value} of {subject} is the laziest.',
+    'Among {plural}, {subject} found this {value}.',
+    'Like other {plural}, the {value} of {subject} eats a lot.',
+  ),
+}
+
 # Class -> attributes in it, one line each.
 _CLASSES = {
   'family': {
@@ -231,7 +251,11 @@ _SECOND_WORDS = {
 
 
 def passages(
-  seed: int, size: int = 400, copies: int = 4, classes: bool = False
+  seed: int,
+  size: int = 400,
+  copies: int = 4,
+  classes: bool = False,
+  repeats: bool = False,
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -243,6 +267,8 @@ def passages(
     size: number of people.
     copies: biographies of each.
     classes: whether they also have a sentence for each kind of `EVIDENCE`.
+    repeats: whether all but one biography of a person give away what `habits` asks for,
+      see `REPEATS`.
   """
   subjects = _subjects(size)
   if not classes:
@@ -252,7 +278,9 @@ def passages(
       )
       for subject in subjects
     )
-  return profiles.passages(subjects, TEMPLATES | CLASS_TEMPLATES, seed, copies)
+  templates = TEMPLATES | CLASS_TEMPLATES
+  repeated = REPEATS if repeats else None
+  return profiles.passages(subjects, templates, seed, copies, repeats=repeated)
 
 
 def task(

@@ -14,6 +14,9 @@ from typing import NamedTuple
 from masklearn.tasks import splits
 from masklearn.types import Example, InputError, Passage, Span, Task
 
+REPEATED = 'repeated'  # of the label of a span that the words beside it give away
+_PLURALS = {'goose': 'geese', 'mouse': 'mice', 'sheep': 'sheep'}
+
 
 class Subject(NamedTuple):
   """A country, a person, or whatever else facts are about."""
@@ -39,6 +42,7 @@ def passages(
   seed: int,
   copies: int,
   article: Callable[[str], str] = lambda value: '',
+  repeats: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Passage]:
   """`copies` profiles of every subject: one sentence for each of its facts.
 
@@ -51,6 +55,9 @@ def passages(
     seed: of order and paraphrases; a subject's prose does not depend on the others.
     copies: profiles of each subject.
     article: value -> the word before it, such as 'the '; not a part of the span.
+    repeats: kind -> paraphrases that give the value away by '{plural}'. Of such a kind
+      each subject has one copy as `templates` say it, and all others like this; their
+      spans are labelled `REPEATED` and the kind.
   """
   if copies < 1:
     raise InputError(f'copies must be at least 1, got {copies}.')
@@ -58,16 +65,22 @@ def passages(
   for subject in subjects:
     rng = random.Random(f'passages/{seed}/{subject.group}')
     cycles = {k: rng.sample(templates[k], len(templates[k])) for k in subject.facts}
+    # In turn, so that few copies have two of them.
+    first = rng.randrange(copies) if repeats else 0
+    places = {k: (first + i) % copies for i, k in enumerate(repeats or ())}
     for copy in range(copies):
       kinds = list(subject.facts)
       rng.shuffle(kinds)
       text, spans, sentences = '', [], []
       for kind in kinds:
-        value = subject.facts[kind][0]
+        value, label = subject.facts[kind][0], kind
         template = cycles[kind][copy % len(cycles[kind])]
+        if places.get(kind, copy) != copy:
+          template = rng.choice(repeats[kind]).replace('{plural}', plural(value))
+          label = f'{REPEATED} {kind}'
         text += ' ' if text else ''
         sentence, start = _fill(template, subject.prose, value, article(value))
-        spans.append(Span(len(text) + start, len(text) + start + len(value), kind))
+        spans.append(Span(len(text) + start, len(text) + start + len(value), label))
         sentences.append((len(text), len(text) + len(sentence)))
         text += sentence
       ident = f'{slug(subject.group)}-{copy}'
@@ -115,6 +128,23 @@ def task(
         given = ident, source, targets, subject.group, kind
         examples[split].append(Example(*given, evidence=told))
   return splits.make_task(name, examples)
+
+
+def plural(noun: str) -> str:
+  """The plural of an English noun.
+
+  >>> [plural(noun) for noun in ('canary', 'fox', 'donkey', 'goose')]
+  ['canaries', 'foxes', 'donkeys', 'geese']
+  """
+  if noun in _PLURALS:
+    return _PLURALS[noun]
+  if noun.endswith('man'):
+    return f'{noun[:-3]}men'
+  if noun.endswith(('s', 'x', 'ch', 'sh')):
+    return f'{noun}es'
+  if noun.endswith('y') and noun[-2] not in 'aeiou':
+    return f'{noun[:-1]}ies'
+  return f'{noun}s'
 
 
 def _fill(template: str, subject: str, value: str, article: str) -> tuple[str, int]:

@@ -22,7 +22,7 @@ def split_groups(
   """The split of every group; the test is the same for all seeds.
 
   >>> split_groups(['Chad', 'Peru', 'Chad', 'Togo', 'Oman'], 0, 0.5, 0.25)
-  {'Togo': 'train', 'Peru': 'train', 'Chad': 'validation', 'Oman': 'test'}
+  {'Chad': 'train', 'Togo': 'train', 'Oman': 'validation', 'Peru': 'test'}
 
   Args:
     groups: what the questions are about; duplicates count once.

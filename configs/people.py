@@ -1,0 +1,53 @@
+"""Which words should be hidden where the answers stand, and mostly teach nothing?
+
+python -m experiments.study --config=configs/people.py --workdir=runs/people
+
+  configs/people.py:repeats  most passages give the answer away: to restore it is to copy
+  configs/people.py:classes  the answer can be told from another word of the passage
+
+Invented people (masklearn/tasks/people.py), so that nothing is known from elsewhere.
+Without a variant it is `repeats`. Of four biographies of a person, one says "Ada plays
+the violin", and the others "Of all violins, the violin of Ada is the oldest". Whoever
+looks for answers finds them in all four. With one hidden word a biography, most of what
+they hide is copied, not remembered.
+
+With `classes`, a biography says that somebody plays the violin, and that they sit among
+the strings; the task asks for the latter.
+
+All numbers are ours, chosen on validation questions.
+"""
+
+from ml_collections import config_dict
+
+from configs import world
+
+VARIANTS = ('repeats', 'classes')
+POLICIES = (
+  'none,random,salient,answer_vocabulary,cooccurrence,supervised,learned,annotated'
+)
+
+
+def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
+  """Returns the config of the study, or of a variant."""
+  if variant not in VARIANTS:
+    raise ValueError(
+      f'configs/people.py has the variants {", ".join(VARIANTS)}, got {variant!r}.'
+    )
+  c = world.get_config()
+  c.name = f'people:{variant}'
+  c.corpus.update(name='people', size=600, copies=4, longest=140)
+  c.task.size = 600
+  c.policy.names = POLICIES
+  c.base.updates = 3_000
+  c.pretrain.updates = 1_500
+  c.finetune.update(updates=400, validate_every=20)
+  c.study.update(seeds=1, target_seeds=(1,))
+  if variant == 'repeats':
+    c.corpus.repeats = True
+    c.task.names = 'habits'
+    c.policy.rate = 0.02  # one word of each biography
+    c.study.primary = 'learned,supervised'
+  if variant == 'classes':
+    c.corpus.classes = True
+    c.task.names = 'classes'
+  return c
