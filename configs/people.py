@@ -2,14 +2,14 @@
 
 python -m experiments.study --config=configs/people.py --workdir=runs/people
 
-  configs/people.py:repeats  most passages give the answer away: to restore it is to copy
+  configs/people.py:repeats  most passages give the answer away: restoring is copying
   configs/people.py:classes  the answer can be told from another word of the passage
 
 Invented people (masklearn/tasks/people.py), so that nothing is known from elsewhere.
-Without a variant it is `repeats`. Of four biographies of a person, one says "Ada plays
-the violin", and the others "Of all violins, the violin of Ada is the oldest". Whoever
-looks for answers finds them in all four. With one hidden word a biography, most of what
-they hide is copied, not remembered.
+Without a variant it is `repeats`. Of twelve biographies of a person, four say such as
+"Ada plays the violin", and the others such as "Of all violins, the violin of Ada is the
+oldest". Whoever looks for answers finds them in all twelve. With one hidden word a
+biography, most of what they hide is copied, not remembered.
 
 With `classes`, a biography says that somebody plays the violin, and that they sit among
 the strings; the task asks for the latter.
@@ -43,7 +43,10 @@ def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
   c.finetune.update(updates=400, validate_every=20)
   c.study.update(seeds=1, target_seeds=(1,))
   if variant == 'repeats':
-    c.corpus.repeats = True
+    c.corpus.update(size=1_400, copies=12, repeats=2 / 3)
+    c.task.size = 400
+    c.base.update(apart=True, updates=6_000)
+    c.pretrain.updates = 2_500
     c.task.names = 'habits'
     c.policy.rate = 0.02  # one word of each biography
     c.study.primary = 'learned,supervised'

@@ -60,7 +60,7 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     c.corpus.copies = 1
     c.model.decoder_layers = 1
     c.policy.width = 16
-    c.policy.names += ',supervised,original'
+    c.policy.names += ',random_span,original'
     few = {'updates': 2, 'batch_size': 2}
     c.base.update(few)
     c.learn.update(

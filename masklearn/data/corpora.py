@@ -47,7 +47,7 @@ def _people(
   size: int = 400,
   copies: int = 4,
   classes: bool = False,
-  repeats: bool = False,
+  repeats: float = 0.0,
 ) -> Loaded:
   return people.passages(seed, size, copies, classes, repeats), []
 

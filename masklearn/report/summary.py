@@ -8,7 +8,7 @@ import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from masklearn.evaluation import metrics
+from masklearn.evaluation import metrics, overlap
 from masklearn.evaluation.results import Display, ResultRow
 from masklearn.io.visible import isolated
 from masklearn.report import workdir
@@ -37,6 +37,7 @@ class Result:
   masked_words: tuple[float, ...]
   seconds: tuple[float, ...]
   learning_seconds: tuple[float, ...]  # empty where nothing was learned
+  unseen: tuple[float, ...]  # exact match where no training question has the answer
   place: int  # among the policies of the study, in its order
   ratio: float  # test groups to training groups, where seeds split them anew
   # For each seed the exact match of each question by id, empty where that is unknown;
@@ -171,6 +172,11 @@ def by_kind(
   return table
 
 
+def _unseen(rows):
+  found = [(row.overlaps or {}).get(overlap.NONE) for row in rows]
+  return tuple(split['em'] for split in found if split and split['n'])
+
+
 def _known(answers):
   """The exact match of each question, and its group, by task, run folder and seed."""
   found: dict[tuple, tuple[dict, dict]] = {}
@@ -201,6 +207,7 @@ def _result(rows, display, ratios, known) -> Result:
     role=display[first.policy].role if first.policy in display else '',
     seeds=column('seed'),
     **{name: column(name) for name in measured},
+    unseen=_unseen(rows),
     place=[*display, first.policy].index(first.policy),
     ratio=ratios.get(first.task, 0.0),
     questions=tuple(scores for scores, _ in own) if answered else (),

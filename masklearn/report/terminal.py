@@ -1,5 +1,6 @@
 """Results -> the table that a study prints when it is done."""
 
+import statistics
 from collections.abc import Sequence
 
 import rich.box
@@ -22,6 +23,9 @@ def table(
 ) -> rich.table.Table:
   """Returns the policies by section, best first, with the findings below it.
 
+  `unseen` is the exact match on questions whose answer no training question has,
+  `learning` what it took to learn a policy, for each seed.
+
   Args:
     results: to show.
     validation: those of the validation split, where others are shown.
@@ -42,11 +46,13 @@ def table(
     box=rich.box.SIMPLE_HEAD,
   )
   table.add_column('policy', no_wrap=True)
-  for title in ('EM', '95% CI', 'F1', 'seeds', 'masked'):
+  unseen = any(r.unseen for r in results)
+  titles = 'EM', '95% CI', *(['unseen'] if unseen else []), 'seeds', 'learning'
+  for title in titles:
     table.add_column(title, justify='right', no_wrap=True)
   for key, group in summary.sections(results).items():
     best = comparison.best(group)
-    lines = [(r.mean_em, _cells(r, r is best), _style(r)) for r in group]
+    lines = [(r.mean_em, _cells(r, r is best, unseen), _style(r)) for r in group]
     if (em := majority.get(key[0])) is not None:
       lines.append((em, ['  majority answer', f'{em:.3f}'], 'dim italic'))
     table.add_row(_text(findings.place(key, results)), style='bold')
@@ -64,15 +70,16 @@ def _name(name: str) -> str:
   return one_line(name, _LONGEST)
 
 
-def _cells(result: Result, best: bool) -> list[str]:
+def _cells(result: Result, best: bool, unseen: bool) -> list[str]:
+  seconds = result.learning_seconds
   notes = ' (reference)' * result.reference + ' \u25c0 highest' * best
   return [
     f'  {_name(result.name)}{notes}',
     f'{result.mean_em:.3f}',
     findings.bounds(result.em),
-    tables.mean(result.f1, 3),
+    *([tables.mean(result.unseen, 3)] if unseen else []),
     str(len(result.seeds)),
-    tables.mean(result.masked_words),
+    findings.duration(statistics.fmean(seconds)) if any(seconds) else '',
   ]
 
 

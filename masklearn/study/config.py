@@ -100,7 +100,7 @@ STUDY = {
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
     'classes': flag(False),  # of what invented people have, for the task 'classes'
-    'repeats': flag(False),  # whether most of their biographies give answers away
+    'repeats': number(0.0, '[0, 1)'),  # of these, the share that gives answers away
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
     'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process
@@ -125,7 +125,8 @@ STUDY = {
   },
   'policy': {
     'names': checked(
-      'none,random,random_span,salient,same_sentences_random,learned,annotated',
+      'none,random,salient,same_sentences_random,answer_vocabulary,cooccurrence,'
+      'supervised,learned,annotated',
       _policies,
     ),
     'rate': number(0.05, '(0, 1)'),  # share of a passage's words that is hidden
@@ -160,6 +161,9 @@ STUDY = {
     'batch_size': whole(16, '[1, inf)'),
     'learning_rate': number(2e-3, '(0, inf)'),
     'weight_decay': number(0.01, '[0, inf)'),
+    # Whether it sees the passages alone that no task asks about, and pre-training the
+    # others: all facts are new then.
+    'apart': flag(False),
   },
   'learn': LEARN,
   'supervised': {

@@ -28,6 +28,7 @@ from masklearn.study import (
   build,
   count,
   mask_rows,
+  parts,
   plan,
   pool,
   preflight,
@@ -126,6 +127,8 @@ class Study:
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
     self.policies, self.specs = build.make_policies(c, names, self.setup)
+    if c.base.apart:
+      self.parts = parts.Parts(self.setup.passages, self.tasks.values())
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
@@ -222,7 +225,9 @@ class Study:
     c, options = self.config, dict(self.config.base)
     if not options['updates']:  # A published model has had its training.
       return {'seconds': 0.0, 'masked_words': 0.0}
-    rate, passages = options.pop('rate'), self.passages[self.task_names[0]]
+    rate = options.pop('rate')
+    del options['apart']
+    passages = self._part(self.task_names[0], asked=False)
     capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
     random_spans = stage.uniform(rate, c.policy.longest)
     return denoise(
@@ -289,7 +294,7 @@ class Study:
     """The base model, pre-trained further on what a policy hides."""
     del base  # has been trained
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
-    passages = self.passages[policy_task or self.task_names[0]]
+    passages = self._part(policy_task or self.task_names[0], asked=True)
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
     theta = self.theta(policy, policy_task, seed) if trained else {}
@@ -335,6 +340,11 @@ class Study:
       return None
     shapes = jax.eval_shape(self.policies[taught].init, jax.random.key(0))
     return stage.saved(directory, shapes, self.layout).read()
+
+  def _part(self, task: str, asked: bool):
+    """The passages of a stage: all, or those that tasks ask about, or the others."""
+    passages = self.passages[task]
+    return self.parts.take(passages, asked) if self.config.base.apart else passages
 
   def _first_params(self, seed: int) -> Start:
     """What the base model is trained from."""

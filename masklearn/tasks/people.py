@@ -255,7 +255,7 @@ def passages(
   size: int = 400,
   copies: int = 4,
   classes: bool = False,
-  repeats: bool = False,
+  repeats: float = 0.0,
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -267,8 +267,8 @@ def passages(
     size: number of people.
     copies: biographies of each.
     classes: whether they also have a sentence for each kind of `EVIDENCE`.
-    repeats: whether all but one biography of a person give away what `habits` asks for,
-      see `REPEATS`.
+    repeats: share of the biographies that give away what `habits` asks for, each kind
+      for itself; see `REPEATS`.
   """
   subjects = _subjects(size)
   if not classes:
@@ -280,7 +280,8 @@ def passages(
     )
   templates = TEMPLATES | CLASS_TEMPLATES
   repeated = REPEATS if repeats else None
-  return profiles.passages(subjects, templates, seed, copies, repeats=repeated)
+  options = {'repeats': repeated, 'share': repeats}
+  return profiles.passages(subjects, templates, seed, copies, **options)
 
 
 def task(

@@ -43,6 +43,7 @@ def passages(
   copies: int,
   article: Callable[[str], str] = lambda value: '',
   repeats: Mapping[str, Sequence[str]] | None = None,
+  share: float = 0.0,
 ) -> list[Passage]:
   """`copies` profiles of every subject: one sentence for each of its facts.
 
@@ -55,9 +56,10 @@ def passages(
     seed: of order and paraphrases; a subject's prose does not depend on the others.
     copies: profiles of each subject.
     article: value -> the word before it, such as 'the '; not a part of the span.
-    repeats: kind -> paraphrases that give the value away by '{plural}'. Of such a kind
-      each subject has one copy as `templates` say it, and all others like this; their
-      spans are labelled `REPEATED` and the kind.
+    repeats: kind -> paraphrases that give the value away by '{plural}'; the label of
+      its span is `REPEATED` and the kind.
+    share: of the copies in which such a kind is worded by `repeats`. Kinds take turns,
+      so that about as many are in each copy.
   """
   if copies < 1:
     raise InputError(f'copies must be at least 1, got {copies}.')
@@ -65,17 +67,18 @@ def passages(
   for subject in subjects:
     rng = random.Random(f'passages/{seed}/{subject.group}')
     cycles = {k: rng.sample(templates[k], len(templates[k])) for k in subject.facts}
-    # In turn, so that few copies have two of them.
+    plain = round(copies * (1 - share))  # copies without a repeat, of each kind
     first = rng.randrange(copies) if repeats else 0
-    places = {k: (first + i) % copies for i, k in enumerate(repeats or ())}
+    starts = {k: first + i * plain for i, k in enumerate(repeats or ())}
     for copy in range(copies):
       kinds = list(subject.facts)
       rng.shuffle(kinds)
       text, spans, sentences = '', [], []
       for kind in kinds:
         value, label = subject.facts[kind][0], kind
-        template = cycles[kind][copy % len(cycles[kind])]
-        if places.get(kind, copy) != copy:
+        place = (copy - starts.get(kind, 0)) % copies
+        template = cycles[kind][place % len(cycles[kind])]
+        if kind in starts and place >= plain:
           template = rng.choice(repeats[kind]).replace('{plural}', plural(value))
           label = f'{REPEATED} {kind}'
         text += ' ' if text else ''
