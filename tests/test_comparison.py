@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from masklearn.evaluation import contrasts
+from masklearn.evaluation.results import StudyRecord
 from masklearn.policies import POLICIES
 from masklearn.report import comparison, findings, summary
 from masklearn.report.workdir import Prediction
@@ -159,3 +160,17 @@ def test_the_highest_is_named_with_its_lead():
     'On civics, salient spans is above all others: 0.243 more than'
   )
   assert findings.highest([]) == ['No results yet.']
+
+
+def test_the_contrast_of_a_study_is_said_first():
+  """A minus B, and whether they are equally good; nothing where one is missing."""
+  results = gather(rows_of(SCORES))
+  study = StudyRecord(primary=['learned', 'salient'], margin=0.05)
+  (text,) = findings.primary(study, results)
+  assert 'on civics, learned has 0.257 more than salient spans (95%' in text
+  assert 'equally good' not in text
+  near = gather(rows_of({**SCORES, 'salient': (0.701, 0.8, 0.719)}))
+  (text,) = findings.primary(study, near)
+  assert text.endswith('which includes zero); equally good, within 0.05.')
+  assert findings.primary(StudyRecord(), results) == []
+  assert findings.primary(StudyRecord(primary=['learned', 'mine']), results) == []

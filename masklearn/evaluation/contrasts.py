@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
 from masklearn.types import InputError
 
@@ -229,30 +229,6 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
     highest = max(highest, min(1.0, (len(ordered) - place) * values[name]))
     adjusted[name] = highest
   return {name: round(adjusted[name], 12) for name in values}
-
-
-def needed(ratio: float, power: float = 0.8, level: float = 0.95) -> int:
-  """The samples of which a mean stands out, of which one has this signal-to-noise.
-
-  >>> needed(0.5)
-  34
-
-  Args:
-    ratio: mean to standard deviation of one sample.
-    power: with which it is to be found.
-    level: of the two-sided test.
-  """
-  if not ratio > 0:
-    raise ValueError(f'ratio must be above 0, got {ratio}.')
-
-  def missing(count):
-    critical = stats.t.ppf((1 + level) / 2, count - 1)
-    return stats.nct.cdf(critical, count - 1, ratio * math.sqrt(count)) - (1 - power)
-
-  high = 4.0
-  while missing(high) > 0:
-    high *= 2
-  return math.ceil(optimize.brentq(missing, 2.0, high)) if missing(2.0) > 0 else 2
 
 
 def _mean_squares(table):

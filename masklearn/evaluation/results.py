@@ -301,6 +301,7 @@ class StudyRecord(Row):
   impossible: list[ImpossibleRecord] = dataclasses.field(default_factory=list)
   # Two policies, whose difference the study is about; chosen before it ran.
   primary: list[str] = dataclasses.field(default_factory=list)
+  margin: float | None = None  # of exact match, below which they are equally good
 
 
 def history_point(record: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def table(
   results, validation = content.chosen(found)
   majority = content.majority_scores(found.study, results)
   left_out = findings.impossible(found.study.impossible, found.display)
-  primary = findings.primary(found.study.primary, results)
+  primary = findings.primary(found.study, results)
   return terminal.table(results, validation, majority, primary, left_out)
 
 

@@ -149,7 +149,7 @@ def _header(run: Run, contents: Markup) -> Markup:
     )
     for c in comparison.compare(run.results, run.validation)
   ]
-  chosen = findings.primary(run.found.study.primary, run.results)
+  chosen = findings.primary(run.found.study, run.results)
   found = [element('p', text) for text in chosen] + found
   if not found:
     found = [element('p', text) for text in findings.highest(run.results)]

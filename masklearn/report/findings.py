@@ -4,9 +4,14 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from masklearn.evaluation import intervals
+from masklearn.evaluation import contrasts, intervals
 from masklearn.evaluation.contrasts import Estimate
-from masklearn.evaluation.results import Display, ImpossibleRecord, ResultRow
+from masklearn.evaluation.results import (
+  Display,
+  ImpossibleRecord,
+  ResultRow,
+  StudyRecord,
+)
 from masklearn.io.visible import isolated
 from masklearn.report import comparison, summary, workdir
 from masklearn.report.comparison import Comparison
@@ -43,15 +48,17 @@ def sentence(found: Comparison, results: Sequence[Result]) -> str:
   return f'{text}. {_share(found)} {_basis(found)}{_cost(found)}'
 
 
-def primary(names: Sequence[str], results: Sequence[Result]) -> list[str]:
+def primary(study: StudyRecord, results: Sequence[Result]) -> list[str]:
   """Returns a sentence for each section on the difference that a study is about."""
   found = []
-  for ours, other, estimate in comparison.primary(results, names):
+  for ours, other, estimate in comparison.primary(results, study.primary):
     where = place(summary.section(ours), results)
     much = _difference(estimate, isolated(other.title))
+    equal = study.margin and contrasts.equivalent(estimate, study.margin)
     found.append(
       f'The contrast that was chosen before the run: on {where},'
-      f' {isolated(ours.title)} has {much}.'
+      f' {isolated(ours.title)} has {much}'
+      + (f'; equally good, within {study.margin:g}.' if equal else '.')
     )
   return found
 

@@ -230,6 +230,7 @@ STUDY = {
     # The difference that the study is about, 'learned,supervised' for the one minus the
     # other, chosen before it runs; '' for none.
     'primary': text(''),
+    'margin': number(0.05, '(0, 1]'),  # of it, below which one is as good as the other
     'workers': whole(2, '[1, inf)'),  # stages at a time, in threads
     # A pool of processes instead: local:WORKERS, slurm:WORKERS, or the tcp:// address
     # of a Dask scheduler.

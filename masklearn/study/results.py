@@ -106,6 +106,7 @@ def write_study(
     display=display(settings.names(c.policy.names)),
     impossible=list(left_out),
     primary=list(settings.names(c.study.primary)),
+    margin=c.study.margin,
   )
   names = 'results.jsonl', 'masks.jsonl', 'recall.jsonl'
   there = [name for name in names if (workdir / name).exists()]
