@@ -48,7 +48,7 @@ def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
     c.base.update(apart=True, updates=6_000)
     c.pretrain.updates = 2_500
     c.task.names = 'habits'
-    c.policy.rate = 0.02  # one word of each biography
+    c.policy.update(rate=0.02, longest=1)  # one word of each biography
     c.study.primary = 'learned,supervised'
   if variant == 'classes':
     c.corpus.classes = True

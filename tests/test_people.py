@@ -66,6 +66,18 @@ def test_a_corpus_is_about_the_people_of_every_seed():
     assert {e.group for e in tasks.load('habits', seed=seed, size=9).examples} == known
 
 
+def test_another_range_has_other_people():
+  """Of one list: those of the first ten and of the ten after them are twenty."""
+  groups = [
+    {p.group for p in people.passages(0, 10, 1, first=first)} for first in (0, 10)
+  ]
+  assert set.union(*groups) == {p.group for p in people.passages(0, 20, 1)}
+  task = tasks.load('habits', seed=0, size=10, first=10)
+  assert {e.group for e in task.examples} == groups[1]
+  with pytest.raises(InputError, match='from the 9th on; got'):
+    people.passages(0, people.CAPACITY, first=9)
+
+
 def test_a_class_follows_from_the_attribute_beside_it():
   """Its answer stands in the passage, and adds nothing to what else stands there."""
   classes = {}

@@ -29,8 +29,8 @@ def corpus_options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a corpus has, besides `seed`.
 
   >>> corpus_options('people'), corpus_options('jsonl')
-  (('size', 'copies', 'classes', 'repeats'), ('path', 'words', 'annotator', 'runner', \
-'beam'))
+  (('size', 'copies', 'classes', 'repeats', 'first'), ('path', 'words', 'annotator', \
+'runner', 'beam'))
   """
   if name in FORMATS:
     return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`
@@ -48,8 +48,9 @@ def _people(
   copies: int = 4,
   classes: bool = False,
   repeats: float = 0.0,
+  first: int = 0,
 ) -> Loaded:
-  return people.passages(seed, size, copies, classes, repeats), []
+  return people.passages(seed, size, copies, classes, repeats, first), []
 
 
 def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:

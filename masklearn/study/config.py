@@ -101,6 +101,7 @@ STUDY = {
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
     'classes': flag(False),  # of what invented people have, for the task 'classes'
     'repeats': number(0.0, '[0, 1)'),  # of these, the share that gives answers away
+    'first': whole(0, '[0, inf)'),  # of invented people; others are to tune on
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
     'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process
@@ -116,6 +117,7 @@ STUDY = {
     'train_share': number(0.5, '(0, 1]'),
     'validation_share': number(0.2, '[0, 1)'),
     'size': whole(400, '[1, inf)'),  # invented people, for the tasks about them
+    'first': whole(0, '[0, inf)'),  # of them
     'train': text(''),  # files of questions; in paths {task} is the name of the task
     'validation': text(''),  # '' splits off part of train
     'test': text(''),

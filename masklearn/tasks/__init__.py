@@ -84,7 +84,7 @@ def options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a task has besides `seed`.
 
   >>> options('habits')
-  ('size', 'train_share', 'validation_share')
+  ('size', 'train_share', 'validation_share', 'first')
   """
   found = inspect.signature(lookup(TASKS, name, 'task')).parameters
   own = [key for key, p in found.items() if p.kind is not p.VAR_KEYWORD]

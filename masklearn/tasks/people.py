@@ -256,6 +256,7 @@ def passages(
   copies: int = 4,
   classes: bool = False,
   repeats: float = 0.0,
+  first: int = 0,
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -269,8 +270,9 @@ def passages(
     classes: whether they also have a sentence for each kind of `EVIDENCE`.
     repeats: share of the biographies that give away what `habits` asks for, each kind
       for itself; see `REPEATS`.
+    first: of the people; those of another range are others, such as to tune on.
   """
-  subjects = _subjects(size)
+  subjects = _subjects(size, first)
   if not classes:
     subjects = tuple(
       subject._replace(
@@ -290,6 +292,7 @@ def task(
   size: int = 400,
   train_share: float = 0.5,
   validation_share: float = 0.2,
+  first: int = 0,
 ) -> Task:
   """`habits`, `origins` or `classes`, about the people of `passages`.
 
@@ -299,22 +302,24 @@ def task(
     size: number of people.
     train_share: of the people; only their questions are ever trained on.
     validation_share: of the people, for every choice; the rest is the test.
+    first: of the people, as of `passages`.
   """
-  subjects, questions = _subjects(size), QUESTIONS[name]
+  subjects, questions = _subjects(size, first), QUESTIONS[name]
   shares = train_share, validation_share
   return profiles.task(name, subjects, questions, seed, *shares, EVIDENCE)
 
 
 @functools.lru_cache(maxsize=8)
-def _subjects(size: int) -> tuple[profiles.Subject, ...]:
-  if not 1 <= size <= CAPACITY:
+def _subjects(size: int, first: int) -> tuple[profiles.Subject, ...]:
+  if not 1 <= size <= CAPACITY - first:
     raise InputError(
-      f'size must lie in [1, {CAPACITY}], as many names exist; got {size}.'
+      f'size must lie in [1, {CAPACITY - first}], as many names exist'
+      f'{f" from the {first}th on" if first else ""}; got {size}.'
     )
   names = list(_NAMES)
   random.Random('people').shuffle(names)
   subjects = []
-  for i, name in enumerate(names[:size]):
+  for i, name in enumerate(names[first : first + size], first):
     rng = random.Random(f'people/{name}')
     values = {kind: rng.choice(words.split()) for kind, words in _VALUES.items()}
     for kind, words in _SECOND_WORDS.items():
