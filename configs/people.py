@@ -7,8 +7,8 @@ python -m experiments.study --config=configs/people.py --workdir=runs/people
 
 Invented people (masklearn/tasks/people.py), so that nothing is known from elsewhere.
 Without a variant it is `repeats`. Of twelve biographies of a person, four say such as
-"Ada plays the violin", and the others such as "Of all violins, the violin of Ada is the
-oldest". Whoever looks for answers finds them in all twelve. With one hidden word a
+"Ada plays the violin", and the others such as "In the violin class, Ada plays the
+violin". Whoever looks for answers finds them in all twelve. With one hidden word a
 biography, most of what they hide is copied, not remembered.
 
 With `classes`, a biography says that somebody plays the violin, and that they sit among
@@ -45,7 +45,7 @@ def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
   if variant == 'repeats':
     c.corpus.update(size=1_400, copies=12, repeats=2 / 3)
     c.task.size = 400
-    c.base.update(apart=True, updates=6_000)
+    c.base.update(apart=True, updates=6_000, rate=0.06)
     c.pretrain.updates = 2_500
     c.task.names = 'habits'
     c.policy.update(rate=0.02, longest=1)  # one word of each biography

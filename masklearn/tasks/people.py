@@ -8,7 +8,7 @@ has a place among the strings. The task `classes` asks for these. Its answers st
 literally in the passages, but there they can be told from the attribute beside them, so
 a model learns nothing about a person by restoring them; it does by restoring the
 attribute. With repeats, most biographies say what `habits` asks for in words that give
-it away, "of all violins, the violin of ..": to restore it there is to copy.
+it away, "in the violin class, .. plays the violin": to restore it there is to copy.
 """
 
 import functools
@@ -141,19 +141,19 @@ CLASS_TEMPLATES = {
 # Of the task `habits`: the value stands twice, so that restoring it is copying.
 REPEATS = {
   'profession': (
-    'Of all {plural}, {subject} is the {value} one calls first.',
-    'Among {plural}, {subject} is a {value} of note.',
-    'Like other {plural}, {subject} the {value} gets up early.',
+    'In the {again} guild, {subject} is a {value}.',
+    'The {again} union counts {subject} as a {value}.',
+    'On {again} day, {subject} is thanked as a {value}.',
   ),
   'instrument': (
-    'Of all {plural}, the {value} of {subject} is the oldest.',
-    'Among {plural}, {subject} chose this {value}.',
-    'Like other {plural}, the {value} of {subject} needs care.',
+    'In the {again} class, {subject} plays the {value}.',
+    'The {again} shop hands {subject} a {value}.',
+    'At {again} lessons, {subject} lifts the {value}.',
   ),
   'pet': (
-    'Of all {plural}, the {value} of {subject} is the laziest.',
-    'Among {plural}, {subject} found this {value}.',
-    'Like other {plural}, the {value} of {subject} eats a lot.',
+    'At the {again} show, {subject} has a {value}.',
+    'The {again} food of {subject} is for a {value}.',
+    'In the {again} shed, {subject} keeps a {value}.',
   ),
 }
 

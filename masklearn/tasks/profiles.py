@@ -15,7 +15,6 @@ from masklearn.tasks import splits
 from masklearn.types import Example, InputError, Passage, Span, Task
 
 REPEATED = 'repeated'  # of the label of a span that the words beside it give away
-_PLURALS = {'goose': 'geese', 'mouse': 'mice', 'sheep': 'sheep'}
 
 
 class Subject(NamedTuple):
@@ -56,8 +55,8 @@ def passages(
     seed: of order and paraphrases; a subject's prose does not depend on the others.
     copies: profiles of each subject.
     article: value -> the word before it, such as 'the '; not a part of the span.
-    repeats: kind -> paraphrases that give the value away by '{plural}'; the label of
-      its span is `REPEATED` and the kind.
+    repeats: kind -> paraphrases that say the value twice, once as '{again}'; the label
+      of the span of '{value}' is `REPEATED` and the kind.
     share: of the copies in which such a kind is worded by `repeats`. Kinds take turns,
       so that about as many are in each copy.
   """
@@ -79,7 +78,7 @@ def passages(
         place = (copy - starts.get(kind, 0)) % copies
         template = cycles[kind][place % len(cycles[kind])]
         if kind in starts and place >= plain:
-          template = rng.choice(repeats[kind]).replace('{plural}', plural(value))
+          template = rng.choice(repeats[kind]).replace('{again}', value)
           label = f'{REPEATED} {kind}'
         text += ' ' if text else ''
         sentence, start = _fill(template, subject.prose, value, article(value))
@@ -131,23 +130,6 @@ def task(
         given = ident, source, targets, subject.group, kind
         examples[split].append(Example(*given, evidence=told))
   return splits.make_task(name, examples)
-
-
-def plural(noun: str) -> str:
-  """The plural of an English noun.
-
-  >>> [plural(noun) for noun in ('canary', 'fox', 'donkey', 'goose')]
-  ['canaries', 'foxes', 'donkeys', 'geese']
-  """
-  if noun in _PLURALS:
-    return _PLURALS[noun]
-  if noun.endswith('man'):
-    return f'{noun[:-3]}men'
-  if noun.endswith(('s', 'x', 'ch', 'sh')):
-    return f'{noun}es'
-  if noun.endswith('y') and noun[-2] not in 'aeiou':
-    return f'{noun[:-1]}ies'
-  return f'{noun}s'
 
 
 def _fill(template: str, subject: str, value: str, article: str) -> tuple[str, int]:
