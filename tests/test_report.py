@@ -172,6 +172,21 @@ def test_terminal_table_shows_the_winner(tmp_path):
   assert '0.450 more than random tokens' in ' '.join(out.getvalue().split())
 
 
+def test_a_terminal_table_breaks_names_and_no_numbers(tmp_path):
+  """With the scores on answers that training has not shown, and the cost."""
+  overlaps = {'no_overlap': {'em': 0.125, 'n': 8}}
+  rows = [
+    r | {'task': 'a' * 60, 'overlaps': overlaps, 'learning_seconds': 200.0}
+    for r in ROWS
+  ]
+  out = io.StringIO()
+  table = report.table(write(tmp_path, rows), POLICIES)
+  rich.console.Console(file=out, width=70).print(table)
+  (line,) = [x for x in out.getvalue().splitlines() if 'random tokens' in x][:1]
+  numbers = '0.300', '0.00–1.00', '0.125', '2', '3.3', 'min'
+  assert tuple(line.split()[-6:]) == numbers
+
+
 def test_entry_point_writes_and_prints(tmp_path, capsys):
   """`python -m experiments.report` prints the table and where the page is."""
   main.main(write(tmp_path, ROWS))

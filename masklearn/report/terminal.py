@@ -11,6 +11,7 @@ from masklearn.io.visible import one_line, visible
 from masklearn.report import comparison, findings, summary, tables
 from masklearn.report.summary import Result
 
+_WIDTHS = {'EM': 5, '95% CI': 9, 'unseen': 6, 'seeds': 5, 'learning': 8}
 _LONGEST = 40  # characters of a name, which leaves room for its numbers
 
 
@@ -45,11 +46,12 @@ def table(
     caption_style='',
     box=rich.box.SIMPLE_HEAD,
   )
-  table.add_column('policy', no_wrap=True)
+  table.add_column('policy')  # a long name is broken where room is short
   unseen = any(r.unseen for r in results)
   titles = 'EM', '95% CI', *(['unseen'] if unseen else []), 'seeds', 'learning'
   for title in titles:
-    table.add_column(title, justify='right', no_wrap=True)
+    width = _WIDTHS[title]
+    table.add_column(title, justify='right', no_wrap=True, min_width=width)
   for key, group in summary.sections(results).items():
     best = comparison.best(group)
     lines = [(r.mean_em, _cells(r, r is best, unseen), _style(r)) for r in group]
