@@ -140,7 +140,30 @@ def test_share_covers_the_truth(seeds, alike):
     return contrasts.share(both[:, 0], both[:, 1])
 
   low, high = NOMINAL
-  assert low <= coverage(draw, 0.8, 4_000) <= high
+  assert low <= coverage(draw, 0.8, 1_000) <= high
+
+
+@pytest.mark.parametrize(
+  ('seeds', 'groups'), [(1, 60), slow_case(3, 60), slow_case(5, 60)]
+)
+def test_a_share_over_questions_covers_the_truth(seeds, groups):
+  """Also that of one seed, which says nothing of others."""
+  rng, effect = np.random.default_rng(9), (0.2, 0.25)
+
+  def draw():
+    of_seed, of_group, rest = (
+      rng.normal(0, scale, (2, *shape))
+      for scale, shape in (
+        (0.015 * (seeds > 1), (seeds, 1)), (0.2, (1, groups)), (0.2, (seeds, groups))
+      )
+    )  # fmt: skip
+    gains, rooms = (
+      m + x for m, x in zip(effect, of_seed + of_group + rest, strict=True)
+    )
+    return contrasts.share(gains, rooms)
+
+  low, high = NOMINAL
+  assert low - 0.01 <= coverage(draw, 0.8, 500) <= high + 0.01
 
 
 def test_a_share_of_nothing_has_no_interval():
@@ -157,39 +180,41 @@ def test_a_share_solves_fiellers_equation():
     assert stats.ttest_1samp(gains - bound * rooms, 0).pvalue == pytest.approx(0.05)
 
 
-def test_between_goes_by_the_design():
+def test_differences_go_by_the_design():
   """A frozen test is crossed, by groups; tests that differ are resampled."""
   groups = {f'{g}{i}': g for g in 'abc' for i in range(2)}
   rng = np.random.default_rng(6)
   ours = [{q: rng.random() for q in groups} for _ in range(3)]
   theirs = [{q: rng.random() for q in groups} for _ in range(3)]
-  found = contrasts.between(ours, theirs, groups)
   table = [
     [np.mean([a[f'{g}{i}'] - b[f'{g}{i}'] for i in range(2)]) for g in 'abc']
     for a, b in zip(ours, theirs, strict=True)
   ]
-  assert found == pytest.approx(contrasts.crossed(table))
+  found = contrasts.differences(ours, theirs, groups)
+  np.testing.assert_allclose(found, table)
+  assert contrasts.estimate(found, 0.5) == contrasts.crossed(found)
   for rows in (ours, theirs):
     rows[0] = {q: x for q, x in rows[0].items() if groups[q] != 'a'}
-  found = contrasts.between(ours, theirs, groups, ratio=0.5)
   means = [np.mean([a[q] - b[q] for q in a]) for a, b in zip(ours, theirs, strict=True)]
-  assert found == pytest.approx(contrasts.resampled(means, 0.5))
+  found = contrasts.differences(ours, theirs, groups)
+  np.testing.assert_allclose(found, means)
+  assert contrasts.estimate(found, 0.5) == contrasts.resampled(found, 0.5)
 
 
 def test_a_group_counts_by_its_questions():
   """The mean is that over all questions."""
   ours = [{'a0': 1.0, 'a1': 1.0, 'a2': 1.0, 'b0': 0.0}] * 2
   theirs = [dict.fromkeys(ours[0], 0.0)] * 2
-  found = contrasts.between(ours, theirs, {q: q[0] for q in ours[0]})
-  assert found.mean == pytest.approx(0.75)
+  found = contrasts.differences(ours, theirs, {q: q[0] for q in ours[0]})
+  assert found.mean() == pytest.approx(0.75)
 
 
-def test_between_refuses_what_is_not_paired():
+def test_differences_refuse_what_is_not_paired():
   """Other seeds, other questions, none."""
   one = [{'a': 1.0}]
   for other in ([], [{'b': 1.0}], [{'a': 1.0}, {'a': 0.0}]):
     with pytest.raises(InputError, match='contrast needs the same'):
-      contrasts.between(one, other, {})
+      contrasts.differences(one, other, {})
 
 
 def test_equivalence_is_an_interval_within_the_margin():

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from masklearn.types import InputError
+
+_FAR = 100.0  # from a ratio, where bounds are not looked for any more
 
 
 class Estimate(NamedTuple):
@@ -106,21 +108,22 @@ def crossed(differences, level: float = 0.95) -> Estimate:
   return _student(mean, math.sqrt(total / (rows * columns)), freedom, level)
 
 
-def between(
+def differences(
   ours: Sequence[Mapping[str, float]],
   theirs: Sequence[Mapping[str, float]],
   group_of: Mapping[str, str],
-  ratio: float = 0.0,
-  level: float = 0.95,
-) -> Estimate:
-  """The difference of two policies, by the design that their questions show.
+) -> np.ndarray:
+  """The differences of two policies, in the design that their questions show.
 
   Args:
     ours: for each seed the score of each question, id -> score.
     theirs: the same of the other policy.
     group_of: id -> what the question is about; the same for several is one sample.
-    ratio: see `resampled`, for seeds whose questions differ.
-    level: of confidence.
+
+  Returns:
+    [S, G] of each seed and group, where all seeds have the same groups: a frozen test.
+    A group counts by its questions, so that the mean is that over all questions.
+    Else [S], the mean of each seed.
 
   Raises:
     InputError: the two differ in seeds or in a seed's questions.
@@ -135,65 +138,74 @@ def between(
       raise InputError(
         f'A contrast needs the same questions of both, got {len(a)} and {len(b)}.'
       )
-    sums: dict[str, list[float]] = {}
+    groups: dict[str, list[float]] = {}
     for question in a:
-      sums.setdefault(group_of.get(question) or question, []).append(
-        a[question] - b[question]
-      )
-    rows.append(sums)
+      found = groups.setdefault(group_of.get(question) or question, [])
+      found.append(a[question] - b[question])
+    rows.append(groups)
   if any(row.keys() != rows[0].keys() for row in rows):
     means = [np.mean([x for found in row.values() for x in found]) for row in rows]
-    return resampled(means, ratio, level)
-  # A group counts by its questions, as it does in the mean over all questions.
-  sizes = np.mean([len(found) for found in rows[0].values()])
-  table = [[np.sum(row[group]) / sizes for group in rows[0]] for row in rows]
-  return crossed(table, level)
+    return np.array(means)
+  size = np.mean([len(found) for found in rows[0].values()])
+  return np.array([[np.sum(row[group]) / size for group in rows[0]] for row in rows])
 
 
-def share(
-  gains: Sequence[float],
-  rooms: Sequence[float],
-  ratio: float = 0.0,
-  level: float = 0.95,
-) -> Estimate:
-  """The ratio of two means over the same seeds, such as of a reference's gain.
+def estimate(found: np.ndarray, ratio: float = 0.0, level: float = 0.95) -> Estimate:
+  """The mean of `differences`: `crossed` of [S, G], `resampled` of [S]."""
+  found = np.asarray(found, float)
+  return crossed(found, level) if found.ndim == 2 else resampled(found, ratio, level)
 
-  Fieller's interval: all values r for which the mean of gains - r rooms is not
-  distinguished from zero. Where the rooms are not clearly above zero there is none, and
-  both bounds are NaN.
+
+def share(gains, rooms, ratio: float = 0.0, level: float = 0.95) -> Estimate:
+  """The ratio of two means in one design, such as of a reference's gain.
+
+  Fieller's interval: all r for which the mean of gains - r rooms is not distinguished
+  from zero. Where the mean of the rooms is not clearly above zero there is none, and
+  both bounds are NaN; so too where either side has no bound.
 
   >>> [round(x, 2) for x in share([0.8, 0.9, 1.0], [1.0, 1.1, 1.3])[:3]]
   [0.79, 0.74, 0.89]
 
   Args:
-    gains: [S].
-    rooms: [S] of the same seeds.
+    gains: [S] or [S, G], see `differences`.
+    rooms: the same of the same seeds and groups.
     ratio: see `resampled`.
     level: of confidence.
 
   References:
     Fieller, Some Problems in Interval Estimation (1954).
   """
-  a, b = _values(gains, level), _values(rooms, level)
-  if len(a) != len(b):
-    raise ValueError(f'share needs the same seeds of both, got {len(a)} and {len(b)}.')
-  count = len(a)
-  found = float(a.mean() / b.mean()) if b.mean() else math.nan
-  if count == 1:
-    return Estimate(found, math.nan, math.nan)
-  scale = 1 / count + ratio
-  square = stats.t.ppf((1 + level) / 2, count - 1) ** 2 * scale
-  # (mean(a) - r mean(b))^2 <= t^2 scale var(a - r b), a quadratic in r.
-  (va, cab), (_, vb) = np.cov(a, b)
-  leading = b.mean() ** 2 - square * vb
-  middle = a.mean() * b.mean() - square * cab
-  last = a.mean() ** 2 - square * va
-  root = middle**2 - leading * last
-  if leading <= 0 or b.mean() <= 0:
-    return Estimate(found, math.nan, math.nan)
-  half = math.sqrt(max(root, 0.0))
-  low, high = (float((middle + side) / leading) for side in (-half, half))
-  return Estimate(found, low, high)
+  gains, rooms = np.asarray(gains, float), np.asarray(rooms, float)
+  if gains.shape != rooms.shape or not gains.size:
+    raise ValueError(
+      f'share needs the same seeds of both, got {gains.shape} and {rooms.shape}.'
+    )
+  room = estimate(rooms, ratio, level)
+  mean = float(gains.mean() / room.mean) if room.mean else math.nan
+  if not room.low > 0:
+    return Estimate(mean, math.nan, math.nan)
+
+  def excess(r):
+    """Above zero where r is refused."""
+    found = estimate(gains - r * rooms, ratio, level)
+    return max(found.low, -found.high)
+
+  bounds = [_bound(excess, mean, side) for side in (-1, 1)]
+  if any(map(math.isnan, bounds)):
+    bounds = [math.nan, math.nan]
+  return Estimate(mean, *bounds)
+
+
+def _bound(excess, mean, side):
+  """Where what is refused begins, on one side of a ratio; NaN if nowhere near."""
+  if not excess(mean) < 0:  # without any spread
+    return mean
+  step = 0.05
+  while step < _FAR and not excess(mean + side * step) > 0:
+    step *= 2
+  if step >= _FAR:
+    return math.nan
+  return float(optimize.brentq(excess, mean, mean + side * step))
 
 
 def equivalent(found: Estimate, margin: float) -> bool:

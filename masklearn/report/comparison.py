@@ -9,6 +9,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+import numpy as np
+
 from masklearn.evaluation import contrasts
 from masklearn.evaluation.contrasts import Estimate
 from masklearn.report import summary
@@ -94,8 +96,9 @@ def compare(
       seeds = tuple(sorted(set.intersection(*(set(r.seeds) for r in compared))))
       if not seeds:
         continue
-      gains = _differences(one, random, seeds)
-      rooms = _differences(reference, random, seeds)
+      gains, rooms = (_differences(r, random, seeds) for r in (one, reference))
+      if gains.shape != rooms.shape:  # Answers of one are not known.
+        gains, rooms = (_of_seeds(r, random, seeds) for r in (one, reference))
       found.append(
         Comparison(
           *(one, random, reference, rival, seeds),
@@ -141,11 +144,7 @@ def _rival(own, validation):
 
 
 def _between(result, other, seeds) -> Estimate:
-  if result.questions and other.questions:
-    ours, theirs = (_on(r, seeds, r.questions) for r in (result, other))
-    if all(a.keys() == b.keys() for a, b in zip(ours, theirs, strict=True)):
-      return contrasts.between(ours, theirs, result.groups, _ratio(result))
-  return contrasts.resampled(_differences(result, other, seeds), _ratio(result))
+  return contrasts.estimate(_differences(result, other, seeds), _ratio(result))
 
 
 def _ratio(result):
@@ -155,9 +154,17 @@ def _ratio(result):
   return 0.0 if frozen else result.ratio
 
 
-def _differences(result: Result, other: Result, seeds: Sequence[int]) -> list[float]:
-  pairs = zip(_on(result, seeds), _on(other, seeds), strict=True)
-  return [ours - theirs for ours, theirs in pairs]
+def _differences(result: Result, other: Result, seeds: Sequence[int]) -> np.ndarray:
+  """Those of questions where their answers are known, else those of seeds."""
+  if result.questions and other.questions:
+    ours, theirs = (_on(r, seeds, r.questions) for r in (result, other))
+    if all(a.keys() == b.keys() for a, b in zip(ours, theirs, strict=True)):
+      return contrasts.differences(ours, theirs, result.groups)
+  return _of_seeds(result, other, seeds)
+
+
+def _of_seeds(result, other, seeds):
+  return np.subtract(_on(result, seeds), _on(other, seeds))
 
 
 def _on(result, seeds, values=None):
