@@ -238,6 +238,23 @@ def test_questions(table, name):
     assert example.source.endswith('?')
 
 
+def test_shuffled_answers_are_of_the_same_kind():
+  """Exchanged in training and validation, and as often as before; not in the test."""
+  task = tasks.load('civics', seed=0)
+  mixed = tasks.shuffled(task, seed=1)
+  assert mixed.test == task.test
+  for split in ('train', 'validation'):
+    before, after = (
+      collections.Counter((e.label, e.targets) for e in t.split(split))
+      for t in (task, mixed)
+    )
+    assert before == after
+    pairs = zip(task.split(split), mixed.split(split), strict=True)
+    kept = [a.targets == b.targets for a, b in pairs]
+    assert sum(kept) < 0.5 * len(kept)
+  assert mixed == tasks.shuffled(task, seed=1) != tasks.shuffled(task, seed=2)
+
+
 def test_majority_baseline():
   """It answers each label with its most frequent training answer."""
   task = tasks.load('civics', seed=0)

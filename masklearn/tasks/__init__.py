@@ -95,14 +95,19 @@ def options(name: str) -> tuple[str, ...]:
 def shuffled(task: Task, seed: int) -> Task:
   """The same questions with answers exchanged, in training and in validation.
 
-  A control: nothing can be learned from them about where answers stand.
+  A control: nothing can be learned from them about where answers stand. Among questions
+  of a kind, so that each has an answer that could be its own.
   """
   mixed = {}
   for split in ('train', 'validation'):
-    examples = list(task.split(split))
-    order = random.Random(f'answers/{seed}').sample(examples, len(examples))
+    rng = random.Random(f'answers/{seed}')
+    others = {}  # of each kind, in the order in which they are given away
+    for example in task.split(split):
+      others.setdefault(example.label, []).append(example.targets)
+    for targets in others.values():
+      rng.shuffle(targets)
     mixed[split] = tuple(
-      dataclasses.replace(example, targets=other.targets)
-      for example, other in zip(examples, order, strict=True)
+      dataclasses.replace(example, targets=others[example.label].pop())
+      for example in task.split(split)
     )
   return dataclasses.replace(task, **mixed)
