@@ -37,7 +37,8 @@ def test_answers_are_text_and_survive_a_last_batch(tmp_path):
   answering.write_predictions(tmp_path / 'p.jsonl', examples, answers)
   lines = [json.loads(x) for x in (tmp_path / 'p.jsonl').read_text().splitlines()]
   assert [x['output'][0]['answer'] for x in lines] == answers
-  assert lines[0]['meta'] == {'targets': ['answer 0'], 'label': 'kind'}
+  meta = {'targets': ['answer 0'], 'label': 'kind', 'group': ''}
+  assert lines[0]['meta'] == meta
 
 
 def test_score_is_the_mean_over_questions():
