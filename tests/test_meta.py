@@ -250,3 +250,21 @@ def test_entropy_of_a_fresh_policy_is_the_log_of_its_candidates():
   value, slope = entropy(theta)
   np.testing.assert_allclose(value, (np.log(7) + np.log(3)) / 2, rtol=1e-6)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(slope))
+
+
+@pytest.mark.slow
+def test_fine_tuning_steps_can_have_a_learning_rate_of_their_own():
+  """Exact in both modes; at a tiny one the gradient is that without such a step."""
+  problem = bilevel.Problem('soft', 'bart', 1, 'sgd', dropout=False)
+
+  def influences(tuned, rate=None, mode='mixed'):
+    own = None if rate is None else optax.sgd(rate)
+    given = problem.meta(tuned, tuning_tx=own, mode=mode)
+    return jit(given.influences)(*problem.arguments())[1]
+
+  same, own = influences(1), influences(1, 0.2)
+  np.testing.assert_allclose(own, influences(1, 0.2, 'reverse'), rtol=1e-8, atol=1e-12)
+  assert np.abs(own - same).max() > 1e-3 * np.abs(same).max()
+  none = influences(0)
+  near = influences(1, 1e-7)
+  np.testing.assert_allclose(near, none, rtol=1e-4, atol=1e-5 * np.abs(none).max())

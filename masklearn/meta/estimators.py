@@ -60,6 +60,7 @@ def make_estimator(
   target: str = 'spans',
   span_length: int | None = None,
   draw_length: int | None = None,
+  tuning_tx: optax.GradientTransformation | None = None,
 ) -> MetaGradient:
   """The meta-gradient of a policy by an estimator.
 
@@ -73,6 +74,7 @@ def make_estimator(
     target: the objective's output format.
     span_length: T of targets that hold one span, for a relaxation of spans.
     draw_length: T of targets that hold a whole draw, for hard draws.
+    tuning_tx: of the fine-tuning steps, see `make_meta_gradient`.
 
   Raises:
     InputError: relaxation, mode, memory or a number is none that there is.
@@ -87,4 +89,4 @@ def make_estimator(
   if hard:
     make, names = reinforce.make_score_gradient, ('baseline',)
   numbers = {name: given[name] for name in ('fine_tune_steps', *names)}
-  return make(relaxation, loss_sums, tx, **numbers)
+  return make(relaxation, loss_sums, tx, tuning_tx=tuning_tx, **numbers)

@@ -57,6 +57,7 @@ def make_meta_gradient(
   tx: optax.GradientTransformation,
   *,
   fine_tune_steps: int = 0,
+  tuning_tx=None,
   mode: str = 'mixed',
   memory: str = 'low',
   **options,
@@ -69,9 +70,11 @@ def make_meta_gradient(
   Args:
     relaxation: of the policy, one of `estimators.RELAXATIONS`.
     loss_sums: of the model, see `losses.make_loss_sums`.
-    tx: the inner optimizer, of both kinds of steps; any differentiable one. Adam
-      needs `eps_root` > 0, or the gradient is NaN.
+    tx: the inner optimizer; any differentiable one. Adam needs `eps_root` > 0, or the
+      gradient is NaN.
     fine_tune_steps: J.
+    tuning_tx: of the fine-tuning steps, such as with another learning rate; it goes
+      on with the state of `tx`. None is `tx`.
     mode: one of `unroll.MODES`, of the denoising steps. The backward pass of the
       fine-tuning steps is exact, but for 'first_order'.
     memory: 'low' recomputes what the backward pass of a step needs, and takes one
@@ -85,8 +88,9 @@ def make_meta_gradient(
   check_name(unroll.MODES, mode, 'mode')
   if mode in ('mixed', 'truncated', 'first_order'):
     options['memory'] = memory
-  outer = make_outer(loss_sums, tx, fine_tune_steps)
-  tuned = _make_tuning(outer, tx, fine_tune_steps, mode, memory)
+  tuning_tx = tuning_tx or tx
+  outer = make_outer(loss_sums, tuning_tx, fine_tune_steps)
+  tuned = _make_tuning(outer, tuning_tx, fine_tune_steps, mode, memory)
 
   def sample(theta, passages, key, temperature=1.0):
     draw = relaxation.sample(theta, merge_steps(passages), key, temperature)

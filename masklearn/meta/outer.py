@@ -37,7 +37,7 @@ def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
 
   Args:
     loss_sums: of the model, see `losses.make_loss_sums`.
-    tx: the inner optimizer.
+    tx: the optimizer of the fine-tuning steps.
     fine_tune_steps: J.
   """
 

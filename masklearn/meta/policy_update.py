@@ -26,6 +26,7 @@ class Setting(NamedTuple):
   estimator: Estimator
   inner_optimizer: str
   inner_learning_rate: float
+  fine_tune_learning_rate: float
   trainable: str
   episodes: int
   temperature: tuple[float, float]
@@ -62,16 +63,23 @@ def make_policy_update(
   """
   # Not normalised: along a unit gradient, what a span teaches would be set against
   # what it changes, and the mean of many spans against that of the useful ones.
-  inner_tx = inner.make_inner(
-    setting.inner_optimizer, setting.inner_learning_rate, setting.trainable
+  rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
+  inner_tx, tuning_tx = (
+    inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable)
+    for one in rates
   )
   updates = setting.updates
   decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
   tx = optax.adam(decay)
   work = policy, losses.make_loss_sums(model), inner_tx, ids, rate
-  lengths = {'span_length': setting.span_length, 'draw_length': setting.draw_length}
+  options = {
+    'target': setting.target,
+    'span_length': setting.span_length,
+    'draw_length': setting.draw_length,
+    'tuning_tx': tuning_tx,
+  }
   gradient, exact = (
-    make_estimator(estimator, *work, target=setting.target, **lengths)
+    make_estimator(estimator, *work, **options)
     for estimator in (setting.estimator, setting.estimator._replace(mode='mixed'))
   )
   # Spread out at first, a policy has tried many spans before it settles on some.

@@ -113,6 +113,7 @@ def make_score_gradient(
   *,
   baseline: str = 'others',
   fine_tune_steps: int = 0,
+  tuning_tx=None,
 ) -> MetaGradient:
   """REINFORCE: what hard draws cost goes to their log-probabilities.
 
@@ -126,15 +127,17 @@ def make_score_gradient(
   Args:
     draws: of `hard_draws`, with the same baseline.
     loss_sums: of the model, see `losses.make_loss_sums`.
-    tx: the inner optimizer, of both kinds of steps; any.
+    tx: the inner optimizer; any.
     baseline: 'others' or 'learned'.
     fine_tune_steps: J.
+    tuning_tx: of the fine-tuning steps, such as with another learning rate; it goes
+      on with the state of `tx`. None is `tx`.
 
   References:
     Williams, REINFORCE (1992). Kool et al., Buy 4 REINFORCE Samples, Get a Baseline
     for Free (2019). Kang et al., Neural Mask Generator (2020), has it with a reward.
   """
-  outer = make_outer(loss_sums, tx, fine_tune_steps)
+  outer = make_outer(loss_sums, tuning_tx or tx, fine_tune_steps)
 
   def outer_losses(state, episode, drawn, key):
     """Of each sample, [S, Q]; and without the denoising steps, [Q]."""

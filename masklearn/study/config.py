@@ -61,6 +61,8 @@ LEARN = {
   'learning_rate': number(5e-3, '(0, inf)'),  # of Adam
   # Of SGD: small, as the model knows the passage but for its facts.
   'inner_learning_rate': number(3e-4, '(0, inf)'),
+  # Of the fine-tuning steps; 0 for the same.
+  'fine_tune_learning_rate': number(0.0, '[0, inf)'),
   # Weight of the policy's entropy, at the start and at the end.
   'entropy_coefficient': numbers((0.07, 0.0), '[0, inf)', 2),
   'relaxation': name('mixture', 'meta.estimators:RELAXATIONS', 'relaxation'),

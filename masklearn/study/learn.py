@@ -51,6 +51,7 @@ class Learning:
   inner_optimizer: str  # of denoising and fine-tuning steps, of `inner.OPTIMIZERS`
   # Its learning rate: with SGD so small that a step's effect is nearly linear in it.
   inner_learning_rate: float
+  fine_tune_learning_rate: float  # of fine-tuning steps; 0 for the same
   inner_steps: int  # K
   # A regular expression for the names of the parameters that inner steps change; '' for
   # all.
