@@ -4,6 +4,7 @@ python -m experiments.study --config=configs/world.py --workdir=runs/demo
 
   configs/world.py         the demo: civics, two seeds of what is cheap
   configs/world.py:smoke   seconds, for tests: every stage, nothing learned
+  configs/world.py:literal three seeds, both tasks: is learning better than matching?
   configs/world.py:full    five seeds, both tasks, both output formats, transfer
   configs/world.py:estimators   one task, policies learned by every estimator
 
@@ -17,7 +18,7 @@ from ml_collections import config_dict
 
 from masklearn.study import config
 
-VARIANTS = ('', 'smoke', 'full', 'estimators')
+VARIANTS = ('', 'smoke', 'literal', 'full', 'estimators')
 
 
 def get_config(variant: str = '') -> config_dict.ConfigDict:
@@ -34,6 +35,13 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     encoder_ffn=128,
     init_std=0.125,  # 1 / sqrt(width): BART's 0.02 is for widths of 768 and more
   )
+  if variant == 'literal':
+    c.task.names = 'civics,geography'
+    c.policy.names = (
+      'none,random,salient,answer_vocabulary,cooccurrence,supervised,learned,annotated'
+    )
+    c.study.update(seeds=3, learned_seeds=3, target_seeds=(3,))
+    c.study.primary = 'learned,supervised'
   if variant == 'full':
     c.task.names = 'civics,geography'
     c.learn.update(updates=300, validate_every=60)

@@ -28,7 +28,8 @@ ZERO = {
   'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
-  'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats', 'corpus.first', 'task.first',
+  'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats',
+  'corpus.first', 'task.first',
   'study.learned_seeds', 'study.transfer_seeds', 'study.ablation_seeds', 'top_k',
   'networks.scratch.vocabulary',
 }  # fmt: skip
