@@ -38,19 +38,14 @@ def corpus_options(name: str) -> tuple[str, ...]:
   return tuple(key for key in arguments if key != 'seed')
 
 
-def _world(seed: int, copies: int = 4) -> Loaded:
-  return world.passages(seed, copies), []
+def _generated(passages: Callable[..., list[Passage]]) -> Callable[..., Loaded]:
+  """A corpus that needs no file; its arguments are those of `passages`."""
 
+  @functools.wraps(passages)
+  def loaded(seed, **options):
+    return passages(seed, **options), []
 
-def _people(
-  seed: int,
-  size: int = 400,
-  copies: int = 4,
-  classes: bool = False,
-  repeats: float = 0.0,
-  first: int = 0,
-) -> Loaded:
-  return people.passages(seed, size, copies, classes, repeats, first), []
+  return loaded
 
 
 def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:
@@ -62,7 +57,7 @@ def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:
 
 # Those of `FORMATS` have `path`, a file, folder or pattern.
 CORPORA: dict[str, Callable[..., Loaded]] = {
-  'world': _world,
-  'people': _people,
+  'world': _generated(world.passages),
+  'people': _generated(people.passages),
   **{name: functools.partial(_from_files, name) for name in FORMATS},
 }

@@ -159,10 +159,10 @@ def scores(
       textcoords='offset points', va='center', color=COLORS['ink'],
     )  # fmt: skip
   axes.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5), xlabel='exact match')
-  bounds = [' (reference)' * r.reference for r in results]
+  notes = [' (reference)' * r.reference for r in results]
   names = [
-    one_line(r.name, _ROOM - len(bound)) + bound
-    for r, bound in zip(results, bounds, strict=True)
+    one_line(r.name, _ROOM - len(note)) + note
+    for r, note in zip(results, notes, strict=True)
   ]
   axes.set_yticks(places, names)
   for label, result in zip(axes.get_yticklabels(), results, strict=True):

@@ -73,7 +73,8 @@ def kinds(
 def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> Markup:
   """Returns EM by the task a policy was learned on and the task it is used for.
 
-  others: every result of the same target and base, for the bounds of each column.
+  others: every result of the same target and base: random and reference policies of
+    each column are shown below.
   """
   used = list(dict.fromkeys(r.task for r in learned))
   sources = list(dict.fromkeys(r.policy_task or r.task for r in learned))
