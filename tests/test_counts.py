@@ -104,7 +104,7 @@ def test_longer_answers_are_left_out(sources):
 
 
 def test_cooccurrence_is_the_highest_phi_over_groups(sources):
-  """Of what foretells 'republic'; what meets an answer only once counts for nothing."""
+  """Of what predicts 'republic'; what meets an answer only once counts for nothing."""
   weights = counts.cooccurrence(sources, 2)
   found = hidden(sources, weights, 'Lima is a republic governs')
   told = [rule == 'republic' for _, rule in PLACES.values()]
@@ -117,7 +117,7 @@ def test_cooccurrence_is_the_highest_phi_over_groups(sources):
 
 
 def test_cooccurrence_needs_no_answer_in_a_passage(sources):
-  """Answers that are code words are foretold by the words that they stand for."""
+  """Answers that are code words are predicted by the words that they stand for."""
   codes = {'republic': 'blue', 'monarchy': 'red', 'absolute monarchy': 'red'}
   asked = [
     dataclasses.replace(q, targets=(codes[q.targets[0]],))

@@ -60,7 +60,7 @@ def answer_vocabulary(sources: Sources, longest: int) -> dict[int, float]:
 
 
 def cooccurrence(sources: Sources, longest: int) -> dict[int, float]:
-  """Weights that grow with how well an n-gram foretells an answer.
+  """Weights that grow with how well an n-gram predicts an answer.
 
   For each n-gram of passages about training groups and each answer to a kind of
   question, phi is the correlation over groups of two facts: that the n-gram stands in a
