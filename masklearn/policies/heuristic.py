@@ -85,6 +85,27 @@ def random_span(
   return _moved(rate, reference, top_k, within_sentence=False)
 
 
+def some_random_spans(rate: float, longest: int = 4) -> Policy:
+  """Hides some of the spans of `random_span`: from one to all, equally often.
+
+  A model that has always seen ten spans hidden does not know what to do with one.
+  """
+  whole = random_span(rate, longest=longest)
+
+  def draw(theta, key, batch):
+    key_spans, key_count = jax.random.split(key)
+    scores = whole.scores(theta, batch)
+    spans = sampling.draw_spans(key_spans, scores, batch, rate)
+    used = (spans.length > 0).sum(-1, keepdims=True, dtype=jnp.int32)  # [B, 1]
+    kept = jax.random.randint(key_count, used.shape, 1, used + 1, jnp.int32)
+    place = jnp.arange(spans.length.shape[1], dtype=jnp.int32)[None]
+    # They are in the order of drawing: the first ones are any.
+    length = jnp.where(place < kept, spans.length, 0)
+    return sampling.to_draw(spans._replace(length=length), batch)
+
+  return whole._replace(draw=draw)
+
+
 def same_sentences_random(rate: float, reference: Policy, top_k: int = 0) -> Policy:
   """Hides random spans in the sentences that `reference` chose: the control.
 

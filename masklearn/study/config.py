@@ -161,6 +161,9 @@ STUDY = {
   },
   'base': {  # Random spans on the whole corpus, as BART has seen Wikipedia.
     'rate': number(0.2, '(0, 1)'),
+    # Whether passages hide fewer words, too: from one span to all that the rate allows.
+    # For a policy that hides fewer words than the base's rate.
+    'varied': flag(False),
     'updates': whole(1_600, '[0, inf)'),
     'batch_size': whole(16, '[1, inf)'),
     'learning_rate': number(2e-3, '(0, inf)'),

@@ -225,11 +225,11 @@ class Study:
     c, options = self.config, dict(self.config.base)
     if not options['updates']:  # A published model has had its training.
       return {'seconds': 0.0, 'masked_words': 0.0}
-    rate = options.pop('rate')
+    rate, varied = options.pop('rate'), options.pop('varied')
     del options['apart']
     passages = self._part(self.task_names[0], asked=False)
     capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
-    random_spans = stage.uniform(rate, c.policy.longest)
+    random_spans = stage.uniform(rate, c.policy.longest, varied)
     return denoise(
       self.setup,
       passages,

@@ -176,8 +176,13 @@ def optimizer(
 
 
 @functools.cache
-def uniform(rate: float, longest: int) -> Policy:
-  """Random spans of up to `longest` words: what a base model is trained on."""
+def uniform(rate: float, longest: int, varied: bool = False) -> Policy:
+  """Random spans of up to `longest` words: what a base model is trained on.
+
+  With `varied`, any number of them, from one on.
+  """
+  if varied:
+    return heuristic.some_random_spans(rate, longest)
   return heuristic.random_span(rate, longest=longest)
 
 
