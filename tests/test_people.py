@@ -96,6 +96,16 @@ def test_a_class_follows_from_the_attribute_beside_it():
     assert answers.most_common(1)[0][1] < 0.55 * answers.total()
 
 
+def test_biographies_can_be_short():
+  """They tell some of the attributes, in the words in which long ones do."""
+  long, short = (people.passages(0, 7, 2, kinds=k) for k in ('', 'pet,spouse'))
+  for whole, part in zip(long, short, strict=True):
+    assert part.group == whole.group
+    assert {s.label for s in part.spans} == {'pet', 'spouse'}
+  with pytest.raises(InputError, match="attribute of people.*'pets'.*pet"):
+    people.passages(0, 7, kinds='pets')
+
+
 def test_attributes_are_independent():
   """Values are spread: no answer is much more frequent than chance."""
   task = tasks.load('habits', seed=0)

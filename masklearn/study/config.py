@@ -104,6 +104,7 @@ STUDY = {
     'classes': flag(False),  # of what invented people have, for the task 'classes'
     'repeats': number(0.0, '[0, 1)'),  # of these, the share that gives answers away
     'first': whole(0, '[0, inf)'),  # of invented people; others are to tune on
+    'kinds': text(''),  # of facts that are told of them, with commas; '' for all
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
     'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process

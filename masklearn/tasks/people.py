@@ -14,6 +14,7 @@ it away, "in the violin class, .. plays the violin": to restore it there is to c
 import functools
 import random
 
+from masklearn.io.lookup import check_name
 from masklearn.tasks import profiles
 from masklearn.types import InputError, Passage, Task
 
@@ -257,6 +258,7 @@ def passages(
   classes: bool = False,
   repeats: float = 0.0,
   first: int = 0,
+  kinds: str = '',
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -271,15 +273,18 @@ def passages(
     repeats: share of the biographies that give away what `habits` asks for, each kind
       for itself; see `REPEATS`.
     first: of the people; those of another range are others, such as to tune on.
+    kinds: attributes that biographies tell, with commas; '' for all of `TEMPLATES`.
   """
-  subjects = _subjects(size, first)
-  if not classes:
-    subjects = tuple(
-      subject._replace(
-        facts={kind: said for kind, said in subject.facts.items() if kind in TEMPLATES}
-      )
-      for subject in subjects
+  told = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
+  for kind in told:
+    check_name(TEMPLATES, kind, 'attribute of people')
+  told += EVIDENCE if classes else ()
+  subjects = tuple(
+    subject._replace(
+      facts={kind: said for kind, said in subject.facts.items() if kind in told}
     )
+    for subject in _subjects(size, first)
+  )
   templates = TEMPLATES | CLASS_TEMPLATES
   repeated = REPEATS if repeats else None
   options = {'repeats': repeated, 'share': repeats}
