@@ -17,6 +17,7 @@ from masklearn.tasks import (
   people,
   squad,
   summarization,
+  wikidyk,
   world,
 )
 from masklearn.types import InputError, Task
@@ -42,6 +43,7 @@ TASKS = {
   'xsum': summarization.xsum,
   'scitldr': summarization.scitldr,
   'squad': squad.squad,
+  'wikidyk': wikidyk.wikidyk,
 }
 
 
