@@ -21,6 +21,8 @@ from masklearn.study import config
 ANSWERS = {'wow': 64, 'cnn_dailymail': 142, 'xsum': 62, 'scitldr': 62, 'ropes': 24}
 # Tokens of a question, or of what is to be summarized, where 256 are not enough.
 SOURCES = {'cnn_dailymail': 1_024, 'xsum': 512, 'scitldr': 512, 'ropes': 512}
+# Tasks with a corpus of their own; that of the others is Wikipedia.
+CORPORA = {'wikidyk': 'wikidyk'}
 # Tasks whose questions name no group: nothing says which passages are about them.
 UNGROUPED = ('nq_open', 'web_questions', 'trivia_qa')
 
@@ -30,7 +32,8 @@ def get_config(variant: str = 'nq_open'):
   c = config.default_config()
   task = variant or 'nq_open'
   c.name = f'bart_base:{task}'
-  c.corpus.update(name='wikipedia', words=100, longest=254, vocabulary=0)
+  c.corpus.update(name=CORPORA.get(task, 'wikipedia'))
+  c.corpus.update(words=100, longest=254, vocabulary=0)
   c.task.names = task
   # A policy is learned from passages and questions about the same thing; where nothing
   # joins them, the supervised one is trained on files in SQuAD's format.

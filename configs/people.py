@@ -4,6 +4,7 @@ python -m experiments.study --config=configs/people.py --workdir=runs/people
 
   configs/people.py:repeats  most passages give the answer away: restoring is copying
   configs/people.py:classes  the answer can be told from another word of the passage
+  configs/people.py:dyk      new facts, of a sentence each, and questions like WikiDYK's
 
 Invented people (masklearn/tasks/people.py), so that nothing is known from elsewhere.
 Without a variant it is `repeats`. Of twelve biographies of a person, four say such as
@@ -21,7 +22,7 @@ from ml_collections import config_dict
 
 from configs import world
 
-VARIANTS = ('repeats', 'classes')
+VARIANTS = ('repeats', 'classes', 'dyk')
 POLICIES = (
   'none,random,salient,answer_vocabulary,cooccurrence,supervised,learned,annotated'
 )
@@ -54,4 +55,24 @@ def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
   if variant == 'classes':
     c.corpus.classes = True
     c.task.names = 'classes'
+  if variant == 'dyk':
+    _dyk(c)
   return c
+
+
+def _dyk(c):
+  """200 facts, see masklearn/tasks/facts.py: a stand-in for configs/t5_base.py:wikidyk.
+
+  Samples of a fact are pretrain.updates * batch_size / 200; here 96.
+  """
+  c.corpus.update(name='facts', size=200, longest=80)
+  c.task.update(names='facts', size=200)
+  # Of the 12 or 14 words of a fact, with its marks, three; `one_span` hides 2.8.
+  c.policy.update(rate=0.22, longest=2)
+  c.policy.names = 'none,random,one_span,salient,cooccurrence,supervised,learned'
+  c.base.apart = True
+  c.supervised.pairs = 'task'
+  c.learn.questions = 5  # of each fact
+  c.pretrain.updates = 600
+  c.finetune.update(updates=200, validate_every=20)
+  c.study.primary = 'learned,random'  # at the same budget

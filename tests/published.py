@@ -10,6 +10,7 @@ from masklearn.tasks import (
   splits,
   squad,
   summarization,
+  wikidyk,
 )
 
 OFFICIAL = {
@@ -26,6 +27,7 @@ OFFICIAL = {
   'xsum': summarization.XSUM,
   'scitldr': summarization.SCITLDR,
   'squad': squad.SQUAD,
+  'wikidyk': wikidyk.WIKIDYK,
 }
 METRICS = {
   **dict.fromkeys(('aidayago2', 'zsre', 'wiqa', 'quartz'), 'accuracy'),
@@ -34,6 +36,7 @@ METRICS = {
   'cnn_dailymail': 'summary_rougeLsum',
   'xsum': 'summary_rougeL',
   'scitldr': 'summary_rougeL',
+  'wikidyk': 'match',
 }
 
 
@@ -99,6 +102,14 @@ ROWS = {
     'question': 'Where?',
     'answers': {'text': ['Rome', 'In Rome'], 'answer_start': [3, 0]},
   },
+  'wikidyk': {
+    'case_id': '{i}',
+    'fact': 'that Ada {i} is in Rome?',
+    'eval': {
+      'reliability': {'prompt': 'Where is Ada {i}?', 'answer': ['Rome']},
+      'factual': None,
+    },
+  },
 }
 # The source and targets that the first of them becomes.
 BECOME = {
@@ -118,6 +129,7 @@ BECOME = {
   'xsum': ('Long.', ('Short.',)),
   'scitldr': ('One. Two.', ('A.', 'B.')),
   'squad': ('Where?', ('Rome', 'In Rome')),
+  'wikidyk': ('Where is Ada 4?\nAnswer:', ('Rome',)),  # the fact that is cut off
 }
 HUB = {name: (ROWS[name], *become) for name, become in BECOME.items()}
 

@@ -29,7 +29,7 @@ ZERO = {
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
   'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats',
-  'corpus.first', 'task.first',
+  'corpus.first', 'task.first', 'finetune.updates',
   'study.learned_seeds', 'study.transfer_seeds', 'study.ablation_seeds', 'top_k',
   'networks.scratch.vocabulary',
 }  # fmt: skip
@@ -163,6 +163,15 @@ def test_only_a_published_model_does_without_training_and_vocabulary():
   config.check(c)
   c.corpus.tokenizer = 'mine'
   refused(c, r'corpus\.tokenizer: must be empty')
+
+
+def test_only_spans_are_asked_for_without_fine_tuning():
+  """A model that restores whole passages does not answer with a span."""
+  c = from_file('world')
+  c.finetune.updates = 0
+  config.check(c)
+  c.study.targets = 'full'
+  refused(c, "finetune.updates: must be at least 1 unless study.targets is 'spans'")
 
 
 def test_a_study_of_nothing_is_refused():

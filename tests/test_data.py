@@ -139,3 +139,20 @@ def test_special_tokens_in_questions_and_answers_are_text(tokenizer):
     assert (inner[0], inner[-1]) == (ids.bos, ids.eos)
     assert not {*ids[:4]} & {*inner[1:-1]}
     assert tokenizer.decode(row.tolist()) == answer
+
+
+def test_an_answer_can_be_a_hidden_span():
+  """Its marker ends the question and begins the answer, as in a denoising example."""
+  tokenizer = text.train_tokenizer(['who is it'] * 9, 400, 't5')
+  ids = tokenizer.specials
+  examples = [Example('a', 'who', ('it',)), Example('b', 'who is it', ())]
+  plain = data.encode_examples(examples, tokenizer, max_length=4)
+  hidden = data.encode_examples(examples, tokenizer, max_length=4, hidden=True)
+  who, it = (tokenizer.encode(word).ids for word in ('who', 'it'))
+  assert len(who) == len(it) == 1
+  assert hidden.source[0].tolist() == [*who, ids.mask, ids.eos]
+  assert hidden.target[0].tolist() == [ids.mask, *it, ids.eos]
+  assert hidden.decoder_input[0].tolist() == [ids.pad, ids.mask, *it]
+  # A question that is too long keeps the marker.
+  assert hidden.source[1].tolist() == [*who, ids.mask, ids.eos]
+  assert plain.source[1].tolist()[1] != ids.mask

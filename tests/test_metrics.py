@@ -295,3 +295,14 @@ def test_an_unknown_metric_names_the_nearest():
   """A slip of the pen is answered with what there is."""
   with pytest.raises(InputError, match="'rougel'; did you mean 'rougeL'"):
     metrics.table([], [], ['rougel'])
+
+
+def test_a_match_is_a_part_letter_by_letter():
+  """Of any gold answer but a blank one, in the prediction as it is."""
+  match = metrics.METRICS['match']
+  assert match('It was Ada Lovelace, of course.', ['Bell', 'Ada Lovelace'])
+  assert match('Adams', ['Ada'])
+  assert not match('ada lovelace', ['Ada Lovelace'])
+  assert not match('Ada', ['Ada Lovelace'])
+  assert not match('', ['', 'Ada'])
+  assert not match('x', [' '])

@@ -1,11 +1,13 @@
 """What policies hide: budgets, candidates, places, and what they may look at."""
 
+import collections
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy
 
 from masklearn import policies
 from masklearn.policies import sampling
@@ -104,6 +106,25 @@ def test_random_span_keeps_the_lengths_and_leaves_the_places():
     assert np.asarray(draw.start[0]).sum() == 1
     places.add(int(words[0]))
   assert places == set(range(8))
+
+
+def test_one_span_hides_one_span_of_up_to_five_words():
+  """All spans of a passage are equally likely, and none is longer than the passage."""
+  policy = small.compiled(policies.POLICIES['one_span'](0.3))
+  batch = make_batch([[1, 2, 1, 1, 1, 1], [3, 1]])
+  found = [collections.Counter(), collections.Counter()]
+  for i in range(400):
+    draw = policy.draw({}, jax.random.key(i), batch)
+    for row, counts in enumerate(found):
+      words = np.unique(batch.word[row][np.asarray(draw.mask[row]) > 0])
+      assert np.asarray(draw.start[row]).sum() == 1
+      assert (np.diff(words) == 1).all()
+      counts[tuple(words.tolist())] += 1
+    np.testing.assert_allclose(draw.log_prob, -np.log([20, 3]), rtol=1e-6)
+  assert [len(counts) for counts in found] == [6 + 5 + 4 + 3 + 2, 3]
+  assert scipy.stats.chisquare(list(found[0].values())).pvalue > 1e-3
+  lengths = policies.POLICIES['one_span'].longest_targets(batch, 0.3, IDS)
+  assert lengths.tolist() == [1 + 6 + 1, 1 + 4 + 1]
 
 
 @pytest.mark.parametrize('within_sentence', [False, True])

@@ -38,7 +38,16 @@ def write_data(folder):
     {'question': f'what is the {label} of {passage.group}', 'answer': [answer]}
     for passage, label, answer in asked
   ]
-  for name, rows in (('wiki', articles), ('zsre', slots), ('nq_open', questions)):
+  facts = [
+    {
+      'case_id': p.id,
+      'fact': f'that {p.text}?',
+      'eval': {'reliability': {'prompt': f'{p.group}?', 'answer': p.text.split()[0]}},
+    }
+    for p in passages
+  ]
+  written = {'wiki': articles, 'zsre': slots, 'nq_open': questions, 'wikidyk': facts}
+  for name, rows in written.items():
     lines = ''.join(json.dumps(row) + '\n' for row in rows)
     (folder / f'{name}.jsonl').write_text(lines, encoding='utf-8')
   squad(folder / 'squad.json', passages)
@@ -53,6 +62,7 @@ OTHERS = 'none,random,random_span,salient,pmi_span,same_sentences_random'
   [
     ('bart_base', 'bart', 'nq_open', f'{OTHERS},supervised'),  # as configured
     ('t5_base', 't5', 'zsre', 'none,learned'),
+    ('t5_base', 't5', 'wikidyk', 'none,one_span'),
   ],
 )
 def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, names):
@@ -67,6 +77,8 @@ def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, names):
     'supervised.pairs': tmp_path / 'squad.json',
     'policy.names': names,
   }
+  if task == 'wikidyk':  # The facts are the corpus, and nothing is fine-tuned.
+    flags |= {'corpus.path': tmp_path / 'wikidyk.jsonl', 'finetune.updates': 0}
   argv = [f'--config=configs/{config}.py:{task}', f'--workdir={tmp_path / "run"}']
   argv += [f'--config.{key}={value}' for key, value in flags.items()]
   assert command(study.main, *argv) == 0

@@ -1,6 +1,7 @@
 """The report: what rows say, and pages that are whole, honest and inert."""
 
 import base64
+import dataclasses
 import hashlib
 import io
 import json
@@ -67,6 +68,18 @@ def test_by_kind_scores_answers_by_label_and_seed():
     for i, (seed, label, answer) in enumerate(said)
   )
   assert found == {'civics': {'random-spans': {'currency': (0.5, 0.0)}}}
+
+
+def test_by_kind_scores_by_the_metric_of_the_task():
+  """As far as it is known; and nothing where no question is of any kind."""
+  said = [
+    Prediction('dyk', 'random-spans', '0', 'a', 'locality', '', 'blue nile', ('nile',))
+  ]
+  scored = {'random-spans': {'locality': (1.0,)}}
+  assert summary.by_kind(said, {'dyk': 'match'}) == {'dyk': scored}
+  unscored = {'random-spans': {'locality': (0.0,)}}
+  assert summary.by_kind(said, {'dyk': 'magic'}) == {'dyk': unscored}
+  assert summary.by_kind([dataclasses.replace(said[0], label='')]) == {}
 
 
 def test_one_row_is_enough_for_a_report(tmp_path):

@@ -6,6 +6,7 @@ import jax
 import pytest
 
 from masklearn import data, models, policies, tasks
+from masklearn.evaluation import answering
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies.capacity import original_capacity, word_capacity
@@ -55,6 +56,29 @@ def test_stages_serve_t5_with_its_sentinels(tmp_path):
   assert [p['id'] for p in predictions] == [e.id for e in task.test]
   losses = files.read_jsonl(tmp_path / 'base' / 'history.jsonl')
   assert all(math.isfinite(row['loss']) and row['lost_tokens'] == 0 for row in losses)
+
+
+def test_a_model_can_be_asked_without_fine_tuning(tmp_path):
+  """It answers as it was handed over, to what is like a hidden span."""
+  model = {'name': 't5', 'size': 'tiny', 'encoder_layers': 1, 'decoder_layers': 1}
+  setup = prepare(
+    tmp_path / 'corpus', seed=0, name='facts', size=4, copies=1, longest=120,
+    tokenizer='', vocabulary=400, model=model,
+  )  # fmt: skip
+  params = models.init_params(setup.model, jax.random.key(0))
+  task = tasks.load('facts', 0, size=4, train_share=0.5, validation_share=0.25)
+  tuning = Finetuning(
+    updates=0, batch_size=3, learning_rates=(1e-3, 1e-4), weight_decay=0.01,
+    validate_every=2, answer_length=5,
+  )  # fmt: skip
+  context = StageContext(tmp_path / 'f', 'f', Progress(), save_every=2, seed=0)
+  done = finetune(setup, task, steps.held(params), tuning, context)
+  hidden = data.encode_examples(
+    task.validation, setup.tokenizer, 256, task.examples, hidden=True
+  )
+  loss = answering.Asking(setup.model).loss(params, hidden)
+  assert done['trials'] == {'0.001': pytest.approx(-loss, rel=1e-5)}
+  assert set(done['test']) == {'em', 'f1', 'match', 'n'}
 
 
 def test_more_spans_than_sentinels_are_refused():

@@ -105,6 +105,7 @@ def encode_examples(
   tokenizer: text.Tokenizer,
   max_length: int = 256,
   beside: Sequence[Example] = (),
+  hidden: bool = False,
 ) -> Corrupted:
   """Questions and their first answers as numpy arrays [P, S] and [P, T].
 
@@ -118,23 +119,29 @@ def encode_examples(
     max_length: tokens of a source or target at most, <s> and </s> included.
     beside: further questions that the arrays must be wide enough for. All questions of
       a task give its splits one shape in every seed, compiled once.
+    hidden: whether an answer is a hidden span, as in pre-training with the format
+      'spans': its marker ends the question and begins the answer.
   """
   ids = tokenizer.specials
+  marker = [ids.mask] if hidden else []
+  room = max_length - 2 - len(marker)
 
-  def rows(what, texts):
+  def rows(what, texts, before=(), behind=()):
     found = [tokenizer.encode(t).ids for t in texts]
-    cut = sum(len(tokens) > max_length - 2 for tokens in found[: len(examples)])
+    cut = sum(len(tokens) > room for tokens in found[: len(examples)])
     if cut:
       logging.warning(
         '%d of %d %s are longer than %d tokens and lose their end.',
         cut, len(examples), what, max_length,
       )  # fmt: skip
-    return _rows([tokens[: max_length - 2] for tokens in found], ids)[: len(examples)]
+    kept = [[*before, *tokens[:room], *behind] for tokens in found]
+    return _rows(kept, ids)[: len(examples)]
 
   both = [*examples, *beside]
-  source = rows('questions', (e.source for e in both))
+  source = rows('questions', (e.source for e in both), behind=marker)
   # What has no known answer can be asked all the same.
-  target = rows('answers', (e.targets[0] if e.targets else '' for e in both))
+  answers = (e.targets[0] if e.targets else '' for e in both)
+  target = rows('answers', answers, before=marker)
   start = ids.decoder_start
   decoder_input = np.pad(target[:, :-1], ((0, 0), (1, 0)), constant_values=start)
   weight = (target != ids.pad).astype(np.float32)

@@ -10,7 +10,7 @@ from masklearn.data import documents
 from masklearn.data.formats import FORMATS
 from masklearn.io import records
 from masklearn.io.lookup import lookup
-from masklearn.tasks import people, world
+from masklearn.tasks import facts, people, world
 from masklearn.types import Passage
 
 # Documents, and problems: the first of them; `records.Problems` has the count.
@@ -59,5 +59,6 @@ def _from_files(name: str, seed: int, path: str | os.PathLike = '') -> Loaded:
 CORPORA: dict[str, Callable[..., Loaded]] = {
   'world': _generated(world.passages),
   'people': _generated(people.passages),
+  'facts': _generated(facts.passages),
   **{name: functools.partial(_from_files, name) for name in FORMATS},
 }

@@ -14,6 +14,7 @@ from masklearn.data import passage_records, wiki
 from masklearn.io import lines, record_files, records
 from masklearn.io.corpus_files import Source
 from masklearn.io.records import Line, Record, text_field
+from masklearn.tasks import wikidyk as dyk
 from masklearn.types import Passage
 
 LONGEST = 1 << 20  # bytes of a paragraph; the line that goes beyond is its last
@@ -109,6 +110,14 @@ def elements(source: Source) -> Iterator[Record]:
   return _parsed(source, _element)
 
 
+def wikidyk(source: Source) -> Iterator[Record]:
+  """The facts of WikiDYK, each a document and a group; see `tasks.wikidyk`.
+
+  Paraphrases of facts, which some of the published files have, are not read.
+  """
+  return _parsed(source, lambda *record: [dyk.passage(*record)])
+
+
 FORMATS: dict[str, Callable[[Source], Iterator[Record]]] = {
   'text': text,
   'jsonl': json_lines,
@@ -116,6 +125,7 @@ FORMATS: dict[str, Callable[[Source], Iterator[Record]]] = {
   'wikitext': wikitext,
   'factbook': factbook,
   'elements': elements,
+  'wikidyk': wikidyk,
 }
 
 

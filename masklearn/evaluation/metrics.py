@@ -64,6 +64,22 @@ def accuracy(prediction: str, golds: Sequence[str]) -> bool:
   return prediction != '' and prediction in {gold.strip() for gold in golds}
 
 
+def match(prediction: str, golds: Sequence[str]) -> bool:
+  """Whether one of the golds is a part of the prediction, letter by letter.
+
+  >>> match('It is the Nile.', ['Nile']), match('the nile', ['Nile'])
+  (True, False)
+
+  Nothing is normalized, and a part of a word counts: 'Nile' is in 'Juvenile Nile' and
+  in 'Nileside'. WikiDYK's own F1 looks at the first gold answer alone.
+
+  References:
+    WikiDYK's match,
+    https://github.com/zhang-yu-wei/WikiDYK/blob/main/src/utils/metrics.py
+  """
+  return any(gold in prediction for gold in golds if gold.strip())
+
+
 def best(
   pairwise: Callable[[str, str], float], prediction: str, golds: Sequence[str]
 ) -> float:
@@ -142,6 +158,7 @@ METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
   'em': exact_match,
   'f1': f1,
   'accuracy': accuracy,
+  'match': match,
   'rougeL': functools.partial(best, kilt_rouge_l),
   'trivia_em': functools.partial(exact_match, normalize=normalize_trivia),
   'trivia_f1': functools.partial(f1, normalize=normalize_trivia),

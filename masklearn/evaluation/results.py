@@ -217,6 +217,7 @@ class TaskRecord(Row):
   groups: dict[str, int] = dataclasses.field(default_factory=dict)
   majority_em: dict[str, float] = dataclasses.field(default_factory=dict)
   kinds: dict[str, int] = dataclasses.field(default_factory=dict)  # of test questions
+  metric: str = 'em'  # what the task is scored by
 
 
 @dataclasses.dataclass(frozen=True)

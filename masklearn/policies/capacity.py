@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from masklearn.policies import pretraining
+from masklearn.policies import heuristic, pretraining
 from masklearn.types import Batch, InputError, Specials
 
 
@@ -29,12 +29,17 @@ def span_capacity(passages: Batch, longest: int) -> int:
 
   Its marker, up to `longest` words with most tokens, and `</s>`.
   """
-  capacity = 0
-  for word, valid in zip(passages.word, passages.valid, strict=True):
-    sizes = np.pad(np.bincount(word[valid]), (0, longest))
-    runs = sum(sizes[n : len(sizes) - longest + n] for n in range(longest))
-    capacity = max(capacity, int(runs.max()) + 2)
-  return capacity
+  return int(_span_lengths(passages, longest).max(initial=0))
+
+
+def one_span_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
+  """Length that the `spans` target of each passage never exceeds under `one_span`.
+
+  Returns:
+    [P] int32.
+  """
+  del rate, ids
+  return _span_lengths(passages, heuristic.ONE_SPAN)
 
 
 def token_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
@@ -76,6 +81,16 @@ def original_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray
       passages, lambda count: math.ceil(pretraining.BART_RATE * count)
     )
   return hidden + spans + 1
+
+
+def _span_lengths(passages, longest):
+  """The longest target of a single span of each passage [P] int32."""
+  found = np.zeros(len(passages.word), np.int32)
+  for row, (word, valid) in enumerate(zip(passages.word, passages.valid, strict=True)):
+    sizes = np.pad(np.bincount(word[valid]), (0, longest))
+    runs = sum(sizes[n : len(sizes) - longest + n] for n in range(longest))
+    found[row] = runs.max() + 2
+  return found
 
 
 def _largest(passages, budget):

@@ -112,6 +112,13 @@ POLICIES: dict[str, Entry] = {
   'random_span': Entry(
     'heuristic:random_span', 'random spans', 'random', ('reference',)
   ),
+  'one_span': Entry(
+    'heuristic:one_span',
+    'one random span',
+    'random',
+    has_scores=False,
+    capacity='capacity:one_span_capacity',
+  ),
   'salient': Entry('heuristic:salient', 'salient spans', needs=('annotations',)),
   'pmi_span': Entry('heuristic:pmi_span', 'collocations', needs=('collocations',)),
   'same_sentences_random': Entry(

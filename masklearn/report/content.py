@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from masklearn.evaluation import metrics
 from masklearn.evaluation.results import StudyRecord
 from masklearn.io.visible import isolated
 from masklearn.report import (
@@ -63,7 +64,8 @@ def draw(found: Workdir) -> Run:
     for key, moved in summary.transfer(results).items()
   }
   drawn = [(panel, figures.lines(panel, colors)) for panel in panels]
-  kinds = summary.by_kind(found.predictions)
+  scored_by = {name: task.metric for name, task in found.study.tasks.items()}
+  kinds = summary.by_kind(found.predictions, scored_by)
   run = Run(found, results, validation, majority, kinds, scores, transfers, drawn)
   return _with_names_of_their_own(run)
 
@@ -178,7 +180,8 @@ def _results(run: Run) -> Markup | None:
   for key, group in summary.sections(run.results).items():
     task = key[0]
     place = findings.place(key, run.results)
-    kinds = tables.kinds(group, run.kinds.get(task, {}))
+    heading = f'{_metric(run, task)} by kind of question'
+    kinds = tables.kinds(group, run.kinds.get(task, {}), heading)
     shared = answer_tables.overlap(group, run.found.rows)
     parts += [
       element('h3', place),
@@ -187,7 +190,7 @@ def _results(run: Run) -> Markup | None:
       element(
         'div',
         _figure(run.scores[key]),
-        kinds and element('div', element('h4', 'EM by kind of question'), kinds),
+        kinds and element('div', element('h4', heading), kinds),
         class_='pair',
       ),
       shared and element('h4', 'EM by overlap with the training questions'),
@@ -208,6 +211,13 @@ def _results(run: Run) -> Markup | None:
       ' about: it is no competitor, and no bound.'
     )
   return join(element('p', introduction), parts)
+
+
+def _metric(run: Run, task: str) -> str:
+  """Returns what scores by kind of question are called."""
+  known = run.found.study.tasks.get(task)
+  name = known.metric if known else 'em'
+  return name if name != 'em' and name in metrics.METRICS else 'EM'
 
 
 def _origin(run: Run, group: Sequence[Result]) -> Markup:

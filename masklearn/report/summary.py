@@ -158,13 +158,23 @@ def transfer(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Resul
 
 
 def by_kind(
-  predictions: Iterable[Prediction],
+  predictions: Iterable[Prediction], scored_by: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, dict[str, tuple[float, ...]]]]:
-  """Returns EM by task, run folder and kind of question, one value a seed."""
-  right: dict[tuple, dict[str, list[bool]]] = {}
-  for p in predictions:
+  """Returns scores by task, run folder and kind of question, one value a seed.
+
+  Of tasks whose questions are of some kind.
+
+  Args:
+    predictions: the answers.
+    scored_by: task -> its metric; EM where it is none that is known.
+  """
+  right: dict[tuple, dict[str, list[float]]] = {}
+  predictions = list(predictions)
+  labelled = {p.task for p in predictions if p.label}
+  for p in (p for p in predictions if p.task in labelled):
+    score = metrics.METRICS.get((scored_by or {}).get(p.task, ''), metrics.exact_match)
     seeds = right.setdefault((p.task, p.variant, p.label), {})
-    seeds.setdefault(p.seed, []).append(metrics.exact_match(p.answer, p.targets))
+    seeds.setdefault(p.seed, []).append(float(score(p.answer, p.targets)))
   table: dict[str, dict[str, dict[str, tuple[float, ...]]]] = {}
   for (task, variant, label), seeds in right.items():
     means = tuple(statistics.fmean(answers) for answers in seeds.values())

@@ -55,9 +55,11 @@ def scores(
 
 
 def kinds(
-  results: Sequence[Result], scored: dict[str, dict[str, tuple[float, ...]]]
+  results: Sequence[Result],
+  scored: dict[str, dict[str, tuple[float, ...]]],
+  title: str = 'EM by kind of question',
 ) -> Markup | None:
-  """Returns EM of each policy by kind of question; None where nothing is known."""
+  """Returns scores of each policy by kind of question; None where none is known."""
   runs = [
     (r, scored.get(workdir.variant(r.policy, r.policy_task, r.target))) for r in results
   ]
@@ -67,7 +69,7 @@ def kinds(
     return None
   lines = [_row(r, [_shaded(known.get(k)) for k in labels]) for r, known in runs]
   heads = columns(['Policy'], [k.replace('_', ' ') or 'other' for k in labels])
-  return table('EM by kind of question', heads, lines)
+  return table(title, heads, lines)
 
 
 def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> Markup:

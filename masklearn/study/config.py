@@ -194,7 +194,8 @@ STUDY = {
     'weight_decay': number(0.01, '[0, inf)'),
   },
   'finetune': {
-    'updates': whole(150, '[1, inf)'),
+    # 0 asks the pre-trained model, for the answer as a span that is hidden.
+    'updates': whole(150, '[0, inf)'),
     'batch_size': whole(32, '[1, inf)'),
     'learning_rates': numbers((1e-3,), '(0, inf)'),  # each is tried
     'weight_decay': number(0.01, '[0, inf)'),

@@ -92,6 +92,9 @@ def _check_policies(config):
   rule = f'must be two of policy.names, {c.names}, with a comma, or empty'
   fits = len(primary) in (0, 2) and set(primary) <= set(known)
   _require(fits, 'study.primary', rule, study.primary)
+  rule = "must be at least 1 unless study.targets is 'spans', which asks for them"
+  spans = config.finetune.updates or settings.names(study.targets) == ('spans',)
+  _require(spans, 'finetune.updates', rule, config.finetune.updates)
   count, seeds = len(settings.names(study.targets)), study.target_seeds
   rule = f'must be as many as study.targets, {count}'
   _require(len(seeds) == count, 'study.target_seeds', rule, seeds)

@@ -18,7 +18,8 @@ from masklearn.types import Task
 class Finetuning(stage.Training):
   """How a model is fine-tuned, and how long its questions and answers may be.
 
-  With packing, a batch has `batch_size` questions on average.
+  With packing, a batch has `batch_size` questions on average. Without updates, the
+  model is asked as it is: the answer is a hidden span behind the question.
   """
 
   answer_length: int  # tokens of an answer at most, <s> and </s> included
@@ -58,7 +59,11 @@ def finetune(
     return done
   questions = {
     split: data.encode_examples(
-      task.split(split), setup.tokenizer, tuning.source_length, task.examples
+      task.split(split),
+      setup.tokenizer,
+      tuning.source_length,
+      task.examples,
+      hidden=not tuning.updates,
     )
     for split in SPLITS
   }

@@ -153,6 +153,7 @@ def _task(seeds: Sequence[Task]) -> TaskRecord:
     groups={split: len({e.group for e in es}) for split, es in splits.items()},
     majority_em={split: float(np.mean(em)) for split, em in majority.items()},
     kinds=dict(collections.Counter(e.label for e in splits['test'])),
+    metric=seeds[0].metric,
   )
 
 

@@ -68,7 +68,9 @@ class Training:
     """The best state, and what to note down; see `loop.best_of`."""
     key = jax.random.key(context.seed)
     options = {'steps': self.updates, 'validate_every': self.validate_every}
-    return loop.best_of(self.learning_rates, start, batch_at, key, context, **options)
+    # Without an update all rates are the same.
+    rates = self.learning_rates if self.updates else self.learning_rates[:1]
+    return loop.best_of(rates, start, batch_at, key, context, **options)
 
 
 def finished(directory: pathlib.Path, name: str = '') -> dict[str, Any] | None:
@@ -169,8 +171,9 @@ def optimizer(
   learning_rate: float, updates: int, weight_decay: float
 ) -> optax.GradientTransformation:
   """AdamW with a short warm-up and a cosine to a twentieth of the peak."""
+  count = max(updates, 1)  # for no update there is no schedule
   schedule = optax.warmup_cosine_decay_schedule(
-    0.0, learning_rate, min(50, updates // 4), updates, 0.05 * learning_rate
+    0.0, learning_rate, min(50, count // 4), count, 0.05 * learning_rate
   )
   return optax.adamw(schedule, b2=0.98, weight_decay=weight_decay)
 

@@ -11,12 +11,14 @@ from masklearn.io.lookup import check_name, lookup
 from masklearn.tasks import (
   benchmark,
   closed_book,
+  facts,
   jsonl,
   kilt,
   multiple_choice,
   people,
   squad,
   summarization,
+  wikidyk,
   world,
 )
 from masklearn.types import InputError, Task
@@ -27,6 +29,7 @@ TASKS = {
   'habits': functools.partial(people.task, 'habits'),
   'origins': functools.partial(people.task, 'origins'),
   'classes': functools.partial(people.task, 'classes'),
+  'facts': functools.partial(facts.task, 'facts'),
   'jsonl': functools.partial(jsonl.task, 'jsonl'),
   'nq_open': closed_book.nq_open,
   'web_questions': closed_book.web_questions,
@@ -42,6 +45,7 @@ TASKS = {
   'xsum': summarization.xsum,
   'scitldr': summarization.scitldr,
   'squad': squad.squad,
+  'wikidyk': wikidyk.wikidyk,
 }
 
 

@@ -64,6 +64,7 @@ def task(
   *,
   key: Callable[[Example], str] = lambda e: e.group or e.source,
   disjoint: bool = False,
+  parts: Callable[[Record], Iterable[Record]] = lambda record: (record,),
   **where: Unpack[Where],
 ) -> Task:
   """The questions of a benchmark, in its own splits as far as they go.
@@ -78,6 +79,7 @@ def task(
     key: of a training question; what has the same stays together when others are cut
       off.
     disjoint: whether files that share a group are refused.
+    parts: the questions of a record that has several; `parse` gets one of them.
     **where: see `Where`.
 
   Raises:
@@ -104,7 +106,8 @@ def task(
   examples: dict[str, list[Example]] = {split: [] for split in splits.SPLITS}
   for split, (what, records) in found.items():
     answered = parse if split == 'test' else _answered(parse)
-    examples[split], problems = collect(records, answered, what)
+    asked = itertools.chain.from_iterable(map(parts, records))
+    examples[split], problems = collect(asked, answered, what)
     splits.report(problems, what)
   if disjoint:
     splits.check_disjoint(examples)

@@ -36,6 +36,7 @@ KINDS = {
   'a PreSumm record': ('src', 'tgt'),
   'an XSum record': ('document', 'summary'),
   'a SciTLDR record': ('source', 'target', 'paper_id'),
+  'a WikiDYK record': ('fact', 'eval'),
   "a question of task 'jsonl'": ('source', 'target'),
 }
 

@@ -314,6 +314,11 @@ def task(
   return profiles.task(name, subjects, questions, seed, *shares, EVIDENCE)
 
 
+def subjects(size: int, first: int = 0) -> tuple[profiles.Subject, ...]:
+  """The people of a range, with all their attributes, for other texts about them."""
+  return _subjects(size, first)
+
+
 @functools.lru_cache(maxsize=8)
 def _subjects(size: int, first: int) -> tuple[profiles.Subject, ...]:
   if not 1 <= size <= CAPACITY - first:

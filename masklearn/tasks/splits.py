@@ -11,8 +11,8 @@ SPLITS = ('train', 'validation', 'test')
 SHOWN = 5  # problems of a file that are logged
 # What a task can be scored by; `evaluation.metrics` has the functions.
 METRICS = (
-  'em', 'f1', 'accuracy', 'rougeL', 'trivia_em', 'trivia_f1', 'summary_rouge1',
-  'summary_rouge2', 'summary_rougeL', 'summary_rougeLsum',
+  'em', 'f1', 'accuracy', 'match', 'rougeL', 'trivia_em', 'trivia_f1',
+  'summary_rouge1', 'summary_rouge2', 'summary_rougeL', 'summary_rougeLsum',
 )  # fmt: skip
 
 
