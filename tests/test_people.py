@@ -102,7 +102,7 @@ def test_biographies_can_be_short():
   for whole, part in zip(long, short, strict=True):
     assert part.group == whole.group
     assert {s.label for s in part.spans} == {'pet', 'spouse'}
-  with pytest.raises(InputError, match="attribute of people.*'pets'.*pet"):
+  with pytest.raises(InputError, match=r"attribute of people.*'pets'.*pet"):
     people.passages(0, 7, kinds='pets')
 
 
