@@ -52,6 +52,20 @@ def test_random_policies_wait_for_what_they_are_compared_with():
   assert plan.teacher('salient', 'learned') is None
 
 
+def test_a_policy_that_sees_no_task_serves_all_of_them():
+  """It is trained once a seed, as is what is compared with it; nothing transfers."""
+  names = ('difference', 'random_span')
+  planned = plan.cells(('a', 'b'), names, {'spans': 1}, (0,), 1, 1, 'difference')
+  assert len(planned) == 4
+  assert {cell.policy_task for cell in planned} == {None}
+  jobs = plan.jobs(planned, (), len(plan.STAGES) - 1, 'difference')
+  taught = plan.Job('count', ('difference', None, 0))
+  assert [job for job in jobs if job.stage == 'count'] == [taught]
+  for name in names:
+    between = plan.Job('pretrain', (name, None, 'spans', 0))
+    assert jobs[between] == (plan.Job('base', (0,)), taught)
+
+
 CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1), 1, 0)
 
 

@@ -54,6 +54,8 @@ class Entry:
   # The stage that gives it its parameters: 'learn' by the loss of a task, 'supervise'
   # by the places of answers, 'count' by counting; '' for a policy without any.
   trained_by: str = ''
+  # Whether that stage is given the task; without, one policy serves all tasks.
+  sees_task: bool = True
   # (counts.Sources, longest) -> the weights of n-grams, where they are counted.
   weights: Callable[..., dict[int, float]] | str = ''
   has_scores: bool = True  # whether it scores spans, and can be compared by them
@@ -131,6 +133,13 @@ POLICIES: dict[str, Entry] = {
     'co-occurrence',
     trained_by='count',
     weights='counts:cooccurrence',
+  ),
+  'difference': Entry(
+    'ngrams:listed',
+    'distinctive words',
+    trained_by='count',
+    sees_task=False,
+    weights='counts:difference',
   ),
   'supervised': Entry(
     'learned:supervised', 'supervised', 'supervised', trained_by='supervise'

@@ -25,6 +25,15 @@ def teacher(policy: str, reference: str) -> str | None:
   return policy if entry.trained_by else None
 
 
+def folder(kind: str, task: str | None) -> str:
+  """The folder of a policy, of a task if it is given one.
+
+  >>> folder('learned', 'civics'), folder('difference', None)
+  ('learned-civics', 'difference')
+  """
+  return '-'.join(filter(None, (kind, task)))
+
+
 def policy_of(kind: str) -> str:
   """The policy of a kind, POLICY[_ABLATION[@RATE]].
 
@@ -148,11 +157,12 @@ def cells(
         learned = taught and POLICIES[taught].trained_by == 'learn'
         if learned and i >= learned_seeds:
           continue
-        own = task if taught or 'answers' in entry.needs else None
+        sees_task = POLICIES[taught].sees_task if taught else 'answers' in entry.needs
+        own = task if sees_task else None
         for target, count in targets.items():
           if i < count and (entry.make or target == main):
             planned.append(Cell(task, policy, own, target, seed))
-        if entry.trained_by and i < transfer_seeds:
+        if entry.trained_by and own and i < transfer_seeds:
           elsewhere = [other for other in task_names if other != task]
           planned += [Cell(task, policy, other, main, seed) for other in elsewhere]
   return planned
