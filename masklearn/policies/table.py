@@ -52,10 +52,13 @@ class Entry:
   role: str = 'heuristic'  # of `ROLES`; the best of role 'random' is what others beat
   needs: tuple[str, ...] = ()  # of `NEEDS`
   # The stage that gives it its parameters: 'learn' by the loss of a task, 'supervise'
-  # by the places of answers, 'count' by counting; '' for a policy without any.
+  # by the places of answers, 'count' by counting, 'score' by the losses of two models;
+  # '' for a policy without any.
   trained_by: str = ''
   # Whether that stage is given the task; without, one policy serves all tasks.
   sees_task: bool = True
+  # Of 'score': the policy, without parameters, whose pre-training makes the second.
+  after: str = ''
   # (counts.Sources, longest) -> the weights of n-grams, where they are counted.
   weights: Callable[..., dict[int, float]] | str = ''
   has_scores: bool = True  # whether it scores spans, and can be compared by them
@@ -68,6 +71,11 @@ class Entry:
     for need in self.needs:
       if need not in NEEDS:
         raise InputError(f'A policy needs some of {", ".join(NEEDS)}, got {need!r}.')
+    if (self.trained_by == 'score') != bool(self.after):
+      raise InputError(
+        "A policy is trained by 'score' after the pre-training of another one, got "
+        f'trained_by={self.trained_by!r} and after={self.after!r}.'
+      )
     if self.role not in ROLES:
       raise InputError(f'A role is one of {", ".join(ROLES)}, got {self.role!r}.')
 
@@ -140,6 +148,13 @@ POLICIES: dict[str, Entry] = {
     trained_by='count',
     sees_task=False,
     weights='counts:difference',
+  ),
+  'excess_loss': Entry(
+    'occurrences:weighted',
+    'excess loss',
+    trained_by='score',
+    sees_task=False,
+    after='random',
   ),
   'supervised': Entry(
     'learned:supervised', 'supervised', 'supervised', trained_by='supervise'

@@ -8,7 +8,9 @@ from masklearn.policies import POLICIES
 
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
 # What runs first where both can.
-URGENT = ('base', 'count', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain')
+URGENT = (
+  'base', 'count', 'score', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain',
+)  # fmt: skip
 
 
 def teacher(policy: str, reference: str) -> str | None:
@@ -183,6 +185,7 @@ def jobs(
     reference: a policy that is trained, see `teacher`.
   """
   found: dict[Job, tuple[Job, ...]] = {}
+  planned = list(planned)
   if depth < STAGES.index('base'):
     return found
   for cell in planned:
@@ -194,6 +197,11 @@ def jobs(
       arguments = taught, cell.policy_task, cell.seed
       trained = Job(POLICIES[taught].trained_by, arguments)
       found[trained] = () if trained.stage == 'count' else (start,)
+      if after := POLICIES[taught].after:
+        # Of the main format, which is that of the first cell.
+        other = Job('pretrain', (after, None, planned[0].target, cell.seed))
+        found[other] = (start,)
+        found[trained] = (start, other)
       needs = (start, trained)
     if POLICIES[cell.policy].make and depth >= STAGES.index('pretrain'):
       between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))

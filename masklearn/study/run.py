@@ -24,6 +24,7 @@ from masklearn.policies.counts import Sources
 from masklearn.study import (
   build,
   count,
+  excess,
   mask_rows,
   parameters,
   parts,
@@ -160,6 +161,7 @@ class Study:
       'count': self.count,
       'learn': self.learn,
       'learn_best': self.learn_best,
+      'score': self.score,
       'supervise': self.supervise,
       'pretrain': self.pretrain,
       'finetune': self.finetune,
@@ -289,6 +291,30 @@ class Study:
     done = count.count_policy(weights, sources, *sizes, context)
     policies.complete_policy(context.directory, self.specs[name], used)
     return done
+
+  def score(
+    self, name: str, task: str | None, seed: int, base, reference
+  ) -> dict[str, Any]:
+    """A policy of the words that another pre-training teaches the base model.
+
+    It is charged with that pre-training, too, though the study may use it besides.
+    """
+    del base  # has been trained
+    c, spec = self.config, self.specs[name]
+    target = settings.names(c.study.targets)[0]
+    other = plan.Cell('', POLICIES[name].after, None, target, seed)
+    context = self._policy_context(name, task, seed)
+    done = excess.score_passages(
+      self.setup,
+      self._part(task or self.task_names[0], asked=True),
+      (self.params.base(seed), self.params.pretrained(other)),
+      target,
+      (spec['passages'], spec['words']),
+      excess.Scoring(**c.score),
+      context,
+    )
+    policies.complete_policy(context.directory, spec, self.setup.tokenizer)
+    return done | {'seconds': done['seconds'] + reference['seconds']}
 
   def pretrain(
     self, policy, policy_task, target, seed, base, trained=None
