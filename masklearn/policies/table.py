@@ -35,6 +35,9 @@ NEEDS = {
 ROLES = (
   'untrained', 'random', 'control', 'heuristic', 'supervised', 'learned', 'reference'
 )  # fmt: skip
+# What a policy's pre-training has as much of as all others: 'updates', or 'compute', so
+# many more updates that it costs as much as theirs together with learning a policy.
+EQUAL = 'updates', 'compute'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Entry:
   after: str = ''
   # (counts.Sources, longest) -> the weights of n-grams, where they are counted.
   weights: Callable[..., dict[int, float]] | str = ''
+  equal: str = 'updates'  # of `EQUAL`
   has_scores: bool = True  # whether it scores spans, and can be compared by them
   # (passages, rate, specials) -> [P] longest 'spans' target of each passage.
   capacity: Callable[[Batch, float, Specials], np.ndarray] | str = (
@@ -78,6 +82,9 @@ class Entry:
       )
     if self.role not in ROLES:
       raise InputError(f'A role is one of {", ".join(ROLES)}, got {self.role!r}.')
+    if self.equal not in EQUAL:
+      rule = f'A policy has an equal number of {" or ".join(EQUAL)}'
+      raise InputError(f'{rule}, got {self.equal!r}.')
 
   def __call__(self, *args, **kwargs) -> Policy:
     """The policy."""
@@ -112,6 +119,9 @@ POLICIES: dict[str, Entry] = {
   'none': Entry(None, 'no intermediate stage', 'untrained', has_scores=False),
   'random': Entry('heuristic:whole_word', 'random tokens', 'random'),
   'whole_word': Entry('heuristic:whole_word', 'whole words', 'random'),
+  'random_longer': Entry(
+    'heuristic:whole_word', 'random tokens, equal compute', 'control', equal='compute'
+  ),
   'random_token': Entry(
     'pretraining:random_token',
     'single tokens',

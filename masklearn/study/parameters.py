@@ -21,11 +21,26 @@ class Parameters:
   """Those of a work directory, each read when a stage begins with it."""
 
   def __init__(
-    self, workdir: pathlib.Path, setup: Setup, layout: Layout, with_base: bool
+    self,
+    workdir: pathlib.Path,
+    setup: Setup,
+    layout: Layout,
+    made: Mapping[str, Policy],
+    with_base: bool,
+    reference: str,
   ):
-    """Takes where and of what model; `with_base` says whether a base is trained."""
+    """Reads nothing yet.
+
+    Args:
+      workdir: of the study.
+      setup: with the model.
+      layout: where parameters are to lie.
+      made: the policies by name.
+      with_base: whether a base model is trained.
+      reference: a policy that is trained, see `plan.teacher`.
+    """
     self._workdir, self._setup, self._layout = workdir, setup, layout
-    self._with_base = with_base
+    self._made, self._with_base, self._reference = made, with_base, reference
 
   def first(self, seed: int) -> Start:
     """What the base model is trained from."""
@@ -45,22 +60,19 @@ class Parameters:
       return self.base(cell.seed)
     return self._of(f'pretrain/{cell.variant}/{cell.seed}')
 
-  def theta(
-    self, policy: str, task: str | None, seed: int, made: Mapping[str, Policy]
-  ) -> Any:
+  def theta(self, policy: str, task: str | None, seed: int) -> Any:
     """The parameters of a policy; None where they are still to be learned.
 
-    Args:
-      policy: that is trained.
-      task: of the policy, where it is given one.
-      seed: of the policy.
-      made: policies by name.
+    The task does not matter to a policy that is given none.
     """
-    folder = plan.folder(policy, task if POLICIES[policy].sees_task else None)
+    taught = plan.teacher(policy, self._reference)
+    if not taught:
+      return {}
+    folder = plan.folder(taught, task if POLICIES[taught].sees_task else None)
     directory = self._workdir / 'policies' / folder / str(seed) / 'theta'
     if not directory.exists():
       return None
-    shapes = jax.eval_shape(made[policy].init, jax.random.key(0))
+    shapes = jax.eval_shape(self._made[taught].init, jax.random.key(0))
     return stage.saved(directory, shapes, self._layout).read()
 
   def _of(self, directory: str) -> Start:

@@ -52,8 +52,12 @@ def ablation_kind(name: str) -> str:
   >>> ablation_kind('J1')
   'learned_J1'
   """
-  learned = next(n for n, entry in POLICIES.items() if entry.trained_by == 'learn')
-  return f'{learned}_{name}'
+  return f'{first_learned()}_{name}'
+
+
+def first_learned() -> str:
+  """The first policy of the table that is meta-learned."""
+  return next(n for n, entry in POLICIES.items() if entry.trained_by == 'learn')
 
 
 class Cell(NamedTuple):

@@ -23,6 +23,7 @@ from masklearn.policies.capacity import word_capacity
 from masklearn.policies.counts import Sources
 from masklearn.study import (
   build,
+  compute,
   count,
   excess,
   mask_rows,
@@ -125,8 +126,9 @@ class Study:
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
     self.policies, self.specs = build.make_policies(c, names, self.setup)
-    given = self.workdir, self.setup, self.layout, bool(c.base.updates)
-    self.params = parameters.Parameters(*given)
+    given = self.workdir, self.setup, self.layout, self.policies
+    options = bool(c.base.updates), c.policy.reference
+    self.params = parameters.Parameters(*given, *options)
     if c.base.apart:
       self.parts = parts.Parts(self.setup.passages, self.tasks.values())
 
@@ -200,7 +202,7 @@ class Study:
     """Writes what the report reads beside the results."""
     c, first, seed = self.config, self.task_names[0], self.seeds[0]
     used = {n: self.policies[n] for n in self.policy_names if n in self.policies}
-    thetas = {name: self.theta(name, first, seed) for name in used}
+    thetas = {name: self.params.theta(name, first, seed) for name in used}
     made = {n: (used[n], theta) for n, theta in thetas.items() if theta is not None}
     path, passages = self.workdir / 'masks.jsonl', self.passages[first]
     task, sizes = self.tasks[first, seed], (c.study.draws, c.study.workers)
@@ -210,7 +212,7 @@ class Study:
       top_k = c.supervised.top_k
       mask_rows.write_recall(
         self.workdir / 'recall.jsonl',
-        mask_rows.scored(used, self.task_names, self.seeds, self.theta, top_k),
+        mask_rows.scored(used, self.task_names, self.seeds, self.params.theta, top_k),
         paths,
         settings.names(c.supervised.pairs),
         self.setup,
@@ -292,9 +294,7 @@ class Study:
     policies.complete_policy(context.directory, self.specs[name], used)
     return done
 
-  def score(
-    self, name: str, task: str | None, seed: int, base, reference
-  ) -> dict[str, Any]:
+  def score(self, name: str, task, seed: int, base, reference) -> dict[str, Any]:
     """A policy of the words that another pre-training teaches the base model.
 
     It is charged with that pre-training, too, though the study may use it besides.
@@ -325,15 +325,19 @@ class Study:
     passages = self._part(policy_task or self.task_names[0], asked=True)
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
-    theta = self.theta(policy, policy_task, seed) if trained else {}
+    theta = self.params.theta(policy, policy_task, seed) if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
+    context = self._context(title, f'pretrain/{cell.variant}', seed)
+    training = Denoising(**c.pretrain)
+    if POLICIES[policy].equal == 'compute' and not stage.finished(context.directory):
+      training = training._replace(updates=self._updates_with_learning(target))
     return denoise(
       self.setup,
       passages,
       Objective(self.policies[policy], theta, target, capacity),
       self.params.base(seed),
-      Denoising(**c.pretrain),
-      self._context(title, f'pretrain/{cell.variant}', seed),
+      training,
+      context,
       self.saving,
     ) | {'learning_seconds': trained['seconds'] if trained else 0.0}
 
@@ -352,13 +356,9 @@ class Study:
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       'masked_words': spent.get('masked_words', 0.0),
+      'updates': spent.get('updates', self.config.pretrain.updates),
       'learning_seconds': spent.get('learning_seconds', 0.0),
     }
-
-  def theta(self, policy: str, task: str | None, seed: int):
-    """The parameters of a policy; None where they are still to be learned."""
-    taught = plan.teacher(policy, self.config.policy.reference)
-    return self.params.theta(taught, task, seed, self.policies) if taught else {}
 
   def _part(self, task: str, asked: bool):
     """The passages of a stage: all, or those that tasks ask about, or the others."""
@@ -370,6 +370,12 @@ class Study:
     return plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
 
   @functools.cache  # noqa: B019 (a study lives as long as its process)
+  def _updates_with_learning(self, target):
+    asked = [self.tasks[name, self.seeds[0]] for name in self.task_names]
+    passages = self._part(self.task_names[0], asked=True)
+    return compute.with_learning(self.config, self.setup, passages, asked, target)
+
+  @functools.cache  # noqa: B019
   def _pairs(self, task, seed):
     return supervise.pairs(
       self.config.supervised.pairs,
