@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from masklearn import models, policies
+from masklearn import data, models, policies
 from masklearn.io import files
 from masklearn.io.progress import Progress
 from masklearn.policies import heuristic, ngrams, occurrences
@@ -48,15 +48,20 @@ def log_frequencies(seed):
 
 
 @pytest.mark.parametrize(
-  ('target', 'ids', 'rounds'),
-  [('spans', IDS, 1), ('full', IDS, 2), slow_case('spans', T5_IDS, 2)],
-)
-def test_the_excess_of_a_word_is_summed_over_its_tokens(target, ids, rounds):
+  ('target', 'ids', 'rounds', 'devices'),
+  [
+    ('spans', IDS, 1, 1), ('full', IDS, 2, 1),
+    slow_case('spans', T5_IDS, 2, 1), slow_case('spans', IDS, 1, 2),
+  ],
+)  # fmt: skip
+def test_the_excess_of_a_word_is_summed_over_its_tokens(target, ids, rounds, devices):
   """Exactly, for a model to which context says nothing: each word is hidden once."""
   both = log_frequencies(0), log_frequencies(1)
   length = int(part_capacity(BATCH, 3, ids).max())
-  compute = excess.compiled(UNIGRAMS, ids, target, length, rounds, 3, ONE)
-  made = compute(both, jax.random.key(0), BATCH)
+  layout = mesh.make_layout(devices)
+  compute = excess.compiled(UNIGRAMS, ids, target, length, rounds, 3, layout)
+  texts = layout.batch(lambda own: data.take(BATCH, own), 2)
+  made = compute(layout.place(both), jax.random.key(0), texts)
   found, exists, *hashes = jax.device_get(made)
   each = np.asarray(both[1] - both[0])[BATCH.tokens]
   expected = np.zeros(BATCH.tokens.shape)
