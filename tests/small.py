@@ -81,6 +81,8 @@ def make_policy(name, rate=0.4):
   entry, more = policies.POLICIES[name], {}
   if entry.trained_by == 'count':
     more = {'entries': 4, 'longest': 3}
+  elif entry.trained_by == 'score':
+    more = {'passages': 3, 'words': 9}
   elif entry.trained_by:
     more = {'vocab_size': 40, 'width': 8, 'longest': 3}
   if 'reference' in entry.needs:

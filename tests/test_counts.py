@@ -136,6 +136,49 @@ def test_without_groups_there_is_nothing_to_count(sources):
     counts.cooccurrence(sources._replace(questions=asked), 2)
 
 
+def test_a_difference_is_tf_icf_against_all_other_groups(sources):
+  """Twice about one thing is more; an n-gram has the least of its words."""
+  weights = counts.difference(sources._replace(questions=()), 2)
+  assert max(weights.values()) == pytest.approx(counts.SHARPNESS)
+  body = 'a monarchy in Oman. Seri Begawan is the republic. An absolute monarchy'
+  found = hidden(sources, weights, body, 2)
+  # f and the groups of six that have it; 'Oman' is twice in its own.
+  known = {'monarchy': (1, 2), 'Oman': (2, 1), 'absolute': (1, 1), 'republic': (1, 4)}
+  most = np.log(3) * np.log(6)
+  for word, (f, having) in known.items():
+    expected = np.log1p(f) * np.log(6 / having) * counts.SHARPNESS / most
+    assert found[word] == pytest.approx(expected, rel=1e-5)
+  assert found['Seri Begawan'] == found['Seri']
+  assert found['absolute monarchy'] == found['monarchy']
+
+
+def test_what_all_groups_have_is_no_difference(sources):
+  """Neither alone nor beside a rare word, however often it stands in one group."""
+  bodies = [f'{body} the the the of of' for body in TEXTS]
+  passages = [
+    dataclasses.replace(p, text=body) for p, body in zip(PASSAGES, bodies, strict=True)
+  ]
+  encoded = data.encode_passages(passages, sources.tokenizer)
+  given = sources._replace(passages=passages, encoded=encoded)
+  found = hidden(sources, counts.difference(given, 3), bodies[1], 3)
+  assert {'Lima', 'Peru', 'republic'} <= set(found)
+  common = {'is', 'the', 'of', 'capital', 'governs', '.'}
+  assert not [span for span in found if common & set(span.split())]
+
+
+def test_without_groups_documents_are_compared(sources):
+  """The passages of one, by the names that cutting gives them; one is no difference."""
+  passages = [Passage(f'doc{i // 2}/{i % 2}', p.text) for i, p in enumerate(PASSAGES)]
+  given = sources._replace(passages=passages)
+  weights = counts.difference(given, 1)
+  groups = [dataclasses.replace(p, group=p.id[:4]) for p in passages]
+  assert weights == counts.difference(given._replace(passages=groups), 1)
+  assert weights != counts.difference(sources, 1)
+  one = [dataclasses.replace(p, id=f'doc/0/{i}') for i, p in enumerate(passages)]
+  with pytest.raises(Impossible, match='not in others, of 1'):
+    counts.difference(given._replace(passages=one), 1)
+
+
 def test_a_draw_hides_the_table_first_and_keeps_the_budget(sources):
   """Exactly as many words as any other policy hides."""
   policy = small.compiled(

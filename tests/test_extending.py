@@ -55,6 +55,10 @@ def test_an_entry_says_what_its_policy_needs():
     Entry(long_words, 'long words', needs=('magic',))
   with pytest.raises(ValueError, match="got 'hero'"):
     Entry(long_words, 'long words', role='hero')
+  with pytest.raises(ValueError, match="updates or compute, got 'time'"):
+    Entry(long_words, 'long words', equal='time')
+  with pytest.raises(ValueError, match=r"'score' after .* got trained_by='score'"):
+    Entry(long_words, 'long words', trained_by='score')
   with pytest.raises(ValueError, match='hides nothing'):
     POLICIES['none'](0.1)
 

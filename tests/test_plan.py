@@ -52,6 +52,39 @@ def test_random_policies_wait_for_what_they_are_compared_with():
   assert plan.teacher('salient', 'learned') is None
 
 
+def test_a_policy_that_sees_no_task_serves_all_of_them():
+  """It is trained once a seed, as is what is compared with it; nothing transfers."""
+  names = ('difference', 'random_span')
+  planned = plan.cells(('a', 'b'), names, {'spans': 1}, (0,), 1, 1, 'difference')
+  assert len(planned) == 4
+  assert {cell.policy_task for cell in planned} == {None}
+  jobs = plan.jobs(planned, (), len(plan.STAGES) - 1, 'difference')
+  taught = plan.Job('count', ('difference', None, 0))
+  assert [job for job in jobs if job.stage == 'count'] == [taught]
+  for name in names:
+    between = plan.Job('pretrain', (name, None, 'spans', 0))
+    assert jobs[between] == (plan.Job('base', (0,)), taught)
+
+
+@pytest.mark.parametrize('names', [('excess_loss',), ('excess_loss', 'random')])
+def test_a_policy_that_is_scored_waits_for_another_pretraining(names):
+  """In the main format, of its seed; the study may have that as a policy, or not."""
+  planned = plan.cells(('a',), names, {'full': 2, 'spans': 1}, (0, 1), 1, 1)
+  jobs = plan.jobs(planned, (), len(plan.STAGES) - 1)
+  for seed in (0, 1):
+    start = plan.Job('base', (seed,))
+    other = plan.Job('pretrain', ('random', None, 'full', seed))
+    taught = plan.Job('score', ('excess_loss', None, seed))
+    assert jobs[taught] == (start, other)
+    assert jobs[other] == (start,)
+    between = plan.Job('pretrain', ('excess_loss', None, 'full', seed))
+    assert jobs[between] == (start, taught)
+  tuned = {job.arguments[0].policy for job in jobs if job.stage == 'finetune'}
+  assert tuned == set(names)
+  until = plan.jobs(planned, (), plan.STAGES.index('policies'))
+  assert {job.stage for job in until} == {'base', 'pretrain', 'score'}
+
+
 CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1), 1, 0)
 
 

@@ -51,6 +51,20 @@ def test_budgets_must_be_equal(tmp_path):
   assert 'Unequal budgets on civics: masked words range from 5.00 to 5.15' in text
 
 
+def test_updates_need_not_be_equal_where_a_policy_says_so(tmp_path):
+  """By a field of its display, whatever its name; words are held to the budget."""
+  rows = [*ROWS, row('longer', 0.3, updates=50)]
+  entry = {'title': 'more', 'role': 'control'}
+  text = shown(tmp_path / 'told', rows, {'display': {'longer': entry}}).words
+  assert 'Unequal budgets on civics: updates range from' in text
+  entry['equal'] = 'compute'
+  text = shown(tmp_path / 'free', rows, {'display': {'longer': entry}}).words
+  assert 'Unequal budgets' not in text
+  rows[-1]['masked_words'] = 5.15
+  text = shown(tmp_path / 'words', rows, {'display': {'longer': entry}}).words
+  assert 'Unequal budgets on civics: masked words range from' in text
+
+
 def test_cautions_name_mixed_commits_and_missing_tests(tmp_path):
   """Rows of two commits, and validation scores, are announced."""
   rows = [row('random', 0.2), row('salient', 0.2, commit='fed4321')]

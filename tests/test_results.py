@@ -90,14 +90,17 @@ def test_what_was_not_pretrained_has_no_updates(tmp_path, monkeypatch):
     'learning_rate': 0.1, 'trials': {'0.1': -1.0}, 'seconds': 1.234,
     'learning_seconds': 0.0, 'commit': 'abc1234',
   }  # fmt: skip
-  cells = [Cell('civics', name, None, 'spans', 0) for name in ('nothing', 'random')]
-  done = dict.fromkeys(cells, done)
+  names = 'nothing', 'random', 'salient'
+  cells = [Cell('civics', name, None, 'spans', 0) for name in names]
+  done = {cell: dict(done) for cell in cells}
+  done[cells[2]]['updates'] = 9  # its own
   path = tmp_path / 'results.jsonl'
   results.write_results(path, done, config='world', base='bart-tiny', updates=7)
   found = files.read_jsonl(path)
   assert [(r['policy'], r['split'], r['updates']) for r in found] == [
     ('nothing', 'validation', 0), ('nothing', 'test', 0),
     ('random', 'validation', 7), ('random', 'test', 7),
+    ('salient', 'validation', 9), ('salient', 'test', 9),
   ]  # fmt: skip
   assert list(found[1]) == FIELDS
   assert 'overlaps' not in found[0]
@@ -122,8 +125,9 @@ def test_recall_is_of_policies_that_score_any_passage():
 
 def test_the_study_says_how_policies_are_called():
   """Title and role of each, of policies of one's own as well."""
-  shown = results.display(['none', 'annotated'])
+  shown = results.display(['none', 'annotated', 'random_longer'])
   record = json.loads(json.dumps(StudyRecord(display=shown).to_json()))
-  said = {'title': 'annotated answers', 'role': 'reference'}
+  said = {'title': 'annotated answers', 'role': 'reference', 'equal': 'updates'}
   assert record['display']['annotated'] == said
+  assert record['display']['random_longer']['equal'] == 'compute'
   assert StudyRecord.from_json(record, 'study.json').display == shown

@@ -12,6 +12,7 @@ import signal
 import time
 
 import jax
+import numpy as np
 import pytest
 
 from experiments import finetune, learn_policy, prepare_corpus, pretrain
@@ -19,7 +20,7 @@ from experiments import study as experiment
 from masklearn import policies
 from masklearn.io import bucket, files, mirror
 from masklearn.report import curves
-from masklearn.study import pool
+from masklearn.study import compute, pool
 from masklearn.tasks import people
 from tests import small, storage
 from tests.kills import GRACE, check_whole, interrupted, results, start
@@ -168,6 +169,34 @@ def test_what_is_impossible_is_left_out_and_said(tmp_path, capsys):
   assert 'supervised is impossible on jsonl, seed 0: A supervised policy needs' in page
   found = policies.load_policy(workdir / 'policies' / 'answer_vocabulary-jsonl' / '0')
   assert found.theta['weight'].max() == 0
+
+
+def test_baselines_that_see_no_task(tmp_path, monkeypatch):
+  """One of each for all tasks; more updates, where they are charged as learning is."""
+  monkeypatch.setattr(compute, 'operations', lambda function, *arguments: 1.0)
+  workdir, names = tmp_path / 'new', 'difference,excess_loss,random_longer'
+  flags = f'--config.policy.names={names}', '--config.policy.reference=excess_loss'
+  assert command(experiment.main, *SMALL, *flags, f'--workdir={workdir}') == 0
+  found = files.read_jsonl(workdir / 'results.jsonl')
+  rows = {row['policy']: row for row in found if row['split'] == 'test'}
+  assert {row['policy_task'] for row in rows.values()} == {None}
+  # Two updates of learning cost two each, and two of the warm-up one.
+  updates = {name: row['updates'] for name, row in rows.items()}
+  assert updates == {'difference': 2, 'excess_loss': 2, 'random_longer': 2 + 2 * 2 + 2}
+  # On the same passages; those of further updates are others.
+  assert rows['difference']['masked_words'] == rows['excess_loss']['masked_words']
+  own, other = (
+    files.read_object(workdir / folder / '0' / 'done.json')['seconds']
+    for folder in ('policies/excess_loss', 'pretrain/random-spans')
+  )
+  charged = rows['excess_loss']['learning_seconds']
+  assert charged == pytest.approx(own + other, abs=0.01)
+  page = (workdir / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'random tokens, equal compute' in page
+  assert 'updates range from' not in page
+  for name in ('difference', 'excess_loss'):
+    found = policies.load_policy(workdir / 'policies' / name / '0')
+    assert np.isfinite(found.theta['weight']).any()
 
 
 @pytest.mark.slow

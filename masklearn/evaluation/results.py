@@ -203,10 +203,11 @@ class MaskRow(Row):
 
 @dataclasses.dataclass(frozen=True)
 class Display(Row):
-  """How a report shows a policy: `title` and `role` of the table of policies."""
+  """How a report shows a policy: these fields of the table of policies."""
 
   title: str
   role: str = ''
+  equal: str = 'updates'  # what it has as much of as others
 
 
 @dataclasses.dataclass(frozen=True)

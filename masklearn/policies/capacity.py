@@ -24,6 +24,23 @@ def word_capacity(passages: Batch, rate: float, ids: Specials) -> np.ndarray:
   return hidden + words + 1
 
 
+def part_capacity(passages: Batch, parts: int, ids: Specials) -> np.ndarray:
+  """Length of the `spans` target of each passage, of whose words a part is hidden.
+
+  As `word_capacity`, for one of so many parts of equal numbers of words.
+
+  Returns:
+    [P] int32.
+
+  Raises:
+    InputError: a part may have more words than T5 has sentinels.
+  """
+  hidden, words = _largest(passages, lambda count: -(-count // parts))
+  claim = f'One of {parts} parts has up to {words.max(initial=0)} words of a passage'
+  _check(claim, words, ids, ', or make more parts')
+  return hidden + words + 1
+
+
 def span_capacity(passages: Batch, longest: int) -> int:
   """Length T that no target of a single span exceeds.
 

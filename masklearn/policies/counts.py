@@ -1,10 +1,11 @@
-"""The weights of n-grams, counted in training questions and in their passages.
+"""The weights of n-grams, counted in training questions and in passages.
 
-Baselines that see what a learned policy sees, the training questions and the corpus,
-and train nothing: each takes seconds.
+Baselines that see what a learned policy sees, the training questions and the corpus, or
+the corpus alone, and train nothing: each takes seconds.
 """
 
 import collections
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,12 +17,13 @@ from masklearn.policies import ngrams
 from masklearn.text.normalization import normalize
 from masklearn.types import Batch, Example, Impossible, Passage
 
-SHARPNESS = 20.0  # nats between two n-grams of phi 0 and 1
+SHARPNESS = 20.0  # nats between n-grams of phi 0 and 1, or of no tf-icf and the most
 LEAST = 2  # training groups in which an n-gram and an answer must have met
 AT_ONCE = 1_024  # passages that are hashed at a time
 # What may stand before a word without being a part of it: most tokenizers make other
 # tokens of a word that begins a text, follows a space, or follows a mark.
 _BEFORE = '', 'a ', '('
+_PIECE = re.compile(r'(/\d+)+$')  # of a document's name, in those of its passages
 
 
 class Sources(NamedTuple):
@@ -97,6 +99,79 @@ def cooccurrence(sources: Sources, longest: int) -> dict[int, float]:
       f'groups; {len(groups)} groups have questions'
     )
   return {key: SHARPNESS * phi for key, phi in highest.items()}
+
+
+def difference(sources: Sources, longest: int) -> dict[int, float]:
+  """Weights of n-grams that are frequent about one thing and rare elsewhere.
+
+  The weight of a word for a group of passages is tf x icf,
+
+    log(1 + f) * log((N + 1) / (n + 1)),
+
+  where f is how often the word stands in the group's passages, N the number of the
+  other groups, and n how many of these have it; a word has its largest weight over
+  groups. An n-gram has the least of its words: most long n-grams are in one group alone
+  by chance, and so none is preferred that has a word which is everywhere. The highest
+  weight is scaled to `SHARPNESS`, and what weighs nothing is left out.
+
+  Args:
+    sources: of which the passages are read; one without a group is in a group with the
+      other passages of its document. No question is seen.
+    longest: words of an n-gram.
+
+  Raises:
+    Impossible: every word is in all groups, or there is one group.
+
+  References:
+    Reed et al., TF-ICF: A New Term Weighting Scheme for Clustering Dynamic Data Streams
+    (2006); its reference corpus is the other groups here.
+  """
+  group = _groups(sources.passages)
+  words, weight = _icf(sources, group)
+  if not weight.any():
+    raise Impossible(
+      'No word of the corpus is in some groups of passages and not in others, of '
+      f'{group.max(initial=-1) + 1}'
+    )
+  weight *= SHARPNESS / weight.max()
+  found: dict[int, float] = {}
+  for some in _parts(np.arange(len(group))):
+    keys = ngrams.keys(data.take(sources.encoded, some), longest)  # [n, W, N]
+    each = weight[np.searchsorted(words, keys[..., 0])]  # [n, W], any for no word
+    least = each
+    for n in range(longest):
+      least = np.minimum(least, np.pad(each[:, n:], ((0, 0), (0, n))))
+      used = (keys[..., n] > 0) & (least > 0)
+      found.update(zip(keys[used, n].tolist(), least[used].tolist(), strict=True))
+  return found
+
+
+def _groups(passages):
+  """The number of the group, or else of the document, of each passage: [P] int."""
+  numbers: dict[tuple[str, str], int] = {}
+  names = (
+    (p.group, '') if p.group else ('', _PIECE.sub('', p.id, count=1)) for p in passages
+  )
+  return np.array([numbers.setdefault(name, len(numbers)) for name in names], int)
+
+
+def _icf(sources, group):
+  """The words of the passages, in order, and the largest tf x icf of each: [K], [K]."""
+  parts = [np.zeros((3, 0), np.uint64)]
+  for some in _parts(np.arange(len(group))):
+    keys = ngrams.keys(data.take(sources.encoded, some), 1)[..., 0]
+    groups = np.broadcast_to(group[some, None], keys.shape)
+    both = np.stack([keys, groups.astype(np.uint64)])[:, keys > 0]
+    pairs, count = np.unique(both, axis=1, return_counts=True)
+    parts.append(np.vstack([pairs, count.astype(np.uint64)]))
+  every = np.concatenate(parts, axis=1)
+  pairs, place = np.unique(every[:2], axis=1, return_inverse=True)
+  count = np.bincount(place, every[2].astype(float), pairs.shape[1])
+  words, row, having = np.unique(pairs[0], return_inverse=True, return_counts=True)
+  most = np.zeros(len(words))
+  np.maximum.at(most, row, count)
+  # N + 1 are all groups, and n + 1 those that have the word, whichever is its own.
+  return words, np.log1p(most) * np.log(len(np.unique(group)) / having)
 
 
 def _cases(target):

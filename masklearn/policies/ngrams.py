@@ -18,7 +18,7 @@ from masklearn.types import Batch, Policy
 _MIX = 0x85EBCA6B, 0xC2B2AE35
 _TOKEN = 0x9E3779B1, 0x27D4EB2F
 _WORD = 0x01000193, 0x165667B1
-_EMPTY = 0xFFFFFFFF  # the hash of an unused place of a table
+EMPTY = 0xFFFFFFFF  # the hash of an unused place of a table
 
 
 def listed(rate: float, entries: int, longest: int = 4, top_k: int = 0) -> Policy:
@@ -60,12 +60,12 @@ def table(weights: Mapping[int, float], entries: int) -> dict[str, np.ndarray]:
   # Two n-grams of one first hash: the search finds one place, so the better stays.
   firsts: dict[int, int] = {}
   for key in best:
-    if len(firsts) < entries and key >> 32 != _EMPTY:
+    if len(firsts) < entries and key >> 32 != EMPTY:
       firsts.setdefault(key >> 32, key)
   found = sorted(firsts.values())
   unused = entries - len(found)
-  parts = [[key >> 32 for key in found], [key & _EMPTY for key in found]]
-  first, second = (np.array(p + [_EMPTY] * unused, np.uint32) for p in parts)
+  parts = [[key >> 32 for key in found], [key & EMPTY for key in found]]
+  first, second = (np.array(p + [EMPTY] * unused, np.uint32) for p in parts)
   weight = np.array([weights[key] for key in found] + [-np.inf] * unused, np.float32)
   return {'first': first, 'second': second, 'weight': weight}
 
@@ -98,6 +98,17 @@ def hashes(batch: Batch, longest: int) -> tuple[jax.Array, jax.Array]:
       following = jnp.pad(words[:, n:], ((0, 0), (0, n)))
       spans.append(spans[-1] * np.uint32(step) + following)
     found.append(_mixed(jnp.stack(spans, -1), multiplier))
+  return tuple(found)
+
+
+def passage_hashes(batch: Batch) -> tuple[jax.Array, jax.Array]:
+  """Two hashes of all tokens of each passage, [B] uint32; padding changes nothing."""
+  place = jnp.arange(batch.tokens.shape[1], dtype=jnp.uint32)[None]
+  found = []
+  for multiplier in _TOKEN:
+    token = _mixed(_uint32(batch.tokens) + np.uint32(1), multiplier)
+    token = jnp.where(batch.valid, _mixed(token + place, multiplier), np.uint32(0))
+    found.append(_mixed(token.sum(-1, dtype=jnp.uint32), multiplier))
   return tuple(found)
 
 

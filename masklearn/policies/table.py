@@ -35,6 +35,9 @@ NEEDS = {
 ROLES = (
   'untrained', 'random', 'control', 'heuristic', 'supervised', 'learned', 'reference'
 )  # fmt: skip
+# What a policy's pre-training has as much of as all others: 'updates', or 'compute', so
+# many more updates that it costs as much as theirs together with learning a policy.
+EQUAL = 'updates', 'compute'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +55,16 @@ class Entry:
   role: str = 'heuristic'  # of `ROLES`; the best of role 'random' is what others beat
   needs: tuple[str, ...] = ()  # of `NEEDS`
   # The stage that gives it its parameters: 'learn' by the loss of a task, 'supervise'
-  # by the places of answers, 'count' by counting; '' for a policy without any.
+  # by the places of answers, 'count' by counting, 'score' by the losses of two models;
+  # '' for a policy without any.
   trained_by: str = ''
+  # Whether that stage is given the task; without, one policy serves all tasks.
+  sees_task: bool = True
+  # Of 'score': the policy, without parameters, whose pre-training makes the second.
+  after: str = ''
   # (counts.Sources, longest) -> the weights of n-grams, where they are counted.
   weights: Callable[..., dict[int, float]] | str = ''
+  equal: str = 'updates'  # of `EQUAL`
   has_scores: bool = True  # whether it scores spans, and can be compared by them
   # (passages, rate, specials) -> [P] longest 'spans' target of each passage.
   capacity: Callable[[Batch, float, Specials], np.ndarray] | str = (
@@ -66,8 +75,16 @@ class Entry:
     for need in self.needs:
       if need not in NEEDS:
         raise InputError(f'A policy needs some of {", ".join(NEEDS)}, got {need!r}.')
+    if (self.trained_by == 'score') != bool(self.after):
+      raise InputError(
+        "A policy is trained by 'score' after the pre-training of another one, got "
+        f'trained_by={self.trained_by!r} and after={self.after!r}.'
+      )
     if self.role not in ROLES:
       raise InputError(f'A role is one of {", ".join(ROLES)}, got {self.role!r}.')
+    if self.equal not in EQUAL:
+      rule = f'A policy has an equal number of {" or ".join(EQUAL)}'
+      raise InputError(f'{rule}, got {self.equal!r}.')
 
   def __call__(self, *args, **kwargs) -> Policy:
     """The policy."""
@@ -102,6 +119,9 @@ POLICIES: dict[str, Entry] = {
   'none': Entry(None, 'no intermediate stage', 'untrained', has_scores=False),
   'random': Entry('heuristic:whole_word', 'random tokens', 'random'),
   'whole_word': Entry('heuristic:whole_word', 'whole words', 'random'),
+  'random_longer': Entry(
+    'heuristic:whole_word', 'random tokens, equal compute', 'control', equal='compute'
+  ),
   'random_token': Entry(
     'pretraining:random_token',
     'single tokens',
@@ -138,6 +158,20 @@ POLICIES: dict[str, Entry] = {
     'co-occurrence',
     trained_by='count',
     weights='counts:cooccurrence',
+  ),
+  'difference': Entry(
+    'ngrams:listed',
+    'distinctive words',
+    trained_by='count',
+    sees_task=False,
+    weights='counts:difference',
+  ),
+  'excess_loss': Entry(
+    'occurrences:weighted',
+    'excess loss',
+    trained_by='score',
+    sees_task=False,
+    after='random',
   ),
   'supervised': Entry(
     'learned:supervised', 'supervised', 'supervised', trained_by='supervise'

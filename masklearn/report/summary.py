@@ -39,6 +39,7 @@ class Result:
   learning_seconds: tuple[float, ...]  # empty where nothing was learned
   unseen: tuple[float, ...]  # exact match where no training question has the answer
   place: int  # among the policies of the study, in its order
+  equal: str  # what it has as much of as others, 'updates' or 'compute'
   ratio: float  # test groups to training groups, where seeds split them anew
   # For each seed the exact match of each question by id, empty where that is unknown;
   # and what each question is about.
@@ -138,12 +139,16 @@ def sections(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Resul
 
 
 def budgets(results: Sequence[Result]) -> list[Budget]:
-  """Returns what the policies of each section spent: masked words and updates."""
+  """Returns what the policies of each section spent: masked words and updates.
+
+  Without the updates of policies that are to be equal in something else.
+  """
   found = []
   for key, group in sections(results).items():
     spenders = [r for r in group if any(r.updates)]  # others had no such stage
     for what in ('masked_words', 'updates'):
-      spent = [statistics.fmean(v) for r in spenders if (v := getattr(r, what))]
+      held = [r for r in spenders if what != 'updates' or r.equal == 'updates']
+      spent = [statistics.fmean(v) for r in held if (v := getattr(r, what))]
       if len(spent) > 1:
         found.append(Budget(*key, what.replace('_', ' '), min(spent), max(spent)))
   return found
@@ -211,10 +216,12 @@ def _result(rows, display, ratios, known) -> Result:
   answered = all(own)
   shared = 'task', 'policy', 'policy_task', 'target', 'base', 'split'
   measured = 'em', 'f1', 'n', 'updates', 'masked_words', 'seconds', 'learning_seconds'
+  shown = display.get(first.policy, Display(''))
   return Result(
     **{name: getattr(first, name) for name in shared},
     title=workdir.title(display, first.policy),
-    role=display[first.policy].role if first.policy in display else '',
+    role=shown.role,
+    equal=shown.equal,
     seeds=column('seed'),
     **{name: column(name) for name in measured},
     unseen=_unseen(rows),

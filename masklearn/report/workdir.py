@@ -85,7 +85,9 @@ def read(path: pathlib.Path, display: Mapping[str, Any]) -> Workdir:
   shown = dict(study.display)
   for name in names:
     if name not in shown and name in display:
-      shown[name] = Display(display[name].title, display[name].role)
+      own = display[name]
+      equal = getattr(own, 'equal', Display.equal)
+      shown[name] = Display(own.title, own.role, equal)
   left_out: list[str] = []
   logged, answers = histories(path, left_out), predictions(path, left_out)
   left_out = [text.replace(f'{path}{os.sep}', '') for text in left_out]

@@ -47,8 +47,10 @@ def make_policies(
     if taught and taught not in made:
       used = setup.tokenizer
       given = used.size, used.specials, setup.model.config.width
-      made[taught], specs[taught] = trained(config, taught, *given)
-  for name in names:
+      passages = len(setup.passages)
+      made[taught], specs[taught] = trained(config, taught, *given, passages)
+  after = [entry.after for name in made if (entry := policies.POLICIES[name]).after]
+  for name in (*names, *after):
     entry = policies.POLICIES[name]
     if not entry.make or name in made:
       continue
@@ -64,7 +66,7 @@ def make_policies(
 
 
 def trained(
-  config, name: str, vocab_size: int, ids: Specials, width: int
+  config, name: str, vocab_size: int, ids: Specials, width: int, passages: int = 0
 ) -> tuple[Policy, dict[str, Any]]:
   """A policy with parameters, and what policy.json says of it.
 
@@ -74,11 +76,15 @@ def trained(
     vocab_size: of the tokenizer.
     ids: its special tokens.
     width: of the model's embedding.
+    passages: of the corpus.
   """
   c = config.policy
-  if policies.POLICIES[name].trained_by == 'count':
-    counted = {'entries': c.entries, 'longest': c.longest}
-    spec = policies.describe_policy(name, c.rate, config.corpus.annotator, **counted)
+  tables = {
+    'count': {'entries': c.entries, 'longest': c.longest},
+    'score': {'passages': passages, 'words': config.corpus.longest},
+  }
+  if sizes := tables.get(policies.POLICIES[name].trained_by):
+    spec = policies.describe_policy(name, c.rate, config.corpus.annotator, **sizes)
     return policies.make_policy(spec), spec
   shape = start = None
   if c.encoder == 'bert':

@@ -187,6 +187,15 @@ STUDY = {
     'weight_decay': number(0.01, '[0, inf)'),
     'validate_every': whole(40, '[1, inf)'),
   },
+  # The losses by which words are scored, of a policy that is trained so.
+  'score': {
+    'rounds': whole(1, '[1, inf)'),  # times that each word of a passage is hidden
+    # Of a round, each with as many words of the passage: five hide a fifth at a time,
+    # as much as the base model has been trained to restore.
+    'parts': whole(5, '[2, inf)'),
+    'batch_size': whole(32, '[1, inf)'),  # passages
+    'sharpness': number(3.0, '(0, inf)'),  # nats of a draw to a standard deviation
+  },
   'pretrain': {
     'updates': whole(320, '[1, inf)'),
     'batch_size': whole(32, '[1, inf)'),

@@ -112,7 +112,8 @@ def scored(
     entry = POLICIES[name]
     if not entry.has_scores or 'answers' in entry.needs:
       continue  # It has no scores, or none on passages that are not the corpus's.
-    knows_task = bool(entry.trained_by) or 'reference' in entry.needs
+    trained = entry.trained_by and entry.sees_task
+    knows_task = bool(trained) or 'reference' in entry.needs
     for task in task_names if knows_task else task_names[:1]:
       thetas = [theta(name, task, seed) for seed in seeds]
       thetas = [found for found in thetas if found is not None]

@@ -8,7 +8,9 @@ from masklearn.policies import POLICIES
 
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
 # What runs first where both can.
-URGENT = ('base', 'count', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain')
+URGENT = (
+  'base', 'count', 'score', 'supervise', 'learn', 'learn_best', 'finetune', 'pretrain',
+)  # fmt: skip
 
 
 def teacher(policy: str, reference: str) -> str | None:
@@ -23,6 +25,15 @@ def teacher(policy: str, reference: str) -> str | None:
   if 'reference' in entry.needs:
     return reference
   return policy if entry.trained_by else None
+
+
+def folder(kind: str, task: str | None) -> str:
+  """The folder of a policy, of a task if it is given one.
+
+  >>> folder('learned', 'civics'), folder('difference', None)
+  ('learned-civics', 'difference')
+  """
+  return '-'.join(filter(None, (kind, task)))
 
 
 def policy_of(kind: str) -> str:
@@ -41,8 +52,12 @@ def ablation_kind(name: str) -> str:
   >>> ablation_kind('J1')
   'learned_J1'
   """
-  learned = next(n for n, entry in POLICIES.items() if entry.trained_by == 'learn')
-  return f'{learned}_{name}'
+  return f'{first_learned()}_{name}'
+
+
+def first_learned() -> str:
+  """The first policy of the table that is meta-learned."""
+  return next(n for n, entry in POLICIES.items() if entry.trained_by == 'learn')
 
 
 class Cell(NamedTuple):
@@ -148,11 +163,12 @@ def cells(
         learned = taught and POLICIES[taught].trained_by == 'learn'
         if learned and i >= learned_seeds:
           continue
-        own = task if taught or 'answers' in entry.needs else None
+        sees_task = POLICIES[taught].sees_task if taught else 'answers' in entry.needs
+        own = task if sees_task else None
         for target, count in targets.items():
           if i < count and (entry.make or target == main):
             planned.append(Cell(task, policy, own, target, seed))
-        if entry.trained_by and i < transfer_seeds:
+        if entry.trained_by and own and i < transfer_seeds:
           elsewhere = [other for other in task_names if other != task]
           planned += [Cell(task, policy, other, main, seed) for other in elsewhere]
   return planned
@@ -173,6 +189,7 @@ def jobs(
     reference: a policy that is trained, see `teacher`.
   """
   found: dict[Job, tuple[Job, ...]] = {}
+  planned = list(planned)
   if depth < STAGES.index('base'):
     return found
   for cell in planned:
@@ -184,6 +201,11 @@ def jobs(
       arguments = taught, cell.policy_task, cell.seed
       trained = Job(POLICIES[taught].trained_by, arguments)
       found[trained] = () if trained.stage == 'count' else (start,)
+      if after := POLICIES[taught].after:
+        # Of the main format, which is that of the first cell.
+        other = Job('pretrain', (after, None, planned[0].target, cell.seed))
+        found[other] = (start,)
+        found[trained] = (start, other)
       needs = (start, trained)
     if POLICIES[cell.policy].make and depth >= STAGES.index('pretrain'):
       between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))

@@ -59,7 +59,7 @@ def denoise(
     saving: time and memory for the same training.
 
   Returns:
-    `seconds` and `masked_words`, the mean number of a passage.
+    `seconds`, `updates`, and `masked_words`, the mean number of a passage.
   """
   done = stage.finished(context.directory, 'params')
   if done:
@@ -79,7 +79,7 @@ def denoise(
   first, count = steps.begin(params, work.tx), training.updates
   result = loop.run(work.step, first, batch_at, key_step, context, steps=count)
   words = loop.mean(result.history, 'masked_words')
-  done = {'seconds': result.seconds, 'masked_words': words}
+  done = {'seconds': result.seconds, 'updates': count, 'masked_words': words}
   return stage.finish(context.directory, done, 'params', result.state.params)
 
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from masklearn import models
+from masklearn import data, models
 from masklearn.evaluation import answering
 from masklearn.meta.outer import Episode
 from masklearn.policies import POLICIES
 from masklearn.policies.capacity import word_capacity
-from masklearn.study import build, settings, stage, supervise
+from masklearn.study import build, plan, settings, stage, supervise
 from masklearn.study.learn import policy_update
 from masklearn.study.pretrain import Denoising, Objective, make_work
 from masklearn.study.warmup import joint_training
@@ -42,10 +42,29 @@ class Program(NamedTuple):
 class Programs:
   """The programs of a study on a mesh, by name; see `names`."""
 
-  def __init__(self, config, model, ids: Specials, layout: Layout):
-    """Takes a study's config and its model, with the special tokens of both."""
+  def __init__(
+    self,
+    config,
+    model,
+    ids: Specials,
+    layout: Layout,
+    passages: Batch | None = None,
+    asked: tuple[int, int] | None = None,
+  ):
+    """Takes a study's config and its model, with the special tokens of both.
+
+    Args:
+      config: of the study.
+      model: a Linen module.
+      ids: its special tokens.
+      layout: of devices.
+      passages: the encoded corpus; None for passages as long as they can be.
+      asked: tokens of the questions of episodes and of their answers; None likewise.
+    """
     self._config, self._model, self._ids, self._layout = config, model, ids, layout
-    self._passages = _passages(config.corpus.longest)
+    self._passages = passages or _passages(config.corpus.longest)
+    c = config.finetune
+    self._asked = asked or (min(c.source_length, 256), c.answer_length)
     self._shapes = models.param_shapes(model)
     self._saving = stage.Saving(**config.saving)
     names = settings.names(config.policy.names)
@@ -74,9 +93,10 @@ class Programs:
     work, _ = self._denoising(Denoising(**self._config.pretrain))
     return Program(work.corrupted, ({}, _key(), self._texts(len(work.order[0]))))
 
-  def pretraining(self) -> Program:
+  def pretraining(self, target: str = 'spans') -> Program:
     """A step of intermediate pre-training."""
-    work, objective = self._denoising(Denoising(**self._config.pretrain))
+    training = Denoising(**self._config.pretrain)
+    work, objective = self._denoising(training, target=target)
     index = work.order[0]
     texts = self._texts(len(index))
     examples = jax.eval_shape(work.corrupted, objective.theta, _key(), texts)
@@ -125,7 +145,7 @@ class Programs:
     work, objective = self._denoising(Denoising(**options), stage.Saving())
     texts = self._texts(c.batch_size)
     examples, _ = jax.eval_shape(work.corrupted, objective.theta, _key(), texts)
-    asked = _questions(c.batch_size, *self._asked_lengths())
+    asked = _questions(c.batch_size, *self._asked)
     batch = self._rows((examples, asked))
     return Program(step, (self._state(tx), _key(), batch))
 
@@ -149,9 +169,9 @@ class Programs:
     tx, step, _ = supervise.compiled(*given, self._layout)
     theta = jax.eval_shape(policy.init, _key())
     state = jax.eval_shape(lambda p: steps.init_state(p, tx), theta)
-    index = np.arange(c.batch_size) % CORPUS
+    index = np.arange(c.batch_size) % len(self._passages.tokens)
     place = np.zeros((len(index), 1), np.int32)
-    passages = jax.tree.map(lambda x: x[index], self._passages)
+    passages = data.take(self._passages, index)
     answers = Answers(passages, place, place, np.ones(place.shape, np.float32))
     return Program(step, (self._layout.shapes(state), _key(), self._rows(answers)))
 
@@ -162,7 +182,7 @@ class Programs:
 
   def _learning(self):
     c, layout = self._config, self._layout
-    name = self._by['learn'][0]
+    name = next(iter(self._by['learn']), plan.first_learned())
     learning, _ = build.learning_of(c, name)
     policy = self._policy(name)
     update = policy_update(
@@ -172,27 +192,22 @@ class Programs:
     start = self._state(update.inner_tx)
     count, asked = learning.episodes, learning.questions
     rows = np.zeros((count, learning.inner_steps, 1), np.int64)
-    texts = jax.tree.map(lambda x: x[rows], self._passages)
-    one = _questions(1, *self._asked_lengths())
+    texts = data.take(self._passages, rows)
+    one = _questions(1, *self._asked)
     ask = jax.tree.map(lambda x: x[np.zeros((count, asked, 1), np.int64)], one)
     episodes = Episode(texts, ask, ask, np.ones((count, asked), np.float32))
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), count))
     given = *self._split((episodes, keys)), np.float32(1)
     return Program(update.probe, (theta, start, *given)), update, theta
 
-  def _denoising(self, training, saving=None):
+  def _denoising(self, training, saving=None, target='spans'):
     """The work of `denoise` under random spans."""
     rate = self._config.policy.rate
     capacity = word_capacity(self._passages, rate, self._ids)
     policy = stage.uniform(rate, self._config.policy.longest)
-    objective = Objective(policy, {}, 'spans', capacity)
+    objective = Objective(policy, {}, target, capacity)
     given = self._model, self._ids, self._passages, objective, training
     return make_work(*given, saving or self._saving, 0, self._layout), objective
-
-  def _asked_lengths(self):
-    """Tokens of the questions of episodes, and of their answers, at most."""
-    c = self._config.finetune
-    return min(c.source_length, 256), c.answer_length
 
   def _params(self):
     return self._layout.shapes(self._shapes)
@@ -202,8 +217,8 @@ class Programs:
     return self._layout.shapes(state)
 
   def _texts(self, count):
-    index = np.arange(count) % CORPUS
-    return self._rows(jax.tree.map(lambda x: x[index], self._passages))
+    index = np.arange(count) % len(self._passages.tokens)
+    return self._rows(data.take(self._passages, index))
 
   def _rows(self, tree):
     return _placed(tree, self._layout.rows)

@@ -43,7 +43,7 @@ def write_results(
     scores: of each cell, what fine-tuning left and what was spent.
     config: name of the study's config.
     base: name of the model.
-    updates: of intermediate pre-training.
+    updates: of intermediate pre-training, where it has not noted its own.
   """
   rows = []
   for cell, done in scores.items():
@@ -58,7 +58,7 @@ def write_results(
           **{name: own.pop(name) for name in ('em', 'f1', 'n')},
           metrics=own,
           overlaps=done['overlaps'] if split == 'test' else None,
-          updates=0 if untrained else updates,
+          updates=0 if untrained else done.get('updates', updates),
           **{name: done[name] for name in _KEPT},
           **{name: round(done[name], 2) for name in ('seconds', 'learning_seconds')},
           config=config,
@@ -137,9 +137,10 @@ def display(names: Iterable[str]) -> dict[str, Display]:
   """How the report shows some policies.
 
   >>> display(['salient'])
-  {'salient': Display(title='salient spans', role='heuristic')}
+  {'salient': Display(title='salient spans', role='heuristic', equal='updates')}
   """
-  return {name: Display(POLICIES[name].title, POLICIES[name].role) for name in names}
+  entries = ((name, POLICIES[name]) for name in names)
+  return {name: Display(e.title, e.role, e.equal) for name, e in entries}
 
 
 def _task(seeds: Sequence[Task]) -> TaskRecord:

@@ -14,11 +14,8 @@ import functools
 import pathlib
 from typing import Any
 
-import jax
-
-from masklearn import models, policies, tasks
+from masklearn import policies, tasks
 from masklearn.data import array_files
-from masklearn.io import checkpoint
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
@@ -26,8 +23,11 @@ from masklearn.policies.capacity import word_capacity
 from masklearn.policies.counts import Sources
 from masklearn.study import (
   build,
+  compute,
   count,
+  excess,
   mask_rows,
+  parameters,
   parts,
   plan,
   pool,
@@ -44,7 +44,6 @@ from masklearn.study.learn import first_theta, learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
 from masklearn.training import mesh
 from masklearn.training.context import StageContext
-from masklearn.training.steps import Start
 from masklearn.types import Impossible
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
@@ -127,6 +126,9 @@ class Study:
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
     self.policies, self.specs = build.make_policies(c, names, self.setup)
+    given = self.workdir, self.setup, self.layout, self.policies
+    options = bool(c.base.updates), c.policy.reference
+    self.params = parameters.Parameters(*given, *options)
     if c.base.apart:
       self.parts = parts.Parts(self.setup.passages, self.tasks.values())
 
@@ -161,6 +163,7 @@ class Study:
       'count': self.count,
       'learn': self.learn,
       'learn_best': self.learn_best,
+      'score': self.score,
       'supervise': self.supervise,
       'pretrain': self.pretrain,
       'finetune': self.finetune,
@@ -179,7 +182,8 @@ class Study:
       if job.stage not in ('count', 'learn', 'learn_best', 'supervise'):
         continue
       kind, task, seed = job.arguments
-      if (self.workdir / f'policies/{kind}-{task}/{seed}/done.json').exists():
+      directory = self.workdir / 'policies' / plan.folder(kind, task) / str(seed)
+      if (directory / 'done.json').exists():
         continue
       try:
         if job.stage == 'supervise':
@@ -190,14 +194,15 @@ class Study:
           preflight.check_joined(self.tasks[task, seed], self.setup.passages, seed)
       except Impossible as error:
         found[job] = str(error)
-        progress.say(f'left out: {kind} for {task}, seed {seed}: {error}')
+        of = f'{kind} for {task}' if task else kind
+        progress.say(f'left out: {of}, seed {seed}: {error}')
     self.impossible = plan.without(self._jobs(until), found)[1]
 
   def write_files(self, began: datetime.datetime) -> None:
     """Writes what the report reads beside the results."""
     c, first, seed = self.config, self.task_names[0], self.seeds[0]
     used = {n: self.policies[n] for n in self.policy_names if n in self.policies}
-    thetas = {name: self.theta(name, first, seed) for name in used}
+    thetas = {name: self.params.theta(name, first, seed) for name in used}
     made = {n: (used[n], theta) for n, theta in thetas.items() if theta is not None}
     path, passages = self.workdir / 'masks.jsonl', self.passages[first]
     task, sizes = self.tasks[first, seed], (c.study.draws, c.study.workers)
@@ -207,7 +212,7 @@ class Study:
       top_k = c.supervised.top_k
       mask_rows.write_recall(
         self.workdir / 'recall.jsonl',
-        mask_rows.scored(used, self.task_names, self.seeds, self.theta, top_k),
+        mask_rows.scored(used, self.task_names, self.seeds, self.params.theta, top_k),
         paths,
         settings.names(c.supervised.pairs),
         self.setup,
@@ -234,7 +239,7 @@ class Study:
       self.setup,
       passages,
       Objective(random_spans, {}, 'spans', capacity),
-      self._first_params(seed),
+      self.params.first(seed),
       Denoising(**options),
       self._context(f'base, seed {seed}', 'base', seed),
       self.saving,
@@ -256,7 +261,7 @@ class Study:
     name = plan.policy_of(kind)
     context = self._policy_context(kind, task, seed)
     policy, passages = self.policies[name], self.passages[task]
-    start = self._base_params(seed)
+    start = self.params.base(seed)
     done = learn_policy(
       self.setup, questions, passages, policy, start, learning, context
     )
@@ -270,23 +275,46 @@ class Study:
     del options['top_k'], options['pairs']
     pairs = self._pairs(task, seed)
     policy = self.policies[name]
-    theta = first_theta(policy, self._base_params(seed), seed)
+    theta = first_theta(policy, self.params.base(seed), seed)
     training = supervise.Supervision(**options)
     context = self._policy_context(name, task, seed)
     done = supervise.train_policy(policy, theta, pairs, training, context)
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return done
 
-  def count(self, name: str, task: str, seed: int) -> dict[str, Any]:
-    """A policy whose n-grams are counted in the training questions and the corpus."""
+  def count(self, name: str, task: str | None, seed: int) -> dict[str, Any]:
+    """A policy whose n-grams are counted in the corpus, and in training questions."""
     used, context = self.setup.tokenizer, self._policy_context(name, task, seed)
-    passages, encoded = self.setup.passages, self.passages[task]
-    sources = Sources(self.tasks[task, seed].train, passages, encoded, used)
+    passages, encoded = self.setup.passages, self.passages[task or self.task_names[0]]
+    questions = self.tasks[task, seed].train if task else ()
+    sources = Sources(questions, passages, encoded, used)
     sizes = self.config.policy.longest, self.config.policy.entries
     weights = POLICIES[name].counted
     done = count.count_policy(weights, sources, *sizes, context)
     policies.complete_policy(context.directory, self.specs[name], used)
     return done
+
+  def score(self, name: str, task, seed: int, base, reference) -> dict[str, Any]:
+    """A policy of the words that another pre-training teaches the base model.
+
+    It is charged with that pre-training, too, though the study may use it besides.
+    """
+    del base  # has been trained
+    c, spec = self.config, self.specs[name]
+    target = settings.names(c.study.targets)[0]
+    other = plan.Cell('', POLICIES[name].after, None, target, seed)
+    context = self._policy_context(name, task, seed)
+    done = excess.score_passages(
+      self.setup,
+      self._part(task or self.task_names[0], asked=True),
+      (self.params.base(seed), self.params.pretrained(other)),
+      target,
+      (spec['passages'], spec['words']),
+      excess.Scoring(**c.score),
+      context,
+    )
+    policies.complete_policy(context.directory, spec, self.setup.tokenizer)
+    return done | {'seconds': done['seconds'] + reference['seconds']}
 
   def pretrain(
     self, policy, policy_task, target, seed, base, trained=None
@@ -297,28 +325,29 @@ class Study:
     passages = self._part(policy_task or self.task_names[0], asked=True)
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
-    theta = self.theta(policy, policy_task, seed) if trained else {}
+    theta = self.params.theta(policy, policy_task, seed) if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
+    context = self._context(title, f'pretrain/{cell.variant}', seed)
+    training = Denoising(**c.pretrain)
+    if POLICIES[policy].equal == 'compute' and not stage.finished(context.directory):
+      training = training._replace(updates=self._updates_with_learning(target))
     return denoise(
       self.setup,
       passages,
       Objective(self.policies[policy], theta, target, capacity),
-      self._base_params(seed),
-      Denoising(**c.pretrain),
-      self._context(title, f'pretrain/{cell.variant}', seed),
+      self.params.base(seed),
+      training,
+      context,
       self.saving,
     ) | {'learning_seconds': trained['seconds'] if trained else 0.0}
 
   def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
     """Scores of a cell, and what its pre-training used up."""
     title = f'fine-tuning, {cell.task}, {cell.variant}, seed {cell.seed}'
-    params = self._base_params(cell.seed)
-    if POLICIES[cell.policy].make:
-      params = self._params(f'pretrain/{cell.variant}/{cell.seed}')
     done = finetune(
       self.setup,
       self.tasks[cell.task, cell.seed],
-      params,
+      self.params.pretrained(cell),
       Finetuning(**self.config.finetune),
       self._context(title, f'finetune/{cell.task}/{cell.variant}', cell.seed),
       self.saving,
@@ -327,53 +356,26 @@ class Study:
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       'masked_words': spent.get('masked_words', 0.0),
+      'updates': spent.get('updates', self.config.pretrain.updates),
       'learning_seconds': spent.get('learning_seconds', 0.0),
     }
-
-  def theta(self, policy: str, task: str, seed: int):
-    """The parameters of a policy; None where they are still to be learned."""
-    taught = plan.teacher(policy, self.config.policy.reference)
-    if not taught:
-      return {}
-    directory = self.workdir / 'policies' / f'{taught}-{task}' / str(seed) / 'theta'
-    if not directory.exists():
-      return None
-    shapes = jax.eval_shape(self.policies[taught].init, jax.random.key(0))
-    return stage.saved(directory, shapes, self.layout).read()
 
   def _part(self, task: str, asked: bool):
     """The passages of a stage: all, or those that tasks ask about, or the others."""
     passages = self.passages[task]
     return self.parts.take(passages, asked) if self.config.base.apart else passages
 
-  def _first_params(self, seed: int) -> Start:
-    """What the base model is trained from."""
-    if published := self.setup.params:
-      like = self.layout.shapes(self._shapes)
-      return Start(self._shapes, lambda: checkpoint.restore(published, like))
-    init = functools.partial(models.init_params, self.setup.model)
-    return Start(self._shapes, lambda: self.layout.init(init, jax.random.key(seed)))
-
-  def _base_params(self, seed: int) -> Start:
-    """Those of the base model."""
-    if not self.config.base.updates:
-      return self._first_params(seed)
-    return self._params(f'base/{seed}')
-
-  def _params(self, directory: str) -> Start:
-    """Those of a finished stage."""
-    path = self.workdir / directory / 'params'
-    return stage.saved(path, self._shapes, self.layout)
-
-  @functools.cached_property
-  def _shapes(self):
-    return models.param_shapes(self.setup.model)
-
   def _jobs(self, until):
     c, depth = self.config, plan.STAGES.index(until)
     return plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
 
   @functools.cache  # noqa: B019 (a study lives as long as its process)
+  def _updates_with_learning(self, target):
+    asked = [self.tasks[name, self.seeds[0]] for name in self.task_names]
+    passages = self._part(self.task_names[0], asked=True)
+    return compute.with_learning(self.config, self.setup, passages, asked, target)
+
+  @functools.cache  # noqa: B019
   def _pairs(self, task, seed):
     return supervise.pairs(
       self.config.supervised.pairs,
@@ -392,6 +394,6 @@ class Study:
     profile = self.config.study.profile
     return StageContext(*given, profile=profile, layout=self.layout)
 
-  def _policy_context(self, kind: str, task: str, seed: int) -> StageContext:
-    title = f'{kind} policy, {task}, seed {seed}'
-    return self._context(title, f'policies/{kind}-{task}', seed)
+  def _policy_context(self, kind: str, task: str | None, seed: int) -> StageContext:
+    title = ', '.join(filter(None, (f'{kind} policy', task, f'seed {seed}')))
+    return self._context(title, f'policies/{plan.folder(kind, task)}', seed)

@@ -23,17 +23,31 @@ def negative_log_likelihood(logits: jax.Array, target: jax.Array) -> jax.Array:
   return jax.nn.logsumexp(logits, axis=-1) - chosen
 
 
+def make_token_losses(model, train: bool = False):
+  """Returns `losses(params, key, batch: Corrupted) -> (nll [B, T], weight [B, T])`.
+
+  The loss of each target token, and how much it counts. `train` turns dropout on, with
+  `key`.
+  """
+
+  def token_losses(params, key, batch: Corrupted) -> tuple[jax.Array, jax.Array]:
+    logits = _apply(model, params, key, batch, train)  # [B, T, V]
+    nll = negative_log_likelihood(logits, batch.target)
+    return nll, batch.weight.astype(nll.dtype)
+
+  return token_losses
+
+
 def make_loss_sums(model, train: bool = False):
   """Returns `sums(params, key, batch: Corrupted) -> (total [B], weight [B])`.
 
   The summed loss of each row's target and how many tokens it counts, by weight.
   `train` turns dropout on, with `key`.
   """
+  token_losses = make_token_losses(model, train)
 
   def sums(params, key, batch: Corrupted) -> tuple[jax.Array, jax.Array]:
-    logits = _apply(model, params, key, batch, train)  # [B, T, V]
-    nll = negative_log_likelihood(logits, batch.target)
-    weight = batch.weight.astype(nll.dtype)
+    nll, weight = token_losses(params, key, batch)
     return (nll * weight).sum(-1), weight.sum(-1)
 
   return sums
