@@ -15,7 +15,7 @@ biography, most of what they hide is copied, not remembered.
 With `classes`, a biography says that somebody plays the violin, and that they sit among
 the strings; the task asks for the latter.
 
-A trial, and no study yet: docs/results.md says what was found. All numbers are ours.
+docs/results.md says what was found. All numbers are ours.
 """
 
 from ml_collections import config_dict
@@ -44,13 +44,24 @@ def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
   c.finetune.update(updates=400, validate_every=20)
   c.study.update(seeds=1, target_seeds=(1,))
   if variant == 'repeats':
-    c.corpus.update(size=1_400, copies=12, repeats=2 / 3)
-    c.task.size = 400
-    c.base.update(apart=True, updates=6_000, rate=0.06)
-    c.pretrain.updates = 600
+    # The people before these were tuned on. The task asks about the first 4,800, of
+    # whom the base model knows nothing.
+    people = {'first': 10_000}
+    c.corpus.update(people, size=12_000, copies=12, longest=90, repeats=2 / 3)
+    c.corpus.kinds = 'profession,instrument,pet,birth_city,employer'
+    c.task.update(people, names='habits', size=4_800, train_share=0.2)
+    c.task.validation_share = 0.1
+    # It has to copy what stands beside, and to know what to do with one hidden word.
+    c.base.update(
+      apart=True, updates=15_000, batch_size=32, learning_rate=3e-3, rate=0.2,
+      varied=True,
+    )  # fmt: skip
+    c.pretrain.updates = 12_000
+    c.finetune.updates = 600
     c.learn.update(updates=120, episodes=24, candidates=16, validate_every=40)
-    c.task.names = 'habits'
-    c.policy.update(rate=0.02, longest=1)  # one word of each biography
+    # One word of each biography; the words around it tell whether it is worth hiding.
+    c.policy.update(rate=0.02, longest=1, kernel_size=11)
+    c.study.update(seeds=3, learned_seeds=3, target_seeds=(3,))
     c.study.primary = 'learned,supervised'
   if variant == 'classes':
     c.corpus.classes = True
