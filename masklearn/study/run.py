@@ -17,7 +17,6 @@ from typing import Any
 import jax
 
 from masklearn import models, policies, tasks
-from masklearn.data import array_files
 from masklearn.io import checkpoint
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
@@ -26,15 +25,14 @@ from masklearn.policies.capacity import word_capacity
 from masklearn.policies.counts import Sources
 from masklearn.study import (
   build,
+  corpora,
   count,
   mask_rows,
-  parts,
   plan,
   pool,
   preflight,
   results,
   settings,
-  setup,
   stage,
   supervise,
   worker,
@@ -48,7 +46,6 @@ from masklearn.training.steps import Start
 from masklearn.types import Impossible
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
-SHOWN = 5  # unusable records that are printed; all are in the work directory
 
 
 class Study:
@@ -88,47 +85,16 @@ class Study:
 
   def prepare(self, progress: Progress) -> None:
     """Makes the corpus, or reads it."""
-    c = self.config
-    self.setup = setup.prepare(
-      self.workdir / 'corpus',
-      seed=c.seed,
-      name=c.corpus.name,
-      longest=c.corpus.longest,
-      tokenizer=c.corpus.tokenizer,
-      vocabulary=c.corpus.vocabulary,
-      model=settings.model(c),
-      say=progress.say,
-      stopped=progress.stop.is_set,
-      **settings.corpus(c),
-    )
-    for problem in self.setup.problems[:SHOWN]:
-      progress.say(f'skipped {problem}')
-    if self.setup.skipped:
-      progress.say(f'{self.setup.skipped} records of the corpus were skipped')
+    self.setup = corpora.prepare(self.config, self.workdir / 'corpus', progress)
 
   def encode(self, progress: Progress) -> None:
     """Encodes the corpus for the model, on disk, and makes the policies."""
-    c, units, folder = self.config, None, self.workdir / 'corpus'
-    if any('collocations' in POLICIES[name].needs for name in self.policy_names):
-      units = setup.units(folder, self.setup.passages)
-    # The asked spans are those of a task's labels, which are the same in all seeds.
-    asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
-    self.passages = array_files.load_or_encode(
-      folder / 'encoded',
-      folder / setup.TOKENS,
-      self.setup.passages,
-      self.setup.tokenizer,
-      c.corpus.annotator,
-      asked,
-      c.corpus.longest,
-      units,
-      progress.check,
-    )
+    given = self.config, self.setup, self.tasks, self.workdir / 'corpus', progress
+    self.corpora = corpora.encode(*given)
+    self.passages = self.corpora.own
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
-    self.policies, self.specs = build.make_policies(c, names, self.setup)
-    if c.base.apart:
-      self.parts = parts.Parts(self.setup.passages, self.tasks.values())
+    self.policies, self.specs = build.make_policies(self.config, names, self.setup)
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
@@ -227,7 +193,7 @@ class Study:
       return {'seconds': 0.0, 'masked_words': 0.0}
     rate = options.pop('rate')
     del options['apart']
-    passages = self._part(self.task_names[0], asked=False)
+    passages = self.corpora.base(self.task_names[0])
     capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
     random_spans = stage.uniform(rate, c.policy.longest)
     return denoise(
@@ -294,7 +260,7 @@ class Study:
     """The base model, pre-trained further on what a policy hides."""
     del base  # has been trained
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
-    passages = self._part(policy_task or self.task_names[0], asked=True)
+    passages = self.corpora.pretraining(policy_task or self.task_names[0])
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
     theta = self.theta(policy, policy_task, seed) if trained else {}
@@ -340,11 +306,6 @@ class Study:
       return None
     shapes = jax.eval_shape(self.policies[taught].init, jax.random.key(0))
     return stage.saved(directory, shapes, self.layout).read()
-
-  def _part(self, task: str, asked: bool):
-    """The passages of a stage: all, or those that tasks ask about, or the others."""
-    passages = self.passages[task]
-    return self.parts.take(passages, asked) if self.config.base.apart else passages
 
   def _first_params(self, seed: int) -> Start:
     """What the base model is trained from."""
