@@ -102,7 +102,11 @@ class ResultRow(Row):
   n: int  # questions
   # Test scores by what the questions share with training ones, see `overlap`.
   overlaps: dict[str, dict] | None = None
+  # Of intermediate pre-training: '' for the study's main comparison, which all tables
+  # have but those of what varies, or a name such as 'x10'.
+  setting: str = ''
   updates: int | None  # of intermediate pre-training
+  exposures: float | None = None  # of each passage in it, on average
   masked_words: float | None  # per passage, mean over the updates
   learning_rate: float | None = None  # of fine-tuning, as validation chose it
   trials: dict[str, float] = dataclasses.field(default_factory=dict)  # score by rate

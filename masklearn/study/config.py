@@ -227,6 +227,9 @@ STUDY = {
     'learned_seeds': whole(1, '[0, inf)'),
     # Seeds of a policy that is trained on one task and used for another.
     'transfer_seeds': whole(0, '[0, inf)'),
+    # How often each passage is seen in pre-training, on average; each is a run of its
+    # own, beside that of pretrain.updates.
+    'exposures': numbers((), '(0, inf)'),
     'ablations': group(),  # other ways to learn, by name: changes of `learn`
     'ablation_seeds': whole(0, '[0, inf)'),
     # What the first seed of an ablation tries; the rest takes the best.

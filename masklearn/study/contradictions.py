@@ -22,6 +22,7 @@ def check(config) -> None:
   for group in ('finetune', 'supervised'):
     check_rates(config[group].learning_rates, f'{group}.learning_rates')
   check_rates(config.study.ablation_learning_rates, 'study.ablation_learning_rates')
+  check_rates(config.study.exposures, 'study.exposures')
   _check_learning(dict(config.learn), 'learn.')
   for ablation in config.study.ablations:
     prefix = f'study.ablations.{ablation}'
@@ -47,7 +48,7 @@ def check_budget(c) -> None:
 
 
 def check_rates(rates, key: str) -> None:
-  """Refuses learning rates of which two are equal: each is tried, and has a folder."""
+  """Refuses numbers of which two are equal: each is tried, and has a folder."""
   names = [f'{rate:g}' for rate in rates]
   _require(len(set(names)) == len(names), key, 'must be distinct', tuple(rates))
 

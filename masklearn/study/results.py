@@ -25,7 +25,8 @@ from masklearn.types import Batch, Task
 
 AT_ONCE = 8_192  # passages
 _COMMAND = 'python', '-m', 'experiments.study'
-_KEPT = 'masked_words', 'learning_rate', 'trials', 'commit'  # of a cell, as they are
+# Of a cell, as they are.
+_KEPT = 'updates', 'exposures', 'masked_words', 'learning_rate', 'trials', 'commit'
 
 
 def write_results(
@@ -34,7 +35,6 @@ def write_results(
   *,
   config: str,
   base: str,
-  updates: int,
 ) -> None:
   """Writes results.jsonl: a line for each finished cell and split, in their order.
 
@@ -43,11 +43,9 @@ def write_results(
     scores: of each cell, what fine-tuning left and what was spent.
     config: name of the study's config.
     base: name of the model.
-    updates: of intermediate pre-training.
   """
   rows = []
   for cell, done in scores.items():
-    untrained = POLICIES[cell.policy].role == 'untrained'
     for split in ('validation', 'test'):
       own = dict(done[split])
       rows.append(
@@ -58,7 +56,6 @@ def write_results(
           **{name: own.pop(name) for name in ('em', 'f1', 'n')},
           metrics=own,
           overlaps=done['overlaps'] if split == 'test' else None,
-          updates=0 if untrained else updates,
           **{name: done[name] for name in _KEPT},
           **{name: round(done[name], 2) for name in ('seconds', 'learning_seconds')},
           config=config,
@@ -127,7 +124,7 @@ def impossible(
   found: dict[tuple, list] = {}
   for cell in cells:
     reason = reasons.get(Job('finetune', (cell,)))
-    if reason:
+    if reason and not cell.setting:  # It is the same in all settings.
       key = cell.task, cell.policy, cell.policy_task, cell.target, reason
       found.setdefault(key, []).append(cell.seed)
   return [schema.ImpossibleRecord(*key, seeds) for key, seeds in found.items()]

@@ -5,8 +5,8 @@ WORKDIR/
   base/SEED  policies/POLICY-TASK/SEED  pretrain/VARIANT/SEED
   finetune/TASK/VARIANT/SEED
 
-A variant is POLICY[-POLICY_TASK]-TARGET. Every stage leaves files of its own, so
-that a study that was interrupted, however rudely, goes on where it was.
+A variant is POLICY[-POLICY_TASK]-TARGET[-SETTING]. Every stage leaves files of its own,
+so that a study that was interrupted, however rudely, goes on where it was.
 """
 
 import datetime
@@ -47,6 +47,9 @@ from masklearn.types import Impossible
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
 
+# What a cell has from its pre-training, 0 where there was none.
+SPENT = 'masked_words', 'learning_seconds', 'exposures'
+
 
 class Study:
   """The stages of a study, wired to each other by its config."""
@@ -60,6 +63,7 @@ class Study:
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
     targets = settings.names(c.study.targets)
+    self.settings = settings.pretraining(c)
     self.cells = plan.cells(
       self.task_names,
       self.policy_names,
@@ -69,6 +73,8 @@ class Study:
       c.study.transfer_seeds,
       c.policy.reference,
     )
+    others = [name for name in self.settings if name]
+    self.cells += plan.in_settings(self.cells, others, targets[0])
     seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
     self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
     self.saving = stage.Saving(**c.saving)
@@ -99,7 +105,7 @@ class Study:
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
     c, self.progress = self.config, progress
-    jobs, _ = plan.without(self._jobs(until), self.impossible)
+    jobs, _ = plan.without(self.jobs(until), self.impossible)
     path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
     if scheduler := c.study.scheduler:
@@ -116,9 +122,7 @@ class Study:
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        results.write_results(
-          path, done, config=c.name, base=base, updates=c.pretrain.updates
-        )
+        results.write_results(path, done, config=c.name, base=base)
 
   def run_job(self, job: plan.Job, *needed) -> Any:
     """Runs a stage, given what those that it needs have noted down."""
@@ -141,7 +145,7 @@ class Study:
     A policy that these data cannot give is left out, with all that waits for it.
     """
     self.progress, found = progress, {}
-    for job in self._jobs(until):
+    for job in self.jobs(until):
       if job.stage not in ('count', 'learn', 'learn_best', 'supervise'):
         continue
       kind, task, seed = job.arguments
@@ -157,7 +161,7 @@ class Study:
       except Impossible as error:
         found[job] = str(error)
         progress.say(f'left out: {kind} for {task}, seed {seed}: {error}')
-    self.impossible = plan.without(self._jobs(until), found)[1]
+    self.impossible = plan.without(self.jobs(until), found)[1]
 
   def write_files(self, began: datetime.datetime) -> None:
     """Writes what the report reads beside the results."""
@@ -255,25 +259,32 @@ class Study:
     return done
 
   def pretrain(
-    self, policy, policy_task, target, seed, base, trained=None
+    self, policy, policy_task, target, seed, setting, base, trained=None
   ) -> dict[str, Any]:
     """The base model, pre-trained further on what a policy hides."""
     del base  # has been trained
-    c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
+    c, cell = self.config, plan.Cell('', policy, policy_task, target, seed, setting)
     passages = self.corpora.pretraining(policy_task or self.task_names[0])
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
     theta = self.theta(policy, policy_task, seed) if trained else {}
+    training, count = Denoising(**c.pretrain), len(passages.tokens)
+    training = training.exposed(self.settings[setting].exposures, count)
     title = f'pre-training, {cell.variant}, seed {seed}'
-    return denoise(
+    done = denoise(
       self.setup,
       passages,
       Objective(self.policies[policy], theta, target, capacity),
       self._base_params(seed),
-      Denoising(**c.pretrain),
+      training,
       self._context(title, f'pretrain/{cell.variant}', seed),
       self.saving,
-    ) | {'learning_seconds': trained['seconds'] if trained else 0.0}
+    )
+    return done | {
+      'updates': training.updates,
+      'exposures': training.exposures(count),
+      'learning_seconds': trained['seconds'] if trained else 0.0,
+    }
 
   def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
     """Scores of a cell, and what its pre-training used up."""
@@ -292,8 +303,8 @@ class Study:
     spent = start if POLICIES[cell.policy].make else {'seconds': 0.0}
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
-      'masked_words': spent.get('masked_words', 0.0),
-      'learning_seconds': spent.get('learning_seconds', 0.0),
+      **{name: spent.get(name, 0.0) for name in SPENT},
+      'updates': spent.get('updates', 0),
     }
 
   def theta(self, policy: str, task: str, seed: int):
@@ -330,7 +341,8 @@ class Study:
   def _shapes(self):
     return models.param_shapes(self.setup.model)
 
-  def _jobs(self, until):
+  def jobs(self, until: str) -> dict[plan.Job, tuple[plan.Job, ...]]:
+    """The stages up to `until`, each with those that it needs."""
     c, depth = self.config, plan.STAGES.index(until)
     return plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
 

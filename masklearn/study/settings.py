@@ -1,9 +1,15 @@
 """The plain arguments that a study's config asks for."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from masklearn import policies
 from masklearn.data import corpus_options
+
+
+class Setting(NamedTuple):
+  """How long intermediate pre-training is."""
+
+  exposures: float = 0.0  # samples of each passage; 0 for `pretrain.updates`
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -20,6 +26,12 @@ def corpus(config) -> dict[str, Any]:
   """The fields that the corpus has an argument for."""
   c = config.corpus
   return {key: c[key] for key in corpus_options(c.name) if key in c}
+
+
+def pretraining(config) -> dict[str, Setting]:
+  """The settings of intermediate pre-training by name, '' for the main one."""
+  exposed = {f'x{n:g}': Setting(exposures=n) for n in config.study.exposures}
+  return {'': Setting(), **exposed}
 
 
 def shared_sizes(config) -> dict[str, tuple[int, int]]:

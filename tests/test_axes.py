@@ -1,0 +1,77 @@
+"""Results along an axis: which there are, and how a report shows them."""
+
+import pytest
+
+from masklearn import report
+from masklearn.policies import POLICIES
+from masklearn.report import axes, summary
+from tests.runs import Page, gather, result_rows, row, write
+
+
+def exposed(policy, em, times, seed=0, **changes):
+  """A row of the main comparison, or of a setting."""
+  setting = '' if times == 6 else f'x{times}'
+  numbers = {'exposures': float(times), 'updates': 5 * times}
+  return row(policy, em, seed, setting=setting, **numbers, **changes)
+
+
+ROWS = [
+  exposed('random', 0.3, 6), exposed('random', 0.4, 6, seed=1),
+  exposed('learned', 0.7, 6), row('none', 0.1, exposures=0.0),
+  exposed('random', 0.1, 2), exposed('random', 0.2, 2, seed=1),
+  exposed('learned', 0.8, 10), exposed('random', 0.9, 10, task='other'),
+]  # fmt: skip
+
+
+def test_each_policy_has_a_line_over_the_exposures():
+  """The main comparison among them; a section without others has no axis."""
+  rows = [*ROWS, row('random', 0.5, task='third', exposures=6.0)]
+  (axis, other) = axes.exposures(gather(rows))
+  assert (axis.title, other.title) == ('civics', 'other')
+  assert axis.places == (2.0, 6.0, 10.0)
+  assert axis.ticks == ('2', '6', '10')
+  assert axis.notes == ('10 updates', '30 updates, main', '50 updates')
+  scores = {name: [r and r.em for r in line] for name, line in axis.lines.items()}
+  assert scores == {
+    'learned': [None, (0.7,), (0.8,)],
+    'random tokens': [(0.1, 0.2), (0.3, 0.4), None],
+  }
+  assert axis.level.em == (0.1,)
+
+
+def test_rows_of_earlier_versions_have_no_axis(tmp_path):
+  """They do not say how often a passage was seen."""
+  old = [row('random', 0.2), row('none', 0.1)]
+  assert axes.exposures(gather(old)) == []
+  page = Page(report.write_report(write(tmp_path, old), POLICIES))
+  assert 'Exposures' not in page.words
+
+
+def test_of_two_runs_of_the_same_length_the_main_one_counts():
+  """Exposures may say once more what the number of updates says."""
+  again = exposed('random', 0.9, 6) | {'setting': 'x6'}
+  (axis,) = axes.exposures(gather([again, *ROWS[:-1]]))
+  assert axis.lines['random tokens'][1].em == (0.3, 0.4)
+
+
+def test_a_report_keeps_other_settings_apart(tmp_path):
+  """They change no table of the main comparison; the page and a figure show them."""
+  page = Page(report.write_report(write(tmp_path, ROWS), POLICIES))
+  assert 'random tokens 0.350 0.00–0.99' in page.words  # in the main table
+  assert 'random tokens 0.150 0.00–0.79 0.350 0.00–0.99 – learned' not in page.words
+  line = 'random tokens 0.150 0.00–0.79 0.350 0.00–0.99 –'
+  assert line in page.words.partition('Exposures')[2]
+  svg = (tmp_path / 'report' / 'exposures-civics.svg').read_text()
+  for text in ('samples of each passage', 'learned', 'no intermediate stage'):
+    assert text in svg
+  main = [r for r in result_rows(ROWS) if not r.setting]
+  assert len(summary.gather(main, 'test', POLICIES)) == 3
+
+
+@pytest.mark.parametrize('count', [1, 9])
+def test_ticks_that_would_touch_are_left_out(tmp_path, count):
+  """Of places within a letter's width the first is named."""
+  near = [exposed('random', 0.2, 1000 + i) for i in range(count)]
+  report.write_report(write(tmp_path, [*ROWS[:4], *near]), POLICIES)
+  svg = (tmp_path / 'report' / 'exposures-civics.svg').read_text()
+  assert svg.count('>1,000<') == 1
