@@ -68,6 +68,36 @@ def test_a_report_keeps_other_settings_apart(tmp_path):
   assert len(summary.gather(main, 'test', POLICIES)) == 3
 
 
+def on(corpus, em, policy='random', **changes):
+  """A row of pre-training on a corpus."""
+  setting = '' if corpus == 'own' else corpus
+  given = {'setting': setting, 'corpus': corpus, 'exposures': 6.0}
+  return row(policy, em, **given | changes)
+
+
+def test_each_policy_has_a_line_over_the_corpora(tmp_path):
+  """From unrelated to own; exposures are on another axis, and have none of these."""
+  rows = [
+    on('own', 0.3), on('mixed', 0.2, exposures=3.0), on('unrelated', 0.1),
+    on('own', 0.7, 'learned'), row('none', 0.05), exposed('random', 0.9, 10),
+  ]  # fmt: skip
+  results = gather(rows)
+  (axis,) = axes.corpora(results)
+  assert axis.ticks == ('unrelated', 'mixed', 'own')
+  assert axis.notes == ('6 samples', '3 samples', '6 samples, main')
+  scores = {name: [r and r.em[0] for r in line] for name, line in axis.lines.items()}
+  assert scores == {
+    'random tokens': [0.1, 0.2, 0.3], 'learned': [None, None, 0.7],
+  }  # fmt: skip
+  (other,) = axes.exposures(results)
+  assert other.places == (6.0, 10.0)
+  assert axes.corpora(gather(ROWS)) == []
+  page = Page(report.write_report(write(tmp_path, rows), POLICIES))
+  assert 'random tokens 0.100 one seed 0.200 one seed 0.300 one seed' in page.words
+  svg = (tmp_path / 'report' / 'corpora-civics.svg').read_text()
+  assert 'passages of pre-training' in svg
+
+
 @pytest.mark.parametrize('count', [1, 9])
 def test_ticks_that_would_touch_are_left_out(tmp_path, count):
   """Of places within a letter's width the first is named."""

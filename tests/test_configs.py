@@ -134,6 +134,8 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('saving.gradient_accumulation', 3, 'base.batch_size: .*accumulation, 3, got 16'),
     ('study.seeds', 1.0, 'a whole number'),
     ('study.exposures', (10, 10.0), 'study.exposures: must be distinct'),
+    ('study.corpora', 'own,unrelatd', "did you mean 'unrelated'"),
+    ('study.corpora', 'mixed', 'study.unrelated: must say how it differs .* got {}'),
     ('study.target_seeds', (1, 1), r'as many as study.targets, 1, got \(1, 1\)'),
     ('study.targets', 'spans,evil', "Unknown target 'evil'"),
     ('task.names', 'civic', "did you mean 'civics'"),
@@ -192,6 +194,28 @@ def test_ablations_are_checked_as_what_they_change(changes, message):
   c = from_file('world')
   c.study.ablations = config_dict.create(mine=config_dict.create(**changes))
   refused(c, message)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'frist': 3}, 'no such field; nearest: config.study.unrelated.first'),
+    ({'first': -1}, 'study.unrelated.first: must be a whole number'),
+    ({'tokenizer': 'mine'}, 'study.unrelated.tokenizer: no such field'),
+    ({'name': 'text'}, "study.unrelated.path: corpus 'text' needs path, got ''"),
+  ],
+)
+def test_an_unrelated_corpus_is_checked_as_a_corpus(changes, message):
+  """But for what it shares with the study's own; with base.apart it needs nothing."""
+  c = from_file('world')
+  c.study.corpora = 'unrelated'
+  c.study.unrelated = config_dict.create(**changes)
+  refused(c, message)
+  c.study.unrelated = config_dict.create(name='people')
+  config.check(c)
+  c.study.unrelated = config_dict.ConfigDict()
+  c.base.apart = True
+  config.check(c)
 
 
 @pytest.mark.parametrize(

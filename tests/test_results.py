@@ -16,8 +16,9 @@ from tests.runs import PASSAGE, ROWS, row, write
 # Of a line of results.jsonl, with another metric and overlaps.
 FIELDS = [
   'task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split', 'em', 'f1',
-  'accuracy', 'n', 'overlaps', 'setting', 'updates', 'exposures', 'masked_words',
-  'learning_rate', 'trials', 'seconds', 'learning_seconds', 'config', 'commit',
+  'accuracy', 'n', 'overlaps', 'setting', 'corpus', 'updates', 'exposures',
+  'masked_words', 'learning_rate', 'trials', 'seconds', 'learning_seconds', 'config',
+  'commit',
 ]  # fmt: skip
 
 
@@ -73,7 +74,12 @@ def test_rows_are_written_as_they_were_read():
   """Field by field in the same order, other metrics and overlaps among them."""
   found = row('random', 0.2, learning_rate=0.1, trials={'0.1': -1.5})
   found |= {'accuracy': 0.5, 'overlaps': {'no_overlap': {'em': 0.2, 'n': 3}}}
-  found |= {'setting': 'x10', 'exposures': 10.5, 'learning_seconds': 0.0}
+  found |= {
+    'setting': 'x10',
+    'corpus': 'own',
+    'exposures': 10.5,
+    'learning_seconds': 0.0,
+  }
   record = {name: found[name] for name in FIELDS}
   read = ResultRow.from_json(record, 'here')
   assert json.dumps(read.to_json()) == json.dumps(record)
@@ -83,7 +89,7 @@ def test_rows_are_written_as_they_were_read():
 def test_rows_of_earlier_versions_are_those_of_the_main_comparison():
   """They say nothing of settings and exposures."""
   read = ResultRow.from_json(row('random', 0.2), 'here')
-  assert (read.setting, read.exposures, read.updates) == ('', None, 30)
+  assert (read.setting, read.corpus, read.exposures) == ('', 'own', None)
 
 
 def test_each_cell_has_its_own_updates(tmp_path):
@@ -92,7 +98,7 @@ def test_each_cell_has_its_own_updates(tmp_path):
   done = {
     'validation': scores, 'test': scores, 'overlaps': {}, 'masked_words': 0.0,
     'learning_rate': 0.1, 'trials': {'0.1': -1.0}, 'seconds': 1.234,
-    'learning_seconds': 0.0, 'commit': 'abc1234',
+    'learning_seconds': 0.0, 'commit': 'abc1234', 'corpus': 'own',
   }  # fmt: skip
   cell = Cell('civics', 'random', None, 'spans', 0)
   cells = cell._replace(policy='none'), cell, cell._replace(setting='x3')

@@ -103,8 +103,9 @@ class ResultRow(Row):
   # Test scores by what the questions share with training ones, see `overlap`.
   overlaps: dict[str, dict] | None = None
   # Of intermediate pre-training: '' for the study's main comparison, which all tables
-  # have but those of what varies, or a name such as 'x10'.
+  # have but those of what varies, or a name such as 'x10' or 'unrelated'.
   setting: str = ''
+  corpus: str = 'own'  # that it was on: 'own', 'unrelated' or 'mixed'
   updates: int | None  # of intermediate pre-training
   exposures: float | None = None  # of each passage in it, on average
   masked_words: float | None  # per passage, mean over the updates

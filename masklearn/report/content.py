@@ -41,12 +41,13 @@ class Run:
   scores: dict[tuple[str, str, str], Drawing]  # by section
   transfers: dict[tuple[str, str, str], Drawing]  # by policy, target and base
   exposed: list[tuple[Axis, Drawing]]  # what the number of exposures changes
+  corpora: list[tuple[Axis, Drawing]]  # what the corpus of pre-training changes
   panels: list[tuple[Panel, Drawing]]
 
   @property
   def drawings(self) -> list[Drawing]:
     """All figures of the report."""
-    rest = [drawing for _, drawing in (*self.exposed, *self.panels)]
+    rest = [drawing for _, drawing in (*self.exposed, *self.corpora, *self.panels)]
     return [*self.scores.values(), *self.transfers.values(), *rest]
 
 
@@ -66,11 +67,14 @@ def draw(found: Workdir) -> Run:
     key: figures.heat(f'transfer {" ".join(key)}', moved)
     for key, moved in summary.transfer(results).items()
   }
-  exposed = [(a, figures.along(a, colors)) for a in axes.exposures(varied)]
+  exposed, corpora = (
+    [(axis, figures.along(axis, colors)) for axis in found]
+    for found in (axes.exposures(varied), axes.corpora(varied))
+  )
   drawn = [(panel, figures.lines(panel, colors)) for panel in panels]
   kinds = summary.by_kind(found.predictions)
   named = found, results, validation, majority, kinds, scores, transfers
-  return _with_names_of_their_own(Run(*named, exposed, drawn))
+  return _with_names_of_their_own(Run(*named, exposed, corpora, drawn))
 
 
 def _with_names_of_their_own(run: Run) -> Run:
@@ -91,6 +95,7 @@ def _with_names_of_their_own(run: Run) -> Run:
     scores={key: rename(drawing) for key, drawing in run.scores.items()},
     transfers={key: rename(drawing) for key, drawing in run.transfers.items()},
     exposed=[(axis, rename(drawing)) for axis, drawing in run.exposed],
+    corpora=[(axis, rename(drawing)) for axis, drawing in run.corpora],
     panels=[(panel, rename(drawing)) for panel, drawing in run.panels],
   )
 
@@ -139,6 +144,7 @@ def html(run: Run) -> Markup:
   sections = [
     ('results', 'Results', _results(run)),
     ('exposures', 'Exposures', _exposures(run)),
+    ('corpora', 'Corpora', _corpora(run)),
     ('transfer', 'Transfer', _transfer(run)),
     ('recall', 'Answers hidden', _recall(run)),
     ('learning', 'How the policy learned', _learning(run)),
@@ -249,6 +255,15 @@ def _exposures(run: Run) -> Markup | None:
     ' one that all other tables are about.'
   )
   return join(element('p', text), _along(run.exposed)) if run.exposed else None
+
+
+def _corpora(run: Run) -> Markup | None:
+  text = (
+    'EM by what pre-training was on, with equal numbers of updates: the study\u2019s'
+    ' own corpus, as in all other tables, passages that no task asks about, or both,'
+    ' mixed. Samples are those of each passage, on average.'
+  )
+  return join(element('p', text), _along(run.corpora)) if run.corpora else None
 
 
 def _along(drawn: Sequence[tuple[Axis, Drawing]]) -> list[Markup]:

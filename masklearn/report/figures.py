@@ -248,7 +248,7 @@ def along(axis: Axis, colors: Mapping[str, str]) -> Drawing:
   colors: by name of the policy; see `line_colors`.
   """
   figure, axes = _axes(5.4, 3.2, 0.45, 1.7, 0.5, 0.15)
-  axes.set_xscale('log')
+  axes.set_xscale('log' if axis.logarithmic else 'linear')
   ends, tops = [], []
   for name, found in axis.lines.items():
     color, points = COLORS[colors[name]], []
@@ -266,7 +266,9 @@ def along(axis: Axis, colors: Mapping[str, str]) -> Drawing:
     tops.append(mean)
     ends.append((axis.places[-1], mean, axis.level.name, color))
   axes.set(xlabel=axis.label, ylim=(0, min(1.0, 1.15 * max(tops) + 0.02)))
-  axes.set_xlim(axis.places[0] / 1.1, axis.places[-1] * 1.1)
+  first, last = axis.places[0], axis.places[-1]
+  margin = (first / 10, last / 10) if axis.logarithmic else (0.3, 0.1)
+  axes.set_xlim(first - margin[0], last + margin[1])
   _tick(axes, axis)
   axes.grid(color=COLORS['rule'], lw=0.6)
   _name_ends(axes, ends)

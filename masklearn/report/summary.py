@@ -29,6 +29,7 @@ class Result:
   target: str
   base: str
   setting: str  # of pre-training, '' for the main comparison
+  corpus: str  # that it was on, 'own', 'unrelated' or 'mixed'
   split: str
   seeds: tuple[int, ...]
   em: tuple[float, ...]
@@ -198,11 +199,12 @@ def _result(rows, display, ratios, known) -> Result:
 
   own = [known.get((r.task, workdir.variant(r), str(r.seed))) for r in rows]
   answered = all(own)
-  shared = 'task', 'policy', 'policy_task', 'target', 'base', 'setting', 'split'
+  named = 'policy', 'policy_task', 'target', 'base', 'setting', 'corpus', 'split'
   spent = 'updates', 'exposures', 'masked_words', 'seconds', 'learning_seconds'
   measured = 'em', 'f1', 'n', *spent
   return Result(
-    **{name: getattr(first, name) for name in shared},
+    task=first.task,
+    **{name: getattr(first, name) for name in named},
     title=workdir.title(display, first.policy),
     role=display[first.policy].role if first.policy in display else '',
     seeds=column('seed'),

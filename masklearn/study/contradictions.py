@@ -15,6 +15,7 @@ def check(config) -> None:
   """
   _check_model(config)
   _check_corpus(config)
+  _check_unrelated(config)
   _check_shares(config.task)
   _check_policies(config)
   _check_batches(config)
@@ -70,6 +71,17 @@ def _check_corpus(config):
     f'must be at least {least}, the bytes and special tokens of a trained tokenizer'
   )
   _require(enough, 'corpus.vocabulary', rule, c.vocabulary)
+
+
+def _check_unrelated(config):
+  changes, c = dict(config.study.unrelated), settings.unrelated(config)
+  wanted = set(settings.names(config.study.corpora)) - {'own'}
+  rule = 'must say how it differs from config.corpus, unless config.base.apart is True'
+  enough = changes or config.base.apart or not wanted
+  _require(enough, 'study.unrelated', rule, changes)
+  known = c['path'] or c['name'] not in FORMATS
+  rule = f'corpus {c["name"]!r} needs path'
+  _require(known, 'study.unrelated.path', rule, c['path'])
 
 
 def _check_shares(c):

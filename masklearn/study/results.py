@@ -26,7 +26,9 @@ from masklearn.types import Batch, Task
 AT_ONCE = 8_192  # passages
 _COMMAND = 'python', '-m', 'experiments.study'
 # Of a cell, as they are.
-_KEPT = 'updates', 'exposures', 'masked_words', 'learning_rate', 'trials', 'commit'
+_KEPT = (
+  'corpus', 'updates', 'exposures', 'masked_words', 'learning_rate', 'trials', 'commit',
+)  # fmt: skip
 
 
 def write_results(

@@ -91,12 +91,14 @@ class Study:
 
   def prepare(self, progress: Progress) -> None:
     """Makes the corpus, or reads it."""
-    self.setup = corpora.prepare(self.config, self.workdir / 'corpus', progress)
+    given = self.config, self.workdir / 'corpus', progress
+    self.setup = corpora.prepare(*given)
+    self.unrelated = corpora.prepare_unrelated(*given)
 
   def encode(self, progress: Progress) -> None:
     """Encodes the corpus for the model, on disk, and makes the policies."""
-    given = self.config, self.setup, self.tasks, self.workdir / 'corpus', progress
-    self.corpora = corpora.encode(*given)
+    made, folder = (self.setup, self.unrelated), self.workdir / 'corpus'
+    self.corpora = corpora.encode(self.config, *made, self.tasks, folder, progress)
     self.passages = self.corpora.own
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
@@ -264,12 +266,13 @@ class Study:
     """The base model, pre-trained further on what a policy hides."""
     del base  # has been trained
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed, setting)
-    passages = self.corpora.pretraining(policy_task or self.task_names[0])
+    chosen, task = self.settings[setting], policy_task or self.task_names[0]
+    passages = self.corpora.pretraining(task, chosen.corpus)
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
     theta = self.theta(policy, policy_task, seed) if trained else {}
     training, count = Denoising(**c.pretrain), len(passages.tokens)
-    training = training.exposed(self.settings[setting].exposures, count)
+    training = training.exposed(chosen.exposures, count)
     title = f'pre-training, {cell.variant}, seed {seed}'
     done = denoise(
       self.setup,
@@ -281,6 +284,7 @@ class Study:
       self.saving,
     )
     return done | {
+      'corpus': chosen.corpus,
       'updates': training.updates,
       'exposures': training.exposures(count),
       'learning_seconds': trained['seconds'] if trained else 0.0,
@@ -304,6 +308,7 @@ class Study:
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       **{name: spent.get(name, 0.0) for name in SPENT},
+      'corpus': spent.get('corpus', 'own'),
       'updates': spent.get('updates', 0),
     }
 
