@@ -98,6 +98,23 @@ def test_each_policy_has_a_line_over_the_corpora(tmp_path):
   assert 'passages of pre-training' in svg
 
 
+def test_what_was_forgotten_has_tables_of_its_own(tmp_path):
+  """Of each section, and along each axis that knows it; without it there are none."""
+  known = [
+    one | {'kept_loss': 1.25 + more, 'forgotten': more}
+    for one, more in zip(ROWS, (0.5, 0.25, 0.125, 0.0, 0.75, 0.5), strict=False)
+  ]
+  page = Page(report.write_report(write(tmp_path, known), POLICIES))
+  assert 'Policy Loss Over the base model learned 1.375 +0.125' in page.words
+  assert 'Forgotten, in nats a token' in page.words
+  main, _, along = page.words.partition('Forgotten, in nats a token')
+  assert 'random tokens 1.625 +0.375' in main
+  assert 'learned – +0.125 random tokens +0.625 +0.375' in along
+  assert 'no intermediate stage +0.000' in along
+  page = Page(report.write_report(write(tmp_path, ROWS), POLICIES))
+  assert 'Forg' not in page.words
+
+
 @pytest.mark.parametrize('count', [1, 9])
 def test_ticks_that_would_touch_are_left_out(tmp_path, count):
   """Of places within a letter's width the first is named."""

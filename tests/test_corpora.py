@@ -29,13 +29,17 @@ def tokens(batch):
 @pytest.mark.parametrize(
   ('apart', 'other', 'base', 'found'),
   [
+    (False, False, [0, 1, 2], {'own': [0, 1, 2]}),
     (False, True, [0, 1, 2], {'own': [0, 1, 2], 'unrelated': [], 'mixed': [0, 1, 2]}),
     (True, True, [0, 2], {'own': [1], 'unrelated': [], 'mixed': [1]}),
     (True, False, [0, 2], {'own': [1], 'unrelated': [0, 2], 'mixed': [0, 1, 2]}),
   ],
 )
 def test_each_setting_trains_on_its_passages(apart, other, base, found):
-  """Of the study's corpus those that are listed, and all of another corpus."""
+  """Of the study's corpus those that are listed, and all of another corpus.
+
+  Where these are none of the base model's, forgetting is measured on those.
+  """
   parts = Parts(PASSAGES, [TASK]) if apart else None
   made = Corpora({'t': OWN}, parts, {'t': OTHER} if other else None, IDS.pad)
   own = tokens(OWN)
@@ -43,6 +47,11 @@ def test_each_setting_trains_on_its_passages(apart, other, base, found):
   for name, rows in found.items():
     others = tokens(OTHER) if other and name != 'own' else []
     assert tokens(made.pretraining('t', name)) == [own[i] for i in rows] + others
+    kept = made.kept('t', [name])
+    assert (kept is None) == bool(set(base) & set(rows))
+    assert kept is None or tokens(kept) == tokens(made.base('t'))
+  some = any(not set(base) & set(rows) for rows in found.values())
+  assert (made.kept('t', list(found)) is not None) == some
 
 
 @pytest.mark.parametrize('swapped', [False, True])
@@ -92,6 +101,14 @@ def test_a_study_has_a_row_for_each_setting(tmp_path):
     'random-spans', 'random-spans-x0.5', 'random-spans-unrelated', 'random-spans-mixed',
   }  # fmt: skip
   assert len({passage['group'] for passage in passages[1]}) == 9
+  # The base model has seen the study's own passages, as all others have but one.
+  kept = {(r['policy'], r['setting']): r.get('kept_loss') for r in found}
+  assert {name for name, loss in kept.items() if loss is not None} == {
+    ('none', ''), ('random', 'unrelated'),
+  }  # fmt: skip
+  forgotten = kept['random', 'unrelated'] - kept['none', '']
+  assert found[3]['forgotten'] == pytest.approx(forgotten, abs=1e-6)
+  assert found[0]['forgotten'] == 0
 
 
 def test_passages_that_a_task_asks_about_are_not_unrelated(tmp_path):

@@ -86,6 +86,15 @@ def test_rows_are_written_as_they_were_read():
   assert read.metrics == {'accuracy': 0.5}
 
 
+def test_what_was_forgotten_is_written_and_read():
+  """Also of a model that has diverged, whose loss is no number."""
+  said = row('random', 0.2, kept_loss=1.5, forgotten=-0.25)
+  read = ResultRow.from_json(said, 'here')
+  assert (read.kept_loss, read.forgotten) == (1.5, -0.25)
+  assert read.to_json().items() >= {'kept_loss': 1.5, 'forgotten': -0.25}.items()
+  assert ResultRow.from_json(row('none', 0.2, kept_loss=float('nan')), 'here')
+
+
 def test_rows_of_earlier_versions_are_those_of_the_main_comparison():
   """They say nothing of settings and exposures."""
   read = ResultRow.from_json(row('random', 0.2), 'here')
@@ -98,7 +107,8 @@ def test_each_cell_has_its_own_updates(tmp_path):
   done = {
     'validation': scores, 'test': scores, 'overlaps': {}, 'masked_words': 0.0,
     'learning_rate': 0.1, 'trials': {'0.1': -1.0}, 'seconds': 1.234,
-    'learning_seconds': 0.0, 'commit': 'abc1234', 'corpus': 'own',
+    'learning_seconds': 0.0, 'commit': 'abc1234', 'corpus': 'own', 'kept_loss': None,
+    'forgotten': None,
   }  # fmt: skip
   cell = Cell('civics', 'random', None, 'spans', 0)
   cells = cell._replace(policy='none'), cell, cell._replace(setting='x3')
@@ -113,7 +123,7 @@ def test_each_cell_has_its_own_updates(tmp_path):
   ]  # fmt: skip
   assert len(found) == 6
   assert list(found[1]) == FIELDS
-  assert 'overlaps' not in found[0]
+  assert not {'overlaps', 'kept_loss', 'forgotten'} & found[0].keys()
   assert found[0]['seconds'] == 1.23
 
 

@@ -26,6 +26,10 @@ from masklearn.report.summary import Result
 from masklearn.report.workdir import Workdir
 
 _TITLE = 'Masking policies compared'
+_KEPT = (
+  'The loss in nats a token of restoring random spans, the same for all policies, of'
+  ' passages that the base model was trained on and intermediate pre-training was not.'
+)
 _PASSAGES = 1_000  # in the viewer; a study leaves a dozen
 
 
@@ -203,6 +207,7 @@ def _results(run: Run) -> Markup | None:
     place = findings.place(key, run.results)
     kinds = tables.kinds(group, run.kinds.get(task, {}))
     shared = answer_tables.overlap(group, run.found.rows)
+    kept = tables.forgetting(group)
     parts += [
       element('h3', place),
       tables.scores(place, group, run.validation, run.majority.get(task)),
@@ -215,6 +220,9 @@ def _results(run: Run) -> Markup | None:
       ),
       shared and element('h4', 'EM by overlap with the training questions'),
       shared,
+      kept and element('h4', 'Forgetting, before fine-tuning'),
+      kept,
+      kept and element('p', _KEPT, class_='note'),
     ]
   introduction = (
     f'Exact match (EM) and F1 on the {run.results[0].split} split, with SQuAD\u2019s'
@@ -270,10 +278,14 @@ def _along(drawn: Sequence[tuple[Axis, Drawing]]) -> list[Markup]:
   """Returns the heading, the figure and the table of each axis."""
   parts = []
   for axis, drawing in drawn:
+    beside = None
+    if any(r and r.forgotten for line in axis.lines.values() for r in line):
+      heading = element('h4', 'Forgotten, in nats a token')
+      beside = element('div', heading, tables.along(axis, tables.forgotten))
     parts += [
       element('h3', axis.title),
       tables.along(axis, tables.score),
-      element('div', _figure(drawing), class_='pair'),
+      element('div', _figure(drawing), beside, class_='pair'),
     ]
   return parts
 

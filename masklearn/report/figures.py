@@ -282,7 +282,8 @@ def _tick(axes: Axes, axis: Axis) -> None:
   for i, x in enumerate(at):
     if not named or x - at[named[-1]] > 28 / 72 * axes.figure.dpi:
       named.append(i)
-  axes.set_xticks([axis.places[i] for i in named], [axis.ticks[i] for i in named])
+  ticks = [one_line(axis.ticks[i], _NARROW) for i in named]
+  axes.set_xticks([axis.places[i] for i in named], ticks)
   axes.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -40,6 +40,8 @@ class Result:
   masked_words: tuple[float, ...]
   seconds: tuple[float, ...]
   learning_seconds: tuple[float, ...]  # empty where nothing was learned
+  kept_loss: tuple[float, ...]  # on the base model's passages; empty where unknown
+  forgotten: tuple[float, ...]  # how much more that is than of the base model
   unseen: tuple[float, ...]  # exact match where no training question has the answer
   place: int  # among the policies of the study, in its order
   ratio: float  # test groups to training groups, where seeds split them anew
@@ -201,7 +203,7 @@ def _result(rows, display, ratios, known) -> Result:
   answered = all(own)
   named = 'policy', 'policy_task', 'target', 'base', 'setting', 'corpus', 'split'
   spent = 'updates', 'exposures', 'masked_words', 'seconds', 'learning_seconds'
-  measured = 'em', 'f1', 'n', *spent
+  measured = 'em', 'f1', 'n', *spent, 'kept_loss', 'forgotten'
   return Result(
     task=first.task,
     **{name: getattr(first, name) for name in named},

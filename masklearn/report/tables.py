@@ -122,6 +122,22 @@ def score(result: Result) -> Markup:
   return join(element('b', f'{result.mean_em:.3f}'), ' ', bounds)
 
 
+def forgetting(results: Sequence[Result]) -> Markup | None:
+  """Returns the loss of each policy on the base model's passages; None if unknown."""
+  known = [r for r in results if r.kept_loss]
+  if not known:
+    return None
+  heads = Column('Policy', text=True), Column('Loss'), Column('Over the base model')
+  lines = [_row(r, [mean(r.kept_loss, 3), forgotten(r)]) for r in known]
+  return table('Forgetting', heads, lines)
+
+
+def forgotten(result: Result) -> str:
+  """Returns by how much the loss on the base model's passages has grown, in nats."""
+  known = result.forgotten
+  return findings.signed(statistics.fmean(known)) if known else DASH
+
+
 def columns(texts: Iterable[str], numbers: Iterable[str] = ()) -> list[Column]:
   """Returns headings without notes: of columns of text, then of numbers."""
   return [*(Column(title, text=True) for title in texts), *map(Column, numbers)]

@@ -51,6 +51,19 @@ class Corpora:
     other = self.other[task]
     return other if corpus == 'unrelated' else joined(own, other, self.pad)
 
+  def kept(self, task: str, corpora: Iterable[str]) -> Batch | None:
+    """What the base model is trained on, if pre-training sees none of it again.
+
+    Args:
+      task: as of `pretraining`.
+      corpora: as of `pretraining`; one of them must see none.
+    """
+    if not self.parts:
+      unseen = {'unrelated'}
+    else:
+      unseen = {'own'} if self.other is None else set(settings.CORPORA)
+    return self.base(task) if unseen & set(corpora) else None
+
 
 def joined(first: Batch, second: Batch, pad: int) -> Batch:
   """The passages of both, [P, L] and [Q, M] to [P + Q, max(L, M)], in memory."""

@@ -27,7 +27,8 @@ AT_ONCE = 8_192  # passages
 _COMMAND = 'python', '-m', 'experiments.study'
 # Of a cell, as they are.
 _KEPT = (
-  'corpus', 'updates', 'exposures', 'masked_words', 'learning_rate', 'trials', 'commit',
+  'corpus', 'updates', 'exposures', 'masked_words', 'kept_loss', 'forgotten',
+  'learning_rate', 'trials', 'commit',
 )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def _learned(workdir: pathlib.Path, config: Any) -> list[LearnedRecord]:
 def _stages(workdir: pathlib.Path) -> list[StageRecord]:
   """Seconds of every finished stage, without those of the stages before it."""
   rows = []
-  for stage in ('base', 'policies', 'pretrain', 'finetune'):
+  for stage in ('base', 'policies', 'pretrain', 'forgetting', 'finetune'):
     for path in sorted((workdir / stage).rglob('done.json')):
       *names, seed = path.relative_to(workdir / stage).parts[:-1]
       task = names.pop(0) if stage == 'finetune' else ''

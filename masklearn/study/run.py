@@ -3,7 +3,7 @@
 WORKDIR/
   config.json  corpus/  results.jsonl  study.json  masks.jsonl  recall.jsonl  report/
   base/SEED  policies/POLICY-TASK/SEED  pretrain/VARIANT/SEED
-  finetune/TASK/VARIANT/SEED
+  finetune/TASK/VARIANT/SEED  forgetting/VARIANT/SEED  forgetting/base/SEED
 
 A variant is POLICY[-POLICY_TASK]-TARGET[-SETTING]. Every stage leaves files of its own,
 so that a study that was interrupted, however rudely, goes on where it was.
@@ -27,6 +27,7 @@ from masklearn.study import (
   build,
   corpora,
   count,
+  forgetting,
   mask_rows,
   plan,
   pool,
@@ -194,23 +195,24 @@ class Study:
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
-    c, options = self.config, dict(self.config.base)
+    options = dict(self.config.base)
+    every = [setting.corpus for setting in self.settings.values()]
+    kept = functools.partial(self._forgetting, 'base', seed, corpora=every)
     if not options['updates']:  # A published model has had its training.
-      return {'seconds': 0.0, 'masked_words': 0.0}
-    rate = options.pop('rate')
-    del options['apart']
+      spent = {'seconds': 0.0, 'masked_words': 0.0}
+      return spent | kept(self._base_params(seed))
+    del options['apart'], options['rate']
     passages = self.corpora.base(self.task_names[0])
-    capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
-    random_spans = stage.uniform(rate, c.policy.longest)
-    return denoise(
+    done = denoise(
       self.setup,
       passages,
-      Objective(random_spans, {}, 'spans', capacity),
+      self._random_spans(passages),
       self._first_params(seed),
       Denoising(**options),
       self._context(f'base, seed {seed}', 'base', seed),
       self.saving,
     )
+    return done | kept(self._base_params(seed))
 
   def learn_best(self, kind: str, task: str, seed: int, base, *tried) -> dict[str, Any]:
     """A policy learned as the one of another seed with the best validation score."""
@@ -264,7 +266,6 @@ class Study:
     self, policy, policy_task, target, seed, setting, base, trained=None
   ) -> dict[str, Any]:
     """The base model, pre-trained further on what a policy hides."""
-    del base  # has been trained
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed, setting)
     chosen, task = self.settings[setting], policy_task or self.task_names[0]
     passages = self.corpora.pretraining(task, chosen.corpus)
@@ -283,7 +284,11 @@ class Study:
       self._context(title, f'pretrain/{cell.variant}', seed),
       self.saving,
     )
-    return done | {
+    params = self._params(f'pretrain/{cell.variant}/{seed}')
+    given = cell.variant, seed, params, [chosen.corpus]
+    return {
+      **done,
+      **self._forgetting(*given, base.get('kept_loss')),
       'corpus': chosen.corpus,
       'updates': training.updates,
       'exposures': training.exposures(count),
@@ -308,9 +313,26 @@ class Study:
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       **{name: spent.get(name, 0.0) for name in SPENT},
+      **{name: start.get(name) for name in ('kept_loss', 'forgotten')},
       'corpus': spent.get('corpus', 'own'),
       'updates': spent.get('updates', 0),
     }
+
+  def _forgetting(self, name, seed, params, corpora, before=None) -> dict[str, Any]:
+    """What a model has kept; nothing if pre-training on these corpora sees it all."""
+    passages = self.corpora.kept(self.task_names[0], corpora)
+    if passages is None:
+      return {}
+    title = f'forgetting, {name}, seed {seed}'
+    context = self._context(title, f'forgetting/{name}', seed)
+    given = self.setup, passages, params, self._random_spans(passages)
+    return forgetting.measure(*given, context, before)
+
+  def _random_spans(self, passages) -> Objective:
+    """What the base model restores."""
+    rate, longest = self.config.base.rate, self.config.policy.longest
+    capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
+    return Objective(stage.uniform(rate, longest), {}, 'spans', capacity)
 
   def theta(self, policy: str, task: str, seed: int):
     """The parameters of a policy; None where they are still to be learned."""
