@@ -76,6 +76,9 @@ def results(text):
   rows[-1] |= {'target': text('other target'), 'config': text('other config')}
   rows.append(row('random', 0.25, **same))  # whose folder has the name of a run
   rows[-1]['target'] = 'spans'
+  varied = {'setting': t, 'corpus': t, 'exposures': 2.0}
+  rows.append(rows[0] | varied)
+  rows.append(rows[0] | varied | {'setting': 'x2', 'corpus': 'own'})
   rows[0]['overlaps'] = {text('overlap'): {'em': 0.5, 'n': 4}}
   return rows
 

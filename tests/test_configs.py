@@ -133,6 +133,9 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('recall.words', 20, 'below recall.every, 20'),
     ('saving.gradient_accumulation', 3, 'base.batch_size: .*accumulation, 3, got 16'),
     ('study.seeds', 1.0, 'a whole number'),
+    ('study.exposures', (10, 10.0), 'study.exposures: must be distinct'),
+    ('study.corpora', 'own,unrelatd', "did you mean 'unrelated'"),
+    ('study.corpora', 'mixed', 'study.unrelated: must say how it differs .* got {}'),
     ('study.target_seeds', (1, 1), r'as many as study.targets, 1, got \(1, 1\)'),
     ('study.targets', 'spans,evil', "Unknown target 'evil'"),
     ('task.names', 'civic', "did you mean 'civics'"),
@@ -203,6 +206,28 @@ def test_ablations_are_checked_as_what_they_change(changes, message):
 
 
 @pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'frist': 3}, 'no such field; nearest: config.study.unrelated.first'),
+    ({'first': -1}, 'study.unrelated.first: must be a whole number'),
+    ({'tokenizer': 'mine'}, 'study.unrelated.tokenizer: no such field'),
+    ({'name': 'text'}, "study.unrelated.path: corpus 'text' needs path, got ''"),
+  ],
+)
+def test_an_unrelated_corpus_is_checked_as_a_corpus(changes, message):
+  """But for what it shares with the study's own; with base.apart it needs nothing."""
+  c = from_file('world')
+  c.study.corpora = 'unrelated'
+  c.study.unrelated = config_dict.create(**changes)
+  refused(c, message)
+  c.study.unrelated = config_dict.create(name='people')
+  config.check(c)
+  c.study.unrelated = config_dict.ConfigDict()
+  c.base.apart = True
+  config.check(c)
+
+
+@pytest.mark.parametrize(
   ('options', 'message'),
   [
     ({'civic': {}}, "Unknown task in config.task.options 'civic'"),
@@ -248,6 +273,21 @@ def test_a_command_with_such_a_value_leaves_nothing(tmp_path, capsys, flag):
   assert said.err.count('\n') == 1
   assert not said.out
   assert not workdir.exists()
+
+
+def test_a_work_directory_goes_on_with_what_its_version_did_not_know(tmp_path):
+  """A key that its config.json lacks may be empty, and nothing else."""
+  c = from_file('world')
+  said = c.to_dict()
+  del said['study']['exposures'], said['study']['primary']
+  (tmp_path / 'config.json').write_text(json.dumps(said))
+  provenance.claim(tmp_path, c)
+  for key, value in {
+    'study.exposures': (1,),
+    'study.primary': 'learned,random',
+  }.items():
+    with pytest.raises(InputError, match=f'another config: {key} is None'):
+      provenance.claim(tmp_path, changed(key, value))
 
 
 @pytest.mark.parametrize(('old', 'new'), config.RENAMED.items())

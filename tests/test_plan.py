@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
+from configs import world
 from masklearn.study import plan
+from masklearn.study.run import Study
 
 
 def test_plan_has_every_seed_that_was_asked_for():
@@ -27,7 +29,7 @@ def test_plan_has_every_seed_that_was_asked_for():
   }
   assert len(set(planned)) == len(planned)
   transfer = next(c for c in planned if c.policy_task not in (None, c.task))
-  assert transfer == ('a', 'learned', 'b', 'spans', 0)
+  assert transfer == ('a', 'learned', 'b', 'spans', 0, '')
   assert transfer.variant == 'learned-b-spans'
 
 
@@ -39,14 +41,14 @@ def test_random_policies_wait_for_what_they_are_compared_with():
   )
   found = {cell[1:] for cell in planned if cell.task == 'a'}
   once = {('random', None), ('random_span', 'a'), ('supervised', 'a')}
-  expected = {(*own, 'spans', seed) for own in once for seed in (0, 1)}
-  assert found == expected | {('supervised', 'b', 'spans', 0)}  # and transfer
+  expected = {(*own, 'spans', seed, '') for own in once for seed in (0, 1)}
+  assert found == expected | {('supervised', 'b', 'spans', 0, '')}  # and transfer
   jobs = plan.jobs(planned, (), len(plan.STAGES) - 1, 'supervised')
   assert not [job for job in jobs if job.stage == 'learn']
   taught = plan.Job('supervise', ('supervised', 'a', 1))
   assert jobs[taught] == (plan.Job('base', (1,)),)
   for policy in ('random_span', 'supervised'):
-    needs = jobs[plan.Job('pretrain', (policy, 'a', 'spans', 1))]
+    needs = jobs[plan.Job('pretrain', (policy, 'a', 'spans', 1, ''))]
     assert needs == (plan.Job('base', (1,)), taught)
   assert plan.teacher('random_span', 'learned') == plan.teacher('learned', '')
   assert plan.teacher('salient', 'learned') is None
@@ -62,7 +64,7 @@ def test_a_policy_that_sees_no_task_serves_all_of_them():
   taught = plan.Job('count', ('difference', None, 0))
   assert [job for job in jobs if job.stage == 'count'] == [taught]
   for name in names:
-    between = plan.Job('pretrain', (name, None, 'spans', 0))
+    between = plan.Job('pretrain', (name, None, 'spans', 0, ''))
     assert jobs[between] == (plan.Job('base', (0,)), taught)
 
 
@@ -73,16 +75,55 @@ def test_a_policy_that_is_scored_waits_for_another_pretraining(names):
   jobs = plan.jobs(planned, (), len(plan.STAGES) - 1)
   for seed in (0, 1):
     start = plan.Job('base', (seed,))
-    other = plan.Job('pretrain', ('random', None, 'full', seed))
+    other = plan.Job('pretrain', ('random', None, 'full', seed, ''))
     taught = plan.Job('score', ('excess_loss', None, seed))
     assert jobs[taught] == (start, other)
     assert jobs[other] == (start,)
-    between = plan.Job('pretrain', ('excess_loss', None, 'full', seed))
+    between = plan.Job('pretrain', ('excess_loss', None, 'full', seed, ''))
     assert jobs[between] == (start, taught)
   tuned = {job.arguments[0].policy for job in jobs if job.stage == 'finetune'}
   assert tuned == set(names)
   until = plan.jobs(planned, (), plan.STAGES.index('policies'))
   assert {job.stage for job in until} == {'base', 'pretrain', 'score'}
+
+
+def test_other_settings_are_of_what_is_pretrained_for_its_own_task():
+  """In the main format, for as long as others; after the same policy."""
+  names, targets = (
+    ('none', 'salient', 'random_longer', 'learned'),
+    {'spans': 1, 'full': 1},
+  )
+  planned = plan.cells(('a', 'b'), names, targets, (0,), 1, transfer_seeds=1)
+  others = plan.in_settings(planned, ('x1', 'x10'), 'spans')
+  assert {c.variant for c in others if c.task == 'a'} == {
+    'salient-spans-x1', 'salient-spans-x10',
+    'learned-a-spans-x1', 'learned-a-spans-x10',
+  }  # fmt: skip
+  assert len(others) == 2 * 2 * 2
+  jobs = plan.jobs([*planned, *others], (), len(plan.STAGES) - 1)
+  job = plan.Job('pretrain', ('learned', 'a', 'spans', 0, 'x10'))
+  assert jobs[job] == (plan.Job('base', (0,)), plan.Job('learn', ('learned', 'a', 0)))
+  assert job.name == 'pretrain-learned-a-spans-0-x10'
+  assert len({job.name for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize('variant', ['', 'full'])
+def test_the_demo_has_the_jobs_that_it_always_had(variant, tmp_path):
+  """By name, and in the same folders: a study that is half done goes on."""
+  study = Study(world.get_config(variant), tmp_path)
+  jobs = study.jobs(plan.STAGES[-1])
+  names = {job.name for job in jobs}
+  assert names >= {
+    'base-0', 'learn-learned-civics-0', 'pretrain-random-None-spans-0',
+    'pretrain-learned-civics-spans-0', 'finetune-civics-none-None-spans-1',
+  }  # fmt: skip
+  found = {job.arguments[0] for job in jobs if job.stage == 'finetune'}
+  for task, policy, knows, target, seed, setting in found:
+    name = '-'.join(map(str, (task, policy, knows, target, seed)))
+    assert f'finetune-{name}' in names
+    own = f'{policy}-{knows}-{target}' if knows else f'{policy}-{target}'
+    assert plan.Cell(task, policy, knows, target, seed, setting).variant == own
+  assert len(names) == len(jobs) == {'': 39, 'full': 289}[variant]
 
 
 CELLS = plan.cells(('a',), ('none', 'salient', 'learned'), {'spans': 2}, (0, 1), 1, 0)

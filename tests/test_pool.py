@@ -75,7 +75,7 @@ def test_a_job_that_a_hung_worker_keeps_is_waited_for(tmp_path, caplog):
 def test_each_job_has_a_name_of_its_own():
   """Of its stage and of what it is about."""
   jobs = [plan.Job('finetune', (CELL,)), plan.Job('base', (3,))]
-  jobs.append(plan.Job('pretrain', ('random', None, 'spans', 3)))
+  jobs.append(plan.Job('pretrain', ('random', None, 'spans', 3, '')))
   names = [job.name for job in jobs]
   assert names[:2] == ['finetune-civics-learned-civics-spans-3', 'base-3']
   assert len(set(names)) == len(jobs)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from masklearn import policies, report
+from masklearn import report
 from masklearn.evaluation.results import ResultRow, StudyRecord
 from masklearn.io import files
 from masklearn.report import workdir
@@ -16,8 +16,9 @@ from tests.runs import PASSAGE, ROWS, row, write
 # Of a line of results.jsonl, with another metric and overlaps.
 FIELDS = [
   'task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split', 'em', 'f1',
-  'accuracy', 'n', 'overlaps', 'updates', 'masked_words', 'learning_rate', 'trials',
-  'seconds', 'learning_seconds', 'config', 'commit',
+  'accuracy', 'n', 'overlaps', 'setting', 'corpus', 'updates', 'exposures',
+  'masked_words', 'learning_rate', 'trials', 'seconds', 'learning_seconds', 'config',
+  'commit',
 ]  # fmt: skip
 
 
@@ -73,37 +74,56 @@ def test_rows_are_written_as_they_were_read():
   """Field by field in the same order, other metrics and overlaps among them."""
   found = row('random', 0.2, learning_rate=0.1, trials={'0.1': -1.5})
   found |= {'accuracy': 0.5, 'overlaps': {'no_overlap': {'em': 0.2, 'n': 3}}}
-  found['learning_seconds'] = 0.0
+  found |= {
+    'setting': 'x10',
+    'corpus': 'own',
+    'exposures': 10.5,
+    'learning_seconds': 0.0,
+  }
   record = {name: found[name] for name in FIELDS}
   read = ResultRow.from_json(record, 'here')
   assert json.dumps(read.to_json()) == json.dumps(record)
   assert read.metrics == {'accuracy': 0.5}
 
 
-def test_what_was_not_pretrained_has_no_updates(tmp_path, monkeypatch):
-  """By the role of the policy, whatever its name; other metrics stand beside EM."""
-  entry = policies.POLICIES['none']
-  monkeypatch.setitem(policies.POLICIES, 'nothing', entry)
+def test_what_was_forgotten_is_written_and_read():
+  """Also of a model that has diverged, whose loss is no number."""
+  said = row('random', 0.2, kept_loss=1.5, forgotten=-0.25)
+  read = ResultRow.from_json(said, 'here')
+  assert (read.kept_loss, read.forgotten) == (1.5, -0.25)
+  assert read.to_json().items() >= {'kept_loss': 1.5, 'forgotten': -0.25}.items()
+  assert ResultRow.from_json(row('none', 0.2, kept_loss=float('nan')), 'here')
+
+
+def test_rows_of_earlier_versions_are_those_of_the_main_comparison():
+  """They say nothing of settings and exposures."""
+  read = ResultRow.from_json(row('random', 0.2), 'here')
+  assert (read.setting, read.corpus, read.exposures) == ('', 'own', None)
+
+
+def test_each_cell_has_its_own_updates(tmp_path):
+  """As its pre-training had them; other metrics stand beside EM."""
   scores = {'em': 0.5, 'f1': 0.5, 'accuracy': 0.25, 'n': 2}
   done = {
     'validation': scores, 'test': scores, 'overlaps': {}, 'masked_words': 0.0,
     'learning_rate': 0.1, 'trials': {'0.1': -1.0}, 'seconds': 1.234,
-    'learning_seconds': 0.0, 'commit': 'abc1234',
+    'learning_seconds': 0.0, 'commit': 'abc1234', 'corpus': 'own', 'kept_loss': None,
+    'forgotten': None,
   }  # fmt: skip
-  names = 'nothing', 'random', 'salient'
-  cells = [Cell('civics', name, None, 'spans', 0) for name in names]
-  done = {cell: dict(done) for cell in cells}
-  done[cells[2]]['updates'] = 9  # its own
+  cell = Cell('civics', 'random', None, 'spans', 0)
+  cells = cell._replace(policy='none'), cell, cell._replace(setting='x3')
+  spent = [{'updates': n, 'exposures': n / 2} for n in (0, 7, 6)]
+  done = {cell: done | more for cell, more in zip(cells, spent, strict=True)}
   path = tmp_path / 'results.jsonl'
-  results.write_results(path, done, config='world', base='bart-tiny', updates=7)
+  results.write_results(path, done, config='world', base='bart-tiny')
   found = files.read_jsonl(path)
-  assert [(r['policy'], r['split'], r['updates']) for r in found] == [
-    ('nothing', 'validation', 0), ('nothing', 'test', 0),
-    ('random', 'validation', 7), ('random', 'test', 7),
-    ('salient', 'validation', 9), ('salient', 'test', 9),
+  keys = 'policy', 'setting', 'updates', 'exposures'
+  assert [tuple(map(r.get, keys)) for r in found if r['split'] == 'test'] == [
+    ('none', '', 0, 0.0), ('random', '', 7, 3.5), ('random', 'x3', 6, 3.0),
   ]  # fmt: skip
+  assert len(found) == 6
   assert list(found[1]) == FIELDS
-  assert 'overlaps' not in found[0]
+  assert not {'overlaps', 'kept_loss', 'forgotten'} & found[0].keys()
   assert found[0]['seconds'] == 1.23
 
 

@@ -87,7 +87,8 @@ class ResultRow(Row):
   True
   """
 
-  DIVERGING: ClassVar[tuple[str, ...]] = ('trials',)
+  DIVERGING: ClassVar[tuple[str, ...]] = ('trials', 'kept_loss', 'forgotten')
+  _ABSENT: ClassVar[tuple[str, ...]] = 'overlaps', 'kept_loss', 'forgotten'  # if None
 
   task: str  # fine-tuned on, and scored
   policy: str
@@ -102,8 +103,18 @@ class ResultRow(Row):
   n: int  # questions
   # Test scores by what the questions share with training ones, see `overlap`.
   overlaps: dict[str, dict] | None = None
+  # Of intermediate pre-training: '' for the study's main comparison, which all tables
+  # have but those of what varies, or a name such as 'x10' or 'unrelated'.
+  setting: str = ''
+  corpus: str = 'own'  # that it was on: 'own', 'unrelated' or 'mixed'
   updates: int | None  # of intermediate pre-training
+  exposures: float | None = None  # of each passage in it, on average
   masked_words: float | None  # per passage, mean over the updates
+  # Before fine-tuning, in nats a token: the loss of restoring random spans of passages
+  # that the base model has seen and pre-training has not, and how much of it is more
+  # than the base model's; None where there are no such passages.
+  kept_loss: float | None = None
+  forgotten: float | None = None
   learning_rate: float | None = None  # of fine-tuning, as validation chose it
   trials: dict[str, float] = dataclasses.field(default_factory=dict)  # score by rate
   seconds: float | None  # of pre-training and fine-tuning
@@ -132,7 +143,7 @@ class ResultRow(Row):
     for name, value in dataclasses.asdict(self).items():
       if name == 'metrics':
         record |= value
-      elif name != 'overlaps' or value is not None:
+      elif name not in self._ABSENT or value is not None:
         record[name] = value
     return record
 

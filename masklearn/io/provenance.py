@@ -25,7 +25,8 @@ def claim(
 ) -> None:
   """Writes config.json into a new work directory, or checks that of an old one.
 
-  A damaged one is written again where its checksum says that it was the same. As long
+  A damaged one is written again where its checksum says that it was the same. A key
+  that it lacks is one that it has empty, as in those of earlier versions. As long
   as a directory holds nothing but a corpus, its config may still change in what the
   corpus is not made with.
 
@@ -80,7 +81,10 @@ def _differs(workdir, text, new_name, corpus_keys, free_keys) -> bool:
   others = sorted(
     key
     for key in wanted.keys() | found.keys()
-    if wanted.get(key) != found.get(key) and not _is_of(key, free_keys)
+    if wanted.get(key) != found.get(key)
+    and not _is_of(key, free_keys)
+    # A version that knew no such key did without what this one leaves out.
+    and not (key not in found and wanted[key] in ('', []))
   )
   inside = {file.name for file in workdir.iterdir()} - {CONFIG, LOCK, checksums.NAME}
   free = bool(corpus_keys) and inside <= {'corpus'}

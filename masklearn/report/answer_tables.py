@@ -109,4 +109,4 @@ def _difference(found: dict | None) -> tuple[str, Markup | str]:
 
 def _cell(one: Result | ResultRow) -> tuple:
   """Returns what a row shares with the result that it belongs to."""
-  return *summary.section(one), one.policy, one.policy_task
+  return *summary.section(one), one.policy, one.policy_task, one.setting

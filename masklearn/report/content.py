@@ -8,6 +8,7 @@ from masklearn.evaluation.results import StudyRecord
 from masklearn.io.visible import isolated
 from masklearn.report import (
   answer_tables,
+  axes,
   comparison,
   curves,
   figures,
@@ -18,6 +19,7 @@ from masklearn.report import (
   tables,
   viewer,
 )
+from masklearn.report.axes import Axis
 from masklearn.report.curves import Panel
 from masklearn.report.figures import Drawing
 from masklearn.report.page import Markup, element, join
@@ -25,6 +27,10 @@ from masklearn.report.summary import Result
 from masklearn.report.workdir import Workdir
 
 _TITLE = 'Masking policies compared'
+_KEPT = (
+  'The loss in nats a token of restoring random spans, the same for all policies, of'
+  ' passages that the base model was trained on and intermediate pre-training was not.'
+)
 _PASSAGES = 1_000  # in the viewer; a study leaves a dozen
 
 
@@ -39,21 +45,24 @@ class Run:
   kinds: dict  # of summary.by_kind
   scores: dict[tuple[str, str, str], Drawing]  # by section
   transfers: dict[tuple[str, str, str], Drawing]  # by policy, target and base
+  exposed: list[tuple[Axis, Drawing]]  # what the number of exposures changes
+  corpora: list[tuple[Axis, Drawing]]  # what the corpus of pre-training changes
   panels: list[tuple[Panel, Drawing]]
 
   @property
   def drawings(self) -> list[Drawing]:
     """All figures of the report."""
-    panels = [drawing for _, drawing in self.panels]
-    return [*self.scores.values(), *self.transfers.values(), *panels]
+    rest = [drawing for _, drawing in (*self.exposed, *self.corpora, *self.panels)]
+    return [*self.scores.values(), *self.transfers.values(), *rest]
 
 
 def draw(found: Workdir) -> Run:
   """Returns the run of a work directory, as far as it has come."""
   results, validation = chosen(found)
-  panels = curves.panels(found.histories, results, found.display)
-  colors = figures.policy_colors(results, found.display)
-  colors = figures.line_colors(panels, results, colors)
+  varied = [r for split in results[:1] for r in of_all_settings(found, split.split)]
+  panels = curves.panels(found.histories, varied, found.display)
+  colors = figures.policy_colors(varied, found.display)
+  colors = figures.line_colors(panels, varied, colors)
   majority = majority_scores(found.study, results)
   scores = {}
   for key, group in summary.sections(results).items():
@@ -63,11 +72,15 @@ def draw(found: Workdir) -> Run:
     key: figures.heat(f'transfer {" ".join(key)}', moved)
     for key, moved in summary.transfer(results).items()
   }
+  exposed, corpora = (
+    [(axis, figures.along(axis, colors)) for axis in found]
+    for found in (axes.exposures(varied), axes.corpora(varied))
+  )
   drawn = [(panel, figures.lines(panel, colors)) for panel in panels]
   scored_by = {name: task.metric for name, task in found.study.tasks.items()}
   kinds = summary.by_kind(found.predictions, scored_by)
-  run = Run(found, results, validation, majority, kinds, scores, transfers, drawn)
-  return _with_names_of_their_own(run)
+  named = found, results, validation, majority, kinds, scores, transfers
+  return _with_names_of_their_own(Run(*named, exposed, corpora, drawn))
 
 
 def _with_names_of_their_own(run: Run) -> Run:
@@ -87,21 +100,33 @@ def _with_names_of_their_own(run: Run) -> Run:
     run,
     scores={key: rename(drawing) for key, drawing in run.scores.items()},
     transfers={key: rename(drawing) for key, drawing in run.transfers.items()},
+    exposed=[(axis, rename(drawing)) for axis, drawing in run.exposed],
+    corpora=[(axis, rename(drawing)) for axis, drawing in run.corpora],
     panels=[(panel, rename(drawing)) for panel, drawing in run.panels],
   )
 
 
 def chosen(found: Workdir) -> tuple[list[Result], list[Result]]:
-  """Returns the results to report, of the test split if any, and to show beside."""
+  """Returns the results to report, of the test split if any, and to show beside.
+
+  Those of the study's main comparison: other settings of pre-training have places of
+  their own.
+  """
   ratios = {
     name: task.groups['test'] / task.groups['train']
     for name, task in found.study.tasks.items()
     if task.groups.get('train') and 'test' in task.groups
   }
-  validation = summary.gather(found.rows, 'validation', found.display)
-  given = found.rows, 'test', found.display, ratios, found.predictions
+  rows = [row for row in found.rows if not row.setting]
+  validation = summary.gather(rows, 'validation', found.display)
+  given = rows, 'test', found.display, ratios, found.predictions
   test = summary.gather(*given)
   return (test, validation) if test else (validation, [])
+
+
+def of_all_settings(found: Workdir, split: str) -> list[Result]:
+  """Returns the results of a split in all settings of pre-training."""
+  return summary.gather(found.rows, split, found.display)
 
 
 def majority_scores(study: StudyRecord, results: Sequence[Result]) -> dict[str, float]:
@@ -124,6 +149,8 @@ def html(run: Run) -> Markup:
   """Returns the body of the report."""
   sections = [
     ('results', 'Results', _results(run)),
+    ('exposures', 'Exposures', _exposures(run)),
+    ('corpora', 'Corpora', _corpora(run)),
     ('transfer', 'Transfer', _transfer(run)),
     ('recall', 'Answers hidden', _recall(run)),
     ('learning', 'How the policy learned', _learning(run)),
@@ -183,6 +210,7 @@ def _results(run: Run) -> Markup | None:
     heading = f'{_metric(run, task)} by kind of question'
     kinds = tables.kinds(group, run.kinds.get(task, {}), heading)
     shared = answer_tables.overlap(group, run.found.rows)
+    kept = tables.forgetting(group)
     parts += [
       element('h3', place),
       tables.scores(place, group, run.validation, run.majority.get(task)),
@@ -195,6 +223,9 @@ def _results(run: Run) -> Markup | None:
       ),
       shared and element('h4', 'EM by overlap with the training questions'),
       shared,
+      kept and element('h4', 'Forgetting, before fine-tuning'),
+      kept,
+      kept and element('p', _KEPT, class_='note'),
     ]
   introduction = (
     f'Exact match (EM) and F1 on the {run.results[0].split} split, with SQuAD\u2019s'
@@ -224,7 +255,7 @@ def _origin(run: Run, group: Sequence[Result]) -> Markup:
   """Returns the seeds, commit and command of a table."""
   seeds = sorted({seed for result in group for seed in result.seeds})
   key = summary.section(group[0])
-  rows = [r for r in run.found.rows if (r.task, r.target, r.base) == key]
+  rows = [r for r in run.found.rows if summary.section(r) == key and not r.setting]
   commits = dict.fromkeys(row.commit for row in rows)
   parts = [
     f'{"Seed" if len(seeds) == 1 else "Seeds"} {", ".join(map(str, seeds))}.',
@@ -233,6 +264,40 @@ def _origin(run: Run, group: Sequence[Result]) -> Markup:
   if command := run.found.study.command:
     parts += [' ', element('code', command)]
   return join(parts)
+
+
+def _exposures(run: Run) -> Markup | None:
+  text = (
+    'EM by how often pre-training saw each passage, on average. Each number is a run of'
+    ' its own, with a learning rate that falls to its end. \u201cMain\u201d is the'
+    ' one that all other tables are about.'
+  )
+  return join(element('p', text), _along(run.exposed)) if run.exposed else None
+
+
+def _corpora(run: Run) -> Markup | None:
+  text = (
+    'EM by what pre-training was on, with equal numbers of updates: the study\u2019s'
+    ' own corpus, as in all other tables, passages that no task asks about, or both,'
+    ' mixed. Samples are those of each passage, on average.'
+  )
+  return join(element('p', text), _along(run.corpora)) if run.corpora else None
+
+
+def _along(drawn: Sequence[tuple[Axis, Drawing]]) -> list[Markup]:
+  """Returns the heading, the figure and the table of each axis."""
+  parts = []
+  for axis, drawing in drawn:
+    beside = None
+    if any(r and r.forgotten for line in axis.lines.values() for r in line):
+      heading = element('h4', 'Forgotten, in nats a token')
+      beside = element('div', heading, tables.along(axis, tables.forgotten))
+    parts += [
+      element('h3', axis.title),
+      tables.along(axis, tables.score),
+      element('div', _figure(drawing), beside, class_='pair'),
+    ]
+  return parts
 
 
 def _transfer(run: Run) -> Markup | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from masklearn.evaluation.results import Display
+from masklearn.io.visible import isolated
 from masklearn.report import findings, summary, workdir
 from masklearn.report.summary import Result
 from masklearn.report.workdir import History
@@ -56,7 +57,7 @@ def panels(
 
   Args:
     histories: what the stages logged.
-    results: the runs whose names the lines have.
+    results: the runs whose names the lines have, of all settings of pre-training.
     display: how policies are shown.
   """
   learned = tuple(p for p, shown in display.items() if shown.role == 'learned')
@@ -108,13 +109,25 @@ def _places(history: History, results: Sequence[Result]) -> list[tuple[int, str,
     return [(0, f'{stage}, {history.part}' if history.part else stage, variant)]
   # A pre-trained model may serve several tasks: it is shown with the rivals of each.
   places = [
-    (order, f'{stage}, {findings.place(key, results)}', run.name)
-    for order, (key, group) in enumerate(summary.sections(results).items())
+    (order, f'{stage}, {place}', run.name)
+    for order, (place, group) in enumerate(_sections(results))
     for run in group
-    if workdir.variant(run.policy, run.policy_task, run.target) == variant
-    and run.task in (tasks or [run.task])
+    if workdir.variant(run) == variant and run.task in (tasks or [run.task])
   ]
   return places or [(len(results), ', '.join((stage, *tasks)), variant)]
+
+
+def _sections(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
+  """Returns the sections of each setting of pre-training, the main one first."""
+  found = []
+  for setting in sorted(dict.fromkeys(r.setting for r in results), key=bool):
+    own = [r for r in results if r.setting == setting]
+    named = f', {isolated(setting)}' if setting else ''
+    found += [
+      (findings.place(key, results) + named, group)
+      for key, group in summary.sections(own).items()
+    ]
+  return found
 
 
 def is_number(value: Any) -> bool:

@@ -20,6 +20,7 @@ from masklearn.evaluation import intervals
 from masklearn.evaluation.results import Display
 from masklearn.io.visible import one_line, visible
 from masklearn.report import curves
+from masklearn.report.axes import Axis
 from masklearn.report.curves import Panel, Series
 from masklearn.report.page import Markup, escape
 from masklearn.report.summary import Result
@@ -238,6 +239,52 @@ def lines(panel: Panel, colors: Mapping[str, str]) -> Drawing:
   axes.grid(color=COLORS['rule'], lw=0.6)
   _name_ends(axes, ends)
   return _drawing(panel.name, f'{panel.title}: {curves.METRICS[panel.metric]}', figure)
+
+
+@matplotlib.rc_context(_STYLE)
+def along(axis: Axis, colors: Mapping[str, str]) -> Drawing:
+  """Draws exact match of each policy along an axis: means, intervals over seeds.
+
+  colors: by name of the policy; see `line_colors`.
+  """
+  figure, axes = _axes(5.4, 3.2, 0.45, 1.7, 0.5, 0.15)
+  axes.set_xscale('log' if axis.logarithmic else 'linear')
+  ends, tops = [], []
+  for name, found in axis.lines.items():
+    color, points = COLORS[colors[name]], []
+    for x, result in zip(axis.places, found, strict=True):
+      if result:
+        mean, low, high = intervals.student(result.em)
+        points.append((x, mean))
+        axes.plot([x, x], [max(low, 0), min(high, 1)], color=color, lw=1, alpha=0.5)
+    axes.plot(*zip(*points, strict=True), 'o-', color=color, lw=1.6, ms=4)
+    tops += [y for _, y in points]
+    ends.append((*points[-1], name, color))
+  if axis.level:
+    color, mean = COLORS[colors[axis.level.name]], axis.level.mean_em
+    axes.axhline(mean, color=color, lw=1, ls=(0, (3, 2)))
+    tops.append(mean)
+    ends.append((axis.places[-1], mean, axis.level.name, color))
+  axes.set(xlabel=axis.label, ylim=(0, min(1.0, 1.15 * max(tops) + 0.02)))
+  first, last = axis.places[0], axis.places[-1]
+  margin = (first / 10, last / 10) if axis.logarithmic else (0.3, 0.1)
+  axes.set_xlim(first - margin[0], last + margin[1])
+  _tick(axes, axis)
+  axes.grid(color=COLORS['rule'], lw=0.6)
+  _name_ends(axes, ends)
+  return _drawing(axis.name, 'Exact match: mean and 95% interval over seeds', figure)
+
+
+def _tick(axes: Axes, axis: Axis) -> None:
+  """Names the places of an axis, but for those too near to the one before."""
+  at = axes.transData.transform([(x, 0) for x in axis.places])[:, 0]
+  named: list[int] = []
+  for i, x in enumerate(at):
+    if not named or x - at[named[-1]] > 28 / 72 * axes.figure.dpi:
+      named.append(i)
+  ticks = [one_line(axis.ticks[i], _NARROW) for i in named]
+  axes.set_xticks([axis.places[i] for i in named], ticks)
+  axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def line_colors(

@@ -28,15 +28,20 @@ class Result:
   policy_task: str | None
   target: str
   base: str
+  setting: str  # of pre-training, '' for the main comparison
+  corpus: str  # that it was on, 'own', 'unrelated' or 'mixed'
   split: str
   seeds: tuple[int, ...]
   em: tuple[float, ...]
   f1: tuple[float, ...]
   n: tuple[int, ...]
   updates: tuple[float, ...]
+  exposures: tuple[float, ...]  # of a passage in pre-training; empty where unknown
   masked_words: tuple[float, ...]
   seconds: tuple[float, ...]
   learning_seconds: tuple[float, ...]  # empty where nothing was learned
+  kept_loss: tuple[float, ...]  # on the base model's passages; empty where unknown
+  forgotten: tuple[float, ...]  # how much more that is than of the base model
   unseen: tuple[float, ...]  # exact match where no training question has the answer
   place: int  # among the policies of the study, in its order
   equal: str  # what it has as much of as others, 'updates' or 'compute'
@@ -100,12 +105,12 @@ def gather(
   ratios: Mapping[str, float] | None = None,
   answers: Iterable[Prediction] = (),
 ) -> list[Result]:
-  """Returns a Result for each policy, task, target and base model of `split`.
+  """Returns a Result for each policy, task, target, base model and setting of `split`.
 
   Tasks and targets keep the order of the rows; within them the best comes first.
 
   Args:
-    rows: of results.jsonl.
+    rows: of results.jsonl; those that are compared have one setting.
     split: 'validation' or 'test'.
     display: how policies are shown, in the order of the study.
     ratios: task -> test groups to training groups; 0 where that is not known.
@@ -115,8 +120,8 @@ def gather(
   groups: dict[tuple, list[ResultRow]] = {}
   for row in rows:
     if row.split == split:
-      key = (row.task, row.policy, row.policy_task, row.target, row.base)
-      groups.setdefault(key, []).append(row)
+      named = row.policy, row.policy_task, row.target, row.base, row.setting
+      groups.setdefault((row.task, *named), []).append(row)
   results = [_result(g, display, ratios or {}, known) for g in groups.values()]
   tasks = list(dict.fromkeys(r.task for r in results))
   places = list(dict.fromkeys(section(r) for r in results))
@@ -209,16 +214,15 @@ def _result(rows, display, ratios, known) -> Result:
   def column(name):
     return tuple(v for row in rows if (v := getattr(row, name)) is not None)
 
-  own = [
-    known.get((r.task, workdir.variant(r.policy, r.policy_task, r.target), str(r.seed)))
-    for r in rows
-  ]
+  own = [known.get((r.task, workdir.variant(r), str(r.seed))) for r in rows]
   answered = all(own)
-  shared = 'task', 'policy', 'policy_task', 'target', 'base', 'split'
-  measured = 'em', 'f1', 'n', 'updates', 'masked_words', 'seconds', 'learning_seconds'
+  named = 'policy', 'policy_task', 'target', 'base', 'setting', 'corpus', 'split'
+  spent = 'updates', 'exposures', 'masked_words', 'seconds', 'learning_seconds'
+  measured = 'em', 'f1', 'n', *spent, 'kept_loss', 'forgotten'
   shown = display.get(first.policy, Display(''))
   return Result(
-    **{name: getattr(first, name) for name in shared},
+    task=first.task,
+    **{name: getattr(first, name) for name in named},
     title=workdir.title(display, first.policy),
     role=shown.role,
     equal=shown.equal,

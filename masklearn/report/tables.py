@@ -1,12 +1,13 @@
 """Results -> HTML tables: scores, kinds of question, transfer."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from masklearn.io.visible import isolated
 from masklearn.report import comparison, findings, summary, workdir
-from masklearn.report.page import Markup, element
+from masklearn.report.axes import Axis
+from masklearn.report.page import Markup, element, join
 from masklearn.report.summary import Result
 
 DASH = '\u2013'  # for what a run has not recorded
@@ -60,9 +61,7 @@ def kinds(
   title: str = 'EM by kind of question',
 ) -> Markup | None:
   """Returns scores of each policy by kind of question; None where none is known."""
-  runs = [
-    (r, scored.get(workdir.variant(r.policy, r.policy_task, r.target))) for r in results
-  ]
+  runs = [(r, scored.get(workdir.variant(r))) for r in results]
   runs = [(r, known) for r, known in runs if known]
   labels = list(dict.fromkeys(label for _, known in runs for label in known))
   if not any(labels):
@@ -99,6 +98,46 @@ def transfer(name: str, learned: Sequence[Result], others: Sequence[Result]) -> 
   return table(
     name, columns(['Policy'], [f'used for {isolated(t)}' for t in used]), lines
   )
+
+
+def along(axis: Axis, value: Callable[[Result], Any]) -> Markup:
+  """Returns a line for each policy of an axis and a column for each of its places.
+
+  value: of a result, the content of its cell.
+  """
+  heads = [Column('Policy', text=True)]
+  heads += [Column(*both) for both in zip(axis.ticks, axis.notes, strict=True)]
+  lines = [
+    _row(next(filter(None, found)), [number(value(r)) if r else DASH for r in found])
+    for found in axis.lines.values()
+  ]
+  if axis.level:
+    rest = [element('td', colspan=len(axis.places) - 1)][: len(axis.places) - 1]
+    cells = number(value(axis.level)), *rest
+    lines.append(line(axis.level.name, *cells, class_='baseline'))
+  return table(f'{axis.label}, {axis.title}', heads, lines)
+
+
+def score(result: Result) -> Markup:
+  """Returns the mean exact match of a result and its interval."""
+  bounds = element('small', findings.bounds(result.em))
+  return join(element('b', f'{result.mean_em:.3f}'), ' ', bounds)
+
+
+def forgetting(results: Sequence[Result]) -> Markup | None:
+  """Returns the loss of each policy on the base model's passages; None if unknown."""
+  known = [r for r in results if r.kept_loss]
+  if not known:
+    return None
+  heads = Column('Policy', text=True), Column('Loss'), Column('Over the base model')
+  lines = [_row(r, [mean(r.kept_loss, 3), forgotten(r)]) for r in known]
+  return table('Forgetting', heads, lines)
+
+
+def forgotten(result: Result) -> str:
+  """Returns by how much the loss on the base model's passages has grown, in nats."""
+  known = result.forgotten
+  return findings.signed(statistics.fmean(known)) if known else DASH
 
 
 def columns(texts: Iterable[str], numbers: Iterable[str] = ()) -> list[Column]:

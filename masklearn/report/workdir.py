@@ -151,7 +151,7 @@ def read_lines(
 def result_rows(path: pathlib.Path) -> list[ResultRow]:
   """Returns the rows of results.jsonl; of rows for the same run the last counts."""
   rows = read_lines(path / 'results.jsonl', ResultRow.from_json)
-  keys = ('task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split')
+  keys = 'task', 'policy', 'policy_task', 'target', 'base', 'seed', 'split', 'setting'
   return list({tuple(getattr(row, key) for key in keys): row for row in rows}.values())
 
 
@@ -216,13 +216,10 @@ def predictions(
   return found
 
 
-def variant(policy: str, policy_task: str | None, target: str) -> str:
-  """Returns the name of the folder of a run.
-
-  >>> variant('learned', 'civics', 'spans')
-  'learned-civics-spans'
-  """
-  return '-'.join(name for name in (policy, policy_task, target) if name)
+def variant(row: Any) -> str:
+  """Returns the name of the folder of a run, of one of its rows or of their result."""
+  names = row.policy, row.policy_task, row.target, row.setting
+  return '-'.join(name for name in names if name)
 
 
 def title(display: Mapping[str, Display], policy: str) -> str:

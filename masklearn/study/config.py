@@ -43,6 +43,11 @@ def _policies(value):
   name_list('random', policies.POLICIES, 'policy').check(value)
 
 
+def _corpora(value):
+  for one in settings.names(value):
+    check_name(settings.CORPORA, one, 'corpus to pre-train on')
+
+
 SEEDS = '[0, 2147483648)'  # what jax.random.key takes
 WARMUP = {
   'updates': whole(120, '[1, inf)'),
@@ -241,6 +246,14 @@ STUDY = {
     'learned_seeds': whole(1, '[0, inf)'),
     # Seeds of a policy that is trained on one task and used for another.
     'transfer_seeds': whole(0, '[0, inf)'),
+    # How often each passage is seen in pre-training, on average; each is a run of its
+    # own, beside that of pretrain.updates.
+    'exposures': numbers((), '(0, inf)'),
+    # What pre-training is on, beside the study's own corpus: 'unrelated,mixed'.
+    'corpora': checked('', _corpora),
+    # The unrelated one: what differs from `corpus`; nothing for the passages that
+    # base.apart keeps from pre-training.
+    'unrelated': group(),
     'ablations': group(),  # other ways to learn, by name: changes of `learn`
     'ablation_seeds': whole(0, '[0, inf)'),
     # What the first seed of an ablation tries; the rest takes the best.
@@ -358,6 +371,11 @@ def check(config) -> None:
   for ablation, changes in config.study.ablations.items():
     prefix = f'study.ablations.{ablation}.'
     fields.check(LEARN, changes, prefix=prefix, complete=False)
+  # The tokenizer, and what fits the model, are those of the study's own corpus.
+  fixed = 'tokenizer', 'vocabulary', 'longest'
+  known = {key: field for key, field in STUDY['corpus'].items() if key not in fixed}
+  other = config.study.unrelated
+  fields.check(known, other, prefix='study.unrelated.', complete=False)
   contradictions.check(config)
 
 

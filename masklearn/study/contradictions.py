@@ -15,6 +15,7 @@ def check(config) -> None:
   """
   _check_model(config)
   _check_corpus(config)
+  _check_unrelated(config)
   _check_shares(config.task)
   _check_policies(config)
   _check_batches(config)
@@ -22,6 +23,7 @@ def check(config) -> None:
   for group in ('finetune', 'supervised'):
     check_rates(config[group].learning_rates, f'{group}.learning_rates')
   check_rates(config.study.ablation_learning_rates, 'study.ablation_learning_rates')
+  check_rates(config.study.exposures, 'study.exposures')
   _check_learning(dict(config.learn), 'learn.')
   for ablation in config.study.ablations:
     prefix = f'study.ablations.{ablation}'
@@ -47,7 +49,7 @@ def check_budget(c) -> None:
 
 
 def check_rates(rates, key: str) -> None:
-  """Refuses learning rates of which two are equal: each is tried, and has a folder."""
+  """Refuses numbers of which two are equal: each is tried, and has a folder."""
   names = [f'{rate:g}' for rate in rates]
   _require(len(set(names)) == len(names), key, 'must be distinct', tuple(rates))
 
@@ -69,6 +71,17 @@ def _check_corpus(config):
     f'must be at least {least}, the bytes and special tokens of a trained tokenizer'
   )
   _require(enough, 'corpus.vocabulary', rule, c.vocabulary)
+
+
+def _check_unrelated(config):
+  changes, c = dict(config.study.unrelated), settings.unrelated(config)
+  wanted = set(settings.names(config.study.corpora)) - {'own'}
+  rule = 'must say how it differs from config.corpus, unless config.base.apart is True'
+  enough = changes or config.base.apart or not wanted
+  _require(enough, 'study.unrelated', rule, changes)
+  known = c['path'] or c['name'] not in FORMATS
+  rule = f'corpus {c["name"]!r} needs path'
+  _require(known, 'study.unrelated.path', rule, c['path'])
 
 
 def _check_shares(c):

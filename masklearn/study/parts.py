@@ -8,6 +8,11 @@ from masklearn import data
 from masklearn.types import Batch, InputError, Passage, Task
 
 
+def asked_groups(tasks: Iterable[Task]) -> set[str]:
+  """The groups that some tasks ask about, in any split."""
+  return {example.group for task in tasks for example in task.examples} - {''}
+
+
 class Parts:
   """A corpus in two parts, for a base model that is to know none of the facts."""
 
@@ -17,7 +22,7 @@ class Parts:
     Raises:
       InputError: one of the parts is empty.
     """
-    groups = {e.group for task in tasks for e in task.examples} - {''}
+    groups = asked_groups(tasks)
     self._asked = np.array([passage.group in groups for passage in passages])
     if self._asked.all() or not self._asked.any():
       raise InputError(

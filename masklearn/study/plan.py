@@ -68,11 +68,13 @@ class Cell(NamedTuple):
   policy_task: str | None
   target: str
   seed: int
+  setting: str = ''  # of pre-training, a key of `settings.pretraining`
 
   @property
   def variant(self) -> str:
     """The folder of the cell's pre-training."""
-    return '-'.join(filter(None, (self.policy, self.policy_task, self.target)))
+    named = self.policy, self.policy_task, self.target, self.setting
+    return '-'.join(filter(None, named))
 
 
 class Job(NamedTuple):
@@ -92,8 +94,10 @@ class Job(NamedTuple):
 
 
 def _flat(arguments):
+  """Yields arguments, those of a cell one by one; the main setting has no name."""
   for argument in arguments:
-    yield from argument if isinstance(argument, Cell) else (argument,)
+    parts = argument if isinstance(argument, Cell) else (argument,)
+    yield from (part for part in parts if part != '')
 
 
 class Ablation(NamedTuple):
@@ -174,6 +178,30 @@ def cells(
   return planned
 
 
+def in_settings(
+  planned: Iterable[Cell], names: Iterable[str], target: str
+) -> list[Cell]:
+  """Some cells once more in other settings of pre-training, setting by setting.
+
+  Those that are pre-trained, for as long as others, by a policy of their own task or of
+  none.
+
+  Args:
+    planned: the cells of the main setting.
+    names: of the settings.
+    target: the main output format; cells of another one stay as they are.
+  """
+  chosen = [
+    cell
+    for cell in planned
+    if POLICIES[cell.policy].make
+    and POLICIES[cell.policy].equal == 'updates'
+    and cell.target == target
+    and cell.policy_task in (None, cell.task)
+  ]
+  return [cell._replace(setting=name) for name in names for cell in chosen]
+
+
 def jobs(
   planned: Iterable[Cell],
   besides: Iterable[Ablation],
@@ -203,12 +231,13 @@ def jobs(
       found[trained] = () if trained.stage == 'count' else (start,)
       if after := POLICIES[taught].after:
         # Of the main format, which is that of the first cell.
-        other = Job('pretrain', (after, None, planned[0].target, cell.seed))
+        other = Job('pretrain', (after, None, planned[0].target, cell.seed, ''))
         found[other] = (start,)
         found[trained] = (start, other)
       needs = (start, trained)
     if POLICIES[cell.policy].make and depth >= STAGES.index('pretrain'):
-      between = Job('pretrain', (cell.policy, cell.policy_task, cell.target, cell.seed))
+      arguments = cell.policy, cell.policy_task, cell.target, cell.seed, cell.setting
+      between = Job('pretrain', arguments)
       found[between] = needs
       needs = (between,)
     if depth >= STAGES.index('finetune'):

@@ -1,5 +1,6 @@
 """Denoising: training a model to restore what a policy hides."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,24 @@ class Denoising(NamedTuple):
   batch_size: int  # passages a step; with packing, on average
   learning_rate: float  # its peak; a short warm-up, then a cosine
   weight_decay: float  # of AdamW
+
+  def exposures(self, passages: int) -> float:
+    """How often each of so many passages is seen, on average.
+
+    >>> Denoising(3, 8, 1e-3, 0.01).exposures(passages=10)
+    2.4
+    """
+    return self.updates * self.batch_size / passages
+
+  def exposed(self, times: float, passages: int) -> 'Denoising':
+    """The same until each of so many passages was seen so often; 0 changes nothing.
+
+    >>> Denoising(3, 8, 1e-3, 0.01).exposed(times=10, passages=10).updates
+    13
+    """
+    if not times:
+      return self
+    return self._replace(updates=math.ceil(times * passages / self.batch_size))
 
 
 def denoise(

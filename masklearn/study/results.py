@@ -25,7 +25,11 @@ from masklearn.types import Batch, Task
 
 AT_ONCE = 8_192  # passages
 _COMMAND = 'python', '-m', 'experiments.study'
-_KEPT = 'masked_words', 'learning_rate', 'trials', 'commit'  # of a cell, as they are
+# Of a cell, as they are.
+_KEPT = (
+  'corpus', 'updates', 'exposures', 'masked_words', 'kept_loss', 'forgotten',
+  'learning_rate', 'trials', 'commit',
+)  # fmt: skip
 
 
 def write_results(
@@ -34,7 +38,6 @@ def write_results(
   *,
   config: str,
   base: str,
-  updates: int,
 ) -> None:
   """Writes results.jsonl: a line for each finished cell and split, in their order.
 
@@ -43,11 +46,9 @@ def write_results(
     scores: of each cell, what fine-tuning left and what was spent.
     config: name of the study's config.
     base: name of the model.
-    updates: of intermediate pre-training, where it has not noted its own.
   """
   rows = []
   for cell, done in scores.items():
-    untrained = POLICIES[cell.policy].role == 'untrained'
     for split in ('validation', 'test'):
       own = dict(done[split])
       rows.append(
@@ -58,7 +59,6 @@ def write_results(
           **{name: own.pop(name) for name in ('em', 'f1', 'n')},
           metrics=own,
           overlaps=done['overlaps'] if split == 'test' else None,
-          updates=0 if untrained else done.get('updates', updates),
           **{name: done[name] for name in _KEPT},
           **{name: round(done[name], 2) for name in ('seconds', 'learning_seconds')},
           config=config,
@@ -127,7 +127,7 @@ def impossible(
   found: dict[tuple, list] = {}
   for cell in cells:
     reason = reasons.get(Job('finetune', (cell,)))
-    if reason:
+    if reason and not cell.setting:  # It is the same in all settings.
       key = cell.task, cell.policy, cell.policy_task, cell.target, reason
       found.setdefault(key, []).append(cell.seed)
   return [schema.ImpossibleRecord(*key, seeds) for key, seeds in found.items()]
@@ -192,7 +192,7 @@ def _learned(workdir: pathlib.Path, config: Any) -> list[LearnedRecord]:
 def _stages(workdir: pathlib.Path) -> list[StageRecord]:
   """Seconds of every finished stage, without those of the stages before it."""
   rows = []
-  for stage in ('base', 'policies', 'pretrain', 'finetune'):
+  for stage in ('base', 'policies', 'pretrain', 'forgetting', 'finetune'):
     for path in sorted((workdir / stage).rglob('done.json')):
       *names, seed = path.relative_to(workdir / stage).parts[:-1]
       task = names.pop(0) if stage == 'finetune' else ''

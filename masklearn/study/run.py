@@ -3,10 +3,10 @@
 WORKDIR/
   config.json  corpus/  results.jsonl  study.json  masks.jsonl  recall.jsonl  report/
   base/SEED  policies/POLICY-TASK/SEED  pretrain/VARIANT/SEED
-  finetune/TASK/VARIANT/SEED
+  finetune/TASK/VARIANT/SEED  forgetting/VARIANT/SEED  forgetting/base/SEED
 
-A variant is POLICY[-POLICY_TASK]-TARGET. Every stage leaves files of its own, so
-that a study that was interrupted, however rudely, goes on where it was.
+A variant is POLICY[-POLICY_TASK]-TARGET[-SETTING]. Every stage leaves files of its own,
+so that a study that was interrupted, however rudely, goes on where it was.
 """
 
 import datetime
@@ -15,7 +15,6 @@ import pathlib
 from typing import Any
 
 from masklearn import policies, tasks
-from masklearn.data import array_files
 from masklearn.io import workdir as working_directory
 from masklearn.io.progress import Progress
 from masklearn.policies import POLICIES
@@ -24,17 +23,17 @@ from masklearn.policies.counts import Sources
 from masklearn.study import (
   build,
   compute,
+  corpora,
   count,
   excess,
+  forgetting,
   mask_rows,
   parameters,
-  parts,
   plan,
   pool,
   preflight,
   results,
   settings,
-  setup,
   stage,
   supervise,
   worker,
@@ -47,7 +46,9 @@ from masklearn.training.context import StageContext
 from masklearn.types import Impossible
 
 DONE = 'passages.jsonl', 'store.json', 'done.json'  # what marks a stage as finished
-SHOWN = 5  # unusable records that are printed; all are in the work directory
+
+# What a cell has from its pre-training, 0 where there was none.
+SPENT = 'masked_words', 'learning_seconds', 'exposures'
 
 
 class Study:
@@ -62,6 +63,7 @@ class Study:
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
     targets = settings.names(c.study.targets)
+    self.settings = settings.pretraining(c)
     self.cells = plan.cells(
       self.task_names,
       self.policy_names,
@@ -71,6 +73,8 @@ class Study:
       c.study.transfer_seeds,
       c.policy.reference,
     )
+    others = [name for name in self.settings if name]
+    self.cells += plan.in_settings(self.cells, others, targets[0])
     seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
     self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
     self.saving = stage.Saving(**c.saving)
@@ -87,55 +91,26 @@ class Study:
 
   def prepare(self, progress: Progress) -> None:
     """Makes the corpus, or reads it."""
-    c = self.config
-    self.setup = setup.prepare(
-      self.workdir / 'corpus',
-      seed=c.seed,
-      name=c.corpus.name,
-      longest=c.corpus.longest,
-      tokenizer=c.corpus.tokenizer,
-      vocabulary=c.corpus.vocabulary,
-      model=settings.model(c),
-      say=progress.say,
-      stopped=progress.stop.is_set,
-      **settings.corpus(c),
-    )
-    for problem in self.setup.problems[:SHOWN]:
-      progress.say(f'skipped {problem}')
-    if self.setup.skipped:
-      progress.say(f'{self.setup.skipped} records of the corpus were skipped')
+    given = self.config, self.workdir / 'corpus', progress
+    self.setup = corpora.prepare(*given)
+    self.unrelated = corpora.prepare_unrelated(*given)
 
   def encode(self, progress: Progress) -> None:
     """Encodes the corpus for the model, on disk, and makes the policies."""
-    c, units, folder = self.config, None, self.workdir / 'corpus'
-    if any('collocations' in POLICIES[name].needs for name in self.policy_names):
-      units = setup.units(folder, self.setup.passages)
-    # The asked spans are those of a task's labels, which are the same in all seeds.
-    asked = {name: self.tasks[name, c.seed].asked for name in self.task_names}
-    self.passages = array_files.load_or_encode(
-      folder / 'encoded',
-      folder / setup.TOKENS,
-      self.setup.passages,
-      self.setup.tokenizer,
-      c.corpus.annotator,
-      asked,
-      c.corpus.longest,
-      units,
-      progress.check,
-    )
+    c, made, folder = self.config, (self.setup, self.unrelated), self.workdir / 'corpus'
+    self.corpora = corpora.encode(c, *made, self.tasks, folder, progress)
+    self.passages = self.corpora.own
     kinds = [plan.policy_of(ablation.kind) for ablation in self.ablations]
     names = dict.fromkeys((*self.policy_names, *kinds))
     self.policies, self.specs = build.make_policies(c, names, self.setup)
     given = self.workdir, self.setup, self.layout, self.policies
     options = bool(c.base.updates), c.policy.reference
     self.params = parameters.Parameters(*given, *options)
-    if c.base.apart:
-      self.parts = parts.Parts(self.setup.passages, self.tasks.values())
 
   def run(self, progress: Progress, until: str) -> None:
     """Runs all stages up to `until`; results.jsonl grows with every finished cell."""
     c, self.progress = self.config, progress
-    jobs, _ = plan.without(self._jobs(until), self.impossible)
+    jobs, _ = plan.without(self.jobs(until), self.impossible)
     path, base = self.workdir / 'results.jsonl', f'{c.model.name}-{c.model.size}'
     scores: dict[plan.Cell, dict[str, Any]] = {}
     if scheduler := c.study.scheduler:
@@ -152,9 +127,7 @@ class Study:
       if job.stage == 'finetune':
         scores[job.arguments[0]] = result
         done = {cell: scores[cell] for cell in self.cells if cell in scores}
-        results.write_results(
-          path, done, config=c.name, base=base, updates=c.pretrain.updates
-        )
+        results.write_results(path, done, config=c.name, base=base)
 
   def run_job(self, job: plan.Job, *needed) -> Any:
     """Runs a stage, given what those that it needs have noted down."""
@@ -178,7 +151,7 @@ class Study:
     A policy that these data cannot give is left out, with all that waits for it.
     """
     self.progress, found = progress, {}
-    for job in self._jobs(until):
+    for job in self.jobs(until):
       if job.stage not in ('count', 'learn', 'learn_best', 'supervise'):
         continue
       kind, task, seed = job.arguments
@@ -196,7 +169,7 @@ class Study:
         found[job] = str(error)
         of = f'{kind} for {task}' if task else kind
         progress.say(f'left out: {of}, seed {seed}: {error}')
-    self.impossible = plan.without(self._jobs(until), found)[1]
+    self.impossible = plan.without(self.jobs(until), found)[1]
 
   def write_files(self, began: datetime.datetime) -> None:
     """Writes what the report reads beside the results."""
@@ -227,23 +200,24 @@ class Study:
 
   def base(self, seed: int) -> dict[str, Any]:
     """The base model of a seed: random spans, the whole corpus, the main format."""
-    c, options = self.config, dict(self.config.base)
+    options = dict(self.config.base)
+    every = [setting.corpus for setting in self.settings.values()]
+    kept = functools.partial(self._forgetting, 'base', seed, corpora=every)
     if not options['updates']:  # A published model has had its training.
-      return {'seconds': 0.0, 'masked_words': 0.0}
-    rate, varied = options.pop('rate'), options.pop('varied')
-    del options['apart']
-    passages = self._part(self.task_names[0], asked=False)
-    capacity = word_capacity(passages, rate, self.setup.tokenizer.specials)
-    random_spans = stage.uniform(rate, c.policy.longest, varied)
-    return denoise(
+      spent = {'seconds': 0.0, 'masked_words': 0.0}
+      return spent | kept(self.params.base(seed))
+    del options['apart'], options['rate'], options['varied']
+    passages = self.corpora.base(self.task_names[0])
+    done = denoise(
       self.setup,
       passages,
-      Objective(random_spans, {}, 'spans', capacity),
+      self._random_spans(passages),
       self.params.first(seed),
       Denoising(**options),
       self._context(f'base, seed {seed}', 'base', seed),
       self.saving,
     )
+    return done | kept(self.params.base(seed))
 
   def learn_best(self, kind: str, task: str, seed: int, base, *tried) -> dict[str, Any]:
     """A policy learned as the one of another seed with the best validation score."""
@@ -306,7 +280,7 @@ class Study:
     context = self._policy_context(name, task, seed)
     done = excess.score_passages(
       self.setup,
-      self._part(task or self.task_names[0], asked=True),
+      self.corpora.pretraining(task or self.task_names[0]),
       (self.params.base(seed), self.params.pretrained(other)),
       target,
       (spec['passages'], spec['words']),
@@ -317,21 +291,22 @@ class Study:
     return done | {'seconds': done['seconds'] + reference['seconds']}
 
   def pretrain(
-    self, policy, policy_task, target, seed, base, trained=None
+    self, policy, policy_task, target, seed, setting, base, trained=None
   ) -> dict[str, Any]:
     """The base model, pre-trained further on what a policy hides."""
-    del base  # has been trained
-    c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
-    passages = self._part(policy_task or self.task_names[0], asked=True)
+    c, cell = self.config, plan.Cell('', policy, policy_task, target, seed, setting)
+    chosen, task = self.settings[setting], policy_task or self.task_names[0]
+    passages = self.corpora.pretraining(task, chosen.corpus)
     ids = self.setup.tokenizer.specials
     capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
     theta = self.params.theta(policy, policy_task, seed) if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
     context = self._context(title, f'pretrain/{cell.variant}', seed)
-    training = Denoising(**c.pretrain)
+    training, count = Denoising(**c.pretrain), len(passages.tokens)
+    training = training.exposed(chosen.exposures, count)
     if POLICIES[policy].equal == 'compute' and not stage.finished(context.directory):
       training = training._replace(updates=self._updates_with_learning(target))
-    return denoise(
+    done = denoise(
       self.setup,
       passages,
       Objective(self.policies[policy], theta, target, capacity),
@@ -339,7 +314,17 @@ class Study:
       training,
       context,
       self.saving,
-    ) | {'learning_seconds': trained['seconds'] if trained else 0.0}
+    )
+    given = cell.variant, seed, self.params.pretrained(cell), [chosen.corpus]
+    training = training._replace(updates=done.get('updates', training.updates))
+    return {
+      **done,
+      **self._forgetting(*given, base.get('kept_loss')),
+      'corpus': chosen.corpus,
+      'updates': training.updates,
+      'exposures': training.exposures(count),
+      'learning_seconds': trained['seconds'] if trained else 0.0,
+    }
 
   def finetune(self, cell: plan.Cell, start) -> dict[str, Any]:
     """Scores of a cell, and what its pre-training used up."""
@@ -355,24 +340,38 @@ class Study:
     spent = start if POLICIES[cell.policy].make else {'seconds': 0.0}
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
-      'masked_words': spent.get('masked_words', 0.0),
-      'updates': spent.get('updates', self.config.pretrain.updates),
-      'learning_seconds': spent.get('learning_seconds', 0.0),
+      **{name: spent.get(name, 0.0) for name in SPENT},
+      **{name: start.get(name) for name in ('kept_loss', 'forgotten')},
+      'corpus': spent.get('corpus', 'own'),
+      'updates': spent.get('updates', 0),
     }
 
-  def _part(self, task: str, asked: bool):
-    """The passages of a stage: all, or those that tasks ask about, or the others."""
-    passages = self.passages[task]
-    return self.parts.take(passages, asked) if self.config.base.apart else passages
+  def _forgetting(self, name, seed, params, corpora, before=None) -> dict[str, Any]:
+    """What a model has kept; nothing if pre-training on these corpora sees it all."""
+    passages = self.corpora.kept(self.task_names[0], corpora)
+    if passages is None:
+      return {}
+    title = f'forgetting, {name}, seed {seed}'
+    context = self._context(title, f'forgetting/{name}', seed)
+    given = self.setup, passages, params, self._random_spans(passages)
+    return forgetting.measure(*given, context, before)
 
-  def _jobs(self, until):
+  def _random_spans(self, passages) -> Objective:
+    """What the base model restores."""
+    c = self.config.base
+    spans = stage.uniform(c.rate, self.config.policy.longest, c.varied)
+    capacity = word_capacity(passages, c.rate, self.setup.tokenizer.specials)
+    return Objective(spans, {}, 'spans', capacity)
+
+  def jobs(self, until: str) -> dict[plan.Job, tuple[plan.Job, ...]]:
+    """The stages up to `until`, each with those that it needs."""
     c, depth = self.config, plan.STAGES.index(until)
     return plan.jobs(self.cells, self.ablations, depth, c.policy.reference)
 
   @functools.cache  # noqa: B019 (a study lives as long as its process)
   def _updates_with_learning(self, target):
     asked = [self.tasks[name, self.seeds[0]] for name in self.task_names]
-    passages = self._part(self.task_names[0], asked=True)
+    passages = self.corpora.pretraining(self.task_names[0])
     return compute.with_learning(self.config, self.setup, passages, asked, target)
 
   @functools.cache  # noqa: B019

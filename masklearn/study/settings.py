@@ -1,9 +1,19 @@
 """The plain arguments that a study's config asks for."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from masklearn import policies
 from masklearn.data import corpus_options
+
+CORPORA = 'own', 'unrelated', 'mixed'  # what intermediate pre-training may be on
+
+
+class Setting(NamedTuple):
+  """How long intermediate pre-training is, and what it is on."""
+
+  exposures: float = 0.0  # samples of each passage; 0 for `pretrain.updates`
+  corpus: str = 'own'  # of `CORPORA`
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -16,10 +26,25 @@ def model(config) -> dict[str, Any]:
   return {key: value for key, value in config.model.items() if value is not None}
 
 
-def corpus(config) -> dict[str, Any]:
-  """The fields that the corpus has an argument for."""
-  c = config.corpus
-  return {key: c[key] for key in corpus_options(c.name) if key in c}
+def corpus(c: Mapping[str, Any]) -> dict[str, Any]:
+  """The fields that a corpus has an argument for.
+
+  Args:
+    c: all that it has: `config.corpus`, or `unrelated`.
+  """
+  return {key: c[key] for key in corpus_options(c['name']) if key in c}
+
+
+def unrelated(config) -> dict[str, Any]:
+  """The fields of the corpus that has nothing to do with the tasks."""
+  return {**config.corpus, **config.study.unrelated}
+
+
+def pretraining(config) -> dict[str, Setting]:
+  """The settings of intermediate pre-training by name, '' for the main one."""
+  exposed = {f'x{n:g}': Setting(exposures=n) for n in config.study.exposures}
+  others = [name for name in names(config.study.corpora) if name != Setting().corpus]
+  return {'': Setting(), **exposed, **{name: Setting(corpus=name) for name in others}}
 
 
 def shared_sizes(config) -> dict[str, tuple[int, int]]:

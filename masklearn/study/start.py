@@ -13,7 +13,7 @@ from masklearn.study.config import check, new_name
 from masklearn.types import InputError
 
 # What a corpus, its tokenizer and the length of its passages are made with.
-CORPUS_KEYS = 'seed', 'corpus.', 'model.'
+CORPUS_KEYS = 'seed', 'corpus.', 'model.', 'study.unrelated.'
 # Where a study runs; it can go on elsewhere.
 FREE_KEYS = 'mesh.', 'study.workers', 'study.scheduler', 'study.profile'
 
