@@ -101,34 +101,35 @@ def learn_policy(
     return done
   like = layout.place(first_theta(policy, params, seed))
   warm_groups, episode_groups = halves(task, seed)
-  warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
+  questions = data.encode_examples(task.examples, setup.tokenizer)
+  given = setup, task, passages, questions
   ids = setup.tokenizer.specials
   update = policy_update(setup.model, ids, policy, passages, learning, layout)
+  warm = _warmed(*given, warm_groups, params, learning, context)
   learned = learning.estimator.learns_baseline
   theta = reinforce.with_baseline(like) if learned else like
   start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
 
-  def measure(episodes, used, part):
+  def scaled(episodes, batches, part):
     probe = _probe(update, theta, start, learning.temperature[0], layout)
     inside = scales.of_part(context, part)
-    scales.measure(episodes, used, probe, learning.episodes, key_scale, inside)
+    return scales.Scales(episodes, batches, probe, key_scale, inside)
 
-  own = [e for e in task.train if e.group in episode_groups]
+  own = [i for i, e in enumerate(task.train) if e.group in episode_groups]
   training, validation = (
-    _episodes(setup, task, passages, examples, learning, seed)
-    for examples in (own, task.validation)
+    _episodes(*given, rows, learning, seed) for rows in (own, task.rows('validation'))
   )
   index = data.batches(np.arange(len(training)), learning.episodes, seed)
-  measure(training, (index[i] for i in range(learning.updates)), 'training')
   checks = _Checks(update, start, validation, learning, key_check, context)
-  measure(validation, checks.index, 'validation')
+  scaled(validation, checks.index, 'validation').measure_all(len(checks.index))
+  taught = scaled(training, index, 'training')
   _check_precision(setup, policy, passages, learning, checks, theta, context)
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
     steps.begin(steps.held(theta), update.tx),
-    lambda i: (start, layout.split(training.stack(index[i]), layout.episodes)),
+    lambda i: (start, layout.split(taught.stack(i), layout.episodes)),
     key_step,
     context,
     steps=learning.updates,
@@ -168,7 +169,7 @@ def _started(inner_tx, warm, layout):
 
 
 def _probe(update, theta, start, temperature, layout):
-  """The probe `(episodes, keys)` of a policy, see `Episodes.measure_scales`."""
+  """The probe `(episodes, keys)` of a policy, see `Episodes.sizes`."""
   warmth = layout.scalar(np.float32(temperature))
 
   def probe(stack, keys):
@@ -194,12 +195,12 @@ class _Unseen:
 
   def __init__(self, policy, setup, passages, task, key, check):
     watched, tested = (
-      np.array([i for i, p in enumerate(setup.passages) if p.group in groups], int)
+      np.array([i for i, group in enumerate(setup.groups) if group in groups], int)
       for groups in ({e.group for e in part} for part in (task.validation, task.test))
     )
-    tested = tested if len(tested) else watched
     some = np.linspace(0, len(watched) - 1, min(WATCHED, len(watched))).astype(int)
-    self._some, self._all = (data.take(passages, r) for r in (watched[some], tested))
+    self._some = data.take(passages, watched[some])
+    self._passages, self._tested = passages, tested if len(tested) else watched
     self._policy, self._key, self._check = policy, key, check
 
   def metrics(self, theta) -> dict[str, float]:
@@ -212,7 +213,8 @@ class _Unseen:
 
   def precisions(self, first, last) -> dict[str, float]:
     """Precisions of the first and of the last parameters, on those of the test."""
-    before, after = (self._hidden(theta, self._all) for theta in (first, last))
+    passages = data.take(self._passages, self._tested)
+    before, after = (self._hidden(theta, passages) for theta in (first, last))
     return {
       'answer_precision_before': before.answer_precision,
       'answer_precision': after.answer_precision,
@@ -292,7 +294,9 @@ def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
-def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Result:
+def _warmed(
+  setup, task, passages, questions, groups, params, learning, context
+) -> loop.Result:
   """The warmed-up model: random spans of the candidates' lengths are hidden."""
   capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
   random_spans = stage.uniform(learning.rate, learning.longest)
@@ -300,18 +304,18 @@ def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Re
     context, directory=context.directory / 'warmup', title=f'{context.title}: warm-up'
   )
   objective = Objective(random_spans, {}, learning.target, capacity)
-  training = learning.warmup
-  return warm_up(setup, task, groups, passages, objective, params, training, context)
+  given = setup, task, groups, passages, questions, objective, params
+  return warm_up(*given, learning.warmup, context)
 
 
-def _episodes(setup, task, passages, examples, learning, seed) -> Episodes:
-  """Passages joined with these questions of the task."""
+def _episodes(setup, task, passages, questions, rows, learning, seed) -> Episodes:
+  """Passages joined with the questions of these rows of the task's."""
+  examples = task.examples
   return Episodes(
-    setup.passages,
+    setup.groups,
     passages,
-    examples,
-    setup.tokenizer,
-    beside=task.examples,
+    [examples[i] for i in rows],
+    data.take(questions, rows),
     questions=learning.questions,
     held_out=learning.held_out,
     seed=seed,

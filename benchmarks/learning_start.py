@@ -1,0 +1,103 @@
+"""Measures how long policy learning takes to begin, by the size of the corpus.
+
+python -m benchmarks.learning_start --passages=1000,100000
+
+Invented people, four passages each, and questions about all of them. A line of JSON for
+each size goes to stdout: `seconds` from the end of the warm-up to the end of the first
+update, of a run of 200 updates that is stopped there; and `total_seconds` of a process
+that also makes the corpus, a base model and the warm-up of two updates each. The first
+size is run once before the others and not shown: what it compiles is kept.
+"""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from benchmarks.case import whole
+from configs import people
+from experiments import app
+from masklearn.io import compiled, provenance
+from masklearn.io.progress import Progress, Stage
+from masklearn.study import start
+from masklearn.types import InputError
+
+COPIES = 4  # passages of a person
+FEW = 2  # updates of what is not measured
+TITLE = 'learned policy, classes, seed 0'
+
+
+class Watch(Progress):
+  """Notes when the warm-up ends, and when the first update does; then it stops all."""
+
+  def __init__(self):
+    super().__init__()
+    self.checked = self.ended = self.updated = None
+
+  def start(self, name, total, done=0, unit='steps'):
+    """Begins a stage; see `Progress.start`."""
+    if name.startswith(TITLE) and not name.endswith('warm-up') and not self.ended:
+      self.ended = self.checked
+    return _Watched(self, name, total, done, unit)
+
+  def check(self):
+    """Notes the time, as each step of a stage ends with it."""
+    self.checked = time.monotonic()
+    super().check()
+
+  def updated_policy(self):
+    """Notes the time of the first update."""
+    self.updated = time.monotonic()
+    self.stop.set()
+
+
+class _Watched(Stage):
+  def update(self, step, loss=None, note=''):
+    super().update(step, loss, note)
+    if self._name == TITLE:
+      self._shown.updated_policy()
+
+
+def main(passages='1000,100000', measure='', folder=''):
+  """Measures every size; `measure` and `folder` are for the processes it starts."""
+  if measure:
+    print(json.dumps(begin(whole('people', measure), pathlib.Path(folder))))
+    return
+  try:
+    sizes = [int(size) // COPIES for size in passages.split(',')]
+  except ValueError as error:
+    raise InputError(f'passages must be whole numbers, got {passages!r}.') from error
+  compiled.keep()  # by the processes that follow
+  for place, size in enumerate([sizes[0], *sizes]):
+    with tempfile.TemporaryDirectory() as made:
+      flags = f'--measure={size}', f'--folder={made}'
+      command = [sys.executable, '-m', 'benchmarks.learning_start', *flags]
+      found = json.loads(subprocess.check_output(command))
+    if place:
+      line = {'work': 'learning_start', 'passages': COPIES * size, **found}
+      print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+
+
+def begin(size: int, folder: pathlib.Path) -> dict[str, float]:
+  """The times of one run with passages about `size` people."""
+  c = people.get_config('classes')
+  c.corpus.update(size=size, copies=COPIES)
+  c.task.size = size
+  c.policy.names = 'none,learned'
+  c.base.updates = FEW
+  c.learn.update(updates=200)
+  c.learn.warmup.update(updates=FEW, validate_every=FEW)
+  c.study.update(seeds=1, save_every=1, workers=1)  # saved steps are noted one by one
+  began, watch = time.monotonic(), Watch()
+  start.Progress = lambda: watch
+  with contextlib.suppress(KeyboardInterrupt):
+    start.run_study(c, folder, until='policies')
+  seconds = watch.updated - watch.ended
+  return {'seconds': seconds, 'total_seconds': time.monotonic() - began}
+
+
+if __name__ == '__main__':
+  app.run(main)
