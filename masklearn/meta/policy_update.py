@@ -65,8 +65,11 @@ def make_policy_update(
   # what it changes, and the mean of many spans against that of the useful ones.
   rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
   inner_tx, tuning_tx = (
-    inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable)
-    for one in rates
+    inner.adjustable(
+      inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable),
+      follows,
+    )
+    for one, follows in zip(rates, (True, not rates[1]), strict=True)
   )
   updates = setting.updates
   decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
