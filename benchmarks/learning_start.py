@@ -4,9 +4,10 @@ python -m benchmarks.learning_start --passages=1000,100000
 
 Invented people, four passages each, and questions about all of them. A line of JSON for
 each size goes to stdout: `seconds` from the end of the warm-up to the end of the first
-update, of a run of 200 updates that is stopped there; and `total_seconds` of a process
-that also makes the corpus, a base model and the warm-up of two updates each. The first
-size is run once before the others and not shown: what it compiles is kept.
+update, of a run of 200 updates that is stopped there, and `processor_seconds`, which
+other work on the machine does not change; and both of the whole process, which also
+makes the corpus, a base model and the warm-up of two updates each. The first size is
+run once before the others and not shown: what it compiles is kept.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import numpy as np
 
 from benchmarks.case import whole
 from configs import people
@@ -39,18 +42,19 @@ class Watch(Progress):
 
   def start(self, name, total, done=0, unit='steps'):
     """Begins a stage; see `Progress.start`."""
-    if name.startswith(TITLE) and not name.endswith('warm-up') and not self.ended:
+    inside = name.startswith(TITLE) and not name.endswith('warm-up')
+    if inside and self.ended is None:
       self.ended = self.checked
     return _Watched(self, name, total, done, unit)
 
   def check(self):
     """Notes the time, as each step of a stage ends with it."""
-    self.checked = time.monotonic()
+    self.checked = now()
     super().check()
 
   def updated_policy(self):
     """Notes the time of the first update."""
-    self.updated = time.monotonic()
+    self.updated = now()
     self.stop.set()
 
 
@@ -59,6 +63,11 @@ class _Watched(Stage):
     super().update(step, loss, note)
     if self._name == TITLE:
       self._shown.updated_policy()
+
+
+def now() -> np.ndarray:
+  """The time, and what this process has had of its processors, in seconds."""
+  return np.array([time.monotonic(), time.process_time()])
 
 
 def main(passages='1000,100000', measure='', folder=''):
@@ -91,12 +100,16 @@ def begin(size: int, folder: pathlib.Path) -> dict[str, float]:
   c.learn.update(updates=200)
   c.learn.warmup.update(updates=FEW, validate_every=FEW)
   c.study.update(seeds=1, save_every=1, workers=1)  # saved steps are noted one by one
-  began, watch = time.monotonic(), Watch()
+  began, watch = now(), Watch()
   start.Progress = lambda: watch
   with contextlib.suppress(KeyboardInterrupt):
     start.run_study(c, folder, until='policies')
-  seconds = watch.updated - watch.ended
-  return {'seconds': seconds, 'total_seconds': time.monotonic() - began}
+  names = 'seconds', 'processor_seconds'
+  learning, whole = watch.updated - watch.ended, now() - began
+  found = dict(zip(names, learning.tolist(), strict=True))
+  return found | {
+    f'total_{name}': float(x) for name, x in zip(names, whole, strict=True)
+  }
 
 
 if __name__ == '__main__':

@@ -16,14 +16,15 @@ import jax
 import numpy as np
 
 from masklearn import data, policies
-from masklearn.meta import inner, reinforce
+from masklearn.meta import Probed, inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import PolicyUpdate, Setting, make_policy_update, warn
 from masklearn.policies import statistics
 from masklearn.policies.capacity import span_capacity, word_capacity
-from masklearn.study import precision, scales, stage
+from masklearn.study import guards, precision, scales, stage
 from masklearn.study.pretrain import Objective
+from masklearn.study.probing import Probing
 from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup, warm_up
 from masklearn.training import loop, steps
@@ -100,31 +101,33 @@ def learn_policy(
   if done:
     return done
   like = layout.place(first_theta(policy, params, seed))
-  warm_groups, episode_groups = halves(task, seed)
+  groups, others = halves(task, seed)
   questions = data.encode_examples(task.examples, setup.tokenizer)
   given = setup, task, passages, questions
   ids = setup.tokenizer.specials
   update = policy_update(setup.model, ids, policy, passages, learning, layout)
-  warm = _warmed(*given, warm_groups, params, learning, context)
-  learned = learning.estimator.learns_baseline
-  theta = reinforce.with_baseline(like) if learned else like
+  warm = _warmed(*given, groups, params, learning, context)
+  theta = reinforce.with_baseline(like) if learning.estimator.learns_baseline else like
   start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
+  first = Probing(update, theta, start, learning.temperature[0], layout)
 
-  def scaled(episodes, batches, part):
-    probe = _probe(update, theta, start, learning.temperature[0], layout)
+  def scaled(episodes, batches, count, part):
     inside = scales.of_part(context, part)
-    return scales.Scales(episodes, batches, probe, key_scale, inside)
+    made = scales.Scales(episodes, batches, first.influences, key_scale, inside)
+    return made.measure_all(count)
 
-  own = [i for i, e in enumerate(task.train) if e.group in episode_groups]
+  own = [i for i, e in enumerate(task.train) if e.group in others]
   training, validation = (
     _episodes(*given, rows, learning, seed) for rows in (own, task.rows('validation'))
   )
-  index = data.batches(np.arange(len(training)), learning.episodes, seed)
-  checks = _Checks(update, start, validation, learning, key_check, context)
-  scaled(validation, checks.index, 'validation').measure_all(len(checks.index))
-  taught = scaled(training, index, 'training')
-  _check_precision(setup, policy, passages, learning, checks, theta, context)
+  size = learning.episodes
+  index = data.batches(np.arange(len(training)), size, seed)
+  checks = _Checks(update, theta, start, validation, learning, key_check, context)
+  found = guards.step_size(checks.first, learning.inner_learning_rate, context)
+  found |= _check_precision(setup, policy, passages, learning, checks, context)
+  scaled(validation, checks.index, len(checks.index), 'validation')
+  taught = scaled(training, index, guards.BATCHES, 'training')
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
@@ -142,42 +145,31 @@ def learn_policy(
   if not surpasses(checks.gains(best), checks.gains(theta)):
     # The highest of several gains is one even where there is nothing but noise.
     chosen, used = like, 0
-  done = {
-    'seconds': warm.seconds + result.seconds,
-    'updates': used,
-    'score': result.score,
-    **unseen.precisions(like, chosen),
-  }
-  return stage.finish(context.directory, done, 'theta', chosen)
+  found |= {'updates': used, 'score': result.score} | unseen.precisions(like, chosen)
+  found['seconds'] = warm.seconds + result.seconds
+  return stage.finish(context.directory, found, 'theta', chosen)
 
 
-def _check_precision(setup, policy, passages, learning, checks, theta, context):
+def _check_precision(setup, policy, passages, learning, checks, context):
   """Compares influences with those of a float32 model, where it computes in less."""
   model, ids = setup.model, setup.tokenizer.specials
   if model.config.dtype in precision.EXACT:
-    return
+    return {}
   exact = type(model)(dataclasses.replace(model.config, dtype='float32'))
   update = policy_update(exact, ids, policy, passages, learning, context.layout)
-  wanted, found = checks.influences(theta, update), checks.influences(theta)
-  precision.check(found, wanted, model.config.dtype, context.progress.say)
+
+  def measure():
+    wanted, found = (checks.first(update=u).influence for u in (update, None))
+    say = context.progress.say
+    return {'float32_cosine': precision.check(found, wanted, model.config.dtype, say)}
+
+  return guards.kept(context, 'precision', measure)
 
 
 def _started(inner_tx, warm, layout):
   """The state that episodes start from, of the warmed-up one on the host."""
   warm = layout.place(warm)
   return layout.place(inner.start(inner_tx, warm.params, warm.opt))
-
-
-def _probe(update, theta, start, temperature, layout):
-  """The probe `(episodes, keys)` of a policy, see `Episodes.sizes`."""
-  warmth = layout.scalar(np.float32(temperature))
-
-  def probe(stack, keys):
-    stack, keys = layout.split((stack, keys), layout.episodes)
-    probed = update.probe(theta, start, stack, keys, warmth)
-    return probed._replace(influence=layout.read(probed.influence))
-
-  return probe
 
 
 def first_theta(policy: Policy, params: Start, seed: int) -> Any:
@@ -230,13 +222,14 @@ class _Unseen:
 class _Checks:
   """The validation episodes of a policy that learns: the same at every check."""
 
-  def __init__(self, update, start, episodes, learning, key, context):
+  def __init__(self, update, theta, start, episodes, learning, key, context):
     size = learning.episodes
     count = -(-VALIDATION // size) * size
     index = data.batches(np.arange(len(episodes)), count, context.seed)[0]
     self.index = index.reshape(-1, size)
     self._keys = jax.random.split(key, count).reshape(-1, size)
-    self._update, self._start, self._layout = update, start, context.layout
+    self._update, self._theta, self._start = update, theta, start
+    self._layout = context.layout
     self._episodes = episodes
     self._cold = self._layout.scalar(np.float32(learning.temperature[1]))
     self._cosine, self._check = learning.cosine, context.progress.check
@@ -255,11 +248,15 @@ class _Checks:
       found['cosine'] = float(cosine)
     return found
 
-  def influences(self, theta, update=None) -> np.ndarray:
-    """Those of the first episodes; with another update, as that computes them."""
+  def first(self, factor=1.0, update=None) -> Probed:
+    """What is found by the first theta in the first episodes, on the host.
+
+    At so many times the inner learning rate; with another update, as that has it.
+    """
     given = *self._placed(self.index[0], self._keys[0]), self._cold
-    probed = (update or self._update).probe(theta, self._start, *given)
-    return self._layout.read(probed.influence)
+    start = self._layout.place(inner.at_factor(self._start, factor))
+    probed = (update or self._update).probe(self._theta, start, *given)
+    return self._layout.read(probed._replace(draw=None))
 
   def _probe(self, theta):
     gains, outer = [], []

@@ -70,8 +70,8 @@ class Scales:
         self._seen[new] = True
       self._done = i + 1
 
-  def measure_all(self, count: int) -> None:
-    """Measures the first `count` batches, and shows that it does.
+  def measure_all(self, count: int) -> 'Scales':
+    """Measures the first `count` batches, shows that it does, and returns itself.
 
     Raises:
       KeyboardInterrupt: somebody asked to stop; what was measured is saved.
@@ -87,6 +87,7 @@ class Scales:
       self._save()
       raise
     self._save()
+    return self
 
   def _of_batch(self, i, rows):
     if i not in self._sizes:
