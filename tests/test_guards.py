@@ -1,5 +1,7 @@
-"""What is looked at before a policy learns: overshooting steps."""
+"""What is looked at before a policy learns: overshooting steps, and gradient noise."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -114,6 +116,52 @@ def test_a_step_that_overshoots_is_refused(own, third, losses, message, tmp_path
   # One episode may be any.
   if np.isfinite(own).all() and losses.get('after') != np.inf:
     checked(tmp_path, own[:1], third[:1], **losses)
+
+
+def test_the_noise_scale_is_that_of_all_pairs_of_gradients():
+  """Without bias: the mean product of two gradients, and their variance."""
+  g = np.random.default_rng(0).normal(0.8, 1.0, size=(7, 4))
+  total = {'a': g.sum(0)[:3], 'b': g.sum(0)[3:]}
+  found = guards.noise_scale(total, (g**2).sum(), 7, 5)
+  products = g @ g.T
+  signal = products[~np.eye(7, dtype=bool)].mean()
+  variance = g.var(0, ddof=1).sum()
+  np.testing.assert_allclose(found.start_snr, 5 * signal / variance)
+  np.testing.assert_allclose(found.noise_scale, variance / signal)
+
+
+def test_the_noise_scale_of_known_gradients():
+  """On average it finds them; of nothing but noise there is no signal on average."""
+  rng, mean = np.random.default_rng(0), np.array([0.6, 0.0, 0.0, 0.8])
+  for expected, size in ((mean, 1.0), (0 * mean, 0.0)):
+    g = rng.normal(expected, 1.5, size=(400, 48, 4))
+    ratios = [guards.noise_scale(x.sum(0), (x**2).sum(), 48, 9).start_snr for x in g]
+    # The variance of an update of 9 is that of four numbers over 9.
+    np.testing.assert_allclose(np.mean(ratios), size / (4 * 1.5**2 / 9), atol=0.01)
+  assert guards.noise_scale(np.zeros(4), 48.0, 48, 9).noise_scale is None
+
+
+def test_the_noise_of_the_first_batches(tmp_path):
+  """Of all their episodes, each batch with keys of its own; measured once."""
+  g = np.random.default_rng(0).normal(1.0, 1.0, size=(guards.BATCHES, 3, 4))
+  keys = []
+
+  def moments(stack, own):
+    keys.append(jax.random.key_data(own))
+    return {'a': stack.sum(0)}, np.float32((stack**2).sum())
+
+  context = context_in(tmp_path)
+  given = moments, lambda i: jnp.asarray(g[i]), jax.random.key(0), 3, context
+  found = guards.gradient_noise(*given)
+  flat = g.reshape(-1, 4)
+  wanted = guards.noise_scale(flat.sum(0), (flat**2).sum(), len(flat), 3)
+  np.testing.assert_allclose(found['start_snr'], wanted.start_snr, rtol=1e-5)
+  np.testing.assert_allclose(found['noise_scale'], wanted.noise_scale, rtol=1e-5)
+  assert len(np.unique(np.concatenate(keys), axis=0)) == len(flat)
+  assert guards.gradient_noise(*given) == found
+  assert len(keys) == guards.BATCHES
+  (said,) = context.progress.lines
+  assert f'first gradient {wanted.start_snr:.2f} with 3 episodes an update' in said
 
 
 def test_what_was_measured_is_read(tmp_path):

@@ -1,21 +1,23 @@
-"""Guards before a policy is learned: whether an inner step overshoots.
+"""Guards before a policy is learned: whether an inner step overshoots, and the noise.
 
 Each is measured once, when learning begins, and kept in guards.json of the stage. What
 would be noise is refused before time is spent, what is doubtful is said.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from scipy import stats
 
 from masklearn.io import files, hosts
 from masklearn.meta import Probed
+from masklearn.meta.outer import Episode
 from masklearn.training.context import StageContext
 from masklearn.types import InputError
 
-BATCHES = 4  # of episodes that are measured before the first update
+BATCHES = 4  # of episodes, from which the gradient's noise is estimated
 FACTORS = 1 / 3, 3.0  # of the inner learning rate, at which influences are compared
 SURE = 0.01  # the p-value below which a claim is no chance
 # Share of the signs that a third of the step leaves; below, it is told. The demo has
@@ -75,6 +77,89 @@ def step_size(
       that more than doubles the outer loss.
   """
   return kept(context, 'step_size', lambda: _step_size(probe, rate, context))
+
+
+class Noise(NamedTuple):
+  """The noise of a policy's gradient."""
+
+  # The squared norm of the mean gradient over the variance of an update's; of nothing
+  # but noise it is 0 on average, and may be negative.
+  start_snr: float
+  # Episodes of an update at which that is 1; None if no signal was found.
+  noise_scale: float | None
+
+
+def noise_scale(total: Any, squares: float, count: int, episodes: int) -> Noise:
+  """The noise scale of a gradient, from those g of n episodes.
+
+  With the mean m, the variance of one episode's gradient and the squared norm of the
+  expected one are estimated without bias by
+
+    S = (sum |g|^2 - n |m|^2) / (n - 1),    G = |m|^2 - S / n.
+
+  An update of E episodes has the signal-to-noise ratio G / (S / E), and S / G episodes
+  have a ratio of 1.
+
+  Args:
+    total: the sum of the gradients, a tree of arrays.
+    squares: the sum of their squared norms.
+    count: n > 1.
+    episodes: E, of an update.
+
+  References:
+    McCandlish et al., An Empirical Model of Large-Batch Training (2018), arXiv
+    1812.06162: the simple noise scale, equation 2.9 and appendix A.1.
+
+  >>> total = np.array([6.0, 0.0])  # of [1, 1], [2, -1] and [3, 0]
+  >>> noise_scale(total, 2.0 + 5.0 + 9.0, 3, 2)
+  Noise(start_snr=3.333333333333333, noise_scale=0.6000000000000001)
+  """
+  mean = [np.asarray(x, np.float64) / count for x in jax.tree.leaves(total)]
+  size = sum(float((x**2).sum()) for x in mean)
+  variance = max((squares - count * size) / (count - 1), 1e-30)
+  signal = size - variance / count
+  return Noise(signal * episodes / variance, variance / signal if signal > 0 else None)
+
+
+def gradient_noise(
+  moments: Callable[[Episode, jax.Array], tuple[Any, np.ndarray]],
+  stack: Callable[[int], Episode],
+  key: jax.Array,
+  episodes: int,
+  context: StageContext,
+) -> dict[str, float | None]:
+  """The noise of the gradient before learning, of the first batches of episodes.
+
+  Args:
+    moments: of a batch and its keys, on the host: see `meta.make_moments`.
+    stack: the episodes of batch i.
+    key: a random key.
+    episodes: E, of a batch.
+    context: what is found is said there.
+
+  Returns:
+    The fields of `Noise`.
+  """
+
+  def measure():
+    total, squares, count = None, 0.0, BATCHES * episodes
+    for i in range(BATCHES):
+      keys = jax.random.split(jax.random.fold_in(key, i), episodes)
+      found, square = moments(stack(i), keys)
+      total = found if total is None else jax.tree.map(np.add, total, found)
+      squares += float(square)
+      context.progress.check()
+    noise = noise_scale(total, squares, count, episodes)
+    needed = f'more than {count} episodes can tell'
+    if noise.noise_scale is not None:
+      needed = f'{noise.noise_scale:.0f} episodes an update'
+    context.progress.say(
+      f'{context.title}: signal to noise of the first gradient {noise.start_snr:.2f} '
+      f'with {episodes} episodes an update; for 1 it takes {needed}'
+    )
+    return noise._asdict()
+
+  return kept(context, 'noise', measure)
 
 
 def _step_size(probe, rate, context):

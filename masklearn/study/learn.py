@@ -128,6 +128,7 @@ def learn_policy(
   found |= _check_precision(setup, policy, passages, learning, checks, context)
   scaled(validation, checks.index, len(checks.index), 'validation')
   taught = scaled(training, index, guards.BATCHES, 'training')
+  found |= guards.gradient_noise(first.moments, taught.stack, key_check, size, context)
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,

@@ -25,6 +25,11 @@ class Probing(NamedTuple):
     probed = self._probed(stack, keys)[0]
     return probed._replace(influence=self.layout.read(probed.influence))
 
+  def moments(self, stack: Episode, keys: jax.Array) -> tuple[Any, np.ndarray]:
+    """The moments of the episodes' gradients, on the host; see `meta.make_moments`."""
+    probed, stack = self._probed(stack, keys)
+    return self.layout.read(self.update.moments(self.theta, probed, stack.scale))
+
   def _probed(self, stack, keys):
     warmth = self.layout.scalar(np.float32(self.temperature))
     stack, keys = self.layout.split((stack, keys), self.layout.episodes)
