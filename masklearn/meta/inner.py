@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from masklearn.io.lookup import lookup
@@ -123,7 +124,8 @@ def at_factor(state: TrainState, factor: float) -> TrainState:
     return isinstance(x, Factor)
 
   def one(x):
-    return Factor(jnp.full_like(x.size, factor)) if is_factor(x) else x
+    # On the host: `Layout.place` brings it to the devices of all processes.
+    return Factor(np.full(x.size.shape, factor, x.size.dtype)) if is_factor(x) else x
 
   return state.replace(opt=jax.tree.map(one, state.opt, is_leaf=is_factor))
 

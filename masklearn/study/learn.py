@@ -92,7 +92,8 @@ def learn_policy(
 
   Returns:
     `seconds`, `updates` used, and precisions of what is hidden on groups that were not
-    learned from: `answer_precision`, `span_precision`, `answer_precision_before`.
+    learned from: `answer_precision`, `span_precision`, `answer_precision_before`; and
+    what `guards` and `precision` have found.
     Where no theta gains more than the first beyond noise, 0 updates. `theta` in the
     stage's directory gets the parameters.
   """
