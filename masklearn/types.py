@@ -81,6 +81,12 @@ class Task:
     """The questions of a split: 'train', 'validation' or 'test'."""
     return {'train': self.train, 'validation': self.validation, 'test': self.test}[name]
 
+  def rows(self, split: str) -> range:
+    """The places of a split's questions among `examples`."""
+    first = {'train': 0, 'validation': len(self.train)}
+    first['test'] = first['validation'] + len(self.validation)
+    return range(first[split], first[split] + len(self.split(split)))
+
   @property
   def asked(self) -> frozenset[str]:
     """Labels of the spans that a policy should hide: answers, or what says them."""

@@ -17,6 +17,7 @@ PASSAGES = [
   Passage('c', 'Norway pays kroner.', 'Norway', ()),
   Passage('d', 'Chile pays.', 'Chile', ()),
 ]
+GROUPS = [passage.group for passage in PASSAGES]
 EXAMPLES = [
   Example('n1', 'Which money?', ('kroner',), 'Norway'),
   Example('c1', 'Where?', ('Chile',), 'Chile'),
@@ -29,20 +30,38 @@ def make_episodes(held_out=False):
   """Three episodes of two questions each."""
   tokenizer = text.train_tokenizer([p.text for p in PASSAGES], 290)
   passages = data.encode_passages(PASSAGES, tokenizer, 'corpus', frozenset())
-  how = {'beside': EXAMPLES, 'questions': 2, 'held_out': held_out, 'seed': 0}
-  return episodes.Episodes(PASSAGES, passages, EXAMPLES, tokenizer, **how)
+  encoded = data.encode_examples(EXAMPLES, tokenizer)
+  how = {'questions': 2, 'held_out': held_out, 'seed': 0}
+  return episodes.Episodes(GROUPS, passages, EXAMPLES, encoded, **how)
 
 
 def test_passages_are_joined_with_questions_of_their_group():
   """Too few are repeated; passages that nobody asks about are left out."""
-  rows, asked = episodes.join(PASSAGES, EXAMPLES, 3, 0)
+  rows, asked = episodes.join(GROUPS, EXAMPLES, 3, 0)
   assert rows.tolist() == [0, 2, 3]
   assert [set(questions) for questions in asked.tolist()] == [{0, 2}, {0, 2}, {1}]
   assert asked.shape == (3, 3)
   with pytest.raises(InputError, match='group'):
-    episodes.join(PASSAGES[1:2], EXAMPLES, 3, 0)
+    episodes.join(GROUPS[1:2], EXAMPLES, 3, 0)
   with pytest.raises(InputError, match='group'):  # neither says what it is about
-    episodes.join([Passage('e', 'Peru.')], [Example('y', 'Who?', ('he',))], 3, 0)
+    episodes.join([''], [Example('y', 'Who?', ('he',))], 3, 0)
+
+
+def test_questions_are_joined_at_random_and_none_before_its_turn(monkeypatch):
+  """Every question of a group comes once before one is repeated; in parts, too."""
+  examples = [Example(str(i), 'Who?', ('he',), 'all') for i in range(3)]
+  examples.append(Example('other', 'Who?', ('he',), 'one'))
+  rows, asked = episodes.join(['all', 'none', 'one', *['all'] * 98], examples, 5, 0)
+  assert rows.tolist() == [0, *range(2, 101)]
+  assert asked[1].tolist() == [3] * 5
+  others = np.delete(asked, 1, axis=0)
+  np.testing.assert_array_equal(np.sort(others[:, :3], axis=1), [[0, 1, 2]] * 99)
+  orders, counts = np.unique(others[:, :3], axis=0, return_counts=True)
+  assert len(orders) == 6  # by chance 16.5 times each
+  assert counts.min() > 5
+  assert all(len(set(pair)) == 2 for pair in others[:, 3:].tolist())
+  monkeypatch.setattr(episodes, 'AT_ONCE', 50)
+  assert len(np.unique(episodes.join(['all'] * 40, examples, 3, 0)[1], axis=0)) == 6
 
 
 @pytest.mark.parametrize('held_out', [False, True])
@@ -60,13 +79,11 @@ def test_a_stack_holds_passages_and_their_questions(held_out):
   assert stack.scale.shape == (2, 2)
 
 
-def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
-  """Each question has its own; what moves nothing, or is never asked, has one."""
-  made = make_episodes()
-  seen = []
+def counted(made, asked):
+  """A probe that finds the tokens of a passage as the size of its influence."""
 
   def probe(stack, keys):
-    seen.append(jax.random.key_data(keys))
+    asked.append(jax.random.key_data(keys))
     words = np.asarray(stack.passages.valid)[:, 0].sum(-1)  # [E, 1] tokens
     size = np.where(words == lengths[2], 0.0, words) * np.ones(stack.scale.shape)
     # Of three spans that raise the loss or lower it.
@@ -75,47 +92,69 @@ def test_a_unit_is_the_mean_size_over_a_question_s_episodes():
 
   lengths = made.passages.valid.sum(-1)[made.rows]
   assert len(set(lengths)) == 3
-  made.measure_scales(probe, np.array([[0, 1], [2, 0]]), jax.random.key(0))
-  assert len(np.unique(np.concatenate(seen), axis=0)) == 4
-  # The first passage starts over in the last stack, and counts twice.
-  mean = (2 * lengths[0] + lengths[1]) / 3
+  return probe, lengths
+
+
+def scaled(made, folder, batches, asked, progress=None):
+  """The scales of batches of the episodes."""
+  progress = progress or Progress()
+  context = StageContext(folder, 'test', progress, 4, seed=0)
+  probe, _ = counted(made, asked)
+  return scales.Scales(made, batches, probe, jax.random.key(0), context)
+
+
+def test_a_scale_is_the_mean_size_over_the_episodes_used_so_far(tmp_path):
+  """Each question has its own; what moves nothing, or is never asked, has one."""
+  made, asked = make_episodes(), []
+  lengths = counted(made, asked)[1]
+  batches = np.array([[0, 2], [2, 0], [1, 0], [0, 1]])
+  used = scaled(made, tmp_path, batches, asked)
+  first = lengths[0].astype(np.float32)
+  np.testing.assert_array_equal(used.stack(0).scale, [[first, first], [1, 1]])
+  np.testing.assert_array_equal(used.stack(1).scale, [[1, 1], [first, first]])
+  assert len(asked) == 1  # no episode is measured twice
+  mean = (lengths[0] + lengths[1]) / 2
+  np.testing.assert_allclose(used.stack(2).scale, np.full((2, 2), mean), rtol=1e-6)
+  np.testing.assert_allclose(used.stack(3).scale, np.full((2, 2), mean), rtol=1e-6)
   np.testing.assert_allclose(made.scales, [mean, 1, mean, 1], rtol=1e-6)
-  np.testing.assert_array_equal(made.stack(np.array([1])).scale[0], made.scales[[0, 2]])
+  assert len(np.unique(np.concatenate(asked), axis=0)) == 4
 
 
-def test_scales_are_measured_once_and_go_on_where_they_were(tmp_path):
-  """Of the episodes that are used; asked to stop, what was measured is kept."""
-  asked = []
-
-  def probe(stack, keys):
-    asked.append(jax.random.key_data(keys))
-    return meta.Probed(None, None, np.ones((*stack.scale.shape, 1, 1, 3)), None)
-
-  def measure(folder, progress, *used):
-    made = make_episodes()
-    context = StageContext(tmp_path / folder, 'test', progress, 4, seed=0)
-    scales.measure(made, used, probe, 1, jax.random.key(0), context)
-    return made.scales
-
-  whole = measure('whole', Progress(), np.array([2, 0]), np.array([0]))
-  assert len(asked) == 2  # of three episodes
-  stopped = Progress()
-  stopped.stop.set()
-  with pytest.raises(KeyboardInterrupt):
-    measure('cut', stopped, np.array([2, 0]))
-  assert len(asked) == 3
-  np.testing.assert_array_equal(measure('cut', Progress(), np.array([2, 0])), whole)
-  measure('cut', Progress(), np.array([2, 0]))
-  assert len(asked) == 4
-  file = tmp_path / 'cut' / 'scales.json'
+def test_scales_go_on_where_they_were(tmp_path, monkeypatch):
+  """A batch has the scales that it had: of those before it, and of none after it."""
+  batches, asked = np.array([[0], [0], [1], [2]]), []
+  whole = scaled(make_episodes(), tmp_path / 'whole', batches, asked)
+  wanted = [whole.stack(i).scale for i in range(4)]
+  assert len(asked) == 3  # of three episodes
+  monkeypatch.setattr(scales, 'SAVE_EVERY', 1)
+  cut = scaled(make_episodes(), tmp_path / 'cut', batches, asked)
+  cut.measure(3)
+  assert len(asked) == 5
+  for first in (1, 3):
+    again = scaled(make_episodes(), tmp_path / 'cut', batches, asked)
+    np.testing.assert_array_equal(again.stack(first).scale, wanted[first])
+  assert len(asked) == 6
+  np.testing.assert_array_equal(np.concatenate(asked[3:]), np.concatenate(asked[:3]))
+  (tmp_path / 'other').mkdir()
   for old, new in (
-    ('"done": 2', '"done": 9'),
-    ('"sums": [', '"sums": [0, '),
+    ('"3": [', '"3": [0, '),
+    ('"3": ', '"-3": '),
+    ('"3": ', '"three": '),
     ('{', '['),
   ):
-    file.write_text(
-      (tmp_path / 'whole' / 'scales.json').read_text().replace(old, new, 1)
-    )
+    text = (tmp_path / 'cut' / 'scales.json').read_text().replace(old, new, 1)
+    (tmp_path / 'other' / 'scales.json').write_text(text)
     with pytest.raises(InputError, match=r'scales.json .*Remove .* to make it again'):
-      measure('cut', Progress(), np.array([2, 0]))
-  np.testing.assert_array_equal(np.concatenate(asked[2:]), np.concatenate(asked[:2]))
+      scaled(make_episodes(), tmp_path / 'other', batches, asked)
+
+
+def test_all_scales_of_a_part_are_measured_at_once(tmp_path):
+  """Asked to stop, what was measured is kept."""
+  batches, asked, stopped = np.array([[2], [0]]), [], Progress()
+  stopped.stop.set()
+  with pytest.raises(KeyboardInterrupt):
+    scaled(make_episodes(), tmp_path, batches, asked, stopped).measure_all(2)
+  made = make_episodes()
+  scaled(made, tmp_path, batches, asked).measure_all(2)
+  assert len(asked) == 2
+  assert made.scales[0] > 1

@@ -110,6 +110,27 @@ def test_the_backward_pass_of_every_optimizer(name, memory):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize('name', sorted(inner.OPTIMIZERS))
+def test_a_rate_in_the_state_is_that_of_the_optimizer(name):
+  """Through two steps; one that does not follow has its own rate all the same."""
+  warm = warmed()
+
+  def after(tx, factor=None):
+    state = inner.start(tx, warm.params, warm.opt)
+    state = state if factor is None else inner.at_factor(state, factor)
+    for seed in (7, 8):
+      state = steps.apply_gradients(tx, state, noise_like(PARAMS, 1.0, seed))
+    return state.params
+
+  plain = inner.make_inner(name, 0.1, 'encoder')
+  tx = inner.adjustable(plain)
+  chex.assert_trees_all_equal(after(tx), after(plain))
+  wanted = after(inner.make_inner(name, 0.3, 'encoder'))
+  chex.assert_trees_all_close(after(tx, 3.0), wanted, rtol=1e-6)
+  assert (wanted['encoder']['w'] != after(plain)['encoder']['w']).all()
+  chex.assert_trees_all_equal(after(inner.adjustable(plain, False), 3.0), after(plain))
+
+
 def test_what_does_not_exist_is_refused():
   """An optimizer, with the nearest one; and a name that no parameter has."""
   with pytest.raises(InputError, match="did you mean 'adam'"):

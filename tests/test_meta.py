@@ -90,9 +90,9 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
   def influences(theta, inner, episode, draw, key):
     return outer, influence, before
 
-  def aim(theta, draw):
+  def aim(theta, draw, weight=0.2):
     loss = (jnp.einsum('qkpm,kpm->q', influence, decide(theta, draw)) / size).mean()
-    return loss - 0.2 * mixture.entropy(policy, theta, meta.merge_steps(draw.shown))
+    return loss - weight * mixture.entropy(policy, theta, meta.merge_steps(draw.shown))
 
   tx, key = optax.sgd(0.1), jax.random.key(7)
   given = meta.MetaGradient(sample, decide, influences)
@@ -110,6 +110,15 @@ def test_policy_step_climbs_the_gain_and_the_entropy():
   np.testing.assert_allclose(metrics['gain'], gain, rtol=1e-6)
   after = jax.tree.map(lambda start, *slope: start - 0.05 * sum(slope), theta, *slopes)
   chex.assert_trees_all_close(state.params, after, rtol=1e-6, atol=1e-9)
+  # Their moments are those of the gain alone.
+  given = theta, probed, episodes.scale
+  total, squares = jit(lambda *given: meta.make_moments(decide)(*given))(*given)
+  plain = jit(jax.grad(functools.partial(aim, weight=0.0)))
+  slopes = [plain(theta, drawn(jax.random.split(k)[0])) for k in keys]
+  wanted = jax.tree.map(lambda *slope: sum(slope), *slopes)
+  chex.assert_trees_all_close(total, wanted, rtol=1e-6, atol=1e-9)
+  norms = [(ravel_pytree(slope)[0] ** 2).sum() for slope in slopes]
+  np.testing.assert_allclose(squares, sum(norms), rtol=1e-6)
 
 
 def assert_unbiased(samples, target):

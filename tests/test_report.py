@@ -185,6 +185,23 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
   assert ' 0.50 0.31 2.5 30–60 90 s' in page.words
 
 
+def test_what_was_measured_before_learning_is_shown(tmp_path):
+  """Means over seeds, and the episodes by seed; nothing where nothing was measured."""
+  kept = {'sign_agreement': {'0.33': 0.98, '3': 0.9}, 'float32_cosine': 0.97}
+  ranks = {'rank_correlation': {'0.33': 0.99, '3': 0.95}}
+  found = [
+    {'policy': 'learned-civics', 'seed': 0, 'seconds': 1.0, 'updates': 3},
+    {'policy': 'learned-civics', 'seed': 1, 'seconds': 1.0, 'updates': 3,
+     'start_snr': 0.25, 'noise_scale': 48.2, **kept, **ranks},
+    {'policy': 'learned-civics', 'seed': 2, 'seconds': 1.0, 'updates': 3,
+     'start_snr': -0.15, 'noise_scale': None},
+  ]  # fmt: skip
+  page = shown(tmp_path, ROWS, {'policies': found})
+  assert 'learned-civics 3 0.05 48 0.98 0.90 0.99 0.95 0.97' in page.words
+  page = shown(tmp_path / 'none', ROWS, {'policies': found[:1]})
+  assert 'Before learning' not in page.words
+
+
 def test_terminal_table_shows_the_winner(tmp_path):
   """Best first, the annotated labelled, the finding below; names are not markup."""
   rows = [row(r['policy'], r['em'], r['seed'], task='[red]x') for r in ROWS]

@@ -3,12 +3,14 @@
 import math
 
 import jax
+import numpy as np
 import pytest
 
 from masklearn import data, models, policies, tasks
 from masklearn.evaluation import answering
 from masklearn.io import files
 from masklearn.io.progress import Progress
+from masklearn.policies import capacity
 from masklearn.policies.capacity import original_capacity, word_capacity
 from masklearn.study import stage
 from masklearn.study.finetune import Finetuning, finetune
@@ -17,7 +19,7 @@ from masklearn.study.setup import prepare
 from masklearn.training import mesh, steps
 from masklearn.training.context import StageContext
 from masklearn.types import InputError, Specials
-from tests.small import make_batch
+from tests.small import IDS, make_batch
 
 
 @pytest.mark.slow
@@ -79,6 +81,20 @@ def test_a_model_can_be_asked_without_fine_tuning(tmp_path):
   loss = answering.Asking(setup.model).loss(params, hidden)
   assert done['trials'] == {'0.001': pytest.approx(-loss, rel=1e-5)}
   assert set(done['test']) == {'em', 'f1', 'match', 'n'}
+
+
+@pytest.mark.parametrize('at_once', [2, 4096])
+def test_no_target_is_longer_than_its_capacity(at_once, monkeypatch):
+  """The words with most tokens of each passage, and the run of words with most."""
+  monkeypatch.setattr(capacity, 'AT_ONCE', at_once)
+  sizes = [[1, 3, 1, 1, 2, 1, 1, 1], [2], [1, 1, 5], [4, 1, 1, 3, 3]]
+  batch = make_batch(sizes)
+  # Budgets of 4, 1, 2 and 2 words, each behind a marker, and </s>.
+  found = capacity.word_capacity(batch, 0.5, IDS)
+  assert found.tolist() == [7 + 4 + 1, 2 + 1 + 1, 6 + 2 + 1, 7 + 2 + 1]
+  assert found.dtype == np.int32
+  longest = max(sum(words[i : i + 2]) for words in sizes for i in range(len(words)))
+  assert capacity.span_capacity(batch, 2) == longest + 2
 
 
 def test_more_spans_than_sentinels_are_refused():

@@ -117,6 +117,21 @@ def test_report_shows_the_study(finished):
     assert {len(p) for p in mask['policies'].values()} == {len(mask['tokens'])}
 
 
+def test_what_is_measured_before_a_policy_learns(finished):
+  """A small step changes no sign of an influence; the gradient has some noise."""
+  folder = finished / 'policies' / 'learned-habits' / '0'
+  done, found = (files.read_object(folder / f'{n}.json') for n in ('done', 'guards'))
+  assert done.items() >= (found['step_size'] | found['noise']).items()
+  for name in ('sign_agreement', 'rank_correlation'):
+    assert 0.95 < done[name]['0.33'] <= 1
+    assert done[name].keys() == {'0.33', '3'}
+  snr, needed = done['start_snr'], done['noise_scale']
+  assert (needed is None) == (snr <= 0)
+  assert needed is None or abs(snr * needed - 2) < 1e-6  # episodes of an update
+  page = (finished / 'report' / 'index.html').read_text(encoding='utf-8')
+  assert 'Before learning' in page
+
+
 def test_a_learned_policy_can_be_taken_along(finished, tmp_path):
   """Its directory needs no other file of the study."""
   shutil.copytree(finished / 'policies' / 'learned-habits' / '0', tmp_path / 'policy')

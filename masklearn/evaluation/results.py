@@ -254,7 +254,7 @@ class BudgetRecord(Row):
 class LearnedRecord(Row):
   """A policy that was learned: what it hides, and what that took."""
 
-  DIVERGING: ClassVar[tuple[str, ...]] = ('score', 'snr')
+  DIVERGING: ClassVar[tuple[str, ...]] = ('score', 'snr', 'start_snr', 'noise_scale')
 
   policy: str  # name of its folder, POLICY-TASK
   seed: int
@@ -267,6 +267,14 @@ class LearnedRecord(Row):
   commit: str = ''
   settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # its own ones
   snr: float | None = None  # mean signal-to-noise ratio of the gradient
+  # Before learning, see study/guards.py: the gradient of an update, and the episodes at
+  # which its ratio would be 1.
+  start_snr: float | None = None
+  noise_scale: float | None = None
+  # With influences at so many times the inner learning rate, by '0.33' and '3'.
+  sign_agreement: dict[str, float] = dataclasses.field(default_factory=dict)
+  rank_correlation: dict[str, float] = dataclasses.field(default_factory=dict)
+  float32_cosine: float | None = None  # of influences, of a model in half precision
 
 
 @dataclasses.dataclass(frozen=True)

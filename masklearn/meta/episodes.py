@@ -7,17 +7,24 @@ import numpy as np
 
 from masklearn import data
 from masklearn.meta.outer import Episode
-from masklearn.text import Tokenizer
-from masklearn.types import Batch, Example, InputError, Passage
+from masklearn.types import Batch, Corrupted, Example, InputError
+
+AT_ONCE = 2**20  # numbers that are shuffled
 
 
 def join(
-  passages: Sequence[Passage], examples: Sequence[Example], questions: int, seed: int
+  groups: Sequence[str], examples: Sequence[Example], questions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Joins every passage with `questions` questions about its group, at random.
 
   Groups with fewer questions repeat some. The passages of groups that nobody asks
   about are left out.
+
+  Args:
+    groups: of the passages, in their order.
+    examples: the questions.
+    questions: Q.
+    seed: of what is joined with what.
 
   Returns:
     Rows of the passages [N], and of their examples [N, Q].
@@ -26,19 +33,24 @@ def join(
   for row, example in enumerate(examples):
     if example.group:  # what is about nothing is not about the same
       by_group.setdefault(example.group, []).append(row)
-  rng = np.random.default_rng(seed)
-  rows, chosen = [], []
-  for row, passage in enumerate(passages):
-    if own := by_group.get(passage.group):
-      rows.append(row)
-      order = np.concatenate([rng.permutation(own) for _ in range(questions)])
-      chosen.append(order[:questions])
-  if not rows:
+  rows = np.array([row for row, group in enumerate(groups) if group in by_group], int)
+  if not len(rows):
     raise InputError(
       'No passage shares its group with a training question, so there is nothing to '
       'learn a policy from. Give both a `group`, or each question its context.'
     )
-  return np.array(rows), np.array(chosen)
+  rng = np.random.default_rng(seed)
+  own = [by_group[groups[row]] for row in rows]
+  counts = np.array([len(some) for some in own])
+  chosen = np.zeros((len(rows), questions), int)
+  for count in np.unique(counts):  # all with as many questions at once, or some
+    alike, repeats = np.flatnonzero(counts == count), -(-questions // count)
+    for part in np.array_split(alike, len(alike) * count * repeats // AT_ONCE + 1):
+      order = np.tile(np.arange(count), (len(part) * repeats, 1))
+      order = rng.permuted(order, axis=1).reshape(len(part), -1)[:, :questions]
+      table = np.array([own[i] for i in part]).reshape(len(part), count)
+      chosen[part] = np.take_along_axis(table, order, axis=1)
+  return rows, chosen
 
 
 class Episodes:
@@ -46,37 +58,37 @@ class Episodes:
 
   def __init__(
     self,
-    texts: Sequence[Passage],
+    groups: Sequence[str],
     passages: Batch,
     examples: Sequence[Example],
-    tokenizer: Tokenizer,
+    encoded: Corrupted,
     *,
-    beside: Sequence[Example],
     questions: int,
     held_out: bool,
     seed: int,
     inner_steps: int = 1,
   ):
-    """Joins and encodes; the scale of every question is 1 until it is measured.
+    """Joins; the scale of every question is 1 until it is measured.
 
     Args:
-      texts: the corpus.
-      passages: the same, encoded [P, L].
+      groups: what each passage of the corpus is about.
+      passages: the corpus, encoded [P, L].
       examples: the questions.
-      tokenizer: of both.
-      beside: what the questions are padded alike with, see `data.encode_examples`.
+      encoded: the same [X, ..], see `data.encode_examples`.
       questions: Q, of an episode.
       held_out: whether an episode is tuned on the questions of another one.
       seed: of what is joined with what.
       inner_steps: K, denoising steps on an episode's passage, each with a draw of its
         own.
     """
-    self.rows, self.asked = join(texts, examples, questions, seed)  # [N], [N, Q]
+    self.rows, self.asked = join(groups, examples, questions, seed)  # [N], [N, Q]
     self.passages = passages
-    self.questions = data.encode_examples(examples, tokenizer, beside=beside)
+    self.questions = encoded
     self.held_out = held_out
     self.inner_steps = inner_steps
     self.scales = np.ones(len(examples), np.float32)
+    # For each question the sum of its sizes, and how many there are.
+    self._sums = np.zeros((2, len(examples)))
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -91,41 +103,36 @@ class Episodes:
     texts = data.take(self.passages, rows)
     return Episode(texts, support, query, self.scales[asked])
 
-  def measure_scales(
-    self,
-    probe: Callable,
-    batches: np.ndarray,
-    key: jax.Array,
-    sums: np.ndarray | None = None,
-    done: int = 0,
-    after: Callable[[int, np.ndarray], None] = lambda done, sums: None,
-  ) -> None:
-    """Makes each question's scale the mean size of a span's influence on it.
-
-    Some questions have a hundred times the influence of others, and the mean outer
-    loss is that of the few that move most: in a scale of its own, each counts alike. It
-    is measured once, before a policy learns: from the candidates of an update it would
-    be a lottery, which the one span that answers a question wins or misses.
+  def sizes(self, probe: Callable, index: np.ndarray, key: jax.Array) -> np.ndarray:
+    """The mean size of a span's influence on each question of episodes, [E, Q].
 
     Args:
       probe: `(episodes [E, ..], keys [E]) -> meta.Probed`, of a policy to which all
         spans are alike, such as a fresh one.
-      batches: [N, E] int, the episodes to look at.
+      index: [E] int, the episodes.
       key: a random key.
-      sums: [2, X] float64, of an interrupted measurement: for each question the sum of
-        its sizes, and how many there are.
-      done: batches that are in `sums`.
-      after: called with `done` and `sums` after every batch; may raise to interrupt.
     """
-    if sums is None:
-      sums = np.zeros((2, len(self.scales)))
-    for i in range(done, len(batches)):
-      keys = jax.random.split(jax.random.fold_in(key, i), batches.shape[1])
-      influence = np.abs(probe(self.stack(batches[i]), keys).influence)  # [E, Q, ..]
-      sizes = influence.mean(tuple(range(2, influence.ndim)))
-      np.add.at(sums[0], self.asked[batches[i]], sizes)
-      np.add.at(sums[1], self.asked[batches[i]], 1)
-      after(i + 1, sums)
-    # In no episode, or moved by nothing: then any scale will do.
-    mean = sums[0] / np.maximum(sums[1], 1)
-    self.scales = np.where(mean > 0, mean, 1).astype(np.float32)
+    keys = jax.random.split(key, len(index))
+    influence = np.abs(probe(self.stack(index), keys).influence)  # [E, Q, ..]
+    return influence.mean(tuple(range(2, influence.ndim)))
+
+  def add_sizes(self, index: np.ndarray, sizes: np.ndarray) -> None:
+    """Makes each question's scale the mean size of a span's influence on it.
+
+    Some questions have a hundred times the influence of others, and the mean outer
+    loss is that of the few that move most: in a scale of its own, each counts alike. It
+    is measured by a policy that has not learned, and is the mean over the episodes that
+    have been used so far: from the candidates of an update alone it would be a lottery,
+    which the one span that answers a question wins or misses. As it needs no episode
+    before that one is used, learning begins at once, however large the corpus is.
+
+    Args:
+      index: [E] int, episodes that have not been added yet.
+      sizes: [E, Q], theirs.
+    """
+    asked = self.asked[index]
+    np.add.at(self._sums[0], asked, sizes)
+    np.add.at(self._sums[1], asked, 1)
+    total, count = self._sums[:, asked]
+    # What is moved by nothing can have any scale.
+    self.scales[asked] = np.where(total > 0, total / count, 1)

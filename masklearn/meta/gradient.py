@@ -174,22 +174,14 @@ def make_policy_step(policy: Policy, decide: Callable, tx, entropy_coefficient):
 
   def step(state: TrainState, probed: Probed, scale: jax.Array):
     weight = entropy_coefficient(state.step)
-    # The mean over questions, each in its scale, goes back to theta at once.
-    sizes = scale.reshape(*scale.shape, *[1] * (probed.influence.ndim - scale.ndim))
-    slopes = (probed.influence / sizes).mean(1)  # [E, K, P, ..]
 
-    def one(item):
-      draw, slope = item
+    def descended(theta, draw, slope):
+      # On the passages as they were shown: on others the entropy would undo what they
+      # teach.
+      nats = proposals.entropy(policy, theta, merge_steps(draw.shown))
+      return (slope * decide(theta, draw)).sum() - weight * nats, nats
 
-      def descended(theta):
-        # On the passages as they were shown: on others the entropy would undo what
-        # they teach.
-        nats = proposals.entropy(policy, theta, merge_steps(draw.shown))
-        return (slope * decide(theta, draw)).sum() - weight * nats, nats
-
-      return jax.grad(descended, has_aux=True)(state.params)
-
-    gradients, nats = jax.lax.map(one, (probed.draw, slopes))
+    gradients, nats = _of_episodes(descended, state.params, probed, scale)
     gradient = jax.tree.map(lambda x: x.mean(0), gradients)
     metrics = {
       'loss': probed.outer.mean(),
@@ -204,6 +196,37 @@ def make_policy_step(policy: Policy, decide: Callable, tx, entropy_coefficient):
     return steps.apply_gradients(tx, state, gradient), metrics
 
   return step
+
+
+def make_moments(decide: Callable, part: Callable = lambda theta: theta):
+  """Returns `moments(theta, probed, scale)` of the gradients of E episodes.
+
+  Their sum, like theta, and the sum [] of their squared norms. They are those of
+  `make_policy_step` without the entropy.
+
+  Args:
+    decide: of the `MetaGradient` that has probed.
+    part: of theta, whose gradients are looked at.
+  """
+
+  def moments(theta, probed: Probed, scale: jax.Array):
+    def descended(theta, draw, slope):
+      return (slope * decide(theta, draw)).sum(), ()
+
+    gradients = part(_of_episodes(descended, theta, probed, scale)[0])
+    total = jax.tree.map(lambda x: x.sum(0), gradients)
+    return total, optax.tree.norm(gradients, squared=True)
+
+  return moments
+
+
+def _of_episodes(descended, theta, probed, scale):
+  """The gradients [E, ..] of `descended(theta, draw, slope)`, and its other values."""
+  # The mean over questions, each in its scale, goes back to theta at once.
+  sizes = scale.reshape(*scale.shape, *[1] * (probed.influence.ndim - scale.ndim))
+  slopes = (probed.influence / sizes).mean(1)  # [E, K, P, ..]
+  slope_of = jax.grad(descended, has_aux=True)
+  return jax.lax.map(lambda item: slope_of(theta, *item), (probed.draw, slopes))
 
 
 def signal_to_noise(gradients, mean) -> jax.Array:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from masklearn.io.lookup import lookup
@@ -87,6 +88,46 @@ def only(tx: optax.GradientTransformation, pattern: str):
     return found
 
   return optax.partition({True: tx, False: optax.set_to_zero()}, chosen)
+
+
+class Factor(NamedTuple):
+  """The number that updates are multiplied by."""
+
+  size: jax.Array  # []
+
+
+def adjustable(tx: optax.GradientTransformation, follows: bool = True):
+  """An optimizer whose updates are multiplied by a number in its state, 1 at first.
+
+  A learning rate that is part of the state is an argument of what is compiled, so that
+  one program serves several; see `at_factor`.
+
+  Args:
+    tx: the optimizer.
+    follows: False for one that goes on with the state of another, at its own rate.
+  """
+
+  def multiply(updates, state, params=None):
+    if follows:
+      size = jax.lax.stop_gradient(state.size)
+      updates = jax.tree.map(lambda x: x * size.astype(x.dtype), updates)
+    return updates, state
+
+  factor = optax.GradientTransformation(lambda params: Factor(jnp.ones(())), multiply)
+  return optax.chain(tx, factor)
+
+
+def at_factor(state: TrainState, factor: float) -> TrainState:
+  """The state of an `adjustable` optimizer, with so many times its learning rate."""
+
+  def is_factor(x):
+    return isinstance(x, Factor)
+
+  def one(x):
+    # On the host: `Layout.place` brings it to the devices of all processes.
+    return Factor(np.full(x.size.shape, factor, x.size.dtype)) if is_factor(x) else x
+
+  return state.replace(opt=jax.tree.map(one, state.opt, is_leaf=is_factor))
 
 
 def start(tx: optax.GradientTransformation, params, warm: Any) -> TrainState:

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from masklearn.meta import gradient as gradients
-from masklearn.meta import inner
+from masklearn.meta import inner, reinforce
 from masklearn.meta.estimators import Estimator, make_estimator
 from masklearn.training import losses
 from masklearn.training.mesh import Layout
@@ -43,6 +43,7 @@ class PolicyUpdate(NamedTuple):
   # (theta, start, episodes, keys, temperature) -> meta.Probed, arguments in place
   probe: Callable
   update: Callable  # (state, probed, scales) -> (state, metrics)
+  moments: Callable  # (theta, probed, scales) -> see `meta.make_moments`
   step: Callable  # (state, key, (start, episodes)) -> (state, metrics): both of them
   compare: Callable  # see `meta.cosine`, with the exact gradient
 
@@ -65,8 +66,11 @@ def make_policy_update(
   # what it changes, and the mean of many spans against that of the useful ones.
   rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
   inner_tx, tuning_tx = (
-    inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable)
-    for one in rates
+    inner.adjustable(
+      inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable),
+      follows,
+    )
+    for one, follows in zip(rates, (True, not rates[1]), strict=True)
   )
   updates = setting.updates
   decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
@@ -104,8 +108,11 @@ def make_policy_update(
     probed = probe(state.params, start, episodes, keys, warmth)
     return update(state, probed, episodes.scale)
 
+  moments = layout.jit_whole(
+    gradients.make_moments(gradient.decide, reinforce.without_baseline)
+  )
   compare = layout.jit_whole(functools.partial(gradients.cosine, gradient, exact))
-  return PolicyUpdate(tx, inner_tx, probe, update, step, compare)
+  return PolicyUpdate(tx, inner_tx, probe, update, moments, step, compare)
 
 
 def warn(metrics: Mapping[str, float]) -> str:

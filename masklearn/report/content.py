@@ -32,6 +32,14 @@ _KEPT = (
   ' passages that the base model was trained on and intermediate pre-training was not.'
 )
 _PASSAGES = 1_000  # in the viewer; a study leaves a dozen
+_CHECKS = (
+  'Before learning, with the initial policy. The signal-to-noise ratio is the squared'
+  ' norm of the expected gradient over the variance of an update\u2019s, estimated'
+  ' without bias: 0 is nothing but noise, and an estimate may be negative. Where no'
+  ' signal was found, no number of episodes is shown. Influences of the same spans are'
+  ' compared with those at a third and at three times the inner learning rate: where a'
+  ' step is small enough, all keep their sign and their order.'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -354,6 +362,8 @@ def _learning(run: Run) -> Markup | None:
     parts += [element('p', text), element('div', drawn, class_='pair')]
   if found:
     parts += [found, element('p', note, class_='note')]
+  if checks := learning.checks(run.found.study):
+    parts += [checks, element('p', _CHECKS, class_='note')]
   return join(parts) if parts else None
 
 

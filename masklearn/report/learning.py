@@ -20,13 +20,22 @@ COLUMNS = (
   tables.Column('Updates', 'until the best'),
   tables.Column('Time', 'per seed'),
 )
+CHECKS = (
+  tables.Column('Policy', text=True),
+  tables.Column('Seeds'),
+  tables.Column('Signal to noise', 'per update'),
+  tables.Column('Episodes', 'for a ratio of 1'),
+  tables.Column('Signs kept', 'at a third of the step'),
+  tables.Column('Signs kept', 'at three times the step'),
+  tables.Column('Rank correlation', 'at a third'),
+  tables.Column('Rank correlation', 'at three times'),
+  tables.Column('Cosine', 'to float32'),
+)
 
 
 def learned(study: StudyRecord) -> Markup | None:
   """Returns what each learned policy hides on groups that it did not learn from."""
-  runs: dict[str, list[LearnedRecord]] = {}
-  for run in study.policies:
-    runs.setdefault(run.policy, []).append(run)
+  runs = _by_policy(study)
   lines = [
     tables.line(
       workdir.title({}, policy),
@@ -46,6 +55,31 @@ def learned(study: StudyRecord) -> Markup | None:
     for policy, found in runs.items()
   ]
   return tables.table('What the policies found', COLUMNS, lines) if lines else None
+
+
+def checks(study: StudyRecord) -> Markup | None:
+  """Returns what was measured before each policy learned; None where nothing was."""
+  lines = []
+  for policy, found in _by_policy(study).items():
+    cosines = _values(found, 'float32_cosine')
+    compared = [
+      [values[key] for run in found if key in (values := getattr(run, name))]
+      for name in ('sign_agreement', 'rank_correlation')
+      for key in ('0.33', '3')
+    ]
+    if not (_values(found, 'start_snr') or cosines or any(compared)):
+      continue
+    lines.append(
+      tables.line(
+        workdir.title({}, policy),
+        str(len(found)),
+        tables.mean(_values(found, 'start_snr')),
+        ', '.join(f'{v:,.0f}' for v in _values(found, 'noise_scale')) or tables.DASH,
+        *map(tables.mean, compared),
+        tables.mean(cosines),
+      )
+    )
+  return tables.table('Before learning', CHECKS, lines) if lines else None
 
 
 def cautions(histories: Sequence[History]) -> list[str]:
@@ -69,6 +103,13 @@ def cautions(histories: Sequence[History]) -> list[str]:
         f' finite at update {wrong[0]}: nothing can be concluded from what it learned.'
       )
   return found
+
+
+def _by_policy(study) -> dict[str, list[LearnedRecord]]:
+  runs: dict[str, list[LearnedRecord]] = {}
+  for run in study.policies:
+    runs.setdefault(run.policy, []).append(run)
+  return runs
 
 
 def _values(runs: Sequence[LearnedRecord], field: str) -> list[float]:

@@ -16,14 +16,15 @@ import jax
 import numpy as np
 
 from masklearn import data, policies
-from masklearn.meta import inner, reinforce
+from masklearn.meta import Probed, inner, reinforce
 from masklearn.meta.episodes import Episodes
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import PolicyUpdate, Setting, make_policy_update, warn
 from masklearn.policies import statistics
 from masklearn.policies.capacity import span_capacity, word_capacity
-from masklearn.study import precision, scales, stage
+from masklearn.study import guards, precision, scales, stage
 from masklearn.study.pretrain import Objective
+from masklearn.study.probing import Probing
 from masklearn.study.setup import Setup
 from masklearn.study.warmup import Warmup, warm_up
 from masklearn.training import loop, steps
@@ -91,7 +92,8 @@ def learn_policy(
 
   Returns:
     `seconds`, `updates` used, and precisions of what is hidden on groups that were not
-    learned from: `answer_precision`, `span_precision`, `answer_precision_before`.
+    learned from: `answer_precision`, `span_precision`, `answer_precision_before`; and
+    what `guards` and `precision` have found.
     Where no theta gains more than the first beyond noise, 0 updates. `theta` in the
     stage's directory gets the parameters.
   """
@@ -100,35 +102,39 @@ def learn_policy(
   if done:
     return done
   like = layout.place(first_theta(policy, params, seed))
-  warm_groups, episode_groups = halves(task, seed)
-  warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
+  groups, others = halves(task, seed)
+  questions = data.encode_examples(task.examples, setup.tokenizer)
+  given = setup, task, passages, questions
   ids = setup.tokenizer.specials
   update = policy_update(setup.model, ids, policy, passages, learning, layout)
-  learned = learning.estimator.learns_baseline
-  theta = reinforce.with_baseline(like) if learned else like
+  warm = _warmed(*given, groups, params, learning, context)
+  theta = reinforce.with_baseline(like) if learning.estimator.learns_baseline else like
   start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
+  first = Probing(update, theta, start, learning.temperature[0], layout)
 
-  def measure(episodes, used, part):
-    probe = _probe(update, theta, start, learning.temperature[0], layout)
+  def scaled(episodes, batches, count, part):
     inside = scales.of_part(context, part)
-    scales.measure(episodes, used, probe, learning.episodes, key_scale, inside)
+    made = scales.Scales(episodes, batches, first.influences, key_scale, inside)
+    return made.measure_all(count)
 
-  own = [e for e in task.train if e.group in episode_groups]
+  own = [i for i, e in enumerate(task.train) if e.group in others]
   training, validation = (
-    _episodes(setup, task, passages, examples, learning, seed)
-    for examples in (own, task.validation)
+    _episodes(*given, rows, learning, seed) for rows in (own, task.rows('validation'))
   )
-  index = data.batches(np.arange(len(training)), learning.episodes, seed)
-  measure(training, (index[i] for i in range(learning.updates)), 'training')
-  checks = _Checks(update, start, validation, learning, key_check, context)
-  measure(validation, checks.index, 'validation')
-  _check_precision(setup, policy, passages, learning, checks, theta, context)
+  size = learning.episodes
+  index = data.batches(np.arange(len(training)), size, seed)
+  checks = _Checks(update, theta, start, validation, learning, key_check, context)
+  found = guards.step_size(checks.first, learning.inner_learning_rate, context)
+  found |= _check_precision(setup, policy, passages, learning, checks, context)
+  scaled(validation, checks.index, len(checks.index), 'validation')
+  taught = scaled(training, index, guards.BATCHES, 'training')
+  found |= guards.gradient_noise(first.moments, taught.stack, key_check, size, context)
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
     steps.begin(steps.held(theta), update.tx),
-    lambda i: (start, layout.split(training.stack(index[i]), layout.episodes)),
+    lambda i: (start, layout.split(taught.stack(i), layout.episodes)),
     key_step,
     context,
     steps=learning.updates,
@@ -141,42 +147,31 @@ def learn_policy(
   if not surpasses(checks.gains(best), checks.gains(theta)):
     # The highest of several gains is one even where there is nothing but noise.
     chosen, used = like, 0
-  done = {
-    'seconds': warm.seconds + result.seconds,
-    'updates': used,
-    'score': result.score,
-    **unseen.precisions(like, chosen),
-  }
-  return stage.finish(context.directory, done, 'theta', chosen)
+  found |= {'updates': used, 'score': result.score} | unseen.precisions(like, chosen)
+  found['seconds'] = warm.seconds + result.seconds
+  return stage.finish(context.directory, found, 'theta', chosen)
 
 
-def _check_precision(setup, policy, passages, learning, checks, theta, context):
+def _check_precision(setup, policy, passages, learning, checks, context):
   """Compares influences with those of a float32 model, where it computes in less."""
   model, ids = setup.model, setup.tokenizer.specials
   if model.config.dtype in precision.EXACT:
-    return
+    return {}
   exact = type(model)(dataclasses.replace(model.config, dtype='float32'))
   update = policy_update(exact, ids, policy, passages, learning, context.layout)
-  wanted, found = checks.influences(theta, update), checks.influences(theta)
-  precision.check(found, wanted, model.config.dtype, context.progress.say)
+
+  def measure():
+    wanted, found = (checks.first(update=u).influence for u in (update, None))
+    say = context.progress.say
+    return {'float32_cosine': precision.check(found, wanted, model.config.dtype, say)}
+
+  return guards.kept(context, 'precision', measure)
 
 
 def _started(inner_tx, warm, layout):
   """The state that episodes start from, of the warmed-up one on the host."""
   warm = layout.place(warm)
   return layout.place(inner.start(inner_tx, warm.params, warm.opt))
-
-
-def _probe(update, theta, start, temperature, layout):
-  """The probe `(episodes, keys)` of a policy, see `Episodes.measure_scales`."""
-  warmth = layout.scalar(np.float32(temperature))
-
-  def probe(stack, keys):
-    stack, keys = layout.split((stack, keys), layout.episodes)
-    probed = update.probe(theta, start, stack, keys, warmth)
-    return probed._replace(influence=layout.read(probed.influence))
-
-  return probe
 
 
 def first_theta(policy: Policy, params: Start, seed: int) -> Any:
@@ -194,12 +189,12 @@ class _Unseen:
 
   def __init__(self, policy, setup, passages, task, key, check):
     watched, tested = (
-      np.array([i for i, p in enumerate(setup.passages) if p.group in groups], int)
+      np.array([i for i, group in enumerate(setup.groups) if group in groups], int)
       for groups in ({e.group for e in part} for part in (task.validation, task.test))
     )
-    tested = tested if len(tested) else watched
     some = np.linspace(0, len(watched) - 1, min(WATCHED, len(watched))).astype(int)
-    self._some, self._all = (data.take(passages, r) for r in (watched[some], tested))
+    self._some = data.take(passages, watched[some])
+    self._passages, self._tested = passages, tested if len(tested) else watched
     self._policy, self._key, self._check = policy, key, check
 
   def metrics(self, theta) -> dict[str, float]:
@@ -212,7 +207,8 @@ class _Unseen:
 
   def precisions(self, first, last) -> dict[str, float]:
     """Precisions of the first and of the last parameters, on those of the test."""
-    before, after = (self._hidden(theta, self._all) for theta in (first, last))
+    passages = data.take(self._passages, self._tested)
+    before, after = (self._hidden(theta, passages) for theta in (first, last))
     return {
       'answer_precision_before': before.answer_precision,
       'answer_precision': after.answer_precision,
@@ -228,13 +224,14 @@ class _Unseen:
 class _Checks:
   """The validation episodes of a policy that learns: the same at every check."""
 
-  def __init__(self, update, start, episodes, learning, key, context):
+  def __init__(self, update, theta, start, episodes, learning, key, context):
     size = learning.episodes
     count = -(-VALIDATION // size) * size
     index = data.batches(np.arange(len(episodes)), count, context.seed)[0]
     self.index = index.reshape(-1, size)
     self._keys = jax.random.split(key, count).reshape(-1, size)
-    self._update, self._start, self._layout = update, start, context.layout
+    self._update, self._theta, self._start = update, theta, start
+    self._layout = context.layout
     self._episodes = episodes
     self._cold = self._layout.scalar(np.float32(learning.temperature[1]))
     self._cosine, self._check = learning.cosine, context.progress.check
@@ -253,11 +250,15 @@ class _Checks:
       found['cosine'] = float(cosine)
     return found
 
-  def influences(self, theta, update=None) -> np.ndarray:
-    """Those of the first episodes; with another update, as that computes them."""
+  def first(self, factor=1.0, update=None) -> Probed:
+    """What is found by the first theta in the first episodes, on the host.
+
+    At so many times the inner learning rate; with another update, as that has it.
+    """
     given = *self._placed(self.index[0], self._keys[0]), self._cold
-    probed = (update or self._update).probe(theta, self._start, *given)
-    return self._layout.read(probed.influence)
+    start = self._layout.place(inner.at_factor(self._start, factor))
+    probed = (update or self._update).probe(self._theta, start, *given)
+    return self._layout.read(probed._replace(draw=None))
 
   def _probe(self, theta):
     gains, outer = [], []
@@ -292,7 +293,9 @@ def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
-def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Result:
+def _warmed(
+  setup, task, passages, questions, groups, params, learning, context
+) -> loop.Result:
   """The warmed-up model: random spans of the candidates' lengths are hidden."""
   capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
   random_spans = stage.uniform(learning.rate, learning.longest)
@@ -300,18 +303,18 @@ def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Re
     context, directory=context.directory / 'warmup', title=f'{context.title}: warm-up'
   )
   objective = Objective(random_spans, {}, learning.target, capacity)
-  training = learning.warmup
-  return warm_up(setup, task, groups, passages, objective, params, training, context)
+  given = setup, task, groups, passages, questions, objective, params
+  return warm_up(*given, learning.warmup, context)
 
 
-def _episodes(setup, task, passages, examples, learning, seed) -> Episodes:
-  """Passages joined with these questions of the task."""
+def _episodes(setup, task, passages, questions, rows, learning, seed) -> Episodes:
+  """Passages joined with the questions of these rows of the task's."""
+  examples = task.examples
   return Episodes(
-    setup.passages,
+    setup.groups,
     passages,
-    examples,
-    setup.tokenizer,
-    beside=task.examples,
+    [examples[i] for i in rows],
+    data.take(questions, rows),
     questions=learning.questions,
     held_out=learning.held_out,
     seed=seed,

@@ -9,6 +9,7 @@ DIRECTORY/
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,11 @@ class Setup:
   model: Any  # a Linen module
   # Where the parameters of a published model are; None for one that is to be trained.
   params: pathlib.Path | None = None
+
+  @functools.cached_property
+  def groups(self) -> tuple[str, ...]:
+    """What each passage is about; a store is read for it once."""
+    return tuple(passage.group for passage in self.passages)
 
 
 def prepare(

@@ -19,7 +19,7 @@ from masklearn.training import loop, losses, steps
 from masklearn.training.context import StageContext
 from masklearn.training.mesh import Layout
 from masklearn.training.steps import Start
-from masklearn.types import Batch, Task
+from masklearn.types import Batch, Corrupted, Task
 
 
 class Warmup(NamedTuple):
@@ -36,6 +36,7 @@ def warm_up(
   task: Task,
   groups: frozenset[str],
   passages: Batch,
+  questions: Corrupted,
   objective: Objective,
   params: Start,
   training: Warmup,
@@ -49,16 +50,14 @@ def warm_up(
       state of the lowest loss.
     groups: what the questions are about.
     passages: the encoded corpus [P, L].
+    questions: `task.examples`, encoded.
     objective: what to hide, and what to restore.
     params: of the base model.
     training: updates, batch size and learning rate.
     context: where, and from which seed.
   """
-  examples = [e for e in task.train if e.group in groups]
-  questions, validation = (
-    data.encode_examples(e, setup.tokenizer, beside=task.examples)
-    for e in (examples, task.validation)
-  )
+  taught = np.flatnonzero([e.group in groups for e in task.train])
+  validation = data.take(questions, task.rows('validation'))
   ids, length = setup.tokenizer.specials, int(objective.capacity.max())
   layout, size = context.layout, training.batch_size
   corrupted = stage.compiled_corruption(
@@ -69,7 +68,7 @@ def warm_up(
   key_draw, key_step = jax.random.split(jax.random.key(context.seed))
   texts, asked = (
     data.batches(np.arange(len(rows)), size, context.seed)
-    for rows in (passages.tokens, questions.source)
+    for rows in (np.arange(len(passages.tokens)), taught)
   )
   asking = answering.Asking(setup.model, layout, context.progress.check)
 
