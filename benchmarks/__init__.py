@@ -1,6 +1,6 @@
 """Suites of `experiments.benchmark`: the same work, here and in a peer's code."""
 
-from benchmarks import generate, mask, meta, train, units, unrolled_torch
+from benchmarks import generate, mask, meta, train, units, unrolled_torch, weights
 
 # Suite -> case -> `build(size, sides) -> Case`, with `peer` where there are several.
 SUITES = {
@@ -8,6 +8,7 @@ SUITES = {
   'generate': generate.CASES,
   'mask': mask.CASES,
   'meta': meta.CASES,
+  'weights': weights.CASES,
   'units': units.CASES,
 }
 # The first is the one that is meant if none is named.
@@ -15,6 +16,7 @@ PEERS = {
   'train': ('torch',),
   'generate': ('torch',),
   'mask': ('numpy',),
-  'meta': (*unrolled_torch.OUTER_LOSSES, 'reverse'),
+  'meta': (*unrolled_torch.OUTER_LOSSES, 'bergson', 'reverse'),
+  'weights': ('bergson', 'reverse'),
   'units': ('gradient',),
 }
