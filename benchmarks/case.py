@@ -31,12 +31,18 @@ def whole(name: str, string: str) -> int:
 
 
 def compiled(function: Callable, *arguments) -> tuple[Callable, int]:
-  """One call of a function, which waits for its end, and XLA's bytes beside these."""
+  """One call of a function, which waits for its end, and XLA's bytes beside these.
+
+  The call knows its `compile_seconds`, tracing included.
+  """
+  began = time.perf_counter()
   program = jax.jit(function).lower(*arguments).compile()
+  seconds = time.perf_counter() - began
 
   def run():
     return jax.block_until_ready(program(*arguments))
 
+  run.compile_seconds = seconds
   return run, program.memory_analysis().temp_size_in_bytes
 
 
@@ -59,7 +65,8 @@ def compare(case: Case, repeats: int) -> dict[str, float]:
 
   Returns:
     `agree`, the medians `seconds` and `peer_seconds`, `speedup`, `tokens_per_second` of
-    both, `repeats`, `temp_bytes`, and `matmul_seconds` where the case has them.
+    both, `repeats`, `temp_bytes`, `compile_seconds` of our side, and `matmul_seconds`
+    where the case has them.
 
   Raises:
     InputError: the sides do not compute the same.
@@ -86,6 +93,7 @@ def compare(case: Case, repeats: int) -> dict[str, float]:
     'peer_tokens_per_second': case.tokens / theirs,
     'repeats': repeats,
     'temp_bytes': case.temp_bytes,
+    'compile_seconds': getattr(case.ours, 'compile_seconds', 0),  # 0 if not known
   }
   if case.matmul_seconds:
     found['matmul_seconds'] = case.matmul_seconds()

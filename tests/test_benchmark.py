@@ -20,7 +20,7 @@ from benchmarks import (
   model_sizes,
   preparation,
 )
-from benchmarks.case import SIDES, peak_bytes
+from benchmarks.case import SIDES, Case, compare, compiled, peak_bytes
 from experiments import app, benchmark, memory
 from masklearn import data, models
 from masklearn.types import InputError
@@ -175,6 +175,15 @@ def test_an_interpreter_without_bergson_is_refused(capsys, monkeypatch):
     assert code == 2
     assert printed.err.count('\n') == 1
     assert f'{given} has none; make one, python3 -m venv .venv-peer' in printed.err
+
+
+def test_seconds_of_compiling_are_told():
+  """Apart from those of a call; a side that compiles nothing has none."""
+  add, temp_bytes = compiled(lambda x: x + 1, jnp.ones(5))
+  work = Case(add, lambda: add(), lambda: 0.0, 1e-3, temp_bytes, tokens=5)
+  found = compare(work, 1)
+  assert found['compile_seconds'] == add.compile_seconds > found['seconds']
+  assert compare(work._replace(ours=lambda: add()), 1)['compile_seconds'] == 0
 
 
 @pytest.mark.slow
