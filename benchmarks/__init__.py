@@ -1,6 +1,15 @@
 """Suites of `experiments.benchmark`: the same work, here and in a peer's code."""
 
-from benchmarks import generate, mask, meta, train, units, unrolled_torch, weights
+from benchmarks import (
+  generate,
+  magic,
+  mask,
+  meta,
+  train,
+  units,
+  unrolled_torch,
+  weights,
+)
 
 # Suite -> case -> `build(size, sides) -> Case`, with `peer` where there are several.
 SUITES = {
@@ -16,7 +25,7 @@ PEERS = {
   'train': ('torch',),
   'generate': ('torch',),
   'mask': ('numpy',),
-  'meta': (*unrolled_torch.OUTER_LOSSES, 'bergson', 'reverse'),
-  'weights': ('bergson', 'reverse'),
+  'meta': (*unrolled_torch.OUTER_LOSSES, *magic.PARTS, 'reverse'),
+  'weights': (*magic.PARTS, 'reverse'),
   'units': ('gradient',),
 }

@@ -28,6 +28,8 @@ from masklearn.types import Corrupted, InputError
 ROOT = pathlib.Path(__file__).parents[1]
 VARIABLE, DEFAULT = 'PEER_PYTHON', ROOT / '.venv-peer' / 'bin' / 'python'
 INSTALL = 'python3 -m venv .venv-peer && .venv-peer/bin/pip install bergson==2.5.1'
+# Peer -> into how many parts a batch is split, one of which is in memory at a time.
+PARTS = {'bergson': 1, 'bergson_halves': 2}
 # The fastest: no step is taken twice. What it has more on disk is not in memory.
 SAVE_MODE = 'all'
 
@@ -45,7 +47,7 @@ def python() -> str:
     if asked.stdout.strip() == 'True':
       return found
   raise InputError(
-    f'--peer=bergson needs an interpreter that has bergson, and {found} has none; '
+    f'This peer needs an interpreter that has bergson, and {found} has none; '
     f'make one, {INSTALL}, or name it in {VARIABLE}.'
   )
 
@@ -65,6 +67,7 @@ class Worker:
 
   def __init__(
     self,
+    peer: str,
     pair: model_sizes.Pair,
     dtype: str,
     optimizer: dict[str, Any],
@@ -74,6 +77,7 @@ class Worker:
     """Waits until it is ready.
 
     Args:
+      peer: a key of `PARTS`.
       pair: the model.
       dtype: of everything that is no token.
       optimizer: `name` and arguments of one of TorchOpt, and for moments that are
@@ -89,7 +93,8 @@ class Worker:
       arrays[f'{part}/decoder_input_ids'] = one.decoder_input
       arrays[f'{part}/labels'] = one.target
     work = {'config': pair.config, 'dtype': dtype, 'optimizer': optimizer}
-    work |= {'kind': steps.kind, 'mask': bilevel.IDS.mask, 'save_mode': SAVE_MODE}
+    work |= {'kind': steps.kind, 'mask': bilevel.IDS.mask}
+    work['trainer'] = {'save_mode': SAVE_MODE, 'grad_accum_steps': PARTS[peer]}
     command = [python(), str(ROOT / 'benchmarks' / 'magic_worker.py')]
     folder = tempfile.TemporaryDirectory()
     self._directory = pathlib.Path(folder.name)
@@ -135,10 +140,11 @@ def _end(process, folder):
   folder.cleanup()
 
 
-def shares(pair: model_sizes.Pair, work: bilevel.Work, dtype: str) -> Worker:
+def shares(peer: str, pair: model_sizes.Pair, work: bilevel.Work, dtype: str) -> Worker:
   """The work of the suite `meta`; <s> and </s> are hidden by nothing, but count."""
   sgd = {'name': 'sgd', 'lr': bilevel.RATE}
   whole, shifted = work.whole
   decisions = np.pad(work.shares, ((0, 0), (0, 0), (1, 1)))
   steps = Steps('shares', decisions, whole, shifted, whole)
-  return Worker(pair, dtype, sgd, steps, {'support': work.support, 'query': work.query})
+  questions = {'support': work.support, 'query': work.query}
+  return Worker(peer, pair, dtype, sgd, steps, questions)

@@ -124,7 +124,7 @@ def make_gradient(work, batches):
   trainer, start = magic.Trainer.initialize(model, make_optimizer(work['optimizer']))
 
   def run():
-    state, how = start.to('cpu'), {'inplace': True, 'save_mode': work['save_mode']}
+    state, how = start.to('cpu'), {'inplace': True, **work['trainer']}
     stream.requires_grad = False
     with tempfile.TemporaryDirectory() as directory:
       state = trainer.train(state, stream, save_dir=directory, **how)

@@ -2,7 +2,8 @@
 
 Soft masks of 8 passages of 128 tokens, SGD, no policy network: what is differentiated
 is the share of each token that is hidden. `higher` and `torchopt` do the same with the
-graph of every step in memory, `bergson` with that of one; the peer `reverse` is our own
+graph of every step in memory, `bergson` with that of one,
+`bergson_halves` with that of half its rows; the peer `reverse` is our own
 reverse mode over reverse mode.
 """
 
@@ -30,7 +31,7 @@ def build(count: int, memory: str, size: str, sides, peer: str) -> Case:
     with jax.enable_x64(True):
       one = np.asarray(_compiled(size, count, memory, 'float64')[0]())
       two = np.asarray(_peer(size, count, peer, 'float64')())
-      two = words(two) if peer == 'bergson' else two
+      two = words(two) if peer in magic.PARTS else two
       return np.linalg.norm(one - two) / np.linalg.norm(one)
 
   tokens = bilevel.PASSAGES * bilevel.LENGTH * count
@@ -64,8 +65,8 @@ def _peer(size, count, peer, dtype='float32'):
     return _compiled(size, count, 'reverse', dtype)[0]
   pair = model_sizes.pair('bart', size, dtype=dtype)
   work = bilevel.make_work(pair.model.config.vocab_size, count, dtype)
-  if peer == 'bergson':
-    return magic.shares(pair, work, dtype)
+  if peer in magic.PARTS:
+    return magic.shares(peer, pair, work, dtype)
   return unrolled_torch.make_gradient(peer, pair, work, dtype)
 
 

@@ -89,6 +89,7 @@ def _peer(size, count, peer, dtype='float32'):
   rows, weights = make_batches(work)
   adam = {'lr': RATE, 'betas': (inner.B1, inner.B2), 'eps_root': inner.EPSILON}
   return magic.Worker(
+    peer,
     pair,
     dtype,
     {'name': 'adam', **adam, **MOMENTS},

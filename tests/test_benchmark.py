@@ -123,20 +123,22 @@ def test_meta_gradients_agree_with_every_library():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('suite', ['meta', 'weights'])
-def test_meta_gradients_agree_with_bergson(suite):
+@pytest.mark.parametrize(
+  ('suite', 'peer'), [('meta', 'bergson_halves'), ('weights', 'bergson')]
+)
+def test_meta_gradients_agree_with_bergson(suite, peer):
   """In an interpreter of its own, through SGD and fine-tuning, and through Adam."""
   try:
     magic.python()
   except InputError as error:
     pytest.skip(f'needs .venv-peer: {error}')
   build = benchmarks.SUITES[suite]['K4-low']
-  case = build('tiny', ('peer',), peer='bergson')
+  case = build('tiny', ('peer',), peer=peer)
   theirs = case.peer()
   assert case.process == case.peer.process != os.getpid()
   assert np.array_equal(theirs, case.peer())  # each call starts where the first did
   case.peer.close()
-  ours = np.asarray(build('tiny', ('ours',), peer='bergson').ours())
+  ours = np.asarray(build('tiny', ('ours',), peer=peer).ours())
   theirs = meta.words(theirs) if suite == 'meta' else theirs
   assert (ours != 0).all()
   assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours)
