@@ -2,9 +2,8 @@
 
 Soft masks of 8 passages of 128 tokens, SGD, no policy network: what is differentiated
 is the share of each token that is hidden. `higher` and `torchopt` do the same with the
-graph of every step in memory, `bergson` with that of one,
-`bergson_halves` with that of half its rows; the peer `reverse` is our own
-reverse mode over reverse mode.
+graph of every step in memory, `bergson` with that of one, and `bergson_halves` with
+that of half its rows; the peer `reverse` is our own reverse mode over reverse mode.
 """
 
 import functools
