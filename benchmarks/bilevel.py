@@ -38,6 +38,15 @@ class Work(NamedTuple):
   query: Corrupted  # and of the outer loss
 
   @property
+  def whole(self) -> tuple[np.ndarray, np.ndarray]:
+    """The passages with <s> and </s>, and as the decoder reads them: [K, P, L + 2]."""
+    ends = (0, 0), (0, 0), (1, 1)
+    ids = (0, 0), (0, 0), (IDS.bos, IDS.eos)
+    whole = np.pad(self.tokens, ends, constant_values=ids)
+    start = np.full_like(whole[..., :1], IDS.decoder_start)
+    return whole, np.concatenate([start, whole[..., :-1]], -1)
+
+  @property
   def episode(self) -> Episode:
     """The same for our side: every token is a word."""
     tokens, none = self.tokens, np.zeros_like(self.tokens)

@@ -31,12 +31,18 @@ def whole(name: str, string: str) -> int:
 
 
 def compiled(function: Callable, *arguments) -> tuple[Callable, int]:
-  """One call of a function, which waits for its end, and XLA's bytes beside these."""
+  """One call of a function, which waits for its end, and XLA's bytes beside these.
+
+  The call knows its `compile_seconds`, tracing included.
+  """
+  began = time.perf_counter()
   program = jax.jit(function).lower(*arguments).compile()
+  seconds = time.perf_counter() - began
 
   def run():
     return jax.block_until_ready(program(*arguments))
 
+  run.compile_seconds = seconds
   return run, program.memory_analysis().temp_size_in_bytes
 
 
@@ -51,6 +57,7 @@ class Case(NamedTuple):
   tokens: int  # that the work is about, padding not counted
   # Times the matmuls of our side alone; None where they say nothing.
   matmul_seconds: Callable[[], float] | None = None
+  process: int | None = None  # of the peer, where that is not this one
 
 
 def compare(case: Case, repeats: int) -> dict[str, float]:
@@ -58,7 +65,8 @@ def compare(case: Case, repeats: int) -> dict[str, float]:
 
   Returns:
     `agree`, the medians `seconds` and `peer_seconds`, `speedup`, `tokens_per_second` of
-    both, `repeats`, `temp_bytes`, and `matmul_seconds` where the case has them.
+    both, `repeats`, `temp_bytes`, `compile_seconds` of our side, and `matmul_seconds`
+    where the case has them.
 
   Raises:
     InputError: the sides do not compute the same.
@@ -85,6 +93,7 @@ def compare(case: Case, repeats: int) -> dict[str, float]:
     'peer_tokens_per_second': case.tokens / theirs,
     'repeats': repeats,
     'temp_bytes': case.temp_bytes,
+    'compile_seconds': getattr(case.ours, 'compile_seconds', 0),  # 0 if not known
   }
   if case.matmul_seconds:
     found['matmul_seconds'] = case.matmul_seconds()
@@ -92,25 +101,26 @@ def compare(case: Case, repeats: int) -> dict[str, float]:
 
 
 def peak_bytes(case: Case, side: str) -> int:
-  """By how much three calls raise the resident size of this process at most.
+  """By how much three calls raise the resident size of their process at most.
 
   To be called in a process of its own, and on Linux, where the peak that building and
   compiling have left can be reset.
   """
-  before = begin_peak()
+  process = (case.process if side == 'peer' else None) or 'self'
+  before = begin_peak(process)
   for _ in range(3):
     getattr(case, side)()
-  return status('VmHWM') - before
+  return status('VmHWM', process) - before
 
 
-def begin_peak() -> int:
-  """The resident size of this process, after which its peak is measured anew."""
-  memory.release()
-  pathlib.Path('/proc/self/clear_refs').write_text('5')
-  return status('VmRSS')
+def begin_peak(process: int | str = 'self') -> int:
+  """The resident size of a process, after which its peak is measured anew."""
+  memory.release()  # another process does so itself before it is ready
+  pathlib.Path(f'/proc/{process}/clear_refs').write_text('5')
+  return status('VmRSS', process)
 
 
-def status(name):
-  """A size of this process in bytes, as the kernel tells it."""
-  status = pathlib.Path('/proc/self/status').read_text()
+def status(name: str, process: int | str = 'self') -> int:
+  """A size of a process in bytes, as the kernel tells it."""
+  status = pathlib.Path(f'/proc/{process}/status').read_text()
   return int(re.search(rf'{name}:\s+(\d+) kB', status)[1]) * 1024

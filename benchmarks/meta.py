@@ -2,8 +2,8 @@
 
 Soft masks of 8 passages of 128 tokens, SGD, no policy network: what is differentiated
 is the share of each token that is hidden. `higher` and `torchopt` do the same with the
-graph of every step in memory; the peer `reverse` is our own reverse mode over reverse
-mode.
+graph of every step in memory, `bergson` with that of one, and `bergson_halves` with
+that of half its rows; the peer `reverse` is our own reverse mode over reverse mode.
 """
 
 import functools
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import bilevel, model_sizes, unrolled_torch
+from benchmarks import bilevel, magic, model_sizes, unrolled_torch
 from benchmarks.case import Case, compiled
 from masklearn.meta import soft
 from masklearn.training import steps
@@ -30,10 +30,17 @@ def build(count: int, memory: str, size: str, sides, peer: str) -> Case:
     with jax.enable_x64(True):
       one = np.asarray(_compiled(size, count, memory, 'float64')[0]())
       two = np.asarray(_peer(size, count, peer, 'float64')())
+      two = words(two) if peer in magic.PARTS else two
       return np.linalg.norm(one - two) / np.linalg.norm(one)
 
   tokens = bilevel.PASSAGES * bilevel.LENGTH * count
-  return Case(ours, other, agree, 1e-3, temp_bytes, tokens=tokens)
+  process = getattr(other, 'process', None)
+  return Case(ours, other, agree, 1e-3, temp_bytes, tokens=tokens, process=process)
+
+
+def words(gradient: np.ndarray) -> np.ndarray:
+  """Of shares [K, P, L] with <s> and </s>, those of words: [K * P, L - 2]."""
+  return gradient[..., 1:-1].reshape(-1, gradient.shape[-1] - 2)
 
 
 def _compiled(size, count, estimator, dtype='float32'):
@@ -57,6 +64,8 @@ def _peer(size, count, peer, dtype='float32'):
     return _compiled(size, count, 'reverse', dtype)[0]
   pair = model_sizes.pair('bart', size, dtype=dtype)
   work = bilevel.make_work(pair.model.config.vocab_size, count, dtype)
+  if peer in magic.PARTS:
+    return magic.shares(peer, pair, work, dtype)
   return unrolled_torch.make_gradient(peer, pair, work, dtype)
 
 

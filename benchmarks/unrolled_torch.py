@@ -3,8 +3,6 @@
 Everything imports PyTorch late, as the extra `parity` may not be there.
 """
 
-import numpy as np
-
 from benchmarks import bilevel, model_sizes
 
 
@@ -26,11 +24,7 @@ def make_gradient(library: str, pair: model_sizes.Pair, work: bilevel.Work, dtyp
   def tensor(x):
     return torch.tensor(x, dtype=kind if x.dtype.kind == 'f' else torch.long)
 
-  ends = (0, 0), (0, 0), (1, 1)
-  ids = (0, 0), (0, 0), (bilevel.IDS.bos, bilevel.IDS.eos)
-  whole = tensor(np.pad(work.tokens, ends, constant_values=ids))
-  start = torch.full_like(whole[..., :1], bilevel.IDS.decoder_start)
-  shifted = torch.cat([start, whole[..., :-1]], -1)
+  whole, shifted = map(tensor, work.whole)
   questions = [
     (tensor(q.source), None, *map(tensor, (q.decoder_input, q.target, q.weight)))
     for q in (work.support, work.query)

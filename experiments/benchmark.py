@@ -3,12 +3,14 @@
 python -m experiments.benchmark --suite=generate --size=base
 python -m experiments.benchmark --suite=train --case=bart_full --size=small
 
-Suites: train, generate, mask, meta, units. Sizes: tiny, small, base. A line of JSON for
-each case goes to stdout: seconds are medians of repeats in turn, bytes what each side
-adds to the peak of a process of its own. `mask` compares with numpy, `meta` with
-`higher` or (--peer) `torchopt` or `reverse`, our own reverse mode over reverse mode,
-`units` a step of policy learning with one plain gradient, the others with PyTorch; the
-extra `parity` installs PyTorch, `higher` and TorchOpt.
+Suites: train, generate, mask, meta, weights, units. Sizes: tiny, small, base. A line of
+JSON for each case goes to stdout: seconds are medians of repeats in turn, bytes what
+each side adds to the peak of a process of its own. `mask` compares with numpy, `meta`
+with `higher` or (--peer) `torchopt`, `bergson`, `bergson_halves` (half a batch at a
+time) or `reverse`, our own reverse mode over reverse mode, `weights` with the last
+three, `units` a step of policy learning with one plain gradient, the others with
+PyTorch; the extra `parity` installs PyTorch, `higher` and TorchOpt. bergson runs in an
+environment of its own, .venv-peer or that of the interpreter that PEER_PYTHON names.
 """
 
 import json
@@ -16,6 +18,7 @@ import subprocess
 import sys
 
 import benchmarks
+from benchmarks import magic
 from benchmarks.case import SIDES, compare, peak_bytes, whole
 from benchmarks.model_sizes import SIZES
 from experiments import app
@@ -32,6 +35,8 @@ def main(suite, size='small', case='', peer='', repeats='5', weigh=''):
   lookup(dict.fromkeys(benchmarks.PEERS[suite]), peer, 'peer')
   builds = {case: lookup(cases, case, 'case')} if case else cases
   repeats = whole('repeats', repeats)
+  if peer in magic.PARTS:
+    magic.python()  # before our side is compiled
   if weigh:
     lookup(dict.fromkeys(SIDES), weigh, 'weigh')
   which = {'peer': peer} if len(benchmarks.PEERS[suite]) > 1 else {}

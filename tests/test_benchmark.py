@@ -1,6 +1,8 @@
 """The comparison with a peer: both sides do the same work, and names are checked."""
 
 import json
+import os
+import sys
 import types
 
 import jax
@@ -9,10 +11,19 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import lengths, matmuls, memory_use, meta, model_sizes, preparation
-from benchmarks.case import SIDES, peak_bytes
+from benchmarks import (
+  lengths,
+  magic,
+  matmuls,
+  memory_use,
+  meta,
+  model_sizes,
+  preparation,
+)
+from benchmarks.case import SIDES, Case, compare, compiled, peak_bytes
 from experiments import app, benchmark, memory
 from masklearn import data, models
+from masklearn.types import InputError
 
 
 def run(capsys, *flags, main=benchmark.main):
@@ -112,6 +123,79 @@ def test_meta_gradients_agree_with_every_library():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+  ('suite', 'peer'), [('meta', 'bergson_halves'), ('weights', 'bergson')]
+)
+def test_meta_gradients_agree_with_bergson(suite, peer):
+  """In an interpreter of its own, through SGD and fine-tuning, and through Adam."""
+  try:
+    magic.python()
+  except InputError as error:
+    pytest.skip(f'needs .venv-peer: {error}')
+  build = benchmarks.SUITES[suite]['K4-low']
+  case = build('tiny', ('peer',), peer=peer)
+  theirs = case.peer()
+  assert case.process == case.peer.process != os.getpid()
+  assert np.array_equal(theirs, case.peer())  # each call starts where the first did
+  case.peer.close()
+  ours = np.asarray(build('tiny', ('ours',), peer=peer).ours())
+  theirs = meta.words(theirs) if suite == 'meta' else theirs
+  assert (ours != 0).all()
+  assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours)
+
+
+def test_a_peer_in_a_process_of_its_own_is_asked_and_weighed(tmp_path, monkeypatch):
+  """What it answers is read, what it prints besides is not; its memory is its own."""
+  worker = """
+import pathlib, sys, numpy as np
+given, kept = sorted(p.name for p in pathlib.Path(sys.argv[1]).iterdir()), []
+print('a library says hello')
+print('ready', flush=True)
+for line in sys.stdin:
+  if len(kept) == 4:
+    sys.exit('Enough: asked four times')
+  kept.append(bytearray(b'1' * 20_000_000))
+  np.save(line.strip(), np.float32([len(kept), len(given)]))
+  print('done', flush=True)
+"""
+  (tmp_path / 'benchmarks').mkdir()
+  (tmp_path / 'benchmarks' / 'magic_worker.py').write_text(worker)
+  monkeypatch.setattr(magic, 'python', lambda: sys.executable)
+  monkeypatch.setattr(magic, 'ROOT', tmp_path)
+  case = meta.build(1, 'low', 'tiny', ('peer',), 'bergson')
+  np.testing.assert_array_equal(case.peer(), [1, 3])  # work, arrays, and the log
+  assert 55e6 < peak_bytes(case, 'peer') < 200e6
+  with pytest.raises(InputError, match='it said: Enough: asked four times'):
+    case.peer()
+
+
+def test_an_interpreter_without_bergson_is_refused(capsys, monkeypatch):
+  """Before anything is compiled, with what installs it."""
+  for given in (sys.executable, 'no/such/python'):
+    monkeypatch.setenv('PEER_PYTHON', given)
+    code, printed = run(capsys, '--suite=meta', '--peer=bergson')
+    assert code == 2
+    assert printed.err.count('\n') == 1
+    assert f'{given} has none; make one, python3 -m venv .venv-peer' in printed.err
+
+
+def test_seconds_of_compiling_are_told():
+  """Apart from those of a call; a side that compiles nothing has none."""
+  add, temp_bytes = compiled(lambda x: x + 1, jnp.ones(5))
+  work = Case(add, lambda: add(), lambda: 0.0, 1e-3, temp_bytes, tokens=5)
+  found = compare(work, 1)
+  assert found['compile_seconds'] == add.compile_seconds > found['seconds']
+  assert compare(work._replace(ours=lambda: add()), 1)['compile_seconds'] == 0
+
+
+@pytest.mark.slow
+def test_the_influence_of_tokens_agrees_with_reverse_mode():
+  """Through steps of Adam with moments, in float64."""
+  case = benchmarks.SUITES['weights']['K4-low']('tiny', (), peer='reverse')
+  assert case.agree() < 1e-8
+
+
+@pytest.mark.slow
 def test_the_unit_is_the_gradient_of_the_denoising_step():
   """The step has a gradient for the policy, and needs memory for it."""
   case = benchmarks.SUITES['units']['K1-low']('tiny', SIDES)
@@ -184,7 +268,7 @@ def test_memory_has_a_line_for_each_number_of_steps_and_estimator(capsys, monkey
     (benchmark.main, '--suite=train --repeats=-1', "got '-1'"),
     (benchmark.main, '--suite=train --repeats=1e9', "got '1e9'"),
     (benchmark.main, '--suite=mask --weigh=our', "weigh 'our'; did you mean 'ours'?"),
-    (benchmark.main, '--suite=gen', 'All are train, generate, mask, meta, units.'),
+    (benchmark.main, '--suite=gen', 'All are train, generate, mask, meta, weights, '),
     (benchmark.main, '--suite=train --size=huge', 'All are tiny, small, base.'),
     (benchmark.main, '--suite=train --case=bart_fill', "did you mean 'bart_full'"),
     (
