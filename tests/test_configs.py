@@ -111,6 +111,7 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('mesh.fsdp', 32, 'base.batch_size: must be a multiple of the 1 x 32 devices'),
     ('learn.candidates', 10, 'uniform_share: must make a whole number .* 10, got 0.25'),
     ('learn.inner_optimizer', 'adamw', "did you mean 'adam'"),
+    ('learn.fine_tune_optimizer', 'sdg', "did you mean 'sgd'"),
     ('learn.memory', 'lov', "did you mean 'low'"),
     ('learn.mode', 'reversed', "did you mean 'reverse'"),
     ('learn.relaxation', 'mixtur', "did you mean 'mixture'"),
@@ -183,6 +184,10 @@ def test_a_study_of_nothing_is_refused():
     ({'updates': 0}, 'ablations.mine.updates: must be a whole number'),
     ({'candidates': 5}, 'ablations.mine.uniform_share: must make a whole number'),
     ({'relaxation': 'score', 'samples': 1}, 'ablations.mine.samples: must be at least'),
+    (
+      {'fine_tune_steps': 1, 'fine_tune_optimizer': 'adam'},
+      "ablations.mine.fine_tune_learning_rate: must be above 0, .* of 'sgd'",
+    ),
     ({'warmup': 3}, 'ablations.mine.warmup: must be a group of fields, got 3'),
   ],
 )

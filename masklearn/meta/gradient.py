@@ -74,7 +74,7 @@ def make_meta_gradient(
       gradient is NaN.
     fine_tune_steps: J.
     tuning_tx: of the fine-tuning steps, such as with another learning rate; it goes
-      on with the state of `tx`. None is `tx`.
+      on with the state of `tx`, see `inner.apart` for a state of its own. None is `tx`.
     mode: one of `unroll.MODES`, of the denoising steps. The backward pass of the
       fine-tuning steps is exact, but for 'first_order'.
     memory: 'low' recomputes what the backward pass of a step needs, and takes one

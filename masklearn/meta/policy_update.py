@@ -26,6 +26,7 @@ class Setting(NamedTuple):
   estimator: Estimator
   inner_optimizer: str
   inner_learning_rate: float
+  fine_tune_optimizer: str
   fine_tune_learning_rate: float
   trainable: str
   episodes: int
@@ -39,7 +40,7 @@ class PolicyUpdate(NamedTuple):
   """Compiled functions, shared by what has equal settings."""
 
   tx: optax.GradientTransformation  # of the policy
-  inner_tx: optax.GradientTransformation  # of the model, in an episode
+  inner_tx: optax.GradientTransformation  # of the denoising steps of an episode
   # (theta, start, episodes, keys, temperature) -> meta.Probed, arguments in place
   probe: Callable
   update: Callable  # (state, probed, scales) -> (state, metrics)
@@ -61,13 +62,7 @@ def make_policy_update(
     setting: all else.
     layout: over whose `data` episodes are split.
   """
-  # Not normalised: along a unit gradient, what a span teaches would be set against
-  # what it changes, and the mean of many spans against that of the useful ones.
-  rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
-  inner_tx, tuning_tx = (
-    inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable)
-    for one in rates
-  )
+  inner_tx, tuning_tx = _inner_optimizers(setting)
   updates = setting.updates
   decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
   tx = optax.adam(decay)
@@ -106,6 +101,20 @@ def make_policy_update(
 
   compare = layout.jit_whole(functools.partial(gradients.cosine, gradient, exact))
   return PolicyUpdate(tx, inner_tx, probe, update, step, compare)
+
+
+def _inner_optimizers(setting: Setting):
+  """Those of denoising and of fine-tuning steps; both start from the same state."""
+  # Not normalised: along a unit gradient, what a span teaches would be set against
+  # what it changes, and the mean of many spans against that of the useful ones.
+  names = setting.inner_optimizer, setting.fine_tune_optimizer
+  rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
+  tx, tuning_tx = (
+    inner.make_inner(name or names[0], rate or rates[0], setting.trainable)
+    for name, rate in zip(names, rates, strict=True)
+  )
+  # By default there is one optimizer, whose state goes on from step to step.
+  return inner.apart(tx, tuning_tx) if names[1] else (tx, tuning_tx)
 
 
 def warn(metrics: Mapping[str, float]) -> str:

@@ -63,6 +63,8 @@ LEARN = {
   'inner_learning_rate': number(3e-4, '(0, inf)'),
   # Of the fine-tuning steps; 0 for the same.
   'fine_tune_learning_rate': number(0.0, '[0, inf)'),
+  # Of the fine-tuning steps, with a state of its own; '' for the same, which goes on.
+  'fine_tune_optimizer': name('', 'meta.inner:OPTIMIZERS', 'inner optimizer'),
   # Weight of the policy's entropy, at the start and at the end.
   'entropy_coefficient': numbers((0.07, 0.0), '[0, inf)', 2),
   'relaxation': name('mixture', 'meta.estimators:RELAXATIONS', 'relaxation'),

@@ -133,6 +133,11 @@ def _check_learning(c, prefix):
   rule = f'must make a whole number with the candidates, {c["candidates"]}'
   whole = c['relaxation'] != 'mixture' or not share * c['candidates'] % 1
   _require(whole, f'{prefix}uniform_share', rule, share)
+  one, other = c['inner_optimizer'], c['fine_tune_optimizer']
+  rate = c['fine_tune_learning_rate']
+  rule = f'must be above 0, as a learning rate of {one!r} says nothing about {other!r}'
+  alike = other in ('', one) or not c['fine_tune_steps']
+  _require(rate or alike, f'{prefix}fine_tune_learning_rate', rule, rate)
   others = (c['relaxation'], c['baseline']) == ('score', 'others')
   rule = "must be at least 2 for the baseline 'others'"
   _require(samples > 1 or not others, f'{prefix}samples', rule, samples)

@@ -48,9 +48,11 @@ class Learning:
   questions: int  # Q, of an episode, all about the group of its passage
   estimator: Estimator  # of the policy's gradient
   learning_rate: float  # of the policy's Adam at the start; a cosine ends it
-  inner_optimizer: str  # of denoising and fine-tuning steps, of `inner.OPTIMIZERS`
+  inner_optimizer: str  # of denoising steps, of `inner.OPTIMIZERS`
   # Its learning rate: with SGD so small that a step's effect is nearly linear in it.
   inner_learning_rate: float
+  # Of fine-tuning steps, with a state of its own; '' for the same, which goes on.
+  fine_tune_optimizer: str
   fine_tune_learning_rate: float  # of fine-tuning steps; 0 for the same
   inner_steps: int  # K
   # A regular expression for the names of the parameters that inner steps change; '' for
