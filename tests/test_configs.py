@@ -24,7 +24,7 @@ NAN, INF = float('nan'), float('inf')
 # Where 0 has a meaning: none, all, or as it is.
 ZERO = {
   'seed', 'corpus.words', 'task.validation_share', 'learn.uniform_share',
-  'learn.token_dropout', 'learn.entropy_coefficient', 'learn.damping',
+  'learn.token_dropout', 'learn.entropy_weight', 'learn.damping',
   'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
@@ -181,6 +181,10 @@ def test_a_study_of_nothing_is_refused():
   ('changes', 'message'),
   [
     ({'updats': 3}, 'no such field; nearest: config.study.ablations.mine.updates'),
+    (
+      {'entropy_coefficient': (0.1, 0.0)},
+      r'renamed; use config.study.ablations.mine.entropy_weight \(of entropy / log',
+    ),
     ({'updates': 0}, 'ablations.mine.updates: must be a whole number'),
     ({'candidates': 5}, 'ablations.mine.uniform_share: must make a whole number'),
     ({'relaxation': 'score', 'samples': 1}, 'ablations.mine.samples: must be at least'),

@@ -31,7 +31,7 @@ class Setting(NamedTuple):
   trainable: str
   episodes: int
   temperature: tuple[float, float]
-  entropy_coefficient: tuple[float, float]
+  entropy_weight: tuple[float, float]
   learning_rate: float
   updates: int
 
@@ -78,7 +78,7 @@ def make_policy_update(
     for estimator in (setting.estimator, setting.estimator._replace(mode='mixed'))
   )
   # Spread out at first, a policy has tried many spans before it settles on some.
-  weight = optax.linear_schedule(*setting.entropy_coefficient, round(0.8 * updates))
+  weight = optax.linear_schedule(*setting.entropy_weight, round(0.8 * updates))
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, updates, last / first)
   probe = jax.jit(layout.spread(functools.partial(gradients.probe, gradient)))

@@ -19,7 +19,7 @@ def learning_of(config, kind: str) -> tuple[Learning, bool]:
   options = settings.learning(config, kind)
   shuffled = options.pop('shuffled')
   estimator = Estimator(**{name: options.pop(name) for name in Estimator._fields})
-  for name in ('temperature', 'entropy_coefficient'):
+  for name in ('temperature', 'entropy_weight'):
     options[name] = tuple(options[name])
   return Learning(
     rate=config.policy.rate,

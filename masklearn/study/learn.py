@@ -59,8 +59,9 @@ class Learning:
   # all.
   trainable: str
   temperature: tuple[float, float]  # of soft draws, first and last; falls geometrically
-  # Weight of the policy's entropy, first and last, see `meta.make_policy_step`.
-  entropy_coefficient: tuple[float, float]
+  # Of the policy's entropy relative to its largest, first and last, see
+  # `meta.make_policy_step`.
+  entropy_weight: tuple[float, float]
   # Whether fine-tuning steps use other groups' questions; False is the paper's way, the
   # same questions as the outer loss.
   held_out: bool
