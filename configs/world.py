@@ -6,7 +6,8 @@ python -m experiments.study --config=configs/world.py --workdir=runs/demo
   configs/world.py:smoke   seconds, for tests: every stage, nothing learned
   configs/world.py:literal three seeds, both tasks: is learning better than matching?
   configs/world.py:full    five seeds, both tasks, both output formats, transfer
-  configs/world.py:estimators   one task, policies learned by every estimator
+  configs/world.py:estimators   one task, policies learned by every estimator, each of
+                                which pre-trains a model; three seeds
 
 All fields, their defaults and what they may be are in masklearn/study/config.py.
 
@@ -53,8 +54,8 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
   if variant == 'estimators':
     c.policy.names = 'none,random,learned,annotated'
     c.study.update(
-      seeds=3, target_seeds=(1,), ablation_seeds=3,
-      ablation_learning_rates=(5e-3, 2e-3),
+      seeds=3, learned_seeds=3, target_seeds=(3,), ablation_seeds=3,
+      ablation_learning_rates=(5e-3, 2e-3), deploy_ablations=True,
     )  # fmt: skip
     c.study.ablations = new(
       mixture=new(),

@@ -132,6 +132,7 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('policy.rate', 1.5, r'a number in \(0, 1\), got 1.5'),
     ('policy.reference', 'random', 'that is trained, one of answer_vocabulary'),
     ('recall.words', 20, 'below recall.every, 20'),
+    ('study.deploy_ablations', True, 'must be False without study.ablations'),
     ('saving.gradient_accumulation', 3, 'base.batch_size: .*accumulation, 3, got 16'),
     ('study.seeds', 1.0, 'a whole number'),
     ('study.target_seeds', (1, 1), r'as many as study.targets, 1, got \(1, 1\)'),

@@ -31,6 +31,32 @@ def learning_of(config, kind: str) -> tuple[Learning, bool]:
   ), shuffled
 
 
+def planned(config) -> tuple[list[plan.Cell], list[plan.Ablation]]:
+  """The cells of a study, and the ablations of policy learning."""
+  c, task_names = config.study, settings.names(config.task.names)
+  targets = settings.names(c.targets)
+  seeds = range(config.seed, config.seed + c.seeds)
+  besides = plan.ablations(
+    task_names,
+    c.ablations,
+    seeds[: c.ablation_seeds],
+    c.ablation_learning_rates,
+    c.deploy_ablations,
+  )
+  cells = plan.cells(
+    task_names,
+    settings.names(config.policy.names),
+    dict(zip(targets, c.target_seeds, strict=True)),
+    seeds,
+    c.learned_seeds,
+    c.transfer_seeds,
+    config.policy.reference,
+  )
+  if c.deploy_ablations:
+    cells += plan.deployed(besides, targets[0])
+  return cells, besides
+
+
 def make_policies(
   config, names: Iterable[str], setup: Setup
 ) -> tuple[dict[str, Policy], dict[str, dict[str, Any]]]:

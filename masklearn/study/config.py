@@ -234,6 +234,9 @@ STUDY = {
     'ablation_seeds': whole(0, '[0, inf)'),
     # What the first seed of an ablation tries; the rest takes the best.
     'ablation_learning_rates': numbers((), '(0, inf)'),
+    # Whether models are pre-trained with the policies of ablations, too, in the main
+    # format, and are scored: a cell's policy is called learned_ABLATION.
+    'deploy_ablations': flag(False),
     # The difference that the study is about, 'learned,supervised' for the one minus the
     # other, chosen before it runs; '' for none.
     'primary': text(''),

@@ -88,8 +88,13 @@ def _check_policies(config):
   rule = f'must be at least 1 where all policies are learned, as in {c.names!r}'
   seeds = study.learned_seeds
   _require(seeds or not all(learned), 'study.learned_seeds', rule, seeds)
-  primary, known = settings.names(study.primary), settings.names(c.names)
-  rule = f'must be two of policy.names, {c.names}, with a comma, or empty'
+  deployed = study.ablations if study.deploy_ablations else ()
+  rule = 'must be False without study.ablations, or with study.ablation_seeds of 0'
+  fits = not study.deploy_ablations or (deployed and study.ablation_seeds)
+  _require(fits, 'study.deploy_ablations', rule, study.deploy_ablations)
+  primary, known = settings.names(study.primary), list(settings.names(c.names))
+  known += map(plan.ablation_kind, deployed)
+  rule = f'must be two of {", ".join(known)}, with a comma, or empty'
   fits = len(primary) in (0, 2) and set(primary) <= set(known)
   _require(fits, 'study.primary', rule, study.primary)
   count, seeds = len(settings.names(study.targets)), study.target_seeds

@@ -62,18 +62,7 @@ class Study:
     self.seeds = range(c.seed, c.seed + c.study.seeds)
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
-    targets = settings.names(c.study.targets)
-    self.cells = plan.cells(
-      self.task_names,
-      self.policy_names,
-      dict(zip(targets, c.study.target_seeds, strict=True)),
-      self.seeds,
-      c.study.learned_seeds,
-      c.study.transfer_seeds,
-      c.policy.reference,
-    )
-    seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
-    self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
+    self.cells, self.ablations = build.planned(c)
     self.saving = stage.Saving(**c.saving)
     self.impossible: dict[plan.Job, str] = {}  # see `check_jobs`
     self.tasks = {
@@ -296,13 +285,15 @@ class Study:
     c, cell = self.config, plan.Cell('', policy, policy_task, target, seed)
     passages = self._part(policy_task or self.task_names[0], asked=True)
     ids = self.setup.tokenizer.specials
-    capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
-    theta = self.theta(policy, policy_task, seed) if trained else {}
+    capacity = plan.entry(policy).longest_targets(passages, c.policy.rate, ids)
+    # An ablation has learned as the best of what was tried.
+    kind = trained.get('kind', policy) if trained else ''
+    theta = self.theta(kind, policy_task, seed) if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
     return denoise(
       self.setup,
       passages,
-      Objective(self.policies[policy], theta, target, capacity),
+      Objective(self.policies[plan.policy_of(policy)], theta, target, capacity),
       self._base_params(seed),
       Denoising(**c.pretrain),
       self._context(title, f'pretrain/{cell.variant}', seed),
@@ -313,7 +304,8 @@ class Study:
     """Scores of a cell, and what its pre-training used up."""
     title = f'fine-tuning, {cell.task}, {cell.variant}, seed {cell.seed}'
     params = self._base_params(cell.seed)
-    if POLICIES[cell.policy].make:
+    hides = plan.entry(cell.policy).make
+    if hides:
       params = self._params(f'pretrain/{cell.variant}/{cell.seed}')
     done = finetune(
       self.setup,
@@ -323,7 +315,7 @@ class Study:
       self._context(title, f'finetune/{cell.task}/{cell.variant}', cell.seed),
       self.saving,
     )
-    spent = start if POLICIES[cell.policy].make else {'seconds': 0.0}
+    spent = start if hides else {'seconds': 0.0}
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       'masked_words': spent.get('masked_words', 0.0),
@@ -331,14 +323,15 @@ class Study:
     }
 
   def theta(self, policy: str, task: str, seed: int):
-    """The parameters of a policy; None where they are still to be learned."""
+    """The parameters of a kind of policy; None where they are still to be learned."""
     taught = plan.teacher(policy, self.config.policy.reference)
     if not taught:
       return {}
     directory = self.workdir / 'policies' / f'{taught}-{task}' / str(seed) / 'theta'
     if not directory.exists():
       return None
-    shapes = jax.eval_shape(self.policies[taught].init, jax.random.key(0))
+    init = self.policies[plan.policy_of(taught)].init
+    shapes = jax.eval_shape(init, jax.random.key(0))
     return stage.saved(directory, shapes, self.layout).read()
 
   def _part(self, task: str, asked: bool):
