@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from masklearn import meta
 from masklearn.meta import mixture, reinforce, relaxations
-from masklearn.meta.outer import Episode
+from masklearn.meta.outer import Episode, make_outer
 from masklearn.policies import sampling
 from masklearn.training import losses, steps
 from masklearn.types import InputError
@@ -264,6 +264,21 @@ def test_relative_entropy_is_that_of_the_candidates_of_each_passage():
     expected.append(-(share * np.log(share)).sum() / np.log(count))
   assert max(expected) < 0.99
   np.testing.assert_allclose(entropy(theta)[0], sum(expected) / 3, rtol=1e-6)
+
+
+def test_the_fall_of_the_loss_is_that_of_the_questions_which_are_tuned_on():
+  """Of squares by SGD of 0.1 a step leaves 0.8 of the error, and 0.64 of the loss."""
+
+  def loss_sums(params, key, questions):
+    return (params['w'] - questions) ** 2, jnp.ones(1)
+
+  tx = optax.sgd(0.1)
+  state = steps.init_state({'w': jnp.array([0.5])}, tx)
+  support, query = jnp.array([[2.0], [-1.0], [7.0]]), jnp.zeros((3, 1))
+  episode = Episode(None, support, query, jnp.ones(3))
+  for count in (1, 3):
+    fall = make_outer(loss_sums, tx, count).fall(state, episode, jax.random.key(0))
+    np.testing.assert_allclose(fall, [1 - 0.64**count] * 3, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -193,6 +193,9 @@ def test_a_policy_can_be_learned_in_other_ways(tmp_path, capsys, flags):
   history = files.read_jsonl(directory / 'history.jsonl')
   assert history[-1]['influence'] > 0
   assert history[-1]['snr'] > 0
+  fall = files.read_object(directory / 'done.json')['tuning_fall']
+  assert (fall is not None) == any('fine_tune_steps' in flag for flag in flags)
+  assert fall is None or 0 < fall < 1
   cosines = [row['validation_cosine'] for row in history if 'validation_cosine' in row]
   assert all(0.01 < abs(cosine) < 1 for cosine in cosines)
   assert bool(cosines) == any('cosine' in flag for flag in flags)

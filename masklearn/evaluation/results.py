@@ -241,7 +241,7 @@ class BudgetRecord(Row):
 class LearnedRecord(Row):
   """A policy that was learned: what it hides, and what that took."""
 
-  DIVERGING: ClassVar[tuple[str, ...]] = ('score', 'snr')
+  DIVERGING: ClassVar[tuple[str, ...]] = ('score', 'snr', 'tuning_fall')
 
   policy: str  # name of its folder, POLICY-TASK
   seed: int
@@ -254,6 +254,9 @@ class LearnedRecord(Row):
   commit: str = ''
   settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # its own ones
   snr: float | None = None  # mean signal-to-noise ratio of the gradient
+  # Share of its loss that a question loses by the fine-tuning steps of its episode, on
+  # validation before learning; None without such steps.
+  tuning_fall: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import optax
 from masklearn.meta import gradient as gradients
 from masklearn.meta import inner
 from masklearn.meta.estimators import Estimator, make_estimator
+from masklearn.meta.outer import make_outer
 from masklearn.training import losses
 from masklearn.training.mesh import Layout
 from masklearn.types import Policy, Specials
@@ -46,6 +47,8 @@ class PolicyUpdate(NamedTuple):
   update: Callable  # (state, probed, scales) -> (state, metrics)
   step: Callable  # (state, key, (start, episodes)) -> (state, metrics): both of them
   compare: Callable  # see `meta.cosine`, with the exact gradient
+  # (theta, start, episodes, keys) -> [E, Q], see `Outer.fall`; of no use for theta
+  fall: Callable
 
 
 @functools.cache
@@ -66,7 +69,8 @@ def make_policy_update(
   updates = setting.updates
   decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
   tx = optax.adam(decay)
-  work = policy, losses.make_loss_sums(model), inner_tx, ids, rate
+  loss_sums = losses.make_loss_sums(model)
+  work = policy, loss_sums, inner_tx, ids, rate
   options = {
     'target': setting.target,
     'span_length': setting.span_length,
@@ -100,7 +104,14 @@ def make_policy_update(
     return update(state, probed, episodes.scale)
 
   compare = layout.jit_whole(functools.partial(gradients.cosine, gradient, exact))
-  return PolicyUpdate(tx, inner_tx, probe, update, step, compare)
+  outer = make_outer(loss_sums, tuning_tx, setting.estimator.fine_tune_steps)
+
+  def falls(theta, start, episodes, keys):
+    del theta  # the same before and after a denoising step, to first order
+    return jax.lax.map(lambda item: outer.fall(start, *item), (episodes, keys))
+
+  fall = jax.jit(layout.spread(falls))
+  return PolicyUpdate(tx, inner_tx, probe, update, step, compare, fall)
 
 
 def _inner_optimizers(setting: Setting):

@@ -17,6 +17,7 @@ COLUMNS = (
   tables.Column('Span precision', 'after'),
   tables.Column('Gain', 'on validation'),
   tables.Column('Signal to noise', 'per update'),
+  tables.Column('Tuned loss', 'falls by'),
   tables.Column('Updates', 'until the best'),
   tables.Column('Time', 'per seed'),
 )
@@ -40,6 +41,7 @@ def learned(study: StudyRecord) -> Markup | None:
       tables.mean(_values(found, 'span_precision')),
       tables.mean(_values(found, 'score')),
       tables.mean(_values(found, 'snr'), 1),
+      _share(_values(found, 'tuning_fall')),
       tables.extent([run.updates for run in found]),
       findings.duration(statistics.fmean(run.seconds for run in found)),
     )
@@ -69,6 +71,10 @@ def cautions(histories: Sequence[History]) -> list[str]:
         f' finite at update {wrong[0]}: nothing can be concluded from what it learned.'
       )
   return found
+
+
+def _share(values: Sequence[float]) -> str:
+  return f'{statistics.fmean(values):.0%}' if values else tables.DASH
 
 
 def _values(runs: Sequence[LearnedRecord], field: str) -> list[float]:

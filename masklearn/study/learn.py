@@ -95,8 +95,8 @@ def learn_policy(
   Returns:
     `seconds`, `updates` used, and precisions of what is hidden on groups that were not
     learned from: `answer_precision`, `span_precision`, `answer_precision_before`.
-    Where no theta gains more than the first beyond noise, 0 updates. `theta` in the
-    stage's directory gets the parameters.
+    `tuning_fall`, see `_Checks`, or None. Where no theta gains more than the first
+    beyond noise, 0 updates. `theta` in the stage's directory gets the parameters.
   """
   seed, layout = context.seed, context.layout
   done = stage.finished(context.directory, 'theta')
@@ -107,8 +107,7 @@ def learn_policy(
   warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
   ids = setup.tokenizer.specials
   update = policy_update(setup.model, ids, policy, passages, learning, layout)
-  learned = learning.estimator.learns_baseline
-  theta = reinforce.with_baseline(like) if learned else like
+  theta = reinforce.with_baseline(like) if learning.estimator.learns_baseline else like
   start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
 
@@ -127,6 +126,7 @@ def learn_policy(
   checks = _Checks(update, start, validation, learning, key_check, context)
   measure(validation, checks.index, 'validation')
   _check_precision(setup, policy, passages, learning, checks, theta, context)
+  fall = checks.tuning_fall(theta) if learning.estimator.fine_tune_steps else None
   unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
@@ -148,6 +148,7 @@ def learn_policy(
     'seconds': warm.seconds + result.seconds,
     'updates': used,
     'score': result.score,
+    'tuning_fall': fall,
     **unseen.precisions(like, chosen),
   }
   return stage.finish(context.directory, done, 'theta', chosen)
@@ -241,6 +242,7 @@ class _Checks:
     self._episodes = episodes
     self._cold = self._layout.scalar(np.float32(learning.temperature[1]))
     self._cosine, self._check = learning.cosine, context.progress.check
+    self._say = lambda text: context.progress.say(f'{context.title}: {text}')
 
   def gains(self, theta) -> np.ndarray:
     """The gain of each episode."""
@@ -261,6 +263,21 @@ class _Checks:
     given = *self._placed(self.index[0], self._keys[0]), self._cold
     probed = (update or self._update).probe(theta, self._start, *given)
     return self._layout.read(probed.influence)
+
+  def tuning_fall(self, theta) -> float:
+    """The share of its loss that a question loses by the fine-tuning steps on it.
+
+    From the warmed-up model, a mean over the episodes; said, as it is what tells
+    whether such steps are a test of fine-tuning.
+    """
+    found = []
+    for index, keys in zip(self.index, self._keys, strict=True):
+      fall = self._update.fall(theta, self._start, *self._placed(index, keys))
+      found.append(self._layout.read(fall))
+      self._check()
+    mean = float(np.mean(found))
+    self._say(f'the loss of a question falls by {mean:.1%} as an episode tunes on it')
+    return mean
 
   def _probe(self, theta):
     gains, outer = [], []
