@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from masklearn import meta, models, policies
-from masklearn.meta import estimators
+from masklearn.meta import estimators, inner
 from masklearn.meta.outer import Episode
 from masklearn.training import losses, steps
 from tests.hf import jit
@@ -100,13 +100,20 @@ def of_steps(count, passages=PASSAGES):
 class Problem:
   """A policy, a model and an episode, and meta-gradients of them."""
 
-  def __init__(self, relaxation, family, count, optimizer, dropout=True, **options):
-    """`count` is K; options are those of the relaxation."""
+  def __init__(
+    self, relaxation, family, count, optimizer, dropout=True, tuning='', **options
+  ):
+    """`count` is K, `tuning` another optimizer; options are the relaxation's."""
     self.policy, self.theta = make_policy_and_theta()
     net, params, ids = make_model(family)
     self.loss_sums = losses.make_loss_sums(net, train=dropout)
-    self.tx = OPTIMIZERS[optimizer]()
+    self.tx, self.tuning_tx = OPTIMIZERS[optimizer](), None
+    if tuning:
+      self.tx, self.tuning_tx = inner.apart(self.tx, OPTIMIZERS[tuning]())
     self.state = warm(self.tx, params)
+    if tuning:  # Either has moments, as those of the warm-up.
+      moments = warm(self.tuning_tx, params).opt.fine_tuning
+      self.state = self.state.replace(opt=self.state.opt._replace(fine_tuning=moments))
     self.episode = make_episode(of_steps(count), ids)
     if relaxation == 'mixture':
       options = {'candidates': 4, 'token_dropout': 0.3, 'chunk': 2, **options}
@@ -120,9 +127,8 @@ class Problem:
 
   def meta(self, tuned, **how):
     """A `MetaGradient` with so many fine-tuning steps."""
-    return meta.make_meta_gradient(
-      self.relaxation, self.loss_sums, self.tx, fine_tune_steps=tuned, **how
-    )
+    how = {'tuning_tx': self.tuning_tx, 'fine_tune_steps': tuned, **how}
+    return meta.make_meta_gradient(self.relaxation, self.loss_sums, self.tx, **how)
 
   def arguments(self):
     """What its functions take."""

@@ -9,7 +9,7 @@ from experiments import app
 from masklearn.data import CORPORA
 from masklearn.models import MODELS
 from masklearn.policies import POLICIES
-from masklearn.study.config import RENAMED
+from masklearn.study.config import RENAMED, UNITS
 from masklearn.tasks import TASKS
 from masklearn.types import InputError
 from tests import runs
@@ -114,7 +114,10 @@ def test_a_renamed_key_is_refused_with_its_new_name(stage, old, new):
   """Whatever the config has that is spelled alike."""
   got, code, message = stage('--config=world.py', '--workdir=d', f'--config.{old}=3')
   assert (got, code) == ({}, 2)
-  assert message == f'error: --config.{old}: renamed; use --config.{new}\n'
+  assert (
+    message
+    == f'error: --config.{old}: renamed; use --config.{new}{UNITS.get(new, "")}\n'
+  )
 
 
 def test_required_flags_must_be_given(stage):

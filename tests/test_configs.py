@@ -24,7 +24,7 @@ NAN, INF = float('nan'), float('inf')
 # Where 0 has a meaning: none, all, or as it is.
 ZERO = {
   'seed', 'corpus.words', 'task.validation_share', 'learn.uniform_share',
-  'learn.token_dropout', 'learn.entropy_coefficient', 'learn.damping',
+  'learn.token_dropout', 'learn.entropy_weight', 'learn.damping',
   'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
@@ -111,6 +111,7 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('mesh.fsdp', 32, 'base.batch_size: must be a multiple of the 1 x 32 devices'),
     ('learn.candidates', 10, 'uniform_share: must make a whole number .* 10, got 0.25'),
     ('learn.inner_optimizer', 'adamw', "did you mean 'adam'"),
+    ('learn.fine_tune_optimizer', 'sdg', "did you mean 'sgd'"),
     ('learn.memory', 'lov', "did you mean 'low'"),
     ('learn.mode', 'reversed', "did you mean 'reverse'"),
     ('learn.relaxation', 'mixtur', "did you mean 'mixture'"),
@@ -131,6 +132,7 @@ def test_every_field_refuses_what_it_cannot_be(kind, key, value):
     ('policy.rate', 1.5, r'a number in \(0, 1\), got 1.5'),
     ('policy.reference', 'random', 'that is trained, one of answer_vocabulary'),
     ('recall.words', 20, 'below recall.every, 20'),
+    ('study.deploy_ablations', True, 'must be False without study.ablations'),
     ('saving.gradient_accumulation', 3, 'base.batch_size: .*accumulation, 3, got 16'),
     ('study.seeds', 1.0, 'a whole number'),
     ('study.exposures', (10, 10.0), 'study.exposures: must be distinct'),
@@ -192,9 +194,17 @@ def test_a_study_of_nothing_is_refused():
   ('changes', 'message'),
   [
     ({'updats': 3}, 'no such field; nearest: config.study.ablations.mine.updates'),
+    (
+      {'entropy_coefficient': (0.1, 0.0)},
+      r'renamed; use config.study.ablations.mine.entropy_weight \(of entropy / log',
+    ),
     ({'updates': 0}, 'ablations.mine.updates: must be a whole number'),
     ({'candidates': 5}, 'ablations.mine.uniform_share: must make a whole number'),
     ({'relaxation': 'score', 'samples': 1}, 'ablations.mine.samples: must be at least'),
+    (
+      {'fine_tune_steps': 1, 'fine_tune_optimizer': 'adam'},
+      "ablations.mine.fine_tune_learning_rate: must be above 0, .* of 'sgd'",
+    ),
     ({'warmup': 3}, 'ablations.mine.warmup: must be a group of fields, got 3'),
   ],
 )

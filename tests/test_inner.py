@@ -1,5 +1,8 @@
 """The optimizer of the inner steps: what it starts from, and what it changes."""
 
+import functools
+import itertools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,12 +10,14 @@ import numpy as np
 import optax
 import pytest
 
-from masklearn.meta import inner, unroll
+from masklearn import meta
+from masklearn.meta import inner, relaxations, unroll
+from masklearn.meta.outer import Episode
 from masklearn.study import stage
 from masklearn.training import steps
 from masklearn.types import InputError
 from tests.bilevel import wide
-from tests.small import noise_like
+from tests.small import noise_like, slow_case
 
 PARAMS = {
   'decoder': {'w': np.array([2.0, -1.0], np.float32)},
@@ -129,6 +134,106 @@ def test_a_rate_in_the_state_is_that_of_the_optimizer(name):
   chex.assert_trees_all_close(after(tx, 3.0), wanted, rtol=1e-6)
   assert (wanted['encoder']['w'] != after(plain)['encoder']['w']).all()
   chex.assert_trees_all_equal(after(inner.adjustable(plain, False), 3.0), after(plain))
+
+
+def test_two_optimizers_each_go_on_with_the_moments_of_the_warm_up():
+  """A step of either moves its own state alone, and as it would by itself."""
+  warm, g = warmed(), noise_like(PARAMS, 1.0, 9)
+  alone = [inner.make_inner(*given) for given in (('momentum', 0.2), ('adam', 0.1))]
+  both = inner.apart(*alone)
+  state = inner.start(both[0], warm.params, warm.opt)
+  assert int(state.opt.fine_tuning[0].count) == 3
+  for place, tx, one in zip(state.opt._fields, both, alone, strict=True):
+    after = steps.apply_gradients(tx, state, g)
+    expected = steps.apply_gradients(one, inner.start(one, warm.params, warm.opt), g)
+    chex.assert_trees_all_equal(after.params, expected.params)
+    found = after.opt._asdict()
+    chex.assert_trees_all_equal(found.pop(place), expected.opt)
+    ((other, kept),) = found.items()
+    chex.assert_trees_all_equal(kept, getattr(state.opt, other))
+
+
+class Toy:
+  """A problem of a few numbers, in float64, and meta-gradients of it."""
+
+  def __init__(self, names, count, trainable='decoder', rate=0.1):
+    """`names` of two optimizers, K = `count`; `rate` is of the denoising steps."""
+    warm = warmed()
+    with jax.enable_x64(True):
+      warm, rates = wide(warm), (rate, 0.1)
+      made = map(inner.make_inner, names, rates, [trainable] * 2)
+      self.tx, self.tuning_tx = inner.apart(*made)
+      state = inner.start(self.tx, warm.params, warm.opt)
+      rng = np.random.default_rng(5)
+      passages, questions = (
+        jnp.asarray(rng.normal(size=(n, 1, 2))) for n in (count, 2)
+      )
+      episode = Episode(passages, questions, questions + 0.3, jnp.ones(2))
+      self.given = state, episode, passages, jax.random.key(0)
+
+  def gradient(self, theta, mode, memory='low', **options):
+    """The mean outer loss after two fine-tuning steps, and its slope by theta."""
+
+    def loss_sums(params, key, questions):
+      w = 0.1 * params['encoder']['w'].sum() * params['decoder']['w']
+      x = jnp.tanh(w[None] + questions)  # [R, 2]
+      return (x**2 + x).sum(-1), jnp.ones(1)
+
+    def value(params, decisions, data, key):
+      return (loss_sums(params, key, data)[0] * jnp.sin(decisions).sum(-1)).sum()
+
+    relaxation = relaxations.Relaxation(
+      lambda theta, passages, key, temperature: passages,
+      lambda theta, draw: theta * draw,
+      unroll.make_loss(value),
+    )
+    options |= {'tuning_tx': self.tuning_tx, 'fine_tune_steps': 2}
+    given = meta.make_meta_gradient(
+      relaxation, loss_sums, self.tx, mode=mode, memory=memory, **options
+    )
+    outer, slope, _ = given.gradient(theta, *self.given)
+    return outer.mean(), slope
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    ('sgd', 'adam'),
+    *(slow_case(pair) for pair in itertools.product(inner.OPTIMIZERS, repeat=2)),
+  ],
+)
+def test_the_gradient_through_two_optimizers_is_that_of_differences(names):
+  """Two denoising steps by the one, two fine-tuning steps by the other, both warm."""
+  toy = Toy(names, count=2)
+
+  @functools.partial(jax.jit, static_argnums=(1, 2))
+  def of(theta, mode, memory='low'):
+    return toy.gradient(theta, mode, memory)
+
+  with jax.enable_x64(True):
+    ahead, behind = (of(0.7 + step, 'reverse')[0] for step in (1e-5, -1e-5))
+    expected = (ahead - behind) / 2e-5
+    assert abs(expected) > 1e-4
+    for how in (('reverse',), ('mixed',), ('mixed', 'fast')):
+      np.testing.assert_allclose(of(0.7, *how)[1], expected, rtol=1e-6)
+
+
+def test_approximate_modes_take_two_optimizers():
+  """With one small step of SGD: what they leave out is nothing, or is known."""
+  toy = Toy(('sgd', 'adam'), count=1, trainable='', rate=1e-6)
+  # What such a step is to a solver: the inverse of its rate is all of the curvature.
+  solver = {'solver': 'cg', 'solver_iterations': 3, 'damping': 1e6}
+  modes = {'mixed': {}, 'truncated': {'window': 1}, 'implicit': solver}
+  modes['first_order'] = {}
+  with jax.enable_x64(True):
+    found = jax.jit(
+      lambda: {name: toy.gradient(0.7, name, **how)[1] for name, how in modes.items()}
+    )()
+  exact = found['mixed']
+  np.testing.assert_allclose(found['truncated'], exact, rtol=1e-9)
+  np.testing.assert_allclose(found['implicit'], exact, rtol=1e-4)
+  # Without the Hessian of the fine-tuning steps.
+  assert 1e-3 < abs(found['first_order'] / exact - 1) < 1
 
 
 def test_what_does_not_exist_is_refused():

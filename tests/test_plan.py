@@ -163,6 +163,33 @@ def test_the_first_seed_tries_what_the_others_follow():
   assert len(learned) == 2 * (2 + 2)
 
 
+@pytest.mark.parametrize('rates', [(), (0.1, 0.02)])
+def test_ablations_that_are_deployed_have_cells(rates):
+  """Pre-trained with what was learned best, in the first seed as in the others."""
+  besides = plan.ablations(('a',), ('soft', 'J1'), (3, 4), rates, deployed=True)
+  planned = plan.deployed(besides, 'spans')
+  expected = [
+    plan.Cell('a', f'learned_{name}', 'a', 'spans', seed)
+    for name in ('soft', 'J1')
+    for seed in (3, 4)
+  ]
+  assert planned == expected
+  jobs = plan.jobs(planned, besides, len(plan.STAGES) - 1)
+  for cell in planned:
+    base = plan.Job('base', (cell.seed,))
+    stage = 'learn_best' if rates else 'learn'
+    learner = plan.Job(stage, (cell.policy, 'a', cell.seed))
+    tried = [plan.Job('learn', (f'{cell.policy}@{r}', 'a', 3)) for r in rates]
+    assert jobs[learner] == (base, *tried)
+    between = plan.Job('pretrain', (cell.policy, 'a', 'spans', cell.seed))
+    assert jobs[between] == (base, learner)
+    assert jobs[plan.Job('finetune', (cell,))] == (between,)
+  count = collections.Counter(job.stage for job in jobs)
+  assert count['pretrain'] == count['finetune'] == 4
+  assert (count['learn'], count['learn_best']) == (4, 4 if rates else 0)
+  assert cell.variant == 'learned_J1-a-spans'
+
+
 def test_nothing_goes_beyond_the_stage_that_was_asked_for():
   """Up to the policies there are bases and policies, for the corpus nothing."""
   stages = {job.stage for job in plan.jobs(CELLS, (), plan.STAGES.index('policies'))}

@@ -177,12 +177,13 @@ def test_what_policies_found_is_shown_by_seed(tmp_path):
     {'policy': 'learned-civics', 'seed': seed, 'seconds': 60.0 * (1 + seed),
      'updates': 30 * (1 + seed), 'answer_precision_before': 0.06, 'span_precision': 0.5,
      'answer_precision': share, 'score': 0.31, 'snr': (3.0, 2.0)[seed],
+     'tuning_fall': (0.25, 0.35)[seed],
      'settings': {'relaxation': 'soft', 'J': 1}}
     for seed, share in enumerate((0.9, 0.6))
   ]  # fmt: skip
   page = shown(tmp_path, ROWS, {'policies': found})
   assert 'learned-civics relaxation soft, J 1 2 0.06 0.75 0.90, 0.60 0.50' in page.words
-  assert ' 0.50 0.31 2.5 30–60 90 s' in page.words
+  assert ' 0.50 0.31 2.5 30% 30–60 90 s' in page.words
 
 
 def test_what_was_measured_before_learning_is_shown(tmp_path):

@@ -58,6 +58,13 @@ def test_exact_modes_agree_with_differences_and_reverse_mode(
   assert_exact(Problem(relaxation, family, count, optimizer, dropout), tuned, [memory])
 
 
+@pytest.mark.slow
+def test_optimizers_of_denoising_and_fine_tuning_each_have_their_state():
+  """SGD, then two steps of a warm Adam: as exact, with the cotangents of both."""
+  problem = Problem('mixture', 'bart', 2, 'sgd', dropout=True, tuning='adam')
+  assert_exact(problem, 2, ['low'])
+
+
 @pytest.mark.grid
 @pytest.mark.parametrize('relaxation', ['mixture', 'soft'])
 @pytest.mark.parametrize('count', [1, 2, 3, 4])

@@ -254,7 +254,9 @@ class BudgetRecord(Row):
 class LearnedRecord(Row):
   """A policy that was learned: what it hides, and what that took."""
 
-  DIVERGING: ClassVar[tuple[str, ...]] = ('score', 'snr', 'start_snr', 'noise_scale')
+  DIVERGING: ClassVar[tuple[str, ...]] = (
+    'score', 'snr', 'start_snr', 'noise_scale', 'tuning_fall',
+  )  # fmt: skip
 
   policy: str  # name of its folder, POLICY-TASK
   seed: int
@@ -275,6 +277,9 @@ class LearnedRecord(Row):
   sign_agreement: dict[str, float] = dataclasses.field(default_factory=dict)
   rank_correlation: dict[str, float] = dataclasses.field(default_factory=dict)
   float32_cosine: float | None = None  # of influences, of a model in half precision
+  # Share of its loss that a question loses by the fine-tuning steps of its episode, on
+  # validation before learning; None without such steps.
+  tuning_fall: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,7 +74,7 @@ def make_meta_gradient(
       gradient is NaN.
     fine_tune_steps: J.
     tuning_tx: of the fine-tuning steps, such as with another learning rate; it goes
-      on with the state of `tx`. None is `tx`.
+      on with the state of `tx`, see `inner.apart` for a state of its own. None is `tx`.
     mode: one of `unroll.MODES`, of the denoising steps. The backward pass of the
       fine-tuning steps is exact, but for 'first_order'.
     memory: 'low' recomputes what the backward pass of a step needs, and takes one
@@ -155,39 +155,39 @@ def probe(
   return jax.lax.map(one, (episodes, keys))
 
 
-def make_policy_step(policy: Policy, decide: Callable, tx, entropy_coefficient):
+def make_policy_step(policy: Policy, decide: Callable, tx, entropy_weight):
   """Returns `step(state, probed, scale) -> (state, metrics)` on theta.
 
   `probed` is of E episodes with the theta of `state`, and `scale` [E, Q] theirs. Theta
-  ascends the mean of `gain + entropy_coefficient(step) * entropy`; a question's gain is
-  what the denoising step lowers its outer loss by, in its scale. Alone it is linear in
-  the policy, and would end in the one most influential span of a passage, while a draw
-  hides several.
+  ascends the mean of `gain + entropy_weight(step) * mixture.relative_entropy`; a
+  question's gain is what the denoising step lowers its outer loss by, in its scale.
+  Alone it is linear in the policy, and would end in the one most influential span of a
+  passage, while a draw hides several.
 
   Args:
     policy: what learns.
     decide: of the `MetaGradient` that has probed.
     tx: the optimizer of theta.
-    entropy_coefficient: weight of the entropy, a function of the step such as optax's
-      schedules.
+    entropy_weight: that of the relative entropy, a function of the step such as
+      optax's schedules.
   """
 
   def step(state: TrainState, probed: Probed, scale: jax.Array):
-    weight = entropy_coefficient(state.step)
+    weight = entropy_weight(state.step)
 
     def descended(theta, draw, slope):
       # On the passages as they were shown: on others the entropy would undo what they
       # teach.
-      nats = proposals.entropy(policy, theta, merge_steps(draw.shown))
-      return (slope * decide(theta, draw)).sum() - weight * nats, nats
+      spread = proposals.relative_entropy(policy, theta, merge_steps(draw.shown))
+      return (slope * decide(theta, draw)).sum() - weight * spread, spread
 
-    gradients, nats = _of_episodes(descended, state.params, probed, scale)
+    gradients, spread = _of_episodes(descended, state.params, probed, scale)
     gradient = jax.tree.map(lambda x: x.mean(0), gradients)
     metrics = {
       'loss': probed.outer.mean(),
       'loss_before': probed.before.mean(),
       'gain': ((probed.before - probed.outer) / scale).mean(),
-      'entropy': nats.mean(),
+      'relative_entropy': spread.mean(),
       'influence': optax.tree.norm(probed.influence),
       'grad_norm': optax.tree.norm(gradient),
     }

@@ -1,4 +1,4 @@
-"""The optimizer of the inner steps, and the state that it starts from.
+"""The optimizers of the inner steps, and the state that they start from.
 
 Real training has moments when it comes to an episode; with none, a fresh Adam's first
 step would be nearly the sign of the gradient. So the moments are those of the warm-up.
@@ -26,6 +26,13 @@ class Scale(NamedTuple):
   """The divisor of each parameter's gradient."""
 
   size: Any
+
+
+class States(NamedTuple):
+  """The states of two optimizers that move the same parameters in turns."""
+
+  denoising: Any
+  fine_tuning: Any
 
 
 def preconditioned(learning_rate: float) -> optax.GradientTransformation:
@@ -90,6 +97,36 @@ def only(tx: optax.GradientTransformation, pattern: str):
   return optax.partition({True: tx, False: optax.set_to_zero()}, chosen)
 
 
+def apart(tx, tuning_tx) -> tuple[optax.GradientTransformation, ...]:
+  """The optimizers of denoising and of fine-tuning steps, each with its own state.
+
+  Both are optimizers of one state, `States`, of which each moves its part and leaves
+  the other as it is. So a backward pass through the steps of either carries the
+  cotangents of both, by the VJP of an update, and need not know of two.
+
+  Args:
+    tx: of denoising steps.
+    tuning_tx: of fine-tuning steps.
+
+  >>> one, other = apart(optax.adam(0.1), optax.sgd(0.2))
+  >>> updates, state = other.update(jnp.ones(2), one.init(jnp.zeros(2)))
+  >>> updates.tolist(), int(state.denoising[0].count)
+  ([-0.20000000298023224, -0.20000000298023224], 0)
+  """
+
+  def init(params):
+    return States(tx.init(params), tuning_tx.init(params))
+
+  def of(place, tx):
+    def update(gradient, states, params=None):
+      updates, own = tx.update(gradient, getattr(states, place), params)
+      return updates, states._replace(**{place: own})
+
+    return optax.GradientTransformation(init, update)
+
+  return of('denoising', tx), of('fine_tuning', tuning_tx)
+
+
 class Factor(NamedTuple):
   """The number that updates are multiplied by."""
 
@@ -104,7 +141,7 @@ def adjustable(tx: optax.GradientTransformation, follows: bool = True):
 
   Args:
     tx: the optimizer.
-    follows: False for one that goes on with the state of another, at its own rate.
+    follows: False for one whose learning rate stays as it is.
   """
 
   def multiply(updates, state, params=None):
@@ -131,10 +168,10 @@ def at_factor(state: TrainState, factor: float) -> TrainState:
 
 
 def start(tx: optax.GradientTransformation, params, warm: Any) -> TrainState:
-  """The state of the inner optimizer with the moments of another.
+  """The state of the inner optimizers with the moments of another.
 
   Args:
-    tx: of `make_inner`.
+    tx: of `make_inner`, or either one of `apart`.
     params: of the model.
     warm: the state of an Adam that has trained them.
   """

@@ -134,11 +134,17 @@ def weights(policy: Policy, theta, spans: Candidates) -> jax.Array:
   return jnp.exp(share) / (spans.index.shape[1] * words[:, None])
 
 
-def entropy(policy: Policy, theta, passages: Batch) -> jax.Array:
-  """Mean entropy [] in nats of the policy's distribution over a passage's spans."""
+def relative_entropy(policy: Policy, theta, passages: Batch) -> jax.Array:
+  """Mean entropy [] of the policy's distribution over a passage's spans, in [0, 1].
+
+  Relative to the largest, log(number of candidate spans), which grows with the passage:
+  1 where all spans are alike, 0 where there is one, or one has all.
+  """
   scores = policy.scores(theta, passages)
   log_pi = jax.nn.log_softmax(scores.reshape(scores.shape[0], -1))
   # Spans that do not exist have no share; 0 in place of -inf keeps gradients finite.
-  log_pi = jnp.where(scores.reshape(log_pi.shape) > -jnp.inf, log_pi, 0.0)
+  exists = scores.reshape(log_pi.shape) > -jnp.inf
+  log_pi = jnp.where(exists, log_pi, 0.0)
   share = jnp.where(log_pi < 0, jnp.exp(log_pi), 0.0)
-  return -(share * log_pi).sum(-1).mean()
+  count = jnp.maximum(exists.sum(-1), 2)  # with one span, the entropy is 0
+  return -((share * log_pi).sum(-1) / jnp.log(count.astype(log_pi.dtype))).mean()

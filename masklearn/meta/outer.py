@@ -30,6 +30,9 @@ class Outer(NamedTuple):
   items: Callable  # (support, key) -> unroll.Items of the J fine-tuning steps
   one: Callable  # (state, (support, query), key_tune, key_outer) -> [], run forward
   run: Callable  # (state, episode, key_tune, key_outer) -> [Q], one after the other
+  # (state, episode, key) -> [Q], the share of its loss that a question which is tuned
+  # on loses by the fine-tuning steps.
+  fall: Callable
 
 
 def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
@@ -64,4 +67,12 @@ def make_outer(loss_sums: Callable, tx, fine_tune_steps: int) -> Outer:
     questions = episode.support, episode.query
     return jax.lax.map(lambda pair: one(state, pair, *keys), questions)
 
-  return Outer(loss, tuning, items, one, run)
+  def fall(state, episode, key):
+    def of(support):
+      before = loss(state.params, key, support)
+      after = one(state, (support, support), key, key)
+      return (before - after) / jnp.maximum(before, 1e-6)
+
+    return jax.lax.map(of, episode.support)
+
+  return Outer(loss, tuning, items, one, run, fall)

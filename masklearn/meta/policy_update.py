@@ -12,6 +12,7 @@ import optax
 from masklearn.meta import gradient as gradients
 from masklearn.meta import inner, reinforce
 from masklearn.meta.estimators import Estimator, make_estimator
+from masklearn.meta.outer import make_outer
 from masklearn.training import losses
 from masklearn.training.mesh import Layout
 from masklearn.types import Policy, Specials
@@ -26,11 +27,12 @@ class Setting(NamedTuple):
   estimator: Estimator
   inner_optimizer: str
   inner_learning_rate: float
+  fine_tune_optimizer: str
   fine_tune_learning_rate: float
   trainable: str
   episodes: int
   temperature: tuple[float, float]
-  entropy_coefficient: tuple[float, float]
+  entropy_weight: tuple[float, float]
   learning_rate: float
   updates: int
 
@@ -39,13 +41,15 @@ class PolicyUpdate(NamedTuple):
   """Compiled functions, shared by what has equal settings."""
 
   tx: optax.GradientTransformation  # of the policy
-  inner_tx: optax.GradientTransformation  # of the model, in an episode
+  inner_tx: optax.GradientTransformation  # of the denoising steps of an episode
   # (theta, start, episodes, keys, temperature) -> meta.Probed, arguments in place
   probe: Callable
   update: Callable  # (state, probed, scales) -> (state, metrics)
   moments: Callable  # (theta, probed, scales) -> see `meta.make_moments`
   step: Callable  # (state, key, (start, episodes)) -> (state, metrics): both of them
   compare: Callable  # see `meta.cosine`, with the exact gradient
+  # (theta, start, episodes, keys) -> [E, Q], see `Outer.fall`; of no use for theta
+  fall: Callable
 
 
 @functools.cache
@@ -62,20 +66,12 @@ def make_policy_update(
     setting: all else.
     layout: over whose `data` episodes are split.
   """
-  # Not normalised: along a unit gradient, what a span teaches would be set against
-  # what it changes, and the mean of many spans against that of the useful ones.
-  rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
-  inner_tx, tuning_tx = (
-    inner.adjustable(
-      inner.make_inner(setting.inner_optimizer, one or rates[0], setting.trainable),
-      follows,
-    )
-    for one, follows in zip(rates, (True, not rates[1]), strict=True)
-  )
+  inner_tx, tuning_tx = _inner_optimizers(setting)
   updates = setting.updates
   decay = optax.cosine_decay_schedule(setting.learning_rate, updates, alpha=0.1)
   tx = optax.adam(decay)
-  work = policy, losses.make_loss_sums(model), inner_tx, ids, rate
+  loss_sums = losses.make_loss_sums(model)
+  work = policy, loss_sums, inner_tx, ids, rate
   options = {
     'target': setting.target,
     'span_length': setting.span_length,
@@ -87,7 +83,7 @@ def make_policy_update(
     for estimator in (setting.estimator, setting.estimator._replace(mode='mixed'))
   )
   # Spread out at first, a policy has tried many spans before it settles on some.
-  weight = optax.linear_schedule(*setting.entropy_coefficient, round(0.8 * updates))
+  weight = optax.linear_schedule(*setting.entropy_weight, round(0.8 * updates))
   first, last = setting.temperature
   temperature = optax.exponential_decay(first, updates, last / first)
   probe = jax.jit(layout.spread(functools.partial(gradients.probe, gradient)))
@@ -112,7 +108,31 @@ def make_policy_update(
     gradients.make_moments(gradient.decide, reinforce.without_baseline)
   )
   compare = layout.jit_whole(functools.partial(gradients.cosine, gradient, exact))
-  return PolicyUpdate(tx, inner_tx, probe, update, moments, step, compare)
+  outer = make_outer(loss_sums, tuning_tx, setting.estimator.fine_tune_steps)
+
+  def falls(theta, start, episodes, keys):
+    del theta  # the same before and after a denoising step, to first order
+    return jax.lax.map(lambda item: outer.fall(start, *item), (episodes, keys))
+
+  fall = jax.jit(layout.spread(falls))
+  return PolicyUpdate(tx, inner_tx, probe, update, moments, step, compare, fall)
+
+
+def _inner_optimizers(setting: Setting):
+  """Those of denoising and of fine-tuning steps; both start from the same state."""
+  # Not normalised: along a unit gradient, what a span teaches would be set against
+  # what it changes, and the mean of many spans against that of the useful ones.
+  names = setting.inner_optimizer, setting.fine_tune_optimizer
+  rates = setting.inner_learning_rate, setting.fine_tune_learning_rate
+  follows = True, not rates[1]
+  tx, tuning_tx = (
+    inner.adjustable(
+      inner.make_inner(name or names[0], rate or rates[0], setting.trainable), follow
+    )
+    for name, rate, follow in zip(names, rates, follows, strict=True)
+  )
+  # By default there is one optimizer, whose state goes on from step to step.
+  return inner.apart(tx, tuning_tx) if names[1] else (tx, tuning_tx)
 
 
 def warn(metrics: Mapping[str, float]) -> str:

@@ -131,7 +131,7 @@ def make_score_gradient(
     baseline: 'others' or 'learned'.
     fine_tune_steps: J.
     tuning_tx: of the fine-tuning steps, such as with another learning rate; it goes
-      on with the state of `tx`. None is `tx`.
+      on with the state of `tx`, see `inner.apart` for a state of its own. None is `tx`.
 
   References:
     Williams, REINFORCE (1992). Kool et al., Buy 4 REINFORCE Samples, Get a Baseline

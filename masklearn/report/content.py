@@ -354,7 +354,10 @@ def _learning(run: Run) -> Markup | None:
     ' the other seeds use the rate that did best on validation. A gain is the mean of'
     ' arcsinh of how much the denoising step lowers a question\u2019s loss, relative to'
     ' a scale of that question. The scales depend on the relaxation, so gains can be'
-    ' compared only within one. A signal-to-noise ratio of 1 is pure noise.'
+    ' compared only within one. A signal-to-noise ratio of 1 is pure noise. \u201cTuned'
+    ' loss\u201d is how much of its loss a question loses by the fine-tuning steps that'
+    ' an episode takes on it, on validation before learning: where that is little, such'
+    ' steps are no test of fine-tuning.'
   )
   found = learning.learned(run.found.study)
   parts = []

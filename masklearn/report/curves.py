@@ -28,7 +28,7 @@ METRICS = {
   'loss_before': 'outer loss before the denoising steps',
   'grad_norm': 'norm of the policy gradient',
   'snr': 'signal to noise of the policy gradient',
-  'entropy': 'entropy of the policy in nats',
+  'relative_entropy': 'entropy of the policy, relative to the largest',
   'loss': 'training loss',
   'validation_loss': 'validation loss',
 }

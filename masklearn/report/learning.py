@@ -17,6 +17,7 @@ COLUMNS = (
   tables.Column('Span precision', 'after'),
   tables.Column('Gain', 'on validation'),
   tables.Column('Signal to noise', 'per update'),
+  tables.Column('Tuned loss', 'falls by'),
   tables.Column('Updates', 'until the best'),
   tables.Column('Time', 'per seed'),
 )
@@ -49,6 +50,7 @@ def learned(study: StudyRecord) -> Markup | None:
       tables.mean(_values(found, 'span_precision')),
       tables.mean(_values(found, 'score')),
       tables.mean(_values(found, 'snr'), 1),
+      _share(_values(found, 'tuning_fall')),
       tables.extent([run.updates for run in found]),
       findings.duration(statistics.fmean(run.seconds for run in found)),
     )
@@ -110,6 +112,10 @@ def _by_policy(study) -> dict[str, list[LearnedRecord]]:
   for run in study.policies:
     runs.setdefault(run.policy, []).append(run)
   return runs
+
+
+def _share(values: Sequence[float]) -> str:
+  return f'{statistics.fmean(values):.0%}' if values else tables.DASH
 
 
 def _values(runs: Sequence[LearnedRecord], field: str) -> list[float]:

@@ -19,7 +19,7 @@ def learning_of(config, kind: str) -> tuple[Learning, bool]:
   options = settings.learning(config, kind)
   shuffled = options.pop('shuffled')
   estimator = Estimator(**{name: options.pop(name) for name in Estimator._fields})
-  for name in ('temperature', 'entropy_coefficient'):
+  for name in ('temperature', 'entropy_weight'):
     options[name] = tuple(options[name])
   return Learning(
     rate=config.policy.rate,
@@ -29,6 +29,34 @@ def learning_of(config, kind: str) -> tuple[Learning, bool]:
     warmup=Warmup(**options.pop('warmup')),
     **options,
   ), shuffled
+
+
+def planned(config) -> tuple[list[plan.Cell], list[plan.Ablation]]:
+  """The cells of a study in all its settings, and the ablations of policy learning."""
+  c, task_names = config.study, settings.names(config.task.names)
+  targets = settings.names(c.targets)
+  seeds = range(config.seed, config.seed + c.seeds)
+  besides = plan.ablations(
+    task_names,
+    c.ablations,
+    seeds[: c.ablation_seeds],
+    c.ablation_learning_rates,
+    c.deploy_ablations,
+  )
+  cells = plan.cells(
+    task_names,
+    settings.names(config.policy.names),
+    dict(zip(targets, c.target_seeds, strict=True)),
+    seeds,
+    c.learned_seeds,
+    c.transfer_seeds,
+    config.policy.reference,
+  )
+  others = [setting for setting in settings.pretraining(config) if setting]
+  cells += plan.in_settings(cells, others, targets[0])
+  if c.deploy_ablations:
+    cells += plan.deployed(besides, targets[0])
+  return cells, besides
 
 
 def make_policies(

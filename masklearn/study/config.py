@@ -68,8 +68,11 @@ LEARN = {
   'inner_learning_rate': number(3e-4, '(0, inf)'),
   # Of the fine-tuning steps; 0 for the same.
   'fine_tune_learning_rate': number(0.0, '[0, inf)'),
-  # Weight of the policy's entropy, at the start and at the end.
-  'entropy_coefficient': numbers((0.07, 0.0), '[0, inf)', 2),
+  # Of the fine-tuning steps, with a state of its own; '' for the same, which goes on.
+  'fine_tune_optimizer': name('', 'meta.inner:OPTIMIZERS', 'inner optimizer'),
+  # Weight of the policy's entropy / log(number of candidate spans), which is in [0, 1]
+  # for passages of any length; at the start and at the end.
+  'entropy_weight': numbers((0.39, 0.0), '[0, inf)', 2),
   'relaxation': name('mixture', 'meta.estimators:RELAXATIONS', 'relaxation'),
   # Of soft draws, at the start and at the end.
   'temperature': numbers((1.0, 0.3), '(0, inf)', 2),
@@ -258,6 +261,9 @@ STUDY = {
     'ablation_seeds': whole(0, '[0, inf)'),
     # What the first seed of an ablation tries; the rest takes the best.
     'ablation_learning_rates': numbers((), '(0, inf)'),
+    # Whether models are pre-trained with the policies of ablations, too, in the main
+    # format, and are scored: a cell's policy is called learned_ABLATION.
+    'deploy_ablations': flag(False),
     # The difference that the study is about, 'learned,supervised' for the one minus the
     # other, chosen before it runs; '' for none.
     'primary': text(''),
@@ -308,7 +314,8 @@ RECALL = {
 # Old name -> new name.
 RENAMED = {
   'learn.blot': 'learn.token_dropout',
-  'learn.bonus': 'learn.entropy_coefficient',
+  'learn.bonus': 'learn.entropy_weight',
+  'learn.entropy_coefficient': 'learn.entropy_weight',
   'learn.explore': 'learn.uniform_share',
   'learn.inner_step': 'learn.inner_learning_rate',
   'learn.terms': 'learn.solver_iterations',
@@ -321,6 +328,12 @@ RENAMED = {
   'study.trials': 'study.ablation_learning_rates',
   'supervised.top': 'supervised.top_k',
   'tops': 'top_k',
+}
+
+
+# New name -> what changed with it, for the message.
+UNITS = {
+  'learn.entropy_weight': ' (of entropy / log(number of candidate spans), not of nats)'
 }
 
 
@@ -346,12 +359,19 @@ def network() -> config_dict.ConfigDict:
 def new_name(key: str) -> str:
   """The new name of a key that was renamed, or is in a group that was; else ''.
 
+  Behind it stands what its number means, if that is something else now.
+
   >>> new_name('study.others.J1.fine_tune_steps')
   'study.ablations.J1.fine_tune_steps'
+  >>> new_name('study.ablations.J1.terms')
+  'study.ablations.J1.solver_iterations'
   """
   for old, new in RENAMED.items():
     if key == old or key.startswith(f'{old}.'):
-      return new + key.removeprefix(old)
+      return new + key.removeprefix(old) + UNITS.get(new, '')
+  ablation = re.match(r'study\.ablations\.[^.]+\.', key)
+  if ablation and (new := new_name(f'learn.{key[ablation.end() :]}')):
+    return ablation[0] + new.removeprefix('learn.')
   return ''
 
 
@@ -370,7 +390,7 @@ def check(config) -> None:
     fields.check(shared, known, prefix=f'task.options.{task}.', complete=False)
   for ablation, changes in config.study.ablations.items():
     prefix = f'study.ablations.{ablation}.'
-    fields.check(LEARN, changes, prefix=prefix, complete=False)
+    fields.check(LEARN, changes, new_name, prefix, complete=False)
   # The tokenizer, and what fits the model, are those of the study's own corpus.
   fixed = 'tokenizer', 'vocabulary', 'longest'
   known = {key: field for key, field in STUDY['corpus'].items() if key not in fixed}

@@ -101,8 +101,13 @@ def _check_policies(config):
   rule = f'must be at least 1 where all policies are learned, as in {c.names!r}'
   seeds = study.learned_seeds
   _require(seeds or not all(learned), 'study.learned_seeds', rule, seeds)
-  primary, known = settings.names(study.primary), settings.names(c.names)
-  rule = f'must be two of policy.names, {c.names}, with a comma, or empty'
+  deployed = study.ablations if study.deploy_ablations else ()
+  rule = 'must be False without study.ablations, or with study.ablation_seeds of 0'
+  fits = not study.deploy_ablations or (deployed and study.ablation_seeds)
+  _require(fits, 'study.deploy_ablations', rule, study.deploy_ablations)
+  primary, known = settings.names(study.primary), list(settings.names(c.names))
+  known += map(plan.ablation_kind, deployed)
+  rule = f'must be two of {", ".join(known)}, with a comma, or empty'
   fits = len(primary) in (0, 2) and set(primary) <= set(known)
   _require(fits, 'study.primary', rule, study.primary)
   rule = "must be at least 1 unless study.targets is 'spans', which asks for them"
@@ -149,6 +154,11 @@ def _check_learning(c, prefix):
   rule = f'must make a whole number with the candidates, {c["candidates"]}'
   whole = c['relaxation'] != 'mixture' or not share * c['candidates'] % 1
   _require(whole, f'{prefix}uniform_share', rule, share)
+  one, other = c['inner_optimizer'], c['fine_tune_optimizer']
+  rate = c['fine_tune_learning_rate']
+  rule = f'must be above 0, as a learning rate of {one!r} says nothing about {other!r}'
+  alike = other in ('', one) or not c['fine_tune_steps']
+  _require(rate or alike, f'{prefix}fine_tune_learning_rate', rule, rate)
   others = (c['relaxation'], c['baseline']) == ('score', 'others')
   rule = "must be at least 2 for the baseline 'others'"
   _require(samples > 1 or not others, f'{prefix}samples', rule, samples)

@@ -49,17 +49,20 @@ class Learning:
   questions: int  # Q, of an episode, all about the group of its passage
   estimator: Estimator  # of the policy's gradient
   learning_rate: float  # of the policy's Adam at the start; a cosine ends it
-  inner_optimizer: str  # of denoising and fine-tuning steps, of `inner.OPTIMIZERS`
+  inner_optimizer: str  # of denoising steps, of `inner.OPTIMIZERS`
   # Its learning rate: with SGD so small that a step's effect is nearly linear in it.
   inner_learning_rate: float
+  # Of fine-tuning steps, with a state of its own; '' for the same, which goes on.
+  fine_tune_optimizer: str
   fine_tune_learning_rate: float  # of fine-tuning steps; 0 for the same
   inner_steps: int  # K
   # A regular expression for the names of the parameters that inner steps change; '' for
   # all.
   trainable: str
   temperature: tuple[float, float]  # of soft draws, first and last; falls geometrically
-  # Weight of the policy's entropy, first and last, see `meta.make_policy_step`.
-  entropy_coefficient: tuple[float, float]
+  # Of the policy's entropy relative to its largest, first and last, see
+  # `meta.make_policy_step`.
+  entropy_weight: tuple[float, float]
   # Whether fine-tuning steps use other groups' questions; False is the paper's way, the
   # same questions as the outer loss.
   held_out: bool
@@ -93,9 +96,9 @@ def learn_policy(
   Returns:
     `seconds`, `updates` used, and precisions of what is hidden on groups that were not
     learned from: `answer_precision`, `span_precision`, `answer_precision_before`; and
-    what `guards` and `precision` have found.
-    Where no theta gains more than the first beyond noise, 0 updates. `theta` in the
-    stage's directory gets the parameters.
+    what `guards` and `precision` have found, and `_Checks.tuning`. Where no theta gains
+    more than the first beyond noise, 0 updates. `theta` in the stage's directory gets
+    the parameters.
   """
   seed, layout = context.seed, context.layout
   done = stage.finished(context.directory, 'theta')
@@ -127,6 +130,7 @@ def learn_policy(
   checks = _Checks(update, theta, start, validation, learning, key_check, context)
   found = guards.step_size(checks.first, learning.inner_learning_rate, context)
   found |= _check_precision(setup, policy, passages, learning, checks, context)
+  found |= guards.kept(context, 'tuning', checks.tuning)
   scaled(validation, checks.index, len(checks.index), 'validation')
   taught = scaled(training, index, guards.BATCHES, 'training')
   found |= guards.gradient_noise(first.moments, taught.stack, key_check, size, context)
@@ -235,6 +239,8 @@ class _Checks:
     self._episodes = episodes
     self._cold = self._layout.scalar(np.float32(learning.temperature[1]))
     self._cosine, self._check = learning.cosine, context.progress.check
+    self._tunes = bool(learning.estimator.fine_tune_steps)
+    self._say = lambda text: context.progress.say(f'{context.title}: {text}')
 
   def gains(self, theta) -> np.ndarray:
     """The gain of each episode."""
@@ -259,6 +265,24 @@ class _Checks:
     start = self._layout.place(inner.at_factor(self._start, factor))
     probed = (update or self._update).probe(self._theta, start, *given)
     return self._layout.read(probed._replace(draw=None))
+
+  def tuning(self) -> dict[str, float | None]:
+    """`tuning_fall`: the share of its loss that a question loses by being tuned on.
+
+    By the fine-tuning steps of its episode from the warmed-up model, a mean over the
+    episodes; None without such steps. Said, as it is what tells whether they are a test
+    of fine-tuning.
+    """
+    if not self._tunes:
+      return {'tuning_fall': None}
+    found = []
+    for index, keys in zip(self.index, self._keys, strict=True):
+      fall = self._update.fall(self._theta, self._start, *self._placed(index, keys))
+      found.append(self._layout.read(fall))
+      self._check()
+    mean = float(np.mean(found))
+    self._say(f'the loss of a question falls by {mean:.1%} as an episode tunes on it')
+    return {'tuning_fall': mean}
 
   def _probe(self, theta):
     gains, outer = [], []

@@ -9,7 +9,6 @@ import jax
 
 from masklearn import models
 from masklearn.io import checkpoint
-from masklearn.policies import POLICIES
 from masklearn.study import plan, stage
 from masklearn.study.setup import Setup
 from masklearn.training.mesh import Layout
@@ -56,23 +55,24 @@ class Parameters:
 
   def pretrained(self, cell: plan.Cell) -> Start:
     """Those after the pre-training of a cell; of the base where it has none."""
-    if not POLICIES[cell.policy].make:
+    if not plan.entry(cell.policy).make:
       return self.base(cell.seed)
     return self._of(f'pretrain/{cell.variant}/{cell.seed}')
 
   def theta(self, policy: str, task: str | None, seed: int) -> Any:
-    """The parameters of a policy; None where they are still to be learned.
+    """The parameters of a kind of policy; None where they are still to be learned.
 
     The task does not matter to a policy that is given none.
     """
     taught = plan.teacher(policy, self._reference)
     if not taught:
       return {}
-    folder = plan.folder(taught, task if POLICIES[taught].sees_task else None)
+    folder = plan.folder(taught, task if plan.entry(taught).sees_task else None)
     directory = self._workdir / 'policies' / folder / str(seed) / 'theta'
     if not directory.exists():
       return None
-    shapes = jax.eval_shape(self._made[taught].init, jax.random.key(0))
+    init = self._made[plan.policy_of(taught)].init
+    shapes = jax.eval_shape(init, jax.random.key(0))
     return stage.saved(directory, shapes, self._layout).read()
 
   def _of(self, directory: str) -> Start:

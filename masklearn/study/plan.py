@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
-from masklearn.policies import POLICIES
+from masklearn.policies import POLICIES, Entry
 
 STAGES = ('corpus', 'base', 'policies', 'pretrain', 'finetune')
 # What runs first where both can.
@@ -21,10 +21,10 @@ def teacher(policy: str, reference: str) -> str | None:
   >>> teacher('same_sentences_random', 'learned'), teacher('salient', 'learned')
   ('learned', None)
   """
-  entry = POLICIES[policy]
-  if 'reference' in entry.needs:
+  needs, trained = entry(policy).needs, entry(policy).trained_by
+  if 'reference' in needs:
     return reference
-  return policy if entry.trained_by else None
+  return policy if trained else None
 
 
 def folder(kind: str, task: str | None) -> str:
@@ -46,6 +46,25 @@ def policy_of(kind: str) -> str:
   return max(names, key=len)
 
 
+def entry(kind: str) -> Entry:
+  """The entry of a kind's policy in the table.
+
+  >>> entry('learned_J1').trained_by
+  'learn'
+  """
+  return POLICIES[policy_of(kind)]
+
+
+def title(kind: str) -> str:
+  """What a kind of policy is called in a report.
+
+  >>> title('learned_J1'), title('salient')
+  ('learned, J1', 'salient spans')
+  """
+  change = kind.removeprefix(policy_of(kind)).removeprefix('_')
+  return ', '.join(filter(None, (entry(kind).title, change)))
+
+
 def ablation_kind(name: str) -> str:
   """The kind of an ablation: of the first policy of the table that is meta-learned.
 
@@ -64,7 +83,7 @@ class Cell(NamedTuple):
   """One row of the grid: a policy's pre-training, fine-tuned on a task."""
 
   task: str
-  policy: str
+  policy: str  # or the kind of an ablation that is deployed
   policy_task: str | None
   target: str
   seed: int
@@ -116,6 +135,7 @@ def ablations(
   names: Iterable[str],
   seeds: Iterable[int],
   learning_rates: Iterable[float],
+  deployed: bool = False,
 ) -> list[Ablation]:
   """The ablations of policy learning; the first seed chooses the learning rate.
 
@@ -124,6 +144,7 @@ def ablations(
     names: of the ablations.
     seeds: of each.
     learning_rates: to try; with none, an ablation is as it is configured.
+    deployed: whether the first seed, too, needs the best of what it has tried.
   """
   planned = []
   for task in task_names:
@@ -133,9 +154,20 @@ def ablations(
       for i, seed in enumerate(seeds):
         if i == 0 and trials:
           planned += [Ablation(trial, task, seed) for trial in trials]
-        else:
+        if i or deployed or not trials:
           planned.append(Ablation(kind, task, seed, trials, seeds[0]))
   return planned
+
+
+def deployed(besides: Iterable[Ablation], target: str) -> list[Cell]:
+  """The cells in which models are pre-trained with the policies of ablations.
+
+  Args:
+    besides: of `ablations`; what is but tried has no cell.
+    target: the main output format.
+  """
+  kept = [ablation for ablation in besides if '@' not in ablation.kind]
+  return [Cell(a.task, a.kind, a.task, target, a.seed) for a in kept]
 
 
 def cells(
@@ -163,16 +195,16 @@ def cells(
   for i, seed in enumerate(seeds):
     for task in task_names:
       for policy in policy_names:
-        entry, taught = POLICIES[policy], teacher(policy, reference)
-        learned = taught and POLICIES[taught].trained_by == 'learn'
+        used, taught = entry(policy), teacher(policy, reference)
+        learned = taught and entry(taught).trained_by == 'learn'
         if learned and i >= learned_seeds:
           continue
-        sees_task = POLICIES[taught].sees_task if taught else 'answers' in entry.needs
+        sees_task = entry(taught).sees_task if taught else 'answers' in used.needs
         own = task if sees_task else None
         for target, count in targets.items():
-          if i < count and (entry.make or target == main):
+          if i < count and (used.make or target == main):
             planned.append(Cell(task, policy, own, target, seed))
-        if entry.trained_by and own and i < transfer_seeds:
+        if used.trained_by and own and i < transfer_seeds:
           elsewhere = [other for other in task_names if other != task]
           planned += [Cell(task, policy, other, main, seed) for other in elsewhere]
   return planned
@@ -194,8 +226,8 @@ def in_settings(
   chosen = [
     cell
     for cell in planned
-    if POLICIES[cell.policy].make
-    and POLICIES[cell.policy].equal == 'updates'
+    if entry(cell.policy).make
+    and entry(cell.policy).equal == 'updates'
     and cell.target == target
     and cell.policy_task in (None, cell.task)
   ]
@@ -211,7 +243,7 @@ def jobs(
   """The stages of some cells, each with those whose results it is given.
 
   Args:
-    planned: the cells.
+    planned: the cells, those of `deployed` among them.
     besides: the ablations.
     depth: nothing beyond STAGES[depth].
     reference: a policy that is trained, see `teacher`.
@@ -220,6 +252,7 @@ def jobs(
   planned = list(planned)
   if depth < STAGES.index('base'):
     return found
+  learners = {job.arguments: job for job, _ in map(_learner, besides)}
   for cell in planned:
     start = Job('base', (cell.seed,))
     found[start] = ()
@@ -227,15 +260,16 @@ def jobs(
     taught = teacher(cell.policy, reference)
     if taught and depth >= STAGES.index('policies'):
       arguments = taught, cell.policy_task, cell.seed
-      trained = Job(POLICIES[taught].trained_by, arguments)
+      trained = learners.get(arguments)
+      trained = trained or Job(entry(taught).trained_by, arguments)
       found[trained] = () if trained.stage == 'count' else (start,)
-      if after := POLICIES[taught].after:
+      if after := entry(taught).after:
         # Of the main format, which is that of the first cell.
         other = Job('pretrain', (after, None, planned[0].target, cell.seed, ''))
         found[other] = (start,)
         found[trained] = (start, other)
       needs = (start, trained)
-    if POLICIES[cell.policy].make and depth >= STAGES.index('pretrain'):
+    if entry(cell.policy).make and depth >= STAGES.index('pretrain'):
       arguments = cell.policy, cell.policy_task, cell.target, cell.seed, cell.setting
       between = Job('pretrain', arguments)
       found[between] = needs
@@ -244,13 +278,18 @@ def jobs(
       found[Job('finetune', (cell,))] = needs
   if depth >= STAGES.index('policies'):
     for ablation in besides:
-      kind, task, seed, trials, trial_seed = ablation
-      start = Job('base', (seed,))
+      start = Job('base', (ablation.seed,))
       found.setdefault(start, ())
-      tried = tuple(Job('learn', (trial, task, trial_seed)) for trial in trials)
-      stage = 'learn_best' if tried else 'learn'
-      found[Job(stage, (kind, task, seed))] = (start, *tried)
+      job, tried = _learner(ablation)
+      found[job] = (start, *tried)
   return found
+
+
+def _learner(ablation):
+  """The job that learns an ablation's policy, and those whose results it is given."""
+  kind, task, seed, trials, trial_seed = ablation
+  tried = tuple(Job('learn', (trial, task, trial_seed)) for trial in trials)
+  return Job('learn_best' if tried else 'learn', (kind, task, seed)), tried
 
 
 def without(

@@ -16,7 +16,7 @@ from masklearn.evaluation import results as schema
 from masklearn.evaluation.results import Display, LearnedRecord, StageRecord, TaskRecord
 from masklearn.io import checksums, files, provenance, secrets
 from masklearn.policies import POLICIES, sampling
-from masklearn.study import settings
+from masklearn.study import plan, settings
 from masklearn.study.plan import Cell, Job
 from masklearn.study.setup import Setup
 from masklearn.tasks.splits import SPLITS
@@ -103,7 +103,7 @@ def write_study(
     budget=schema.BudgetRecord(c.policy.rate, hidden / count),
     policies=_learned(workdir, c),
     stages=_stages(workdir),
-    display=display(settings.names(c.policy.names)),
+    display=display(_kinds(c)),
     impossible=list(left_out),
     primary=list(settings.names(c.study.primary)),
     margin=c.study.margin,
@@ -134,13 +134,19 @@ def impossible(
 
 
 def display(names: Iterable[str]) -> dict[str, Display]:
-  """How the report shows some policies.
+  """How the report shows some policies, or kinds of them.
 
   >>> display(['salient'])
   {'salient': Display(title='salient spans', role='heuristic', equal='updates')}
   """
-  entries = ((name, POLICIES[name]) for name in names)
-  return {name: Display(e.title, e.role, e.equal) for name, e in entries}
+  entries = ((name, plan.title(name), plan.entry(name)) for name in names)
+  return {name: Display(title, e.role, e.equal) for name, title, e in entries}
+
+
+def _kinds(config) -> list[str]:
+  """The policies of a study, and the ablations that are deployed like these."""
+  ablations = config.study.ablations if config.study.deploy_ablations else ()
+  return [*settings.names(config.policy.names), *map(plan.ablation_kind, ablations)]
 
 
 def _task(seeds: Sequence[Task]) -> TaskRecord:

@@ -62,21 +62,8 @@ class Study:
     self.seeds = range(c.seed, c.seed + c.study.seeds)
     self.policy_names = settings.names(c.policy.names)
     self.task_names = settings.names(c.task.names)
-    targets = settings.names(c.study.targets)
     self.settings = settings.pretraining(c)
-    self.cells = plan.cells(
-      self.task_names,
-      self.policy_names,
-      dict(zip(targets, c.study.target_seeds, strict=True)),
-      self.seeds,
-      c.study.learned_seeds,
-      c.study.transfer_seeds,
-      c.policy.reference,
-    )
-    others = [name for name in self.settings if name]
-    self.cells += plan.in_settings(self.cells, others, targets[0])
-    seeds, rates = self.seeds[: c.study.ablation_seeds], c.study.ablation_learning_rates
-    self.ablations = plan.ablations(self.task_names, c.study.ablations, seeds, rates)
+    self.cells, self.ablations = build.planned(c)
     self.saving = stage.Saving(**c.saving)
     self.impossible: dict[plan.Job, str] = {}  # see `check_jobs`
     self.tasks = {
@@ -298,18 +285,21 @@ class Study:
     chosen, task = self.settings[setting], policy_task or self.task_names[0]
     passages = self.corpora.pretraining(task, chosen.corpus)
     ids = self.setup.tokenizer.specials
-    capacity = POLICIES[policy].longest_targets(passages, c.policy.rate, ids)
-    theta = self.params.theta(policy, policy_task, seed) if trained else {}
+    entry = plan.entry(policy)
+    capacity = entry.longest_targets(passages, c.policy.rate, ids)
+    # An ablation has learned as the best of what was tried.
+    kind = trained.get('kind', policy) if trained else ''
+    theta = self.params.theta(kind, policy_task, seed) if trained else {}
     title = f'pre-training, {cell.variant}, seed {seed}'
     context = self._context(title, f'pretrain/{cell.variant}', seed)
     training, count = Denoising(**c.pretrain), len(passages.tokens)
     training = training.exposed(chosen.exposures, count)
-    if POLICIES[policy].equal == 'compute' and not stage.finished(context.directory):
+    if entry.equal == 'compute' and not stage.finished(context.directory):
       training = training._replace(updates=self._updates_with_learning(target))
     done = denoise(
       self.setup,
       passages,
-      Objective(self.policies[policy], theta, target, capacity),
+      Objective(self.policies[plan.policy_of(policy)], theta, target, capacity),
       self.params.base(seed),
       training,
       context,
@@ -337,7 +327,7 @@ class Study:
       self._context(title, f'finetune/{cell.task}/{cell.variant}', cell.seed),
       self.saving,
     )
-    spent = start if POLICIES[cell.policy].make else {'seconds': 0.0}
+    spent = start if plan.entry(cell.policy).make else {'seconds': 0.0}
     return done | {
       'seconds': done['seconds'] + spent['seconds'],
       **{name: spent.get(name, 0.0) for name in SPENT},
