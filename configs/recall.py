@@ -14,7 +14,7 @@ sentence-transformers/all-MiniLM-L6-v2. All numbers are ours.
 
 from ml_collections import config_dict
 
-from masklearn.study import config
+from masklearn.study import recall_config
 
 VARIANTS = ('', 'scratch', 'smoke')
 
@@ -25,11 +25,11 @@ def get_config(variant: str = '') -> config_dict.ConfigDict:
     raise ValueError(
       f'configs/recall.py has the variants {", ".join(VARIANTS[1:])}, got {variant!r}.'
     )
-  c = config.default_recall()
+  c = recall_config.default_config()
   c.name = f'recall:{variant}' if variant else 'recall'
-  c.networks.scratch = config.network()
+  c.networks.scratch = recall_config.network()
   if not variant:
-    c.networks.bert = config.network()
+    c.networks.bert = recall_config.network()
     c.networks.bert.encoder = 'bert'
   if variant == 'smoke':
     c.networks.scratch.update(vocabulary=300, longest=3, width=8, kernel_size=3)

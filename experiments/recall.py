@@ -11,9 +11,9 @@ from experiments import app
 
 def main(config, workdir):
   """Writes WORKDIR/recall.jsonl and shows it."""
-  from masklearn.study import config as fields
+  from masklearn.study import recall_config
 
-  fields.check_recall(config)  # before what takes seconds to load
+  recall_config.check(config)  # before what takes seconds to load
   from masklearn.study import recall_study
 
   shown = table.Table(

@@ -11,7 +11,7 @@ from ml_collections import config_dict
 from experiments import prepare_corpus
 from masklearn import models, tasks
 from masklearn.io import provenance
-from masklearn.study import config, settings
+from masklearn.study import config, recall_config, settings
 from masklearn.types import InputError, Specials
 from tests.runs import command
 
@@ -84,7 +84,7 @@ def bad(value, zero):
 )
 def test_every_field_refuses_what_it_cannot_be(kind, key, value):
   """Not a number, below zero, zero, text: each in one line with key, rule and value."""
-  check = config.check_recall if kind == 'recall' else config.check
+  check = recall_config.check if kind == 'recall' else config.check
   for wrong in bad(value, key in ZERO):
     with pytest.raises(InputError) as error:
       check(changed(key, wrong, kind))
@@ -333,9 +333,9 @@ def test_a_comparison_of_networks_names_what_exists(variant):
   c = from_file('recall', variant)
   if not variant:
     with pytest.raises(InputError, match=r'networks\.bert\.checkpoint'):
-      config.check_recall(c)
+      recall_config.check(c)
     c.networks.bert.checkpoint = 'somewhere'
-  config.check_recall(c)
+  recall_config.check(c)
 
 
 @pytest.mark.parametrize('family', ['bart', 't5'])

@@ -278,39 +278,6 @@ STUDY = {
   },
 }
 
-NETWORK = {
-  'encoder': name('conv', 'policies.encoders:ENCODERS', 'encoder of a policy'),
-  'checkpoint': text(''),  # directory of a BERT, for 'bert'
-  'vocabulary': whole(8_000, '[0, inf)'),  # of a trained tokenizer; a BERT has its own
-  'longest': whole(6, '[1, inf)'),  # words of a span; longer answers are not learned
-  'width': whole(128, '[1, inf)'),
-  'kernel_size': whole(7, '[1, inf)'),  # tokens that a convolution sees
-}
-RECALL = {
-  'name': text('recall'),
-  'seed': whole(0, SEEDS),  # of the split, and the first of the networks'
-  'seeds': whole(1, '[1, inf)'),  # of every network
-  'rate': number(0.15, '(0, 1)'),  # of random spans' reference
-  'top_k': wholes((1, 5), '[0, inf)'),  # each span is drawn from the best k; 0 for all
-  'data': {
-    'path': text(''),  # passages and questions in SQuAD's format, plain or .gz
-    'test_path': text(''),  # others to test on; '' takes the articles that are left
-    'train_groups': whole(32, '[2, inf)'),  # articles to train on
-    'validation_share': number(0.125, '(0, 1)'),  # of these, to choose by
-    'words': whole(120, '[1, inf)'),  # of a passage; longer ones are cut
-  },
-  'networks': group(),  # name -> fields of `NETWORK`
-  'supervised': {
-    'updates': whole(300, '[1, inf)'),
-    'batch_size': whole(8, '[1, inf)'),  # passages
-    'learning_rates': numbers((1e-4, 1e-3), '(0, inf)'),  # each is tried
-    'weight_decay': number(0.01, '[0, inf)'),
-    'validate_every': whole(50, '[1, inf)'),
-    'save_every': whole(100, '[1, inf)'),  # steps between checkpoints
-  },
-  'recall': RECALL_BUDGET,
-}
-
 # Old name -> new name.
 RENAMED = {
   'learn.blot': 'learn.token_dropout',
@@ -330,7 +297,6 @@ RENAMED = {
   'tops': 'top_k',
 }
 
-
 # New name -> what changed with it, for the message.
 UNITS = {
   'learn.entropy_weight': ' (of entropy / log(number of candidate spans), not of nats)'
@@ -344,16 +310,6 @@ def default_config() -> config_dict.ConfigDict:
   0.05
   """
   return fields.make(STUDY)
-
-
-def default_recall() -> config_dict.ConfigDict:
-  """Returns the config of experiments.recall without a network, see `network`."""
-  return fields.make(RECALL)
-
-
-def network() -> config_dict.ConfigDict:
-  """Returns a network of `default_recall().networks`."""
-  return fields.make(NETWORK)
 
 
 def new_name(key: str) -> str:
@@ -397,15 +353,3 @@ def check(config) -> None:
   other = config.study.unrelated
   fields.check(known, other, prefix='study.unrelated.', complete=False)
   contradictions.check(config)
-
-
-def check_recall(config) -> None:
-  """Refuses a config of experiments.recall, as `check` does one of a study."""
-  fields.check(RECALL, config, new_name)
-  for one, options in config.networks.items():
-    fields.check(NETWORK, options, new_name, f'networks.{one}.')
-    contradictions.check_encoder(options, f'networks.{one}.')
-  contradictions.check_budget(config.recall)
-  contradictions.check_rates(
-    config.supervised.learning_rates, 'supervised.learning_rates'
-  )

@@ -24,8 +24,8 @@ from masklearn.io.progress import Progress
 from masklearn.models import bert
 from masklearn.policies import heuristic
 from masklearn.policies.learned import supervised
-from masklearn.study import stage, supervise
-from masklearn.study.config import check_recall, new_name
+from masklearn.study import recall_config, stage, supervise
+from masklearn.study.config import new_name
 from masklearn.tasks import splits, squad
 from masklearn.training.context import StageContext
 from masklearn.training.mesh import one_device
@@ -49,13 +49,13 @@ def run(config, workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """Trains the supervised policies and returns the rows of recall.jsonl.
 
   Args:
-    config: see `config.default_recall`.
+    config: see `recall_config.default_config`.
     workdir: where everything goes; what was interrupted goes on from there.
 
   Raises:
     InputError: unusable files, or a work directory that another config made.
   """
-  check_recall(config)
+  recall_config.check(config)
   answered = passages(config.seed, **config.data)
   path = pathlib.Path(workdir) / LAST
   with working_directory.held(workdir, config, new_name, last=LAST) as over:
