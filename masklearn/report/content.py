@@ -7,6 +7,7 @@ from masklearn.evaluation import metrics
 from masklearn.evaluation.results import StudyRecord
 from masklearn.io.visible import isolated
 from masklearn.report import (
+  along,
   answer_tables,
   axes,
   comparison,
@@ -157,8 +158,8 @@ def html(run: Run) -> Markup:
   """Returns the body of the report."""
   sections = [
     ('results', 'Results', _results(run)),
-    ('exposures', 'Exposures', _exposures(run)),
-    ('corpora', 'Corpora', _corpora(run)),
+    ('exposures', 'Exposures', along.exposures(run.exposed)),
+    ('corpora', 'Corpora', along.corpora(run.corpora)),
     ('transfer', 'Transfer', _transfer(run)),
     ('recall', 'Answers hidden', _recall(run)),
     ('learning', 'How the policy learned', _learning(run)),
@@ -225,7 +226,7 @@ def _results(run: Run) -> Markup | None:
       element('p', _origin(run, group), class_='note'),
       element(
         'div',
-        _figure(run.scores[key]),
+        run.scores[key].html,
         kinds and element('div', element('h4', heading), kinds),
         class_='pair',
       ),
@@ -274,40 +275,6 @@ def _origin(run: Run, group: Sequence[Result]) -> Markup:
   return join(parts)
 
 
-def _exposures(run: Run) -> Markup | None:
-  text = (
-    'EM by how often pre-training saw each passage, on average. Each number is a run of'
-    ' its own, with a learning rate that falls to its end. \u201cMain\u201d is the'
-    ' one that all other tables are about.'
-  )
-  return join(element('p', text), _along(run.exposed)) if run.exposed else None
-
-
-def _corpora(run: Run) -> Markup | None:
-  text = (
-    'EM by what pre-training was on, with equal numbers of updates: the study\u2019s'
-    ' own corpus, as in all other tables, passages that no task asks about, or both,'
-    ' mixed. Samples are those of each passage, on average.'
-  )
-  return join(element('p', text), _along(run.corpora)) if run.corpora else None
-
-
-def _along(drawn: Sequence[tuple[Axis, Drawing]]) -> list[Markup]:
-  """Returns the heading, the figure and the table of each axis."""
-  parts = []
-  for axis, drawing in drawn:
-    beside = None
-    if any(r and r.forgotten for line in axis.lines.values() for r in line):
-      heading = element('h4', 'Forgotten, in nats a token')
-      beside = element('div', heading, tables.along(axis, tables.forgotten))
-    parts += [
-      element('h3', axis.title),
-      tables.along(axis, tables.score),
-      element('div', _figure(drawing), beside, class_='pair'),
-    ]
-  return parts
-
-
 def _transfer(run: Run) -> Markup | None:
   parts = []
   for key, learned in summary.transfer(run.results).items():
@@ -315,7 +282,7 @@ def _transfer(run: Run) -> Markup | None:
     others = [r for r in run.results if (r.target, r.base) == (target, base)]
     place = isolated(findings.TARGETS.get(target, target))
     which = f', {isolated(base)}' if len({r.base for r in run.results}) > 1 else ''
-    figure, table = _figure(run.transfers[key]), tables.transfer(place, learned, others)
+    figure, table = run.transfers[key].html, tables.transfer(place, learned, others)
     parts += [
       element('h3', f'{isolated(learned[0].title)}: {place}{which}'),
       element('div', figure, table, class_='pair'),
@@ -339,7 +306,7 @@ def _recall(run: Run) -> Markup | None:
 
 
 def _learning(run: Run) -> Markup | None:
-  drawn = [_figure(d) for panel, d in run.panels if panel.metric in curves.AIMS]
+  drawn = [d.html for panel, d in run.panels if panel.metric in curves.AIMS]
   text = (
     'Answer precision is the share of masked words that belong to an answer, span'
     ' precision the share of masked spans that are exactly an answer, as the policy is'
@@ -371,7 +338,7 @@ def _learning(run: Run) -> Markup | None:
 
 
 def _losses(run: Run) -> Markup | None:
-  drawn = [_figure(d) for panel, d in run.panels if panel.metric not in curves.AIMS]
+  drawn = [d.html for panel, d in run.panels if panel.metric not in curves.AIMS]
   if not drawn:
     return None
   text = 'Means over seeds, with single seeds as thin lines. Losses with a wide range'
@@ -406,8 +373,3 @@ def _provenance(run: Run) -> Markup:
     provenance.overview(study, run.found.rows),
     *((element('h3', heading), table) for heading, table in found if table),
   )
-
-
-def _figure(drawing: Drawing) -> Markup:
-  caption = element('figcaption', drawing.caption)
-  return element('figure', caption, drawing.inline, class_='drawing')

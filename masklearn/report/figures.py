@@ -22,7 +22,7 @@ from masklearn.io.visible import one_line, visible
 from masklearn.report import curves
 from masklearn.report.axes import Axis
 from masklearn.report.curves import Panel, Series
-from masklearn.report.page import Markup, escape
+from masklearn.report.page import Markup, element, escape
 from masklearn.report.summary import Result
 
 # Every color is drawn as a distinct value here and becomes the custom property of
@@ -88,6 +88,12 @@ class Drawing:
     svg = _TAG.sub(lambda tag: self._of_the_page(tag[0], used), svg)
     label = f'<svg role="img" aria-label="{escape(self.caption)}"'
     return Markup(svg.replace('<svg', label, 1))
+
+  @property
+  def html(self) -> Markup:
+    """The figure of an HTML page, below its caption."""
+    caption = element('figcaption', self.caption)
+    return element('figure', caption, self.inline, class_='drawing')
 
   def _of_the_page(self, tag: str, used: set[str]) -> str:
     """Returns a tag with identifiers and colors that are those of the page."""
