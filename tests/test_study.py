@@ -15,15 +15,12 @@ import jax
 import numpy as np
 import pytest
 
-from configs import world
 from experiments import finetune, learn_policy, prepare_corpus, pretrain
 from experiments import study as experiment
-from masklearn import policies, report
+from masklearn import policies
 from masklearn.io import bucket, files, mirror
 from masklearn.report import curves
 from masklearn.study import compute, pool
-from masklearn.study.parameters import Parameters
-from masklearn.study.start import run_study
 from masklearn.tasks import people
 from tests import small, storage
 from tests.kills import GRACE, check_whole, interrupted, results, start
@@ -215,71 +212,6 @@ def test_baselines_that_see_no_task(tmp_path, monkeypatch):
   for name in ('difference', 'excess_loss'):
     found = policies.load_policy(workdir / 'policies' / name / '0')
     assert np.isfinite(found.theta['weight']).any()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-  'flags',
-  [
-    ('relaxation=score', 'samples=1', 'baseline=learned', 'fine_tune_steps=1',
-     'held_out=True'),
-    ('relaxation=soft', 'inner_steps=2', 'inner_optimizer=momentum',
-     'trainable=decoder', 'mode=truncated', 'cosine=True'),
-  ],
-)  # fmt: skip
-def test_a_policy_can_be_learned_in_other_ways(tmp_path, capsys, flags):
-  """Two updates by the score function, and by soft draws with all that they take."""
-  flags = [f'--config.learn.{flag}' for flag in flags]
-  workdir = tmp_path / 'new'
-  assert command(learn_policy.main, *SMALL, *flags, f'--workdir={workdir}') == 0
-  assert 'WARNING' not in capsys.readouterr().err
-  directory = workdir / 'policies' / 'learned-habits' / '0'
-  history = files.read_jsonl(directory / 'history.jsonl')
-  assert history[-1]['influence'] > 0
-  assert history[-1]['snr'] > 0
-  fall = files.read_object(directory / 'done.json')['tuning_fall']
-  assert (fall is not None) == any('fine_tune_steps' in flag for flag in flags)
-  assert fall is None or 0 < fall < 1
-  cosines = [row['validation_cosine'] for row in history if 'validation_cosine' in row]
-  assert all(0.01 < abs(cosine) < 1 for cosine in cosines)
-  assert bool(cosines) == any('cosine' in flag for flag in flags)
-
-
-@pytest.mark.slow
-def test_ablations_are_deployed_as_the_best_of_what_was_tried(tmp_path, monkeypatch):
-  """Both seeds pre-train with the rate of the first one's best validation score."""
-  c, taken = world.get_config('smoke'), []
-  c.policy.names = 'random,annotated'
-  c.study.update(seeds=2, target_seeds=(2,), ablation_seeds=2, deploy_ablations=True)
-  c.study.ablation_learning_rates = (5e-3, 2e-3)
-  c.study.ablations = {'J1': {'fine_tune_steps': 1}}
-  theta = Parameters.theta
-
-  def noted(params, policy, task, seed):
-    taken.append((policy, task, seed))
-    return theta(params, policy, task, seed)
-
-  monkeypatch.setattr(Parameters, 'theta', noted)
-  run_study(c, tmp_path / 'new')
-  tried = {
-    rate: files.read_object(folder / '0' / 'done.json')['score']
-    for rate in ('0.005', '0.002')
-    for folder in [tmp_path / 'new' / 'policies' / f'learned_J1@{rate}-civics']
-  }
-  best = f'learned_J1@{max(tried, key=tried.get)}'
-  deployed = {one for one in taken if one[0].startswith('learned')}
-  assert deployed == {(best, 'civics', 0), (best, 'civics', 1)}
-  rows = files.read_jsonl(tmp_path / 'new' / 'results.jsonl')
-  rows = [row for row in rows if row['policy'] == 'learned_J1']
-  assert {(row['seed'], row['split']) for row in rows} == set(
-    itertools.product((0, 1), ('validation', 'test'))
-  )
-  assert all(row['learning_seconds'] > 0 and row['policy_task'] for row in rows)
-  page = report.write_report(tmp_path / 'new').read_text(encoding='utf-8')
-  assert 'learned, J1' in page
-  assert files.read_object(tmp_path / 'new' / 'study.json')['display'][
-    'learned_J1'
-  ] == {'title': 'learned, J1', 'role': 'learned', 'equal': 'updates'}
 
 
 def test_another_config_does_not_touch_the_directory(finished, capsys):
