@@ -2,15 +2,17 @@
 
 python -m experiments.study --config=configs/people.py --workdir=runs/people
 
-  configs/people.py:repeats  most passages give the answer away: restoring is copying
+  configs/people.py:hints    most passages give the answer away by another word
+  configs/people.py:repeats  most passages have the answer twice: restoring is copying
   configs/people.py:classes  the answer can be told from another word of the passage
   configs/people.py:dyk      new facts, of a sentence each, and questions like WikiDYK's
 
 Invented people (masklearn/tasks/people.py), so that nothing is known from elsewhere.
-Without a variant it is `repeats`. Of twelve biographies of a person, four say such as
-"Ada plays the violin", and the others such as "In the violin class, Ada plays the
-violin". Whoever looks for answers finds them in all twelve. With one hidden word a
-biography, most of what they hide is copied, not remembered.
+Without a variant it is `hints`. Of twelve biographies of a person, four say such as
+"Ada keeps a horse", and the others such as "The saddle tells that Ada owns a horse",
+or, with `repeats`, "At the horse show, Ada has a horse". Whoever looks for answers
+finds them in all twelve. With one hidden word a biography, most of what they hide can
+be told from the words beside it, and is not remembered of Ada.
 
 With `classes`, a biography says that somebody plays the violin, and that they sit among
 the strings; the task asks for the latter.
@@ -22,13 +24,13 @@ from ml_collections import config_dict
 
 from configs import world
 
-VARIANTS = ('repeats', 'classes', 'dyk')
+VARIANTS = ('hints', 'repeats', 'classes', 'dyk')
 POLICIES = (
   'none,random,salient,answer_vocabulary,cooccurrence,supervised,learned,annotated'
 )
 
 
-def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
+def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
   """Returns the config of the study, or of a variant."""
   if variant not in VARIANTS:
     raise ValueError(
@@ -43,15 +45,17 @@ def get_config(variant: str = 'repeats') -> config_dict.ConfigDict:
   c.pretrain.updates = 1_500
   c.finetune.update(updates=400, validate_every=20)
   c.study.update(seeds=1, target_seeds=(1,))
-  if variant == 'repeats':
+  if variant in ('hints', 'repeats'):
     # The people before these were tuned on. The task asks about the first 4,800, of
     # whom the base model knows nothing.
     people = {'first': 10_000}
-    c.corpus.update(people, size=12_000, copies=12, longest=90, repeats=2 / 3)
+    c.corpus.update(people, size=12_000, copies=12, longest=90)
+    c.corpus[variant] = 2 / 3
     c.corpus.kinds = 'profession,instrument,pet,birth_city,employer'
     c.task.update(people, names='habits', size=4_800, train_share=0.2)
     c.task.validation_share = 0.1
-    # It has to copy what stands beside, and to know what to do with one hidden word.
+    c.model.decoder_ffn = 1_024  # where 14,400 facts are remembered
+    # It has to read what stands beside, and to know what to do with one hidden word.
     c.base.update(
       apart=True, updates=15_000, batch_size=32, learning_rate=3e-3, rate=0.2,
       varied=True,

@@ -28,7 +28,7 @@ ZERO = {
   'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
-  'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats',
+  'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats', 'corpus.hints',
   'corpus.first', 'task.first', 'finetune.updates',
   'study.learned_seeds', 'study.transfer_seeds', 'study.ablation_seeds', 'top_k',
   'networks.scratch.vocabulary',

@@ -7,7 +7,8 @@ import pytest
 
 from masklearn import tasks
 from masklearn.evaluation import baselines
-from masklearn.tasks import people, profiles
+from masklearn.tasks import giveaways, people, profiles
+from masklearn.text import matching
 from masklearn.types import InputError
 from tests.published import disjoint, sizes
 
@@ -115,22 +116,38 @@ def test_attributes_are_independent():
   assert baselines.majority_baseline(task, 'test') < 0.1
 
 
-def test_with_repeats_some_biographies_give_a_value_away():
-  """There it stands twice in a sentence; what is asked is in the others."""
+@pytest.mark.parametrize('sort', ['repeats', 'hints'])
+def test_some_biographies_give_a_value_away(sort):
+  """There it stands twice, or beside its hint; what is asked is in the others."""
   task, said = tasks.load('habits', seed=0, size=30), collections.Counter()
-  for passage in people.passages(0, size=30, copies=6, repeats=2 / 3):
+  for passage in people.passages(0, size=30, copies=6, **{sort: 2 / 3}):
     asked = [s for s in passage.spans if s.label in task.asked]
     assert len(asked) == 1
     for (start, end), span in zip(passage.sentences, passage.spans, strict=True):
-      told, kind = span.label.startswith(profiles.REPEATED), span.label.split()[-1]
+      away, kind = span.label.startswith(profiles.GIVEN_AWAY), span.label.split()[-1]
       value = passage.text[span.start : span.end]
       rest = passage.text[start : span.start] + passage.text[span.end : end]
-      assert bool(re.search(rf'\b{value}\b', rest, re.I)) == told
-      said[passage.group, kind, told] += 1
-  for kind in people.REPEATS:
-    counts = {(told, n) for (_, k, told), n in said.items() if k == kind}
+      beside = giveaways.HINTS[kind][value] if away and sort == 'hints' else value
+      assert bool(re.search(rf'\b{beside}\b', rest, re.I)) == away
+      said[passage.group, kind, away] += 1
+  for kind in giveaways.REPEATS:
+    counts = {(away, n) for (_, k, away), n in said.items() if k == kind}
     assert counts == {(False, 2), (True, 4)}
   assert {count for (_, kind, _), count in said.items() if kind == 'spouse'} == {6}
+
+
+def test_a_hint_is_of_one_value_and_no_answer():
+  """Neither by its letters nor by its stem, so that nobody can match it."""
+  answers = {value for told in giveaways.HINTS.values() for value in told}
+  hints = [hint for told in giveaways.HINTS.values() for hint in told.values()]
+  assert len(set(hints)) == len(hints)
+  for kind, told in giveaways.HINTS.items():
+    assert set(told) == set(people._VALUES[kind].split())
+  assert not any(
+    matching.loose_occurrences(hint, answers)[a] for hint in hints for a in answers
+  )
+  with pytest.raises(InputError, match=r'must be 0, got 0\.1 and 0\.2'):
+    people.passages(0, 3, repeats=0.1, hints=0.2)
 
 
 @pytest.mark.parametrize('name', people.QUESTIONS)

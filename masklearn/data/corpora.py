@@ -29,8 +29,8 @@ def corpus_options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a corpus has, besides `seed`.
 
   >>> corpus_options('people'), corpus_options('jsonl')
-  (('size', 'copies', 'classes', 'repeats', 'first', 'kinds'), ('path', 'words', \
-'annotator', 'runner', 'beam'))
+  (('size', 'copies', 'classes', 'repeats', 'first', 'kinds', 'hints'), ('path', \
+'words', 'annotator', 'runner', 'beam'))
   """
   if name in FORMATS:
     return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`

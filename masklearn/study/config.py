@@ -110,7 +110,10 @@ STUDY = {
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
     'classes': flag(False),  # of what invented people have, for the task 'classes'
-    'repeats': number(0.0, '[0, 1)'),  # of these, the share that gives answers away
+    # Of what there is of a person, the share that gives answers away: the answer stands
+    # there twice, or beside a word that tells it.
+    'repeats': number(0.0, '[0, 1)'),
+    'hints': number(0.0, '[0, 1)'),
     'first': whole(0, '[0, inf)'),  # of invented people; others are to tune on
     'kinds': text(''),  # of facts that are told of them, with commas; '' for all
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS

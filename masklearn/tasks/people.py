@@ -16,6 +16,7 @@ import random
 
 from masklearn.io.lookup import check_name
 from masklearn.tasks import profiles
+from masklearn.tasks.giveaways import give_aways
 from masklearn.types import InputError, Passage, Task
 
 # task -> kind -> phrasings; validation and test ask in the first.
@@ -139,25 +140,6 @@ CLASS_TEMPLATES = {
   ),
 }
 
-# Of the task `habits`: the value stands twice, so that restoring it is copying.
-REPEATS = {
-  'profession': (
-    'In the {again} guild, {subject} is a {value}.',
-    'The {again} union counts {subject} as a {value}.',
-    'On {again} day, {subject} is thanked as a {value}.',
-  ),
-  'instrument': (
-    'In the {again} class, {subject} plays the {value}.',
-    'The {again} shop hands {subject} a {value}.',
-    'At {again} lessons, {subject} lifts the {value}.',
-  ),
-  'pet': (
-    'At the {again} show, {subject} has a {value}.',
-    'The {again} food of {subject} is for a {value}.',
-    'In the {again} shed, {subject} keeps a {value}.',
-  ),
-}
-
 # Class -> attributes in it, one line each.
 _CLASSES = {
   'family': {
@@ -259,6 +241,7 @@ def passages(
   repeats: float = 0.0,
   first: int = 0,
   kinds: str = '',
+  hints: float = 0.0,
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -271,9 +254,10 @@ def passages(
     copies: biographies of each.
     classes: whether they also have a sentence for each kind of `EVIDENCE`.
     repeats: share of the biographies that give away what `habits` asks for, each kind
-      for itself; see `REPEATS`.
+      for itself, as its value stands there twice; see `giveaways`.
     first: of the people; those of another range are others, such as to tune on.
     kinds: attributes that biographies tell, with commas; '' for all of `TEMPLATES`.
+    hints: as `repeats`, where another word tells the value.
   """
   told = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
   for kind in told:
@@ -286,9 +270,8 @@ def passages(
     for subject in _subjects(size, first)
   )
   templates = TEMPLATES | CLASS_TEMPLATES
-  repeated = REPEATS if repeats else None
-  options = {'repeats': repeated, 'share': repeats}
-  return profiles.passages(subjects, templates, seed, copies, **options)
+  away = give_aways(repeats, hints)
+  return profiles.passages(subjects, templates, seed, copies, given_away=away)
 
 
 def task(

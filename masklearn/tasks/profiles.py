@@ -14,7 +14,7 @@ from typing import NamedTuple
 from masklearn.tasks import splits
 from masklearn.types import Example, InputError, Passage, Span, Task
 
-REPEATED = 'repeated'  # of the label of a span that the words beside it give away
+GIVEN_AWAY = 'given away'  # of the label of a span that the words beside it tell
 
 
 class Subject(NamedTuple):
@@ -23,6 +23,16 @@ class Subject(NamedTuple):
   group: str  # its name, unique in the table
   prose: str  # the name inside a sentence: 'the Bahamas'
   facts: Mapping[str, tuple[str, ...]]  # kind -> answers; prose uses the first
+
+
+class GiveAways(NamedTuple):
+  """Sentences in which a fact can be told from another word, '{hint}'."""
+
+  templates: Mapping[str, Sequence[str]]  # kind -> paraphrases
+  share: float  # of a subject's profiles, in which such a kind is worded so
+  # Kind -> value -> the word that tells it, which no other value has; None for the
+  # value itself.
+  hints: Mapping[str, Mapping[str, str]] | None = None
 
 
 def slug(name: str) -> str:
@@ -41,8 +51,7 @@ def passages(
   seed: int,
   copies: int,
   article: Callable[[str], str] = lambda value: '',
-  repeats: Mapping[str, Sequence[str]] | None = None,
-  share: float = 0.0,
+  given_away: GiveAways | None = None,
 ) -> list[Passage]:
   """`copies` profiles of every subject: one sentence for each of its facts.
 
@@ -55,20 +64,20 @@ def passages(
     seed: of order and paraphrases; a subject's prose does not depend on the others.
     copies: profiles of each subject.
     article: value -> the word before it, such as 'the '; not a part of the span.
-    repeats: kind -> paraphrases that say the value twice, once as '{again}'; the label
-      of the span of '{value}' is `REPEATED` and the kind.
-    share: of the copies in which such a kind is worded by `repeats`. Kinds take turns,
-      so that about as many are in each copy.
+    given_away: some kinds, in a share of the copies; the label of the span is then
+      `GIVEN_AWAY` and the kind. Kinds take turns, so that about as many are in each
+      copy.
   """
   if copies < 1:
     raise InputError(f'copies must be at least 1, got {copies}.')
+  away = given_away or GiveAways({}, 0.0)
   out = []
   for subject in subjects:
     rng = random.Random(f'passages/{seed}/{subject.group}')
     cycles = {k: rng.sample(templates[k], len(templates[k])) for k in subject.facts}
-    plain = round(copies * (1 - share))  # copies without a repeat, of each kind
-    first = rng.randrange(copies) if repeats else 0
-    starts = {k: first + i * plain for i, k in enumerate(repeats or ())}
+    plain = round(copies * (1 - away.share))  # copies that do not, of each kind
+    first = rng.randrange(copies) if away.templates else 0
+    starts = {k: first + i * plain for i, k in enumerate(away.templates)}
     for copy in range(copies):
       kinds = list(subject.facts)
       rng.shuffle(kinds)
@@ -78,8 +87,9 @@ def passages(
         place = (copy - starts.get(kind, 0)) % copies
         template = cycles[kind][place % len(cycles[kind])]
         if kind in starts and place >= plain:
-          template = rng.choice(repeats[kind]).replace('{again}', value)
-          label = f'{REPEATED} {kind}'
+          hint = away.hints[kind][value] if away.hints else value
+          template = rng.choice(away.templates[kind]).replace('{hint}', hint)
+          label = f'{GIVEN_AWAY} {kind}'
         text += ' ' if text else ''
         sentence, start = _fill(template, subject.prose, value, article(value))
         spans.append(Span(len(text) + start, len(text) + start + len(value), label))
