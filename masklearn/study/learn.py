@@ -101,8 +101,7 @@ def learn_policy(
     the parameters.
   """
   seed, layout = context.seed, context.layout
-  done = stage.finished(context.directory, 'theta')
-  if done:
+  if done := stage.finished(context.directory, 'theta'):
     return done
   like = layout.place(first_theta(policy, params, seed))
   groups, others = halves(task, seed)
