@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from configs import world
-from masklearn.study import plan
+from masklearn.study import build, plan
 from masklearn.study.run import Study
 
 
@@ -181,13 +181,23 @@ def test_ablations_that_are_deployed_have_cells(rates):
     learner = plan.Job(stage, (cell.policy, 'a', cell.seed))
     tried = [plan.Job('learn', (f'{cell.policy}@{r}', 'a', 3)) for r in rates]
     assert jobs[learner] == (base, *tried)
-    between = plan.Job('pretrain', (cell.policy, 'a', 'spans', cell.seed))
+    between = plan.Job('pretrain', (cell.policy, 'a', 'spans', cell.seed, ''))
     assert jobs[between] == (base, learner)
     assert jobs[plan.Job('finetune', (cell,))] == (between,)
   count = collections.Counter(job.stage for job in jobs)
   assert count['pretrain'] == count['finetune'] == 4
   assert (count['learn'], count['learn_best']) == (4, 4 if rates else 0)
   assert cell.variant == 'learned_J1-a-spans'
+
+
+def test_ablations_are_deployed_in_the_main_setting_alone():
+  """Other settings are of the policies that the study is about."""
+  c = world.get_config()
+  c.study.update(exposures=(3.0,), ablation_seeds=1, deploy_ablations=True)
+  c.study.ablations = {'J1': {'fine_tune_steps': 1}}
+  cells, _ = build.planned(c)
+  assert {cell.setting for cell in cells if cell.policy == 'learned_J1'} == {''}
+  assert {cell.setting for cell in cells if cell.policy == 'learned'} == {'', 'x3'}
 
 
 def test_nothing_goes_beyond_the_stage_that_was_asked_for():
