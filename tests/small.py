@@ -1,6 +1,7 @@
 """Small passages and policies for tests: words by hand, not by a tokenizer."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,19 @@ def make_batch(
         marks[b, inside] = 2
         marks[b, np.argmax(inside)] = 1
   return Batch(tokens, valid, word, sentence, salients, asks, collocation)
+
+
+class Unigrams:
+  """A model that knows only how frequent each token is: its parameters, [V]."""
+
+  def __init__(self, vocab_size):
+    self.config = types.SimpleNamespace(vocab_size=vocab_size)
+
+  def apply(self, variables, source, source_valid, decoder_input, **options):
+    """The same logits everywhere, [B, T, V]."""
+    del source, source_valid, options
+    shape = *decoder_input.shape, self.config.vocab_size
+    return jnp.broadcast_to(variables['params'], shape)
 
 
 def moved(theta, size):

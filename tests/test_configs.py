@@ -26,6 +26,7 @@ ZERO = {
   'seed', 'corpus.words', 'task.validation_share', 'learn.uniform_share',
   'learn.token_dropout', 'learn.entropy_weight', 'learn.damping',
   'learn.fine_tune_steps', 'base.weight_decay', 'supervised.top_k',
+    'supervised.least_loss',
   'supervised.weight_decay', 'pretrain.weight_decay', 'finetune.weight_decay',
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
   'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats', 'corpus.hints',

@@ -19,26 +19,14 @@ from masklearn.training import losses, mesh, steps
 from masklearn.training.context import StageContext
 from masklearn.types import Batch, InputError
 from tests import small
-from tests.small import IDS, T5_IDS, make_batch, slow_case
+from tests.small import IDS, T5_IDS, Unigrams, make_batch, slow_case
 
 BATCH = make_batch([[1, 2, 1, 1, 3, 1], [2, 1, 1]], length=10)
 VOCABULARY = 40
 ONE = mesh.one_device()
 
 
-class Unigrams:
-  """A model that knows only how frequent each token is: its parameters, [V]."""
-
-  config = types.SimpleNamespace(vocab_size=VOCABULARY)
-
-  def apply(self, variables, source, source_valid, decoder_input, **options):
-    """The same logits everywhere, [B, T, V]."""
-    del source, source_valid, options
-    rows, length = decoder_input.shape
-    return jnp.broadcast_to(variables['params'], (rows, length, VOCABULARY))
-
-
-UNIGRAMS = Unigrams()  # compiled functions are kept by model
+UNIGRAMS = Unigrams(VOCABULARY)  # compiled functions are kept by model
 
 
 def log_frequencies(seed):

@@ -60,6 +60,8 @@ class Entry:
   trained_by: str = ''
   # Whether that stage is given the task; without, one policy serves all tasks.
   sees_task: bool = True
+  # Of 'supervise': whether from answers alone that the base model cannot restore.
+  unknown: bool = False
   # Of 'score': the policy, without parameters, whose pre-training makes the second.
   after: str = ''
   # (counts.Sources, longest) -> the weights of n-grams, where they are counted.
@@ -175,6 +177,13 @@ POLICIES: dict[str, Entry] = {
   ),
   'supervised': Entry(
     'learned:supervised', 'supervised', 'supervised', trained_by='supervise'
+  ),
+  'supervised_unknown': Entry(
+    'learned:supervised',
+    'supervised, unknown answers',
+    'supervised',
+    trained_by='supervise',
+    unknown=True,
   ),
   'learned': Entry('learned:learned', 'learned', 'learned', trained_by='learn'),
   'annotated': Entry(

@@ -192,6 +192,8 @@ STUDY = {
     # format; or several, separated by commas.
     'pairs': text('match'),
     'top_k': whole(5, '[0, inf)'),  # each span is drawn from the best k; 0 for all
+    # Of answers that are unknown to the base model, nats a token; log 2 is one bit.
+    'least_loss': number(0.7, '[0, inf)'),
     'updates': whole(200, '[1, inf)'),
     'batch_size': whole(32, '[1, inf)'),
     'learning_rates': numbers((2e-3,), '(0, inf)'),  # each is tried

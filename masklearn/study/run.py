@@ -41,6 +41,7 @@ from masklearn.study import (
 from masklearn.study.finetune import Finetuning, finetune
 from masklearn.study.learn import first_theta, learn_policy
 from masklearn.study.pretrain import Denoising, Objective, denoise
+from masklearn.study.unknown import keep_unknown
 from masklearn.training import mesh
 from masklearn.training.context import StageContext
 from masklearn.types import Impossible
@@ -233,12 +234,16 @@ class Study:
     """A policy that is trained to find the answers of a task, or of other questions."""
     del base  # has been trained
     options = dict(self.config.supervised)
+    least = options.pop('least_loss')
     del options['top_k'], options['pairs']
-    pairs = self._pairs(task, seed)
-    policy = self.policies[name]
-    theta = first_theta(policy, self.params.base(seed), seed)
+    pairs, policy = self._pairs(task, seed), self.policies[name]
+    context, start = self._policy_context(name, task, seed), self.params.base(seed)
+    if POLICIES[name].unknown and not stage.finished(context.directory, 'theta'):
+      target = settings.names(self.config.study.targets)[0]
+      given = self.setup, start, target, least, options['batch_size'], context
+      pairs = tuple(keep_unknown(part, *given) for part in pairs)
+    theta = first_theta(policy, start, seed)
     training = supervise.Supervision(**options)
-    context = self._policy_context(name, task, seed)
     done = supervise.train_policy(policy, theta, pairs, training, context)
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return done
