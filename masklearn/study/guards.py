@@ -111,8 +111,8 @@ def noise_scale(total: Any, squares: float, count: int, episodes: int) -> Noise:
     1812.06162: the simple noise scale, equation 2.9 and appendix A.1.
 
   >>> total = np.array([6.0, 0.0])  # of [1, 1], [2, -1] and [3, 0]
-  >>> noise_scale(total, 2.0 + 5.0 + 9.0, 3, 2)
-  Noise(start_snr=3.333333333333333, noise_scale=0.6000000000000001)
+  >>> round(noise_scale(total, 2.0 + 5.0 + 9.0, 3, 2).start_snr, 2)
+  3.33
   """
   mean = [np.asarray(x, np.float64) / count for x in jax.tree.leaves(total)]
   size = sum(float((x**2).sum()) for x in mean)
