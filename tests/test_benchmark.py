@@ -122,7 +122,7 @@ def test_meta_gradients_agree_with_every_library():
     assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(ours), library
 
 
-@pytest.mark.slow
+@pytest.mark.peer  # python -m pytest -m peer, in an environment that has .venv-peer
 @pytest.mark.parametrize(
   ('suite', 'peer'), [('meta', 'bergson_halves'), ('weights', 'bergson')]
 )

@@ -262,7 +262,9 @@ def along(axis: Axis, colors: Mapping[str, str]) -> Drawing:
       if result:
         mean, low, high = intervals.student(result.em)
         points.append((x, mean))
-        axes.plot([x, x], [max(low, 0), min(high, 1)], color=color, lw=1, alpha=0.5)
+        if not math.isnan(low):
+          axes.plot([x, x], [max(low, 0), min(high, 1)], color=color, lw=1, alpha=0.5)
+          tops.append(high)
     axes.plot(*zip(*points, strict=True), 'o-', color=color, lw=1.6, ms=4)
     tops += [y for _, y in points]
     ends.append((*points[-1], name, color))
