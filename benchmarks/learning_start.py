@@ -5,14 +5,15 @@ python -m benchmarks.learning_start --passages=1000,100000
 Invented people, four passages each, and questions about all of them. A line of JSON for
 each size goes to stdout: `seconds` from the end of the warm-up to the end of the first
 update, of a run of 200 updates that is stopped there, and `processor_seconds`, which
-other work on the machine does not change; and both of the whole process, which also
-makes the corpus, a base model and the warm-up of two updates each. The first size is
-run once before the others and not shown: what it compiles is kept.
+other work on the machine changes little; and both of the whole process, with a base
+model and a warm-up of two updates each. Every size is run twice: `first_..` are those
+of a process that also makes the corpus, and compiles what the second one finds.
 """
 
 import contextlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,14 +81,16 @@ def main(passages='1000,100000', measure='', folder=''):
   except ValueError as error:
     raise InputError(f'passages must be whole numbers, got {passages!r}.') from error
   compiled.keep()  # by the processes that follow
-  for place, size in enumerate([sizes[0], *sizes]):
+  for size in sizes:
     with tempfile.TemporaryDirectory() as made:
       flags = f'--measure={size}', f'--folder={made}'
       command = [sys.executable, '-m', 'benchmarks.learning_start', *flags]
+      first = json.loads(subprocess.check_output(command))
+      shutil.rmtree(pathlib.Path(made, 'policies'))
       found = json.loads(subprocess.check_output(command))
-    if place:
-      line = {'work': 'learning_start', 'passages': COPIES * size, **found}
-      print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
+    compiling = {f'first_{name}': value for name, value in first.items()}
+    line = {'work': 'learning_start', 'passages': COPIES * size, **found, **compiling}
+    print(json.dumps(line | {'commit': provenance.commit()}), flush=True)
 
 
 def begin(size: int, folder: pathlib.Path) -> dict[str, float]:
