@@ -6,10 +6,12 @@ then answers as well as it can without knowing the facts, so that what lowers th
 outer loss is to learn them. The policy's episodes come from the other half.
 
 Neither the warm-up nor the policy is ever told where an answer stands in a passage;
-an episode joins passages and questions by what they are about, their group.
+an episode joins passages and questions by the context of a question, where it has one,
+and else by what both are about, their group.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -103,10 +105,11 @@ def learn_policy(
   if done:
     return done
   like = layout.place(first_theta(policy, params, seed))
-  warm_groups, episode_groups = halves(task, seed)
-  warm = _warmed(setup, task, warm_groups, passages, params, learning, context)
+  training, validation = _joined(setup, task, passages, learning, context)
+  texts = [*training.batches, *validation.batches[1:]]
+  warm = _warmed(setup, task, passages, params, learning, context)
   ids = setup.tokenizer.specials
-  update = policy_update(setup.model, ids, policy, passages, learning, layout)
+  update = policy_update(setup.model, ids, policy, texts, learning, layout)
   theta = reinforce.with_baseline(like) if learning.estimator.learns_baseline else like
   start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
@@ -116,18 +119,13 @@ def learn_policy(
     inside = scales.of_part(context, part)
     scales.measure(episodes, used, probe, learning.episodes, key_scale, inside)
 
-  own = [e for e in task.train if e.group in episode_groups]
-  training, validation = (
-    _episodes(setup, task, passages, examples, learning, seed)
-    for examples in (own, task.validation)
-  )
   index = data.batches(np.arange(len(training)), learning.episodes, seed)
   measure(training, (index[i] for i in range(learning.updates)), 'training')
   checks = _Checks(update, start, validation, learning, key_check, context)
   measure(validation, checks.index, 'validation')
-  _check_precision(setup, policy, passages, learning, checks, theta, context)
+  _check_precision(setup, policy, texts, learning, checks, theta, context)
   fall = checks.tuning_fall(theta) if learning.estimator.fine_tune_steps else None
-  unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
+  unseen = _Unseen(policy, setup, validation, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
     steps.begin(steps.held(theta), update.tx),
@@ -154,13 +152,13 @@ def learn_policy(
   return stage.finish(context.directory, done, 'theta', chosen)
 
 
-def _check_precision(setup, policy, passages, learning, checks, theta, context):
+def _check_precision(setup, policy, texts, learning, checks, theta, context):
   """Compares influences with those of a float32 model, where it computes in less."""
   model, ids = setup.model, setup.tokenizer.specials
   if model.config.dtype in precision.EXACT:
     return
   exact = type(model)(dataclasses.replace(model.config, dtype='float32'))
-  update = policy_update(exact, ids, policy, passages, learning, context.layout)
+  update = policy_update(exact, ids, policy, texts, learning, context.layout)
   wanted, found = checks.influences(theta, update), checks.influences(theta)
   precision.check(found, wanted, model.config.dtype, context.progress.say)
 
@@ -192,18 +190,21 @@ def first_theta(policy: Policy, params: Start, seed: int) -> Any:
 class _Unseen:
   """The passages of groups that a policy does not learn from.
 
+  Where no passage has such a group, those of the validation episodes instead.
+
   The spans that tasks ask about are looked at here, and only reported: as the policy
   learns those of validation groups, and at the end those of test groups.
   """
 
-  def __init__(self, policy, setup, passages, task, key, check):
+  def __init__(self, policy, setup, episodes, task, key, check):
     watched, tested = (
       np.array([i for i, p in enumerate(setup.passages) if p.group in groups], int)
       for groups in ({e.group for e in part} for part in (task.validation, task.test))
     )
+    watched = watched if len(watched) else np.unique(episodes.rows)
     tested = tested if len(tested) else watched
     some = np.linspace(0, len(watched) - 1, min(WATCHED, len(watched))).astype(int)
-    self._some, self._all = (data.take(passages, r) for r in (watched[some], tested))
+    self._some, self._all = map(episodes.texts, (watched[some], tested))
     self._policy, self._key, self._check = policy, key, check
 
   def metrics(self, theta) -> dict[str, float]:
@@ -312,8 +313,9 @@ def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
-def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Result:
+def _warmed(setup, task, passages, params, learning, context) -> loop.Result:
   """The warmed-up model: random spans of the candidates' lengths are hidden."""
+  groups, _ = halves(task, context.seed)
   capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
   random_spans = stage.uniform(learning.rate, learning.longest)
   context = dataclasses.replace(
@@ -322,6 +324,18 @@ def _warmed(setup, task, groups, passages, params, learning, context) -> loop.Re
   objective = Objective(random_spans, {}, learning.target, capacity)
   training = learning.warmup
   return warm_up(setup, task, groups, passages, objective, params, training, context)
+
+
+def _joined(setup, task, passages, learning, context) -> tuple[Episodes, Episodes]:
+  """The episodes of training, of the groups that do not warm up, and of validation."""
+  _, groups = halves(task, context.seed)
+  own = [e for e in task.train if e.about in groups]
+  training, validation = (
+    _episodes(setup, task, passages, examples, learning, context.seed)
+    for examples in (own, task.validation)
+  )
+  context.progress.say(f'{context.title}: {training}; to validate, {validation}')
+  return training, validation
 
 
 def _episodes(setup, task, passages, examples, learning, seed) -> Episodes:
@@ -343,7 +357,7 @@ def policy_update(
   model,
   ids: Specials,
   policy: Policy,
-  passages: Batch,
+  texts: Sequence[Batch],
   learning: Learning,
   layout: Layout,
 ) -> PolicyUpdate:
@@ -353,13 +367,13 @@ def policy_update(
     model: a Linen module.
     ids: its special tokens.
     policy: what to learn.
-    passages: the encoded corpus.
+    texts: the encoded passages of episodes: the corpus, and contexts beside it.
     learning: how.
     layout: of the episodes.
   """
   lengths = {
-    'span_length': span_capacity(passages, learning.longest),
-    'draw_length': int(word_capacity(passages, learning.rate, ids).max()),
+    'span_length': max(span_capacity(t, learning.longest) for t in texts),
+    'draw_length': max(int(word_capacity(t, learning.rate, ids).max()) for t in texts),
   }
   same = [name for name in Setting._fields if name not in lengths]
   setting = Setting(**lengths, **{name: getattr(learning, name) for name in same})
@@ -367,8 +381,8 @@ def policy_update(
 
 
 def halves(task: Task, seed: int) -> tuple[frozenset[str], frozenset[str]]:
-  """The groups of training questions that warm a model up, and those of episodes."""
-  groups = sorted({e.group for e in task.train} - {''})  # '' is about nothing
+  """What the training questions are about that warm a model up, and of episodes."""
+  groups = sorted({e.about for e in task.train} - {''})  # '' is about nothing
   order = np.random.default_rng(seed).permutation(len(groups))
   parts = np.split(order, [len(groups) // 2])
   return tuple(frozenset(groups[i] for i in part) for part in parts)

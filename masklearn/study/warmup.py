@@ -47,14 +47,14 @@ def warm_up(
     setup: corpus, tokenizer and model.
     task: its training questions of `groups` train, its validation questions choose the
       state of the lowest loss.
-    groups: what the questions are about.
+    groups: what the questions are about, see `Example.about`.
     passages: the encoded corpus [P, L].
     objective: what to hide, and what to restore.
     params: of the base model.
     training: updates, batch size and learning rate.
     context: where, and from which seed.
   """
-  examples = [e for e in task.train if e.group in groups]
+  examples = [e for e in task.train if e.about in groups]
   questions, validation = (
     data.encode_examples(e, setup.tokenizer, beside=task.examples)
     for e in (examples, task.validation)
