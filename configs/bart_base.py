@@ -3,7 +3,8 @@ r"""Intermediate pre-training of BART-base for one task, with every policy compa
 hf download facebook/bart-base --local-dir bart-base
 python -m experiments.convert --input=bart-base --output=runs/bart-base
 python -m experiments.study --config=configs/bart_base.py:trivia_qa --workdir=runs/tqa \
-  --config.model.checkpoint=runs/bart-base --config.corpus.path=wikipedia/
+  --config.model.checkpoint=runs/bart-base --config.corpus.path=wikipedia/ \
+  --config.task.train=qa/wikipedia-train.json --config.task.test=qa/wikipedia-dev.json
 
   configs/bart_base.py:TASK  a task of masklearn.tasks.TASKS; without one, nq_open
 
@@ -23,8 +24,9 @@ ANSWERS = {'wow': 64, 'cnn_dailymail': 142, 'xsum': 62, 'scitldr': 62, 'ropes': 
 SOURCES = {'cnn_dailymail': 1_024, 'xsum': 512, 'scitldr': 512, 'ropes': 512}
 # Tasks with a corpus of their own; that of the others is Wikipedia.
 CORPORA = {'wikidyk': 'wikidyk'}
-# Tasks whose questions name no group: nothing says which passages are about them.
-UNGROUPED = ('nq_open', 'web_questions', 'trivia_qa')
+# Tasks whose questions name no group and have no context: nothing says which passages
+# are about them. Those of KILT name a page, and so does TriviaQA in its own files.
+UNGROUPED = ('nq_open', 'web_questions')
 
 
 def get_config(variant: str = 'nq_open'):

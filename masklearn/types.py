@@ -61,6 +61,11 @@ class Example:
   # The label of the spans that the answer follows from, if it is not `label`.
   evidence: str = ''
 
+  @property
+  def about(self) -> str:
+    """What the question is about: its group, or where it has none its context."""
+    return self.group or self.context
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:

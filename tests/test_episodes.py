@@ -6,7 +6,7 @@ import pytest
 
 from masklearn import data, meta, text
 from masklearn.io.progress import Progress
-from masklearn.meta import episodes
+from masklearn.meta import contexts, episodes
 from masklearn.study import scales
 from masklearn.training.context import StageContext
 from masklearn.types import Example, InputError, Passage
@@ -31,27 +31,29 @@ def make_episodes(held_out=False):
   tokenizer = text.train_tokenizer([p.text for p in PASSAGES], 290)
   passages = data.encode_passages(PASSAGES, tokenizer, 'corpus', frozenset())
   encoded = data.encode_examples(EXAMPLES, tokenizer)
-  how = {'questions': 2, 'held_out': held_out, 'seed': 0}
-  return episodes.Episodes(GROUPS, passages, EXAMPLES, encoded, **how)
+  joined = episodes.join(PASSAGES, GROUPS, EXAMPLES, 2, 0)
+  return episodes.Episodes(joined, passages, encoded, tokenizer, held_out=held_out)
 
 
 def test_passages_are_joined_with_questions_of_their_group():
   """Too few are repeated; passages that nobody asks about are left out."""
-  rows, asked = episodes.join(GROUPS, EXAMPLES, 3, 0)
+  rows, asked, more, by_context = episodes.join(PASSAGES, GROUPS, EXAMPLES, 3, 0)
+  assert (more, by_context) == ([], 0)
   assert rows.tolist() == [0, 2, 3]
   assert [set(questions) for questions in asked.tolist()] == [{0, 2}, {0, 2}, {1}]
   assert asked.shape == (3, 3)
   with pytest.raises(InputError, match='group'):
-    episodes.join(GROUPS[1:2], EXAMPLES, 3, 0)
+    episodes.join(PASSAGES[1:2], GROUPS[1:2], EXAMPLES, 3, 0)
   with pytest.raises(InputError, match='group'):  # neither says what it is about
-    episodes.join([''], [Example('y', 'Who?', ('he',))], 3, 0)
+    episodes.join([], [''], [Example('y', 'Who?', ('he',))], 3, 0)
 
 
 def test_questions_are_joined_at_random_and_none_before_its_turn(monkeypatch):
   """Every question of a group comes once before one is repeated; in parts, too."""
   examples = [Example(str(i), 'Who?', ('he',), 'all') for i in range(3)]
   examples.append(Example('other', 'Who?', ('he',), 'one'))
-  rows, asked = episodes.join(['all', 'none', 'one', *['all'] * 98], examples, 5, 0)
+  groups = ['all', 'none', 'one', *['all'] * 98]
+  rows, asked, *_ = episodes.join([], groups, examples, 5, 0)
   assert rows.tolist() == [0, *range(2, 101)]
   assert asked[1].tolist() == [3] * 5
   others = np.delete(asked, 1, axis=0)
@@ -61,7 +63,77 @@ def test_questions_are_joined_at_random_and_none_before_its_turn(monkeypatch):
   assert counts.min() > 5
   assert all(len(set(pair)) == 2 for pair in others[:, 3:].tolist())
   monkeypatch.setattr(episodes, 'AT_ONCE', 50)
-  assert len(np.unique(episodes.join(['all'] * 40, examples, 3, 0)[1], axis=0)) == 6
+  asked = episodes.join([], ['all'] * 40, examples, 3, 0).asked
+  assert len(np.unique(asked, axis=0)) == 6
+
+
+CONTEXTS = [
+  # A passage contains it, but for white space; another question of it has no group.
+  Example('n1', 'Which money?', ('kroner',), 'Norway', context='They pay  kroner.'),
+  Example('y', 'Who pays?', ('they',), context='They pay kroner. '),
+  # It contains a passage of its group, and one of another.
+  Example('c1', 'Where?', ('Chile',), 'Chile', context='So Chile pays. Lima is it.'),
+  EXAMPLES[2],  # without a context, of a group
+  # A passage of no group of the corpus, and of none at all.
+  Example('x', 'Who?', ('nobody',), 'Atlantis', context='Nobody lives here.'),
+  Example('z', 'What?', ('rain',), context='It rains. We like it.'),
+]
+
+
+def test_questions_are_joined_with_the_passages_of_their_context():
+  """Those with it or within it, else the context itself; others go by their group."""
+  rows, asked, more, by_context = episodes.join(PASSAGES, GROUPS, CONTEXTS, 3, 0)
+  assert [p.text for p in more] == ['Nobody lives here.', 'It rains. We like it.']
+  assert [p.group for p in more] == ['Atlantis', '']
+  assert rows.tolist() == [0, 2, 3, 4, 5]
+  found = [set(questions) for questions in asked.tolist()]
+  assert found == [{0, 1, 3}, {3}, {2}, {4}, {5}]
+  assert by_context == 4
+
+
+def test_contexts_without_a_group_are_looked_for_everywhere():
+  """Whole, or where they contain a passage that is no mere title."""
+  passages = [
+    Passage('a', 'Oslo'),
+    Passage('b', 'In Oslo they all pay kroner.', 'x'),
+    Passage('c', 'They sleep. Then in Oslo they rest.'),
+  ]
+  asked = ['in Oslo', 'So: In Oslo  they all pay kroner. Oslo', 'They sleep at night.']
+  assert contexts.meet(passages, [('', one) for one in asked]) == [[2], [1], []]
+  # A group that no passage has is as good as none, and one that some have is kept to.
+  groups = [('y', asked[0]), ('x', asked[0]), ('x', asked[1])]
+  assert contexts.meet(passages, groups) == [[2], [], [1]]
+
+
+def test_contexts_that_are_no_passage_stand_behind_the_corpus():
+  """Encoded as wide as the corpus; one that is too long is several."""
+  long = ' '.join(f'They pay kroner number {i}.' for i in range(9))
+  examples = [*CONTEXTS, Example('l', 'How many?', ('9',), context=long)]
+  tokenizer = text.train_tokenizer([p.text for p in PASSAGES] + [long], 290)
+  passages = data.encode_passages(PASSAGES, tokenizer, 'corpus', frozenset())
+  fitting = episodes.fitting(tokenizer, passages.tokens.shape[1])
+  joined = episodes.join(PASSAGES, GROUPS, examples, 2, 0, fitting)
+  encoded = data.encode_examples(examples, tokenizer)
+  made = episodes.Episodes(joined, passages, encoded, tokenizer, held_out=False)
+  corpus, more = made.batches
+  assert corpus is passages
+  assert more.tokens.shape[1] == passages.tokens.shape[1]
+  of_long = [e for e, asked in enumerate(made.asked) if 6 in asked]
+  assert len(of_long) > 1
+  added = len(joined.more)
+  assert added == len(more.tokens) == len(made) - len(PASSAGES) + 1
+  assert str(joined) == (
+    f'{2 + added} episodes from contexts ({added} of them no passage of '
+    'the corpus), 1 from groups'
+  )
+  stack = made.stack(np.array([3, 0, of_long[0]]))
+  rows = stack.passages.tokens[:, 0, 0], stack.passages.valid[:, 0, 0]
+  found = [tokenizer.decode(t[v].tolist()) for t, v in zip(*rows, strict=True)]
+  assert found[:2] == ['Nobody lives here.', PASSAGES[0].text]
+  assert long.startswith(found[2])
+  assert set(made.asked[of_long].ravel()) == {6}
+  asked = made.questions.target[made.asked[of_long[0]]]
+  np.testing.assert_array_equal(stack.query.target[2, :, 0], asked)
 
 
 @pytest.mark.parametrize('held_out', [False, True])
@@ -70,7 +142,7 @@ def test_a_stack_holds_passages_and_their_questions(held_out):
   made = make_episodes(held_out)
   stack = made.stack(np.array([2, 0]))
   found = stack.passages.tokens[:, 0, 0]
-  np.testing.assert_array_equal(found, made.passages.tokens[[3, 0]])
+  np.testing.assert_array_equal(found, made.batches[0].tokens[[3, 0]])
   for e, row in enumerate((2, 0)):
     expected = made.questions.target[made.asked[row]]
     np.testing.assert_array_equal(stack.query.target[e, :, 0], expected)
@@ -90,7 +162,7 @@ def counted(made, asked):
     influence = size[:, :, None, None, None] * np.array([[[[[2.0, -1.0, 0.0]]]]])
     return meta.Probed(None, None, influence, None)
 
-  lengths = made.passages.valid.sum(-1)[made.rows]
+  lengths = made.batches[0].valid.sum(-1)[made.rows]
   assert len(set(lengths)) == 3
   return probe, lengths
 

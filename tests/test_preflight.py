@@ -46,6 +46,19 @@ def test_some_questions_without_a_group_do_no_harm():
   preflight.check_joined(task, passages('a', 'b', 'c', ''), 0)
 
 
+def test_questions_with_a_context_need_no_group():
+  """It is a passage; some warm up, others are learned from."""
+
+  def rows(split, count):
+    made = (f'{split} {i}' for i in range(count))
+    return tuple(Example(one, 'q', ('a',), context=one) for one in made)
+
+  preflight.check_joined(Task('mine', rows('t', 2), rows('v', 1), ()), passages(''), 0)
+  short = Task('mine', rows('t', 1), rows('v', 1), ())
+  with pytest.raises(InputError, match='no training questions for the warm-up'):
+    preflight.check_joined(short, passages(''), 0)
+
+
 @pytest.mark.parametrize(
   'field', ['recall.path', 'supervised.pairs', 'model.checkpoint', 'policy.checkpoint']
 )

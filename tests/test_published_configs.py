@@ -46,8 +46,23 @@ def write_data(folder):
     }
     for p in passages
   ]
-  written = {'wiki': articles, 'zsre': slots, 'nq_open': questions, 'wikidyk': facts}
-  for name, rows in written.items():
+  trivia = [
+    {'Question': f'{label} of {p.group}?', 'QuestionId': f'{i}',
+     'Answer': {'Value': answer}, 'EntityPages': [{'Title': p.group}]}
+    for i, (p, label, answer) in enumerate(asked)
+  ]  # fmt: skip
+  # Of groups that no article has: their contexts are looked for, and half are found.
+  gold = [
+    {'id': f'{i}', 'question': f'what is the {label} of {p.group}',
+     'title': f'{i // 4}', 'context': context,
+     'answers': {'text': [answer], 'answer_start': [context.index(answer)]}}
+    for i, (p, label, answer) in enumerate(asked)
+    for context in [p.text if i % 2 else f'As all know, {p.text}'.replace('. ', '; ')]
+  ]  # fmt: skip
+  for name, rows in (
+    ('wiki', articles), ('zsre', slots), ('nq_open', questions), ('wikidyk', facts),
+    ('trivia_qa', trivia), ('squad', gold),
+  ):  # fmt: skip
     lines = ''.join(json.dumps(row) + '\n' for row in rows)
     (folder / f'{name}.jsonl').write_text(lines, encoding='utf-8')
   squad(folder / 'squad.json', passages)
@@ -63,6 +78,8 @@ OTHERS = 'none,random,random_span,salient,pmi_span,same_sentences_random'
     ('bart_base', 'bart', 'nq_open', f'{OTHERS},supervised'),  # as configured
     ('t5_base', 't5', 'zsre', 'none,learned'),
     ('t5_base', 't5', 'wikidyk', 'none,one_span'),
+    ('bart_base', 'bart', 'trivia_qa', 'none,learned'),
+    ('bart_base', 'bart', 'squad', 'none,learned'),
   ],
 )
 def test_a_tiny_model_goes_all_the_way(tmp_path, config, family, task, names):

@@ -61,11 +61,16 @@ def test_the_original_answer_of_trivia_comes_first():
   assert closed_book.parse_trivia(record, 'x').targets == ('B', 'A')
   answer['HumanAnswers'] = ['C', 'A']
   assert closed_book.parse_trivia(record, 'x').targets == ('B', 'A', 'C')
+  assert closed_book.parse_trivia(record, 'x').group == ''
+  pages = [{'Title': ''}, {'Title': 'Bees'}, {'Title': 'Ants'}]
+  assert closed_book.parse_trivia(record | {'EntityPages': pages}, 'x').group == 'Bees'
   del record['Answer']  # as in the official test
   assert closed_book.parse_trivia(record, 'x').targets == ()
   row = {'question': 'Q?', 'question_id': 'tc_1'}
   unknown = {'value': '<unk>', 'aliases': []}
   assert closed_book.parse_trivia({**row, 'answer': unknown}, 'x').targets == ()
+  row['entity_pages'] = {'title': ['Bees', 'Ants']}
+  assert closed_book.parse_trivia({**row, 'answer': unknown}, 'x').group == 'Bees'
   for answer in ('B', {'Value': ''}, {'Aliases': []}, {'Value': 'B', 'Aliases': 'A'}):
     with pytest.raises(ValueError, match=r'must be|empty|no '):
       closed_book.parse_trivia({**record, 'Answer': answer}, 'x')

@@ -19,8 +19,9 @@ that in the long run the loss of a hidden word is
 with pi the softmax of the policy's scores over all candidate spans of the passage, L_s
 the summed loss of hiding span s alone and n(s) its words. A word that adds nothing is
 charged at the going rate. The sums are estimated from sampled spans, without bias, see
-`mixture.propose`. It is exact for a step on this L, and equals the gradient of hard
-draws to first order in the step.
+`mixture.propose`. It is exact for a step on this L. It equals the gradient of hard
+draws to first order in the step, and only where a draw is one span (of targets with
+equally many tokens): spans of a draw are hidden together, and none is drawn twice.
 
 Soft: tokens' embeddings are mixed with that of `<mask>`, and the loss of a token counts
 by how much it is hidden (`spans`) or fully (`full`), see `corruption.corrupt_tokens`.

@@ -6,10 +6,12 @@ then answers as well as it can without knowing the facts, so that what lowers th
 outer loss is to learn them. The policy's episodes come from the other half.
 
 Neither the warm-up nor the policy is ever told where an answer stands in a passage;
-an episode joins passages and questions by what they are about, their group.
+an episode joins passages and questions by the context of a question, where it has one,
+and else by what both are about, their group.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -17,7 +19,7 @@ import numpy as np
 
 from masklearn import data, policies
 from masklearn.meta import Probed, inner, reinforce
-from masklearn.meta.episodes import Episodes
+from masklearn.meta.episodes import Episodes, fitting, join
 from masklearn.meta.estimators import Estimator
 from masklearn.meta.policy_update import PolicyUpdate, Setting, make_policy_update, warn
 from masklearn.policies import statistics
@@ -104,12 +106,13 @@ def learn_policy(
   if done := stage.finished(context.directory, 'theta'):
     return done
   like = layout.place(first_theta(policy, params, seed))
-  groups, others = halves(task, seed)
   questions = data.encode_examples(task.examples, setup.tokenizer)
   given = setup, task, passages, questions
+  training, validation = _joined(*given, learning, context)
+  texts = [*training.batches, *validation.batches[1:]]
   ids = setup.tokenizer.specials
-  update = policy_update(setup.model, ids, policy, passages, learning, layout)
-  warm = _warmed(*given, groups, params, learning, context)
+  update = policy_update(setup.model, ids, policy, texts, learning, layout)
+  warm = _warmed(*given, params, learning, context)
   theta = reinforce.with_baseline(like) if learning.estimator.learns_baseline else like
   start = _started(update.inner_tx, warm.state, layout)
   key_watch, key_check, key_scale, key_step = jax.random.split(jax.random.key(seed), 4)
@@ -120,20 +123,16 @@ def learn_policy(
     made = scales.Scales(episodes, batches, first.influences, key_scale, inside)
     return made.measure_all(count)
 
-  own = [i for i, e in enumerate(task.train) if e.group in others]
-  training, validation = (
-    _episodes(*given, rows, learning, seed) for rows in (own, task.rows('validation'))
-  )
   size = learning.episodes
   index = data.batches(np.arange(len(training)), size, seed)
   checks = _Checks(update, theta, start, validation, learning, key_check, context)
   found = guards.step_size(checks.first, learning.inner_learning_rate, context)
-  found |= _check_precision(setup, policy, passages, learning, checks, context)
+  found |= _check_precision(setup, policy, texts, learning, checks, context)
   found |= guards.kept(context, 'tuning', checks.tuning)
   scaled(validation, checks.index, len(checks.index), 'validation')
   taught = scaled(training, index, guards.BATCHES, 'training')
   found |= guards.gradient_noise(first.moments, taught.stack, key_check, size, context)
-  unseen = _Unseen(policy, setup, passages, task, key_watch, context.progress.check)
+  unseen = _Unseen(policy, setup, validation, task, key_watch, context.progress.check)
   result = loop.run(
     update.step,
     steps.begin(steps.held(theta), update.tx),
@@ -155,13 +154,13 @@ def learn_policy(
   return stage.finish(context.directory, found, 'theta', chosen)
 
 
-def _check_precision(setup, policy, passages, learning, checks, context):
+def _check_precision(setup, policy, texts, learning, checks, context):
   """Compares influences with those of a float32 model, where it computes in less."""
   model, ids = setup.model, setup.tokenizer.specials
   if model.config.dtype in precision.EXACT:
     return {}
   exact = type(model)(dataclasses.replace(model.config, dtype='float32'))
-  update = policy_update(exact, ids, policy, passages, learning, context.layout)
+  update = policy_update(exact, ids, policy, texts, learning, context.layout)
 
   def measure():
     wanted, found = (checks.first(update=u).influence for u in (update, None))
@@ -186,18 +185,21 @@ def first_theta(policy: Policy, params: Start, seed: int) -> Any:
 class _Unseen:
   """The passages of groups that a policy does not learn from.
 
+  Where no passage has such a group, those of the validation episodes instead.
+
   The spans that tasks ask about are looked at here, and only reported: as the policy
   learns those of validation groups, and at the end those of test groups.
   """
 
-  def __init__(self, policy, setup, passages, task, key, check):
+  def __init__(self, policy, setup, episodes, task, key, check):
     watched, tested = (
       np.array([i for i, group in enumerate(setup.groups) if group in groups], int)
       for groups in ({e.group for e in part} for part in (task.validation, task.test))
     )
+    watched = watched if len(watched) else np.unique(episodes.rows)
     some = np.linspace(0, len(watched) - 1, min(WATCHED, len(watched))).astype(int)
-    self._some = data.take(passages, watched[some])
-    self._passages, self._tested = passages, tested if len(tested) else watched
+    self._some = episodes.texts(watched[some])
+    self._texts, self._tested = episodes.texts, tested if len(tested) else watched
     self._policy, self._key, self._check = policy, key, check
 
   def metrics(self, theta) -> dict[str, float]:
@@ -210,7 +212,7 @@ class _Unseen:
 
   def precisions(self, first, last) -> dict[str, float]:
     """Precisions of the first and of the last parameters, on those of the test."""
-    passages = data.take(self._passages, self._tested)
+    passages = self._texts(self._tested)
     before, after = (self._hidden(theta, passages) for theta in (first, last))
     return {
       'answer_precision_before': before.answer_precision,
@@ -316,10 +318,9 @@ def surpasses(gains: np.ndarray, baseline: np.ndarray) -> bool:
   return bool(difference.mean() > 3 * error)
 
 
-def _warmed(
-  setup, task, passages, questions, groups, params, learning, context
-) -> loop.Result:
+def _warmed(setup, task, passages, questions, params, learning, context) -> loop.Result:
   """The warmed-up model: random spans of the candidates' lengths are hidden."""
+  groups, _ = halves(task, context.seed)
   capacity = word_capacity(passages, learning.rate, setup.tokenizer.specials)
   random_spans = stage.uniform(learning.rate, learning.longest)
   context = dataclasses.replace(
@@ -330,26 +331,31 @@ def _warmed(
   return warm_up(*given, learning.warmup, context)
 
 
-def _episodes(setup, task, passages, questions, rows, learning, seed) -> Episodes:
-  """Passages joined with the questions of these rows of the task's."""
-  examples = task.examples
-  return Episodes(
-    setup.groups,
-    passages,
-    [examples[i] for i in rows],
-    data.take(questions, rows),
-    questions=learning.questions,
-    held_out=learning.held_out,
-    seed=seed,
-    inner_steps=learning.inner_steps,
-  )
+def _joined(
+  setup, task, passages, questions, learning, context
+) -> tuple[Episodes, Episodes]:
+  """The episodes of training, of the groups that do not warm up, and of validation."""
+  _, groups = halves(task, context.seed)
+  own = [i for i, e in enumerate(task.train) if e.about in groups]
+  pieces = fitting(setup.tokenizer, passages.tokens.shape[1])
+  made, said = [], []
+  for rows in (own, task.rows('validation')):
+    examples = [task.examples[i] for i in rows]
+    given = setup.passages, setup.groups, examples, learning.questions, context.seed
+    joined = join(*given, pieces)
+    asked = data.take(questions, rows)
+    how = {'held_out': learning.held_out, 'inner_steps': learning.inner_steps}
+    made.append(Episodes(joined, passages, asked, setup.tokenizer, **how))
+    said.append(str(joined))
+  context.progress.say(f'{context.title}: {"; to validate, ".join(said)}')
+  return tuple(made)
 
 
 def policy_update(
   model,
   ids: Specials,
   policy: Policy,
-  passages: Batch,
+  texts: Sequence[Batch],
   learning: Learning,
   layout: Layout,
 ) -> PolicyUpdate:
@@ -359,13 +365,13 @@ def policy_update(
     model: a Linen module.
     ids: its special tokens.
     policy: what to learn.
-    passages: the encoded corpus.
+    texts: the encoded passages of episodes: the corpus, and contexts beside it.
     learning: how.
     layout: of the episodes.
   """
   lengths = {
-    'span_length': span_capacity(passages, learning.longest),
-    'draw_length': int(word_capacity(passages, learning.rate, ids).max()),
+    'span_length': max(span_capacity(t, learning.longest) for t in texts),
+    'draw_length': max(int(word_capacity(t, learning.rate, ids).max()) for t in texts),
   }
   same = [name for name in Setting._fields if name not in lengths]
   setting = Setting(**lengths, **{name: getattr(learning, name) for name in same})
@@ -373,8 +379,8 @@ def policy_update(
 
 
 def halves(task: Task, seed: int) -> tuple[frozenset[str], frozenset[str]]:
-  """The groups of training questions that warm a model up, and those of episodes."""
-  groups = sorted({e.group for e in task.train} - {''})  # '' is about nothing
+  """What the training questions are about that warm a model up, and of episodes."""
+  groups = sorted({e.about for e in task.train} - {''})  # '' is about nothing
   order = np.random.default_rng(seed).permutation(len(groups))
   parts = np.split(order, [len(groups) // 2])
   return tuple(frozenset(groups[i] for i in part) for part in parts)

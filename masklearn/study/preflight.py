@@ -52,18 +52,24 @@ def check_joined(task: Task, passages: Sequence[Passage], seed: int) -> None:
   warm, taught = halves(task, seed)
   parts = {
     'training questions for the warm-up': _count(task.train, warm),
-    'training questions for episodes': _count(task.train, taught & groups),
-    'validation questions': _count(task.validation, groups),
+    'training questions for episodes': _count(_meeting(task.train, groups), taught),
+    'validation questions': len(_meeting(task.validation, groups)),
   }
   for name, count in parts.items():
     if not count:
       raise InputError(
-        'A policy is learned from passages and questions of the same group, and task '
-        f'{task.name!r} has no {name}: {joining.join(task, passages)}. Give both the '
+        'A policy is learned from passages and questions of the same group, or with a '
+        f'context, and task {task.name!r} has no {name}: '
+        f'{joining.join(task, passages)}. Give both the '
         "same `group`, or train a policy that needs none, such as 'supervised' with "
         'config.supervised.pairs=match.'
       )
 
 
-def _count(examples: Iterable[Example], groups: Container[str]) -> int:
-  return sum(example.group in groups for example in examples)
+def _meeting(examples: Iterable[Example], groups: Container[str]) -> list[Example]:
+  """Questions that have a passage: one of their group, or their context."""
+  return [e for e in examples if e.context.strip() or e.group in groups]
+
+
+def _count(examples: Iterable[Example], abouts: Container[str]) -> int:
+  return sum(example.about in abouts for example in examples)

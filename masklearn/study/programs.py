@@ -186,7 +186,7 @@ class Programs:
     learning, _ = build.learning_of(c, name)
     policy = self._policy(name)
     update = policy_update(
-      self._model, self._ids, policy, self._passages, learning, layout
+      self._model, self._ids, policy, [self._passages], learning, layout
     )
     theta = layout.shapes(jax.eval_shape(policy.init, _key()))
     start = self._state(update.inner_tx)

@@ -48,7 +48,7 @@ def warm_up(
     setup: corpus, tokenizer and model.
     task: its training questions of `groups` train, its validation questions choose the
       state of the lowest loss.
-    groups: what the questions are about.
+    groups: what the questions are about, see `Example.about`.
     passages: the encoded corpus [P, L].
     questions: `task.examples`, encoded.
     objective: what to hide, and what to restore.
@@ -56,7 +56,7 @@ def warm_up(
     training: updates, batch size and learning rate.
     context: where, and from which seed.
   """
-  taught = np.flatnonzero([e.group in groups for e in task.train])
+  taught = np.flatnonzero([e.about in groups for e in task.train])
   validation = data.take(questions, task.rows('validation'))
   ids, length = setup.tokenizer.specials, int(objective.capacity.max())
   layout, size = context.layout, training.batch_size

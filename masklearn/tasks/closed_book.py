@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Unpack
 
 from masklearn.io.records import text_field
@@ -98,10 +98,12 @@ def trivia_qa(seed: int, **where: Unpack[benchmark.Where]) -> Task:
   """TriviaQA: questions by quiz enthusiasts, without the evidence documents.
 
   Source: the question. Targets: the original answer, to train on, then its aliases.
-  Metric: exact match, in TriviaQA's own normalization. Of its several sets, the
-  unfiltered one is the default, as in open-domain question answering. DPR's form,
-  {question, answer: [aliases]}, does not say which alias is the original: there the
-  first target is the most typical one.
+  Group: the title of the first Wikipedia page that a record names as evidence
+  (`EntityPages`), where it names one, so that questions meet passages of a corpus whose
+  groups are titles. Metric: exact match, in TriviaQA's own normalization. Of its
+  several sets, the unfiltered one is the default, as in open-domain question answering.
+  DPR's form, {question, answer: [aliases]}, does not say which alias is the original:
+  there the first target is the most typical one.
 
   References:
     Joshi et al., TriviaQA: A Large Scale Distantly Supervised Challenge Dataset for
@@ -155,7 +157,9 @@ def _trivia(record: dict[str, Any], default_id: str) -> Example:
   targets = ()
   if 'Answer' in record:
     targets = _original_first(record['Answer'], 'Value', 'Aliases', 'HumanAnswers')
-  return Example(ident, text_field(record, 'Question'), targets)
+  pages = fields.objects(record, 'EntityPages') if record.get('EntityPages') else []
+  page = _first_title(row.get('Title') for row in pages)
+  return Example(ident, text_field(record, 'Question'), targets, page)
 
 
 def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
@@ -164,7 +168,14 @@ def _hub_trivia(record: dict[str, Any], default_id: str) -> Example:
   unknown = isinstance(answer, dict) and answer.get('value') == '<unk>'
   targets = () if unknown else _original_first(answer, 'value', 'aliases')
   ident = text_field({'id': record.get('question_id')}, 'id', default_id)
-  return Example(ident, text_field(record, 'question'), targets)
+  pages = record.get('entity_pages')
+  titles = pages.get('title') if isinstance(pages, dict) else None
+  page = _first_title(titles if isinstance(titles, list) else ())
+  return Example(ident, text_field(record, 'question'), targets, page)
+
+
+def _first_title(titles: Iterable[Any]) -> str:
+  return next((title for title in titles if isinstance(title, str) and title), '')
 
 
 def _original_first(answer: Any, value: str, *aliases: str) -> tuple[str, ...]:
