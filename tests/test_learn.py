@@ -1,6 +1,7 @@
 """Learning a policy in other ways, and when what was learned counts."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from masklearn.io import files
 from masklearn.study import learn
 from masklearn.study.parameters import Parameters
 from masklearn.study.start import run_study
+from masklearn.types import Example, Task
 from tests.runs import command
 from tests.test_study import SMALL
 
@@ -28,6 +30,16 @@ def test_gains_surpass_others_beyond_noise(difference, expected):
   assert learn.surpasses(others + difference + noise, others) == expected
   assert not learn.surpasses(others, others)
   assert not learn.surpasses(others[:1], others[:1])
+
+
+def test_without_groups_the_validation_episodes_are_watched():
+  """Passages that name no group are about no question that names none."""
+  asked = (Example('v', 'Who?', ('he',), context='He.'),)
+  task = Task('mine', (), asked, asked)
+  setup = types.SimpleNamespace(groups=('', '', 'x'))
+  episodes = types.SimpleNamespace(rows=np.array([1, 3, 3]), texts=np.copy)
+  unseen = learn._Unseen(None, setup, episodes, task, None, None)
+  assert unseen._some.tolist() == unseen._tested.tolist() == [1, 3]
 
 
 @pytest.mark.slow

@@ -194,7 +194,8 @@ class _Unseen:
   def __init__(self, policy, setup, episodes, task, key, check):
     watched, tested = (
       np.array([i for i, group in enumerate(setup.groups) if group in groups], int)
-      for groups in ({e.group for e in part} for part in (task.validation, task.test))
+      for part in (task.validation, task.test)
+      for groups in [{e.group for e in part} - {''}]  # '' is about nothing
     )
     watched = watched if len(watched) else np.unique(episodes.rows)
     some = np.linspace(0, len(watched) - 1, min(WATCHED, len(watched))).astype(int)
