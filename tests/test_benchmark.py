@@ -136,7 +136,8 @@ def test_meta_gradients_agree_with_bergson(suite, peer):
   case = build('tiny', ('peer',), peer=peer)
   theirs = case.peer()
   assert case.process == case.peer.process != os.getpid()
-  assert np.array_equal(theirs, case.peer())  # each call starts where the first did
+  # Each call starts where the first did; with several threads, sums have no order.
+  np.testing.assert_allclose(theirs, case.peer(), atol=1e-5 * np.abs(theirs).max())
   case.peer.close()
   ours = np.asarray(build('tiny', ('ours',), peer=peer).ours())
   theirs = meta.words(theirs) if suite == 'meta' else theirs
