@@ -13,6 +13,7 @@ from masklearn import policies
 from masklearn.policies import sampling
 from masklearn.policies.capacity import token_capacity
 from masklearn.policies.learned import BOUND
+from masklearn.study import stage
 from masklearn.training import corruption
 from masklearn.types import InputError
 from tests import small
@@ -106,6 +107,24 @@ def test_random_span_keeps_the_lengths_and_leaves_the_places():
     assert np.asarray(draw.start[0]).sum() == 1
     places.add(int(words[0]))
   assert places == set(range(8))
+
+
+def test_a_base_model_sees_any_number_of_hidden_spans():
+  """From one to all that fit the budget, equally often, and all words as often."""
+  policy = small.compiled(stage.uniform(0.5, longest=1, varied=True))
+  batch, counts = make_batch([[1, 2, 1, 1, 1, 1], [3, 1]]), collections.Counter()
+  hidden = np.zeros(6)
+  for i in range(600):
+    draw = policy.draw({}, jax.random.key(i), batch)
+    first, second = (
+      np.unique(batch.word[row][np.asarray(draw.mask[row]) > 0]) for row in range(2)
+    )
+    assert len(second) == 1  # of two words
+    counts[len(first)] += 1
+    hidden[first] += 1
+  assert sorted(counts) == [1, 2, 3]
+  assert scipy.stats.chisquare(list(counts.values())).pvalue > 1e-3
+  assert scipy.stats.chisquare(hidden).pvalue > 1e-3
 
 
 def test_one_span_hides_one_span_of_up_to_five_words():

@@ -73,9 +73,10 @@ def test_training_finds_the_answers_and_goes_on_where_it_was(tmp_path):
   with Progress() as progress:
     context = StageContext(tmp_path, 'test', progress, save_every=20, seed=0)
     done, again = (
-      supervise.train_policy(policy, theta, (ANSWERS, ANSWERS), training, context)
+      supervise.train_policy(policy, theta, (ANSWERS, ANSWERS), training, context, 900)
       for _ in range(2)
     )
+  assert 900 < done['seconds'] < 1_800  # with those that finding the pairs has taken
   assert done['learning_rate'] == 3e-2
   assert set(done['trials']) == {'1e-06', '0.03'}
   assert done['score'] == max(done['trials'].values())

@@ -192,7 +192,8 @@ STUDY = {
     # format; or several, separated by commas.
     'pairs': text('match'),
     'top_k': whole(5, '[0, inf)'),  # each span is drawn from the best k; 0 for all
-    # Of answers that are unknown to the base model, nats a token; log 2 is one bit.
+    # Of answers that the base model cannot restore, nats a token at least; 0.7 is a
+    # chance of one half.
     'least_loss': number(0.7, '[0, inf)'),
     'updates': whole(200, '[1, inf)'),
     'batch_size': whole(32, '[1, inf)'),

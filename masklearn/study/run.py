@@ -12,6 +12,7 @@ so that a study that was interrupted, however rudely, goes on where it was.
 import datetime
 import functools
 import pathlib
+import time
 from typing import Any
 
 from masklearn import policies, tasks
@@ -236,15 +237,16 @@ class Study:
     options = dict(self.config.supervised)
     least = options.pop('least_loss')
     del options['top_k'], options['pairs']
-    pairs, policy = self._pairs(task, seed), self.policies[name]
+    (pairs, spent), policy = self._pairs(task, seed), self.policies[name]
     context, start = self._policy_context(name, task, seed), self.params.base(seed)
     if POLICIES[name].unknown and not stage.finished(context.directory, 'theta'):
-      target = settings.names(self.config.study.targets)[0]
+      target, began = settings.names(self.config.study.targets)[0], time.monotonic()
       given = self.setup, start, target, least, options['batch_size'], context
       pairs = tuple(keep_unknown(part, *given) for part in pairs)
+      spent += time.monotonic() - began
     theta = first_theta(policy, start, seed)
     training = supervise.Supervision(**options)
-    done = supervise.train_policy(policy, theta, pairs, training, context)
+    done = supervise.train_policy(policy, theta, pairs, training, context, spent)
     policies.complete_policy(context.directory, self.specs[name], self.setup.tokenizer)
     return done
 
@@ -371,7 +373,9 @@ class Study:
 
   @functools.cache  # noqa: B019
   def _pairs(self, task, seed):
-    return supervise.pairs(
+    """What a supervised policy learns from, and the seconds that finding it took."""
+    began = time.monotonic()
+    found = supervise.pairs(
       self.config.supervised.pairs,
       self.tasks[task, seed],
       self.setup.passages,
@@ -379,6 +383,7 @@ class Study:
       self.config.corpus.longest,
       self.config.seed,  # All seeds keep the same articles of a file for the test.
     )
+    return found, time.monotonic() - began
 
   def _context(self, title: str, path: str, seed: int) -> StageContext:
     directory = self.workdir / path / str(seed)

@@ -109,6 +109,7 @@ def train_policy(
   pairs: tuple[Answers, Answers],
   training: Supervision,
   context: StageContext,
+  spent: float = 0.0,
 ) -> dict[str, Any]:
   """Trains a policy to find answers without their questions.
 
@@ -121,11 +122,12 @@ def train_policy(
       with.
     training: updates, batch size and learning rates.
     context: where, and from which seed, that of the batches.
+    spent: seconds that finding the pairs has taken.
 
   Returns:
-    `seconds`, the chosen `learning_rate`, `updates` used, `score` (minus the validation
-    loss) and `trials`, the score of every learning rate; `theta` in the stage's
-    directory gets the parameters.
+    `seconds`, with those spent before, the chosen `learning_rate`, `updates` used,
+    `score` (minus the validation loss) and `trials`, the score of every learning rate;
+    `theta` in the stage's directory gets the parameters.
   """
   done = stage.finished(context.directory, 'theta')
   if done:
@@ -159,6 +161,7 @@ def train_policy(
 
   best, done = training.best_of(start, lambda i: batch(examples, index[i]), context)
   done['updates'] = int(best.step)
+  done['seconds'] += spent
   return stage.finish(context.directory, done, 'theta', best.params)
 
 
