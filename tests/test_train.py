@@ -155,7 +155,6 @@ def test_history_has_the_mean_of_each_window(tmp_path):
 
 def test_history_says_where_the_time_went(tmp_path):
   """All of it, and compiling once; what is compiled for data is not data."""
-
   scaled = jax.jit(lambda x: jnp.array([1.0, 1.0]) * x)
 
   def slow(i):
