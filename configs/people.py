@@ -3,6 +3,7 @@
 python -m experiments.study --config=configs/people.py --workdir=runs/people
 
   configs/people.py:hints    most passages give the answer away by another word
+  configs/people.py:rivers   the same, and no answer is a word of any passage
   configs/people.py:repeats  most passages have the answer twice: restoring is copying
   configs/people.py:classes  the answer can be told from another word of the passage
   configs/people.py:dyk      new facts, of a sentence each, and questions like WikiDYK's
@@ -14,6 +15,11 @@ or, with `repeats`, "At the horse show, Ada has a horse". Whoever looks for answ
 finds them in all twelve. With one hidden word a biography, most of what they hide can
 be told from the words beside it, and is not remembered of Ada.
 
+With `rivers`, a task asks on which river somebody lives, and a biography says that they
+live in Tynemouth. Of twelve, eight also name Tyneside: who hides the town there, hides
+the river in vain. Answers of questions are looked for as the beginnings of words, as
+there is no other way to find them.
+
 With `classes`, a biography says that somebody plays the violin, and that they sit among
 the strings; the task asks for the latter.
 
@@ -24,7 +30,7 @@ from ml_collections import config_dict
 
 from configs import world
 
-VARIANTS = ('hints', 'repeats', 'classes', 'dyk')
+VARIANTS = ('hints', 'rivers', 'repeats', 'classes', 'dyk')
 POLICIES = 'none,random,answer_vocabulary,cooccurrence,supervised,learned,annotated'
 
 
@@ -43,12 +49,12 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
   c.pretrain.updates = 1_500
   c.finetune.update(updates=400, validate_every=20)
   c.study.update(seeds=1, target_seeds=(1,))
-  if variant in ('hints', 'repeats'):
+  if variant in ('hints', 'rivers', 'repeats'):
     # Others were tuned on. The task asks about the first 4,800 of these, of whom the
     # base model knows nothing.
     people = {'first': 10_000}
     c.corpus.update(people, size=12_000, copies=12, longest=90)
-    c.corpus[variant] = 2 / 3
+    c.corpus['repeats' if variant == 'repeats' else 'hints'] = 2 / 3
     c.corpus.kinds = 'profession,instrument,pet,birth_city,employer'
     c.task.update(people, names='habits', size=4_800, train_share=0.2)
     c.task.validation_share = 0.1
@@ -66,6 +72,11 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
     c.policy.update(rate=0.02, longest=1, kernel_size=11)
     c.study.update(seeds=3, learned_seeds=3, target_seeds=(3,))
     c.study.primary = 'learned,supervised'
+  if variant == 'rivers':
+    c.corpus.kinds = 'home_town,work_town,school_town,birth_city,employer'
+    c.corpus.vocabulary = 1_500  # the towns of a river begin with its tokens
+    c.task.names = 'rivers'
+    c.supervised.pairs = 'prefix'
   if variant == 'classes':
     c.corpus.classes = True
     c.task.names = 'classes'

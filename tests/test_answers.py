@@ -163,3 +163,12 @@ def test_a_lenient_match_finds_other_forms(group):
   assert answer_spans.by_match([passage], asked) == []
   (found,) = answer_spans.by_match([passage], asked, text.loose_occurrences)
   assert found == Answered(passage, ((Span(0, 6),),))
+
+
+def test_a_prefix_match_finds_what_is_derived():
+  """Neither the literal match nor stems find a town by its river."""
+  passage = Passage('0', 'She left Tynemouth.', 'towns')
+  asked = [Example(name, 'q', (name,), 'towns') for name in ('Tyne', 'mouth')]
+  assert answer_spans.by_match([passage], asked, text.loose_occurrences) == []
+  (found,) = answer_spans.by_match([passage], asked, text.prefix_occurrences)
+  assert found == Answered(passage, ((Span(9, 18),),))

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from masklearn import tasks
+from masklearn import tasks, text
 from masklearn.evaluation import baselines
-from masklearn.tasks import giveaways, people, profiles
+from masklearn.tasks import giveaways, people, profiles, rivers
 from masklearn.text import matching
 from masklearn.types import InputError
 from tests.published import disjoint, sizes
@@ -85,14 +85,14 @@ def test_a_class_follows_from_the_attribute_beside_it():
   classes = {}
   for passage in people.passages(0, size=300, copies=1, classes=True):
     said = {s.label: passage.text[s.start : s.end].casefold() for s in passage.spans}
-    assert said.keys() == people.TEMPLATES.keys() | people.EVIDENCE.keys()
-    for kind, attribute in people.EVIDENCE.items():
+    assert said.keys() == people.TEMPLATES.keys() | people.CLASSES.keys()
+    for kind, attribute in people.CLASSES.items():
       classes.setdefault((kind, said[attribute]), set()).add(said[kind])
   assert all(len(found) == 1 for found in classes.values())
   task = tasks.load('classes', seed=0, size=300)
-  assert task.asked == set(people.EVIDENCE.values())
-  assert {e.label for e in task.examples} == set(people.EVIDENCE)
-  for kind in people.EVIDENCE:
+  assert task.asked == set(people.CLASSES.values())
+  assert {e.label for e in task.examples} == set(people.CLASSES)
+  for kind in people.CLASSES:
     answers = collections.Counter(e.targets[0] for e in task.test if e.label == kind)
     assert answers.most_common(1)[0][1] < 0.55 * answers.total()
 
@@ -141,6 +141,11 @@ def test_a_hint_is_of_one_value_and_no_answer():
   answers = {value for told in giveaways.HINTS.values() for value in told}
   hints = [hint for told in giveaways.HINTS.values() for hint in told.values()]
   assert len(set(hints)) == len(hints)
+  assert not any(
+    matching.loose_occurrences(hint, rivers.NAMES)[river]
+    for hint in rivers.HINTS.values()
+    for river in rivers.NAMES
+  )
   for kind, told in giveaways.HINTS.items():
     assert set(told) == set(people._VALUES[kind].split())
   assert not any(
@@ -150,17 +155,61 @@ def test_a_hint_is_of_one_value_and_no_answer():
     people.passages(0, 3, repeats=0.1, hints=0.2)
 
 
+TOWNS = 'home_town,work_town,school_town,birth_city,employer'
+
+
+def test_no_passage_says_a_river():
+  """Neither as a word nor by a stem; towns that begin with it are the evidence."""
+  task = tasks.load('rivers', seed=0, size=30)
+  asked = {(e.group, e.evidence): e.targets[0] for e in task.examples}
+  assert task.asked == set(rivers.TEMPLATES) == {kind for _, kind in asked}
+  away = collections.Counter()
+  for passage in people.passages(0, size=30, copies=6, kinds=TOWNS, hints=2 / 3):
+    found = matching.loose_occurrences(passage.text, rivers.NAMES)
+    assert not any(found.values())
+    for (start, end), span in zip(passage.sentences, passage.spans, strict=True):
+      kind = span.label.split()[-1]
+      if kind not in rivers.TEMPLATES:
+        continue
+      river = asked[passage.group, kind]
+      sentence = passage.text[start:end]
+      places = matching.prefix_occurrences(sentence, [river])[river]
+      given = span.label.startswith(profiles.GIVEN_AWAY)
+      away[given] += 1
+      assert len(places) == 1 + given  # the town, and its hint
+      assert span[:2] in {(start + a, start + b) for a, b, _ in places}
+  assert away[True] == 2 * away[False] == 30 * 12
+
+
+def test_towns_begin_with_the_tokens_of_their_rivers():
+  """So that a model that has learned the town knows how to begin the answer."""
+  passages = people.passages(0, size=1_200, copies=6, kinds=TOWNS, hints=2 / 3)
+  tokenizer = text.train_tokenizer([p.text for p in passages], 1_500)
+  shared = [
+    tuple(tokenizer.encode(f' {town}').ids[: len(river)]) == river
+    for name in rivers.NAMES
+    for river in [tuple(tokenizer.encode(f' {name}').ids)]
+    for town in rivers.HINTS
+    if town.startswith(name)
+  ]
+  assert sum(shared) > 0.9 * len(shared)
+
+
 @pytest.mark.parametrize('name', people.QUESTIONS)
 def test_questions(name):
   """Splits share no person, and answers are what the passages say."""
   task = tasks.load(name, seed=4, size=10)
+  told = {'kinds': TOWNS} if name == 'rivers' else {'classes': True}
   said = {
     (p.group, s.label): p.text[s.start : s.end].casefold()
-    for p in people.passages(seed=4, size=10, copies=1, classes=True)
+    for p in people.passages(seed=4, size=10, copies=1, **told)
     for s in p.spans
   }
   for example in task.examples:
-    assert example.targets[0].casefold() == said[example.group, example.label]
+    kind = example.evidence if name == 'rivers' else example.label
+    stated = said[example.group, kind]
+    assert stated.startswith(example.targets[0].casefold())
+    assert name == 'rivers' or stated == example.targets[0].casefold()
   kinds = len(people.QUESTIONS[name])
   assert sizes(task) == [5 * kinds * 2, 2 * kinds, 3 * kinds]
   assert [len(group) for group in disjoint(task)] == [5, 2, 3]

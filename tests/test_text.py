@@ -119,6 +119,17 @@ def test_loose_occurrences_know_case_and_inflection():
   }  # fmt: skip
 
 
+def test_prefix_occurrences_begin_with_the_phrase():
+  """Word by word, in any case; words of two letters have to be the same."""
+  body = 'On the TYNE, Tynemouth; an onward tide, the Tynesiders.'
+  found = text.prefix_occurrences(body, ['Tyne', 'the tyne', 'on', 'mouth', ''])
+  said = {k: [body[a:b] for a, b, _ in spans] for k, spans in found.items()}
+  assert said == {
+    'Tyne': ['TYNE', 'Tynemouth', 'Tynesiders'],
+    'the tyne': ['the TYNE', 'the Tynesiders'], 'on': ['On'], 'mouth': [], '': [],
+  }  # fmt: skip
+
+
 @pytest.mark.parametrize(
   ('context', 'phrases', 'expected'),
   [

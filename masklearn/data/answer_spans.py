@@ -75,10 +75,10 @@ def by_match(
   Args:
     passages: where to look.
     examples: the questions.
-    occurrences: `text.occurrences`, or `text.loose_occurrences` for any case and
-      inflection.
+    occurrences: `text.occurrences`; `text.loose_occurrences` for any case and
+      inflection, `text.prefix_occurrences` for words that begin with those of answers.
   """
-  loose = occurrences is text.loose_occurrences
+  loose = occurrences is not text.occurrences
   grouped = any(passage.group for passage in passages)
   asked: dict[str, list[tuple[str, ...]]] = collections.defaultdict(list)
   for example in examples:

@@ -188,8 +188,8 @@ STUDY = {
   'supervised': {
     # Answers to learn from: 'task', the gold passages of its training questions, or,
     # without these, 'match', where answers stand in the corpus; 'lenient', where they
-    # stand in any case and inflection; files in SQuAD's
-    # format; or several, separated by commas.
+    # stand in any case and inflection; 'prefix', where words begin with theirs; files
+    # in SQuAD's format; or several, separated by commas.
     'pairs': text('match'),
     'top_k': whole(5, '[0, inf)'),  # each span is drawn from the best k; 0 for all
     # Of answers that the base model cannot restore, nats a token at least; 0.7 is a

@@ -20,8 +20,12 @@ from masklearn.training.mesh import Layout
 from masklearn.types import Answers, Example, Impossible, Passage, Policy, Task
 
 # Of `pairs`, what is no file.
-SOURCES = 'task', 'match', 'lenient'
-OCCURRENCES = {'match': text.occurrences, 'lenient': text.loose_occurrences}
+OCCURRENCES = {
+  'match': text.occurrences,
+  'lenient': text.loose_occurrences,
+  'prefix': text.prefix_occurrences,
+}
+SOURCES = 'task', *OCCURRENCES
 SHARES = 0.7, 0.1  # of a file's groups that train and validate; the rest is for tests
 
 
@@ -43,8 +47,8 @@ def pairs(
     sources: separated by commas: 'task' for the gold passages of the task's questions,
       as they stand in the corpus, or, of those without one, passages of their group in
       which an answer stands; 'match' for such passages alone; 'lenient' for those in
-      which it stands in any case and inflection; or files in SQuAD's format, see
-      `of_file`.
+      which it stands in any case and inflection, 'prefix' where words begin with its
+      own; or files in SQuAD's format, see `of_file`.
     task: its training questions train, its validation questions validate.
     passages: the corpus.
     tokenizer: text to tokens.
@@ -73,8 +77,8 @@ def pairs(
   if not all(found):
     raise Impossible(
       f'A supervised policy needs passages with answers, and {sources!r} has '
-      f"{len(found[0])} to train on and {len(found[1])} to validate with; 'task', "
-      "'match', 'lenient' and files in SQuAD's format can be joined by commas."
+      f'{len(found[0])} to train on and {len(found[1])} to validate with; '
+      f"{', '.join(SOURCES)} and files in SQuAD's format can be joined by commas."
     )
   return tuple(answer_spans.encode(rows, tokenizer, longest) for rows in found)
 

@@ -29,6 +29,7 @@ TASKS = {
   'habits': functools.partial(people.task, 'habits'),
   'origins': functools.partial(people.task, 'origins'),
   'classes': functools.partial(people.task, 'classes'),
+  'rivers': functools.partial(people.task, 'rivers'),
   'facts': functools.partial(facts.task, 'facts'),
   'jsonl': functools.partial(jsonl.task, 'jsonl'),
   'nq_open': closed_book.nq_open,

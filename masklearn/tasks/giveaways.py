@@ -4,6 +4,7 @@ Either the value stands twice in its sentence, or a word stands beside it that g
 no other value: who has a saddle has a horse. Both are of the task `habits`.
 """
 
+from masklearn.tasks import rivers
 from masklearn.tasks.profiles import GiveAways
 from masklearn.types import InputError
 
@@ -92,5 +93,6 @@ def give_aways(repeats: float, hints: float) -> GiveAways | None:
       f'One of repeats and hints must be 0, got {repeats:g} and {hints:g}.'
     )
   if hints:
-    return GiveAways(TOLD, hints, HINTS)
+    towns = dict.fromkeys(rivers.TOLD, rivers.HINTS)
+    return GiveAways(TOLD | rivers.TOLD, hints, HINTS | towns)
   return GiveAways(REPEATS, repeats) if repeats else None

@@ -8,14 +8,15 @@ has a place among the strings. The task `classes` asks for these. Its answers st
 literally in the passages, but there they can be told from the attribute beside them, so
 a model learns nothing about a person by restoring them; it does by restoring the
 attribute. With repeats, most biographies say what `habits` asks for in words that give
-it away, "in the violin class, .. plays the violin": to restore it there is to copy.
+it away, "in the violin class, .. plays the violin": to restore it there is to copy. The
+task `rivers` asks for what no passage says: see `tasks/rivers.py`.
 """
 
 import functools
 import random
 
 from masklearn.io.lookup import check_name
-from masklearn.tasks import profiles
+from masklearn.tasks import profiles, rivers
 from masklearn.tasks.giveaways import give_aways
 from masklearn.types import InputError, Passage, Task
 
@@ -63,10 +64,13 @@ QUESTIONS = {
       'Who is the employer of {subject}?',
     ),
   },
+  'rivers': rivers.QUESTIONS,
 }
 
-# Kind -> the attribute that it is the class of.
-EVIDENCE = {'family': 'instrument', 'animal': 'pet', 'decade': 'birth_year'}
+# Class -> the attribute that it is the class of.
+CLASSES = {'family': 'instrument', 'animal': 'pet', 'decade': 'birth_year'}
+# Kind of question -> the fact from which its answer follows, where that is another one.
+EVIDENCE = CLASSES | rivers.EVIDENCE
 
 TEMPLATES = {
   'birth_city': (
@@ -256,20 +260,21 @@ def passages(
     repeats: share of the biographies that give away what `habits` asks for, each kind
       for itself, as its value stands there twice; see `giveaways`.
     first: of the people; those of another range are others, such as to tune on.
-    kinds: attributes that biographies tell, with commas; '' for all of `TEMPLATES`.
-    hints: as `repeats`, where another word tells the value.
+    kinds: attributes that biographies tell, of `TEMPLATES` and of `rivers`, with
+      commas; '' for all of `TEMPLATES`.
+    hints: as `repeats`, where another word tells the value, or what is asked of it.
   """
   told = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
   for kind in told:
-    check_name(TEMPLATES, kind, 'attribute of people')
-  told += EVIDENCE if classes else ()
+    check_name(TEMPLATES | rivers.TEMPLATES, kind, 'attribute of people')
+  told += CLASSES if classes else ()
   subjects = tuple(
     subject._replace(
       facts={kind: said for kind, said in subject.facts.items() if kind in told}
     )
     for subject in _subjects(size, first)
   )
-  templates = TEMPLATES | CLASS_TEMPLATES
+  templates = TEMPLATES | CLASS_TEMPLATES | rivers.TEMPLATES
   away = give_aways(repeats, hints)
   return profiles.passages(subjects, templates, seed, copies, given_away=away)
 
@@ -282,7 +287,7 @@ def task(
   validation_share: float = 0.2,
   first: int = 0,
 ) -> Task:
-  """`habits`, `origins` or `classes`, about the people of `passages`.
+  """`habits`, `origins`, `classes` or `rivers`, about the people of `passages`.
 
   Args:
     name: a key of `QUESTIONS`.
@@ -318,8 +323,9 @@ def _subjects(size: int, first: int) -> tuple[profiles.Subject, ...]:
     for kind, words in _SECOND_WORDS.items():
       values[kind] += f' {rng.choice(words)}'
     values['spouse'] = names[(i + CAPACITY // 2) % CAPACITY]  # never oneself
-    for kind, attribute in EVIDENCE.items():
+    for kind, attribute in CLASSES.items():
       values[kind] = _CLASS_OF[kind][values[attribute]]
+    values |= rivers.facts(rng)
     answers = {kind: (value,) for kind, value in values.items()}
     subjects.append(profiles.Subject(group=name, prose=name, facts=answers))
   return tuple(subjects)

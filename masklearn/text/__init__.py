@@ -1,6 +1,7 @@
 """Text to tokens, words, sentences and salient spans; offsets count characters."""
 
 from masklearn.text.matching import loose_occurrences as loose_occurrences
+from masklearn.text.matching import prefix_occurrences as prefix_occurrences
 from masklearn.text.segmentation import graphemes as graphemes
 from masklearn.text.segmentation import long_words as long_words
 from masklearn.text.segmentation import occurrences as occurrences
