@@ -181,6 +181,29 @@ def test_no_passage_says_a_river():
   assert away[True] == 2 * away[False] == 30 * 12
 
 
+def test_few_towns_are_met_by_accident():
+  """With four, a third of the places where a home stands as a word is not about it."""
+  task, met = tasks.load('homes', seed=0, size=300, towns=4), collections.Counter()
+  homes = {e.group: e.targets[0] for e in task.examples}
+  for passage in people.passages(0, size=300, copies=1, kinds=TOWNS, towns=4):
+    for span in passage.spans:
+      if passage.text[span.start : span.end] == homes[passage.group]:
+        met[span.label == 'home_town'] += 1
+  assert met[True] == 300
+  assert met[False] / met.total() == pytest.approx(1 / 3, abs=0.03)
+  with pytest.raises(InputError, match=r'lie in \[0, 44\], got 45'):
+    people.passages(0, size=3, towns=45)
+
+
+def test_classes_can_be_told_of_others_alone():
+  """Of those behind the first few; the task asks for them by the attribute."""
+  said = people.passages(0, size=9, copies=1, classes=True, classes_after=4)
+  told = [any(s.label in people.CLASSES for s in passage.spans) for passage in said]
+  groups = list(dict.fromkeys(p.group for p in said))
+  assert told == [False] * 4 + [True] * 5
+  assert groups == [p.group for p in people.passages(0, size=9, copies=1)]
+
+
 def test_towns_begin_with_the_tokens_of_their_rivers():
   """So that a model that has learned the town knows how to begin the answer."""
   passages = people.passages(0, size=1_200, copies=6, kinds=TOWNS, hints=2 / 3)
@@ -199,7 +222,7 @@ def test_towns_begin_with_the_tokens_of_their_rivers():
 def test_questions(name):
   """Splits share no person, and answers are what the passages say."""
   task = tasks.load(name, seed=4, size=10)
-  told = {'kinds': TOWNS} if name == 'rivers' else {'classes': True}
+  told = {'kinds': TOWNS} if name in ('rivers', 'homes') else {'classes': True}
   said = {
     (p.group, s.label): p.text[s.start : s.end].casefold()
     for p in people.passages(seed=4, size=10, copies=1, **told)

@@ -114,7 +114,9 @@ STUDY = {
     # there twice, or beside a word that tells it.
     'repeats': number(0.0, '[0, 1)'),
     'hints': number(0.0, '[0, 1)'),
+    'classes_after': whole(0, '[0, inf)'),  # of the first so many, they are not told
     'first': whole(0, '[0, inf)'),  # of invented people; others are to tune on
+    'towns': whole(0, '[0, inf)'),  # in which they live, 0 for many
     'kinds': text(''),  # of facts that are told of them, with commas; '' for all
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
@@ -132,6 +134,8 @@ STUDY = {
     'validation_share': number(0.2, '[0, 1)'),
     'size': whole(400, '[1, inf)'),  # invented people, for the tasks about them
     'first': whole(0, '[0, inf)'),  # of them
+    'choices': whole(0, '[0, inf)'),  # that questions offer; 0 asks openly
+    'towns': whole(0, '[0, inf)'),  # as of the corpus
     'train': text(''),  # files of questions; in paths {task} is the name of the task
     'validation': text(''),  # '' splits off part of train
     'test': text(''),

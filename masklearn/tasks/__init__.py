@@ -30,6 +30,7 @@ TASKS = {
   'origins': functools.partial(people.task, 'origins'),
   'classes': functools.partial(people.task, 'classes'),
   'rivers': functools.partial(people.task, 'rivers'),
+  'homes': functools.partial(people.task, 'homes'),
   'facts': functools.partial(facts.task, 'facts'),
   'jsonl': functools.partial(jsonl.task, 'jsonl'),
   'nq_open': closed_book.nq_open,
@@ -89,7 +90,7 @@ def options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a task has besides `seed`.
 
   >>> options('habits')
-  ('size', 'train_share', 'validation_share', 'first')
+  ('size', 'train_share', 'validation_share', 'first', 'choices', 'towns')
   """
   found = inspect.signature(lookup(TASKS, name, 'task')).parameters
   own = [key for key, p in found.items() if p.kind is not p.VAR_KEYWORD]

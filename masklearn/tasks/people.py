@@ -17,6 +17,7 @@ import random
 
 from masklearn.io.lookup import check_name
 from masklearn.tasks import profiles, rivers
+from masklearn.tasks.choices import offer
 from masklearn.tasks.giveaways import give_aways
 from masklearn.types import InputError, Passage, Task
 
@@ -65,6 +66,12 @@ QUESTIONS = {
     ),
   },
   'rivers': rivers.QUESTIONS,
+  'homes': {
+    'home_town': (
+      'In which town does {subject} live?',
+      'Where is the home of {subject}?',
+    ),
+  },
 }
 
 # Class -> the attribute that it is the class of.
@@ -246,6 +253,8 @@ def passages(
   first: int = 0,
   kinds: str = '',
   hints: float = 0.0,
+  classes_after: int = 0,
+  towns: int = 0,
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -263,16 +272,21 @@ def passages(
     kinds: attributes that biographies tell, of `TEMPLATES` and of `rivers`, with
       commas; '' for all of `TEMPLATES`.
     hints: as `repeats`, where another word tells the value, or what is asked of it.
+    classes_after: of the first so many people, `classes` are not told.
+    towns: see `rivers.facts`.
   """
   told = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
   for kind in told:
     check_name(TEMPLATES | rivers.TEMPLATES, kind, 'attribute of people')
-  told += CLASSES if classes else ()
+
+  def tells(kind, place):
+    return kind in told or (classes and kind in CLASSES and place >= classes_after)
+
   subjects = tuple(
     subject._replace(
-      facts={kind: said for kind, said in subject.facts.items() if kind in told}
+      facts={kind: said for kind, said in subject.facts.items() if tells(kind, place)}
     )
-    for subject in _subjects(size, first)
+    for place, subject in enumerate(_subjects(size, first, towns))
   )
   templates = TEMPLATES | CLASS_TEMPLATES | rivers.TEMPLATES
   away = give_aways(repeats, hints)
@@ -286,8 +300,10 @@ def task(
   train_share: float = 0.5,
   validation_share: float = 0.2,
   first: int = 0,
+  choices: int = 0,
+  towns: int = 0,
 ) -> Task:
-  """`habits`, `origins`, `classes` or `rivers`, about the people of `passages`.
+  """One of `QUESTIONS`, about the people of `passages`.
 
   Args:
     name: a key of `QUESTIONS`.
@@ -296,19 +312,22 @@ def task(
     train_share: of the people; only their questions are ever trained on.
     validation_share: of the people, for every choice; the rest is the test.
     first: of the people, as of `passages`.
+    choices: answers that each question offers, see `choices.offer`; 0 for none.
+    towns: as of `passages`.
   """
-  subjects, questions = _subjects(size, first), QUESTIONS[name]
+  subjects, questions = _subjects(size, first, towns), QUESTIONS[name]
   shares = train_share, validation_share
-  return profiles.task(name, subjects, questions, seed, *shares, EVIDENCE)
+  asked = profiles.task(name, subjects, questions, seed, *shares, EVIDENCE)
+  return offer(asked, choices)
 
 
 def subjects(size: int, first: int = 0) -> tuple[profiles.Subject, ...]:
   """The people of a range, with all their attributes, for other texts about them."""
-  return _subjects(size, first)
+  return _subjects(size, first, 0)
 
 
 @functools.lru_cache(maxsize=8)
-def _subjects(size: int, first: int) -> tuple[profiles.Subject, ...]:
+def _subjects(size: int, first: int, towns: int) -> tuple[profiles.Subject, ...]:
   if not 1 <= size <= CAPACITY - first:
     raise InputError(
       f'size must lie in [1, {CAPACITY - first}], as many names exist'
@@ -325,7 +344,7 @@ def _subjects(size: int, first: int) -> tuple[profiles.Subject, ...]:
     values['spouse'] = names[(i + CAPACITY // 2) % CAPACITY]  # never oneself
     for kind, attribute in CLASSES.items():
       values[kind] = _CLASS_OF[kind][values[attribute]]
-    values |= rivers.facts(rng)
+    values |= rivers.facts(rng, towns)
     answers = {kind: (value,) for kind, value in values.items()}
     subjects.append(profiles.Subject(group=name, prose=name, facts=answers))
   return tuple(subjects)

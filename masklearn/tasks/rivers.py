@@ -9,6 +9,8 @@ that is asked for, and to remember of Ada the part that is not.
 
 import random
 
+from masklearn.types import InputError
+
 _NAMES = """
   Aln Arun Avon Blyth Cam Char Colne Coquet Dart Don Eden Esk Fal Fowey Frome Hull
   Humber Irwell Itchen Kennet Lune Lyd Medway Nene Nith Plym Ribble Rother Severn Stour
@@ -81,10 +83,22 @@ TOLD = {
 HINTS = {f'{river}{ending}': f'{river}{_HINT}' for river in NAMES for ending in ENDINGS}
 
 
-def facts(rng: random.Random) -> dict[str, str]:
-  """The towns of a person, and their rivers, by kind."""
+def facts(rng: random.Random, towns: int = 0) -> dict[str, str]:
+  """The towns of a person, and their rivers, by kind.
+
+  Args:
+    rng: what they are drawn by, each kind for itself.
+    towns: how many there are at all, each on a river of its own; 0 for those of
+      `HINTS`.
+
+  Raises:
+    InputError: `towns` is more than there are rivers.
+  """
+  if not 0 <= towns <= len(NAMES):
+    raise InputError(f'towns must lie in [0, {len(NAMES)}], got {towns}.')
   found = {}
   for asked, told in EVIDENCE.items():
-    found[asked] = rng.choice(NAMES)
-    found[told] = found[asked] + rng.choice(ENDINGS)
+    found[asked] = rng.choice(NAMES[:towns] if towns else NAMES)
+    at = NAMES.index(found[asked]) % len(ENDINGS)
+    found[told] = found[asked] + (ENDINGS[at] if towns else rng.choice(ENDINGS))
   return found

@@ -9,6 +9,7 @@ import pathlib
 
 from masklearn.io import files
 from masklearn.tasks import profiles
+from masklearn.tasks.choices import offer
 from masklearn.types import Passage, Task
 
 # task -> kind -> phrasings; validation and test ask in the first.
@@ -150,7 +151,11 @@ def passages(seed: int, copies: int = 4) -> list[Passage]:
 
 
 def task(
-  name: str, seed: int, train_share: float = 0.5, validation_share: float = 0.2
+  name: str,
+  seed: int,
+  train_share: float = 0.5,
+  validation_share: float = 0.2,
+  choices: int = 0,
 ) -> Task:
   """`civics` or `geography`, split by country.
 
@@ -159,9 +164,11 @@ def task(
     seed: of the split; both tasks share it.
     train_share: of the countries; only their questions are ever trained on.
     validation_share: of the countries, for every choice; the rest is the test.
+    choices: answers that each question offers, see `choices.offer`; 0 for none.
   """
   subjects, questions = _subjects(), QUESTIONS[name]
-  return profiles.task(name, subjects, questions, seed, train_share, validation_share)
+  shares = train_share, validation_share
+  return offer(profiles.task(name, subjects, questions, seed, *shares), choices)
 
 
 @functools.cache
