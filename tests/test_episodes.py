@@ -175,21 +175,39 @@ def scaled(made, folder, batches, asked, progress=None):
   return scales.Scales(made, batches, probe, jax.random.key(0), context)
 
 
-def test_a_scale_is_the_mean_size_over_the_episodes_used_so_far(tmp_path):
-  """Each question has its own; what moves nothing, or is never asked, has one."""
+def test_a_scale_is_the_usual_size_in_the_episodes_used_so_far(tmp_path):
+  """What nothing moves, or what was not asked yet, has that of all questions."""
   made, asked = make_episodes(), []
   lengths = counted(made, asked)[1]
   batches = np.array([[0, 2], [2, 0], [1, 0], [0, 1]])
   used = scaled(made, tmp_path, batches, asked)
   first = lengths[0].astype(np.float32)
-  np.testing.assert_array_equal(used.stack(0).scale, [[first, first], [1, 1]])
-  np.testing.assert_array_equal(used.stack(1).scale, [[1, 1], [first, first]])
+  np.testing.assert_allclose(used.stack(0).scale, np.full((2, 2), first), rtol=1e-6)
+  np.testing.assert_allclose(used.stack(1).scale, np.full((2, 2), first), rtol=1e-6)
   assert len(asked) == 1  # no episode is measured twice
   mean = (lengths[0] + lengths[1]) / 2
   np.testing.assert_allclose(used.stack(2).scale, np.full((2, 2), mean), rtol=1e-6)
   np.testing.assert_allclose(used.stack(3).scale, np.full((2, 2), mean), rtol=1e-6)
-  np.testing.assert_allclose(made.scales, [mean, 1, mean, 1], rtol=1e-6)
+  np.testing.assert_allclose(made.scales, np.full(4, mean), rtol=1e-6)
   assert len(np.unique(np.concatenate(asked), axis=0)) == 4
+
+
+def test_a_passage_that_teaches_little_does_not_make_little_much():
+  """Of one passage, most of a question's scale is that of all; of many, its own."""
+  made = make_episodes()
+  for row, size in ((0, 8.0), (2, 0.5)):
+    made.add_sizes(np.array([row]), np.full((1, 2), size))
+  count = np.bincount(made.asked[[0, 2]].ravel())
+  own = np.where(np.isin(np.arange(len(count)), made.asked[0]), 8, 0.5)
+  usual = np.exp(np.log(own).mean())
+  share = count / (count + episodes.PRIOR)
+  assert share.max() < 0.5
+  wanted = usual * (own / usual) ** share
+  np.testing.assert_allclose(made.scales[: len(count)], wanted, rtol=1e-6)
+  np.testing.assert_allclose(made.scales[len(count) :], usual, rtol=1e-6)
+  for _ in range(200):
+    made.add_sizes(np.array([0, 2]), np.array([[8.0, 8.0], [0.5, 0.5]]))
+  np.testing.assert_allclose(made.scales[: len(count)], own, rtol=0.05)
 
 
 def test_scales_go_on_where_they_were(tmp_path, monkeypatch):

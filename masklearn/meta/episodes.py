@@ -15,6 +15,7 @@ from masklearn.text import Tokenizer
 from masklearn.types import Batch, Corrupted, Example, InputError, Passage
 
 AT_ONCE = 2**20  # numbers that are shuffled
+PRIOR = 4.0  # passages that the scale of all questions counts as, for each of them
 
 
 class Joined(NamedTuple):
@@ -156,7 +157,7 @@ class Episodes:
     self.inner_steps = inner_steps
     count = len(encoded.target)
     self.scales = np.ones(count, np.float32)
-    # For each question the sum of its sizes, and how many there are.
+    # For each question the sum of its sizes, and of how many passages they are.
     self._sums = np.zeros((2, count))
 
   def __len__(self) -> int:
@@ -198,14 +199,19 @@ class Episodes:
     return influence.mean(tuple(range(2, influence.ndim)))
 
   def add_sizes(self, index: np.ndarray, sizes: np.ndarray) -> None:
-    """Makes each question's scale the mean size of a span's influence on it.
+    """Makes each question's scale the usual size of a span's influence on it.
 
     Some questions have a hundred times the influence of others, and the mean outer
-    loss is that of the few that move most: in a scale of its own, each counts alike. It
-    is measured by a policy that has not learned, and is the mean over the episodes that
-    have been used so far: from the candidates of an update alone it would be a lottery,
-    which the one span that answers a question wins or misses. As it needs no episode
-    before that one is used, learning begins at once, however large the corpus is.
+    loss is that of the few that move most: in a scale of its own, each counts more
+    alike. Sizes are measured by a policy that has not learned: from the candidates of
+    an update alone they would be a lottery, which the one span that answers a question
+    wins or misses. No episode needs one before it is used, so learning begins at once,
+    however large the corpus is.
+
+    A question that was met in n passages has the geometric mean of n times the mean
+    size in these and of `PRIOR` times that of all questions met so far. Its own mean
+    alone would make passages alike that are not: one that teaches a question little
+    would measure it in a small scale, where a little is much.
 
     Args:
       index: [E] int, episodes that have not been added yet.
@@ -214,6 +220,11 @@ class Episodes:
     asked = self.asked[index]
     np.add.at(self._sums[0], asked, sizes)
     np.add.at(self._sums[1], asked, 1)
-    total, count = self._sums[:, asked]
-    # What is moved by nothing can have any scale.
-    self.scales[asked] = np.where(total > 0, total / count, 1)
+    total, count = self._sums
+    moved = total > 0  # what is moved by nothing can have any scale
+    if moved.any():
+      own = np.log(total[moved] / count[moved])
+      usual = own.mean()
+      shrunk = (count[moved] * own + PRIOR * usual) / (count[moved] + PRIOR)
+      self.scales[:] = np.exp(usual)
+      self.scales[moved] = np.exp(shrunk)
