@@ -202,6 +202,10 @@ def test_a_study_of_nothing_is_refused():
     ),
     ({'updates': 0}, 'ablations.mine.updates: must be a whole number'),
     ({'candidates': 5}, 'ablations.mine.uniform_share: must make a whole number'),
+    (
+      {'mode': 'implicit', 'trainable': 'decoder'},
+      r"ablations.mine.trainable: must be '' in mode 'implicit', .* got 'decoder'",
+    ),
     ({'relaxation': 'score', 'samples': 1}, 'ablations.mine.samples: must be at least'),
     (
       {'fine_tune_steps': 1, 'fine_tune_optimizer': 'adam'},

@@ -162,3 +162,6 @@ def _check_learning(c, prefix):
   others = (c['relaxation'], c['baseline']) == ('score', 'others')
   rule = "must be at least 2 for the baseline 'others'"
   _require(samples > 1 or not others, f'{prefix}samples', rule, samples)
+  rule = "must be '' in mode 'implicit', which solves for all parameters"
+  fits = c['mode'] != 'implicit' or not c['trainable']
+  _require(fits, f'{prefix}trainable', rule, c['trainable'])
