@@ -16,7 +16,7 @@ from experiments import report as main
 from masklearn import report
 from masklearn.io.progress import Progress
 from masklearn.io.visible import isolated, one_line, visible
-from masklearn.report import viewer
+from masklearn.report import figures, viewer
 from tests import hostile
 from tests.runs import VOID, command
 
@@ -140,7 +140,7 @@ def test_figures_are_well_formed_and_inert(pages):
         if name.endswith('href'):
           assert value.startswith('#')
     texts = {element.text for element in elements if element.tag == f'{SVG}text'}
-    assert one_line(made['title mine'], 26) in texts
+    assert one_line(made['title mine'], figures._ROOM) in texts
   assert tags[0] == tags[1]
   assert not {f'{SVG}script', f'{SVG}a', f'{SVG}image'} & set(tags[1])
 
