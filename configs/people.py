@@ -97,7 +97,7 @@ def _given_away(c, how):
   # So that most facts are remembered; in small batches, few of them are.
   c.pretrain.update(updates=4_000, batch_size=128, learning_rate=4e-3)
   c.finetune.updates = 600
-  c.learn.update(updates=80, episodes=24, candidates=16, validate_every=40)
+  c.learn.update(updates=200, episodes=24, candidates=16, validate_every=40)
   c.supervised.top_k = 3  # the best of 1, 3 and 5, on other people
   # One word of each biography; the words around it tell whether it is worth hiding.
   c.policy.update(rate=0.02, longest=1, kernel_size=11)

@@ -32,6 +32,19 @@ def test_gains_surpass_others_beyond_noise(difference, expected):
   assert not learn.surpasses(others[:1], others[:1])
 
 
+def test_a_policy_is_chosen_by_what_it_ascends():
+  """One that teaches a lot of few questions, before one that teaches all a little."""
+  found = {
+    'few': (np.array([[30.0, 0.0], [0.0, 0.0]]), 1.0),
+    'all': (np.array([[3.0, 3.0], [3.0, 3.0]]), 1.0),
+  }
+  checks = object.__new__(learn._Checks)
+  checks._probe, checks._cosine = found.get, False
+  scores = {theta: checks.metrics(theta)['score'] for theta in found}
+  assert scores == {'few': 7.5, 'all': 3.0}
+  assert checks.gains('few').tolist() == [np.arcsinh(30) / 2, 0]
+
+
 def test_without_groups_the_validation_episodes_are_watched():
   """Passages that name no group are about no question that names none."""
   asked = (Example('v', 'Who?', ('he',), context='He.'),)
