@@ -28,9 +28,8 @@ def load_documents(name: str, seed: int, **kwargs) -> Loaded:
 def corpus_options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a corpus has, besides `seed`.
 
-  >>> corpus_options('people'), corpus_options('jsonl')
-  (('size', 'copies', 'classes', 'repeats', 'first', 'kinds', 'hints'), ('path', \
-'words', 'annotator', 'runner', 'beam'))
+  >>> corpus_options('world'), corpus_options('jsonl')
+  (('copies',), ('path', 'words', 'annotator', 'runner', 'beam'))
   """
   if name in FORMATS:
     return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`
