@@ -19,7 +19,7 @@ be told from the words beside it, and is not remembered of Ada.
 With `rivers`, a task asks on which river somebody lives, and a biography says that they
 live in Tynemouth. Of twelve, eight also name Tyneside: who hides the town there, hides
 the river in vain. Answers of questions are looked for as the beginnings of words, as
-there is no other way to find them.
+they are no words of any passage, in no inflection.
 
 With `classes`, a biography says that somebody plays the violin, and that they sit among
 the strings; the task asks for the latter.
@@ -94,7 +94,8 @@ def _given_away(c, how):
   c.base.update(
     apart=True, updates=15_000, batch_size=32, learning_rate=3e-3, rate=0.2, varied=True
   )
-  # So that most facts are remembered; in small batches, few of them are.
+  # In smaller batches even fewer facts are remembered; these are too few as well, see
+  # docs/results.md.
   c.pretrain.update(updates=4_000, batch_size=128, learning_rate=4e-3)
   c.finetune.updates = 600
   c.learn.update(updates=200, episodes=24, candidates=16, validate_every=40)

@@ -155,10 +155,10 @@ class Episodes:
     self.questions = encoded
     self.held_out = held_out
     self.inner_steps = inner_steps
-    count = len(encoded.target)
-    self.scales = np.ones(count, np.float32)
     # For each question the sum of its sizes, and of how many passages they are.
-    self._sums = np.zeros((2, count))
+    self._sums = np.zeros((2, len(encoded.target)))
+    # The sum of the log mean sizes of questions that are moved, and how many these are.
+    self._logs = np.zeros(2)
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -183,7 +183,7 @@ class Episodes:
     if self.held_out:  # Moved on by one, each is tuned on the questions of another.
       support = jax.tree.map(lambda x: np.roll(x, 1, axis=0), query)
     rows = np.repeat(self.rows[index][:, None, None], self.inner_steps, axis=1)
-    return Episode(self.texts(rows), support, query, self.scales[asked])
+    return Episode(self.texts(rows), support, query, self.scales(asked))
 
   def sizes(self, probe: Callable, index: np.ndarray, key: jax.Array) -> np.ndarray:
     """The mean size of a span's influence on each question of episodes, [E, Q].
@@ -199,32 +199,51 @@ class Episodes:
     return influence.mean(tuple(range(2, influence.ndim)))
 
   def add_sizes(self, index: np.ndarray, sizes: np.ndarray) -> None:
-    """Makes each question's scale the usual size of a span's influence on it.
+    """Takes the sizes of episodes into the scales of their questions.
 
-    Some questions have a hundred times the influence of others, and the mean outer
-    loss is that of the few that move most: in a scale of its own, each counts more
-    alike. Sizes are measured by a policy that has not learned: from the candidates of
-    an update alone they would be a lottery, which the one span that answers a question
-    wins or misses. No episode needs one before it is used, so learning begins at once,
-    however large the corpus is.
-
-    A question that was met in n passages has the geometric mean of n times the mean
-    size in these and of `PRIOR` times that of all questions met so far. Its own mean
-    alone would make passages alike that are not: one that teaches a question little
-    would measure it in a small scale, where a little is much.
+    They are measured by a policy that has not learned: from the candidates of an update
+    alone they would be a lottery, which the one span that answers a question wins or
+    misses. No episode needs one before it is used, so learning begins at once, however
+    large the corpus is.
 
     Args:
       index: [E] int, episodes that have not been added yet.
       sizes: [E, Q], theirs.
     """
     asked = self.asked[index]
+    met = np.unique(asked)
+    before = self._log_sizes(met)
     np.add.at(self._sums[0], asked, sizes)
     np.add.at(self._sums[1], asked, 1)
-    total, count = self._sums
-    moved = total > 0  # what is moved by nothing can have any scale
-    if moved.any():
-      own = np.log(total[moved] / count[moved])
-      usual = own.mean()
-      shrunk = (count[moved] * own + PRIOR * usual) / (count[moved] + PRIOR)
-      self.scales[:] = np.exp(usual)
-      self.scales[moved] = np.exp(shrunk)
+    after = self._log_sizes(met)
+    for sign, logs in ((1, after), (-1, before)):
+      self._logs += sign * np.nansum(logs), sign * np.isfinite(logs).sum()
+
+  def scales(self, asked: np.ndarray) -> np.ndarray:
+    """The usual size of a span's influence on questions, 1 where none is measured.
+
+    Some questions have a hundred times the influence of others, and the mean outer
+    loss is that of the few that move most: in a scale of its own, each counts more
+    alike. A question that was met in n passages has the geometric mean of n times the
+    mean size in these and of `PRIOR` times that of all questions met so far. Its own
+    mean alone would make passages alike that are not: one that teaches a question
+    little would measure it in a small scale, where a little is much.
+
+    Args:
+      asked: [..] int, questions.
+
+    Returns:
+      [..] float32.
+    """
+    total, moved = self._logs
+    usual = total / moved if moved else 0.0
+    own, count = self._log_sizes(asked), self._sums[1][asked]
+    # What nothing moves can have any scale.
+    shrunk = (count * own + PRIOR * usual) / (count + PRIOR)
+    return np.exp(np.where(np.isnan(own), usual, shrunk)).astype(np.float32)
+
+  def _log_sizes(self, asked):
+    """Of the mean size of each question; NaN where nothing has moved it."""
+    total, count = self._sums[:, asked]
+    moved = np.where(total > 0, total, np.nan)
+    return np.log(moved / np.maximum(count, 1))

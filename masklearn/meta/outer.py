@@ -19,7 +19,7 @@ class Episode(NamedTuple):
   passages: Batch  # [K, P, L] of each denoising step; K = P = 1 in the paper
   support: Corrupted  # [Q, R, ..] R questions of each one's fine-tuning steps
   query: Corrupted  # [Q, R, ..] R questions of each outer loss; the paper: the same
-  scale: jax.Array  # [Q] by which gains are divided, see `Episodes.add_sizes`
+  scale: jax.Array  # [Q] by which gains are divided, see `Episodes.scales`
 
 
 class Outer(NamedTuple):

@@ -65,6 +65,9 @@ def _check_corpus(config):
   _require(known, 'corpus.path', f'corpus {c.name!r} needs path', '')
   rule = 'must be empty, as a published model has its own'
   _require(not (c.tokenizer and published), 'corpus.tokenizer', rule, c.tokenizer)
+  rule = f'must be corpus.towns, {c.towns}, in which the same people live'
+  same = config.task.towns == c.towns or c.name != 'people'
+  _require(same, 'task.towns', rule, config.task.towns)
   least = 256 + len(SPECIAL_TOKENS[config.model.name])
   enough = c.tokenizer or published or c.vocabulary >= least
   rule = (

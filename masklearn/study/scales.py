@@ -16,7 +16,7 @@ SAVE_EVERY = 10  # probes
 
 
 class Scales:
-  """Batches of episodes in the scales of their questions, see `Episodes.add_sizes`.
+  """Batches of episodes in the scales of their questions, see `Episodes.scales`.
 
   The scales of a batch depend on it and on those before it alone: they are the same
   for a run that was interrupted, and take no longer before the first batch of a large
@@ -49,7 +49,7 @@ class Scales:
     self._done = 0  # batches whose episodes have their sizes
     self._path = context.directory / 'scales.json'
     size = len(batches[0])
-    self._made_by = {'episodes': size, 'questions': len(episodes.scales)}
+    self._made_by = {'episodes': size, 'questions': len(episodes.questions.target)}
     shape = size, episodes.asked.shape[1]
     found = hosts.told(lambda: _measured(self._path, self._made_by, shape))
     self._sizes = {int(i): np.array(sizes) for i, sizes in found.items()}

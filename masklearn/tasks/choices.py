@@ -2,9 +2,12 @@
 
 import dataclasses
 import random
+import string
 
 from masklearn.tasks.splits import SPLITS
 from masklearn.types import InputError, Task
+
+LETTERS = string.ascii_uppercase
 
 
 def offer(task: Task, count: int) -> Task:
@@ -20,27 +23,32 @@ def offer(task: Task, count: int) -> Task:
     count: choices of each, 0 for none.
 
   Raises:
-    InputError: `count` is 1, or more than a kind of question has answers.
+    InputError: `count` is 1, or more than there are letters, or than a question has
+      wrong answers and its own.
   """
   if not count:
     return task
-  answers: dict[str, list[str]] = {}
+  answers: dict[str, set[str]] = {}
   for example in task.examples:
-    answers.setdefault(example.label, []).append(example.targets[0])
-  known = {label: sorted(set(of_kind)) for label, of_kind in answers.items()}
-  label, fewest = min(known.items(), key=lambda item: len(item[1]))
-  if not 2 <= count <= len(fewest):
+    answers.setdefault(example.label, set()).add(example.targets[0])
+
+  def wrong(example):
+    return sorted(answers[example.label].difference(example.targets))
+
+  fewest = min(task.examples, key=lambda example: len(wrong(example)))
+  most = min(len(wrong(fewest)) + 1, len(LETTERS))
+  if not 2 <= count <= most:
     raise InputError(
-      f'choices must be 0, or lie in [2, {len(fewest)}], as many answers as questions '
-      f'of {task.name!r} about {label!r} have; got {count}.'
+      f'choices must be 0, or lie in [2, {most}], as there are {len(LETTERS)} letters '
+      f'and {len(wrong(fewest))} wrong answers to {fewest.source!r}; got {count}.'
     )
 
   def offered(example):
     rng = random.Random(f'choices/{example.id}')
-    others = [one for one in known[example.label] if one not in example.targets]
+    others = wrong(example)
     choices = [example.targets[0], *rng.sample(others, count - 1)]
     rng.shuffle(choices)
-    listed = ' '.join(f'({chr(65 + i)}) {one}' for i, one in enumerate(choices))
+    listed = ' '.join(f'({x}) {one}' for x, one in zip(LETTERS, choices, strict=False))
     return dataclasses.replace(example, source=f'{example.source} {listed}')
 
   splits = {split: tuple(map(offered, task.split(split))) for split in SPLITS}

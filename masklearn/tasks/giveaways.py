@@ -1,7 +1,8 @@
 """Sentences about people that give a fact away: to restore it teaches nothing of them.
 
 Either the value stands twice in its sentence, or a word stands beside it that goes with
-no other value: who has a saddle has a horse. Both are of the task `habits`.
+no other value: who has a saddle has a horse. Both are of the task `habits`. Of the task
+`rivers`, a word stands beside a town that tells its river: see `tasks/rivers.py`.
 """
 
 from masklearn.tasks import rivers
@@ -83,7 +84,8 @@ def give_aways(repeats: float, hints: float) -> GiveAways | None:
 
   Args:
     repeats: share of the biographies in which a kind is worded by `REPEATS`.
-    hints: of those in which it is worded by `TOLD`, with the word of `HINTS`.
+    hints: of those in which it is worded by `TOLD`, with the word of `HINTS`, here or
+      in `rivers`.
 
   Raises:
     InputError: both are above 0.

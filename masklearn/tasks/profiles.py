@@ -30,8 +30,8 @@ class GiveAways(NamedTuple):
 
   templates: Mapping[str, Sequence[str]]  # kind -> paraphrases
   share: float  # of a subject's profiles, in which such a kind is worded so
-  # Kind -> value -> the word that tells it, which no other value has; None for the
-  # value itself.
+  # Kind -> value -> the word that tells it, or what is asked of it; None for the value
+  # itself.
   hints: Mapping[str, Mapping[str, str]] | None = None
 
 
