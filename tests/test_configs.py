@@ -261,8 +261,7 @@ def test_options_of_single_tasks_are_checked(options, message):
 def test_people_live_in_the_towns_that_passages_name():
   """A task with others would ask for what no passage says."""
   c = from_file('people', 'rivers')
-  with c.unlocked():
-    c.corpus.towns = 4
+  c.corpus.towns = 4
   refused(c, r'task.towns: must be corpus.towns, 4, .*, got 0')
   c.task.towns = 4
   config.check(c)

@@ -60,7 +60,7 @@ _STYLE = {
   'font.family': 'DejaVu Sans',
   'font.size': 9,
 }
-_LEFT, _RIGHT = 2.0, 0.45  # inches beside the axes of scores
+_LEFT, _RIGHT = 2.15, 0.45  # inches beside the axes of scores
 _LONGEST = 32  # characters of a name at the end of a line
 _ROOM, _NARROW = 30, 12  # characters beside axes, and above a column
 _SLUG = 100  # bytes of a file's name; file systems allow 255
