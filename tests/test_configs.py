@@ -258,15 +258,6 @@ def test_options_of_single_tasks_are_checked(options, message):
   refused(c, message)
 
 
-def test_people_live_in_the_towns_that_passages_name():
-  """A task with others would ask for what no passage says."""
-  c = from_file('people', 'rivers')
-  c.corpus.towns = 4
-  refused(c, r'task.towns: must be corpus.towns, 4, .*, got 0')
-  c.task.towns = 4
-  config.check(c)
-
-
 def test_a_config_of_ones_own_is_checked_for_its_keys():
   """A wrong key names the nearest one, or the new one; none may be missing."""
   c = config.default_config()

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+import configs.people
 from masklearn import tasks, text
 from masklearn.evaluation import baselines
+from masklearn.study import config
 from masklearn.tasks import giveaways, people, profiles, rivers
 from masklearn.text import matching
 from masklearn.types import InputError
@@ -193,6 +195,18 @@ def test_few_towns_are_met_by_accident():
   assert met[False] / met.total() == pytest.approx(1 / 3, abs=0.03)
   with pytest.raises(InputError, match=r'lie in \[0, 44\], got 45'):
     people.passages(0, size=3, towns=45)
+
+
+def test_a_task_asks_about_the_towns_of_its_corpus():
+  """With others it would ask for what no passage says."""
+  c = configs.people.get_config('rivers')
+  c.corpus.towns = 4
+  with pytest.raises(
+    InputError, match=r'task.towns: must be corpus.towns, 4, .*, got 0'
+  ):
+    config.check(c)
+  c.task.towns = 4
+  config.check(c)
 
 
 def test_classes_can_be_told_of_others_alone():
