@@ -255,6 +255,7 @@ def passages(
   hints: float = 0.0,
   classes_after: int = 0,
   towns: int = 0,
+  told: int = 0,
 ) -> list[Passage]:
   """`copies` biographies of each of `size` people.
 
@@ -274,13 +275,14 @@ def passages(
     hints: as `repeats`, where another word tells the value, or what is asked of it.
     classes_after: of the first so many people, `classes` are not told.
     towns: see `rivers.facts`.
+    told: facts of a biography, 0 for all; see `profiles.passages`.
   """
-  told = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
-  for kind in told:
+  named = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
+  for kind in named:
     check_name(TEMPLATES | rivers.TEMPLATES, kind, 'attribute of people')
 
   def tells(kind, place):
-    return kind in told or (classes and kind in CLASSES and place >= classes_after)
+    return kind in named or (classes and kind in CLASSES and place >= classes_after)
 
   subjects = tuple(
     subject._replace(
@@ -290,7 +292,9 @@ def passages(
   )
   templates = TEMPLATES | CLASS_TEMPLATES | rivers.TEMPLATES
   away = give_aways(repeats, hints)
-  return profiles.passages(subjects, templates, seed, copies, given_away=away)
+  return profiles.passages(
+    subjects, templates, seed, copies, given_away=away, told=told
+  )
 
 
 def task(

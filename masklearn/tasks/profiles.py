@@ -52,8 +52,9 @@ def passages(
   copies: int,
   article: Callable[[str], str] = lambda value: '',
   given_away: GiveAways | None = None,
+  told: int = 0,
 ) -> list[Passage]:
-  """`copies` profiles of every subject: one sentence for each of its facts.
+  """`copies` profiles of every subject: one sentence for each of its facts, or of some.
 
   The order of the sentences is random. The copies of a subject take turns through the
   shuffled paraphrases of each kind, so that they differ as much as possible.
@@ -67,28 +68,37 @@ def passages(
     given_away: some kinds, in a share of the copies; the label of the span is then
       `GIVEN_AWAY` and the kind. Kinds take turns, so that about as many are in each
       copy.
+    told: facts of a profile; 0 for all. They take turns, those before others that the
+      profile does not give away. Where all profiles tell everything, a model can tell
+      one fact from the others, and need not remember whose they are.
+
+  Raises:
+    InputError: there are no copies, or `told` is negative.
   """
   if copies < 1:
     raise InputError(f'copies must be at least 1, got {copies}.')
-  away = given_away or GiveAways({}, 0.0)
+  if told < 0:
+    raise InputError(f'told must be at least 0, got {told}.')
+  hinting = given_away or GiveAways({}, 0.0)
   out = []
   for subject in subjects:
     rng = random.Random(f'passages/{seed}/{subject.group}')
     cycles = {k: rng.sample(templates[k], len(templates[k])) for k in subject.facts}
-    plain = round(copies * (1 - away.share))  # copies that do not, of each kind
-    first = rng.randrange(copies) if away.templates else 0
-    starts = {k: first + i * plain for i, k in enumerate(away.templates)}
+    plain = round(copies * (1 - hinting.share))  # copies that do not, of each kind
+    first = rng.randrange(copies) if hinting.templates else 0
+    starts = {k: first + i * plain for i, k in enumerate(hinting.templates)}
     for copy in range(copies):
-      kinds = list(subject.facts)
+      places = {k: (copy - starts.get(k, 0)) % copies for k in subject.facts}
+      away = {k for k in places if k in starts and places[k] >= plain}
+      kinds = _turn(list(places), away, told, copy) if told else list(places)
       rng.shuffle(kinds)
       text, spans, sentences = '', [], []
       for kind in kinds:
         value, label = subject.facts[kind][0], kind
-        place = (copy - starts.get(kind, 0)) % copies
-        template = cycles[kind][place % len(cycles[kind])]
-        if kind in starts and place >= plain:
-          hint = away.hints[kind][value] if away.hints else value
-          template = rng.choice(away.templates[kind]).replace('{hint}', hint)
+        template = cycles[kind][places[kind] % len(cycles[kind])]
+        if kind in away:
+          hint = hinting.hints[kind][value] if hinting.hints else value
+          template = rng.choice(hinting.templates[kind]).replace('{hint}', hint)
           label = f'{GIVEN_AWAY} {kind}'
         text += ' ' if text else ''
         sentence, start = _fill(template, subject.prose, value, article(value))
@@ -140,6 +150,18 @@ def task(
         given = ident, source, targets, subject.group, kind
         examples[split].append(Example(*given, evidence=told))
   return splits.make_task(name, examples)
+
+
+def _turn(kinds: list[str], away: set[str], told: int, copy: int) -> list[str]:
+  """The kinds that a copy tells: those given away are taken last, and one at a time."""
+
+  def turned(some, step):
+    at = copy * step % max(1, len(some))
+    return some[at:] + some[:at]
+
+  plain = [kind for kind in kinds if kind not in away]
+  others = [kind for kind in kinds if kind in away]
+  return (turned(plain, told) + turned(others, 1))[:told]
 
 
 def _fill(template: str, subject: str, value: str, article: str) -> tuple[str, int]:
