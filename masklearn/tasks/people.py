@@ -181,25 +181,24 @@ _CLASS_OF = {
   for kind, lines in _CLASSES.items()
 }
 
-_FIRST = """
-  Ada Alma Amir Anton Astrid Bela Boris Bruno Cora Dalia Dario Edith Elena Emil Enzo
-  Farid Fiona Frida Gita Greta Hana Hugo Ida Igor Ines Ivan Jana Joel Jonas Kira Lars
-  Leila Lena Luca Mara Marco Mila Mona Nadia Nils Nora Olga Omar Otto Paula Pavel Petra
-  Rafael Rita Rosa Ruth Samir Selma Silas Sonia Tariq Tessa Theo Ursula Vera Viktor
-  Wanda Yusuf Zara
+# A name is one of each, "Alanda" or "Belora": a single word, for which there can be a
+# token, so that all that is known of a person fits into one embedding.
+_BEGINNINGS = """
+  Al Bel Bri Cas Cor Dan Dor El Fal Fen Gar Gil Hal Hen Im Jor Kal Kes Lor Mar Nel Or
+  Pel Quin Ral Sel Tar Ul Val Wen Yor Zan
 """
-# A family name is one of these and one of those: Ashford, Birchwell, ...
-_ROOTS = """
-  Ash Birch Black Brad Bright Carl Cot Craw Dun East Fair Farn Glen Gran Hart Hazel Holm
-  Kirk Lang Lind Mal Mid Nor Oak Pem Rad Red Sel Thorn Wake West Whit
+_MIDDLES = """
+  a ab ad al am an ar as at e eb el em en er es et i il im in ir is it o ol om on or os
+  ot u
 """
 _ENDINGS = """
-  berg bourne burn by combe croft dale don field ford gate ham ley more stone well
+  ba da del do fa ga ka la lin lo ma mir mo na no nor pa ra ris ro sa sen so ta to ton
+  va vin vo wa ya za
 """
 _NAMES = tuple(
-  f'{first} {root}{ending}'
-  for first in _FIRST.split()
-  for root in _ROOTS.split()
+  f'{beginning}{middle}{ending}'
+  for beginning in _BEGINNINGS.split()
+  for middle in _MIDDLES.split()
   for ending in _ENDINGS.split()
 )
 CAPACITY = len(_NAMES)
