@@ -31,7 +31,7 @@ ZERO = {
   'saving.packing', 'saving.chunk', 'mesh.data', 'mesh.smallest',
   'mesh.processes', 'learn.fine_tune_learning_rate', 'corpus.repeats', 'corpus.hints',
   'corpus.first', 'corpus.classes_after', 'corpus.told', 'corpus.towns', 'task.first',
-  'task.choices', 'task.towns', 'finetune.updates',
+  'corpus.entities', 'task.choices', 'task.towns', 'finetune.updates',
   'study.learned_seeds', 'study.transfer_seeds', 'study.ablation_seeds', 'top_k',
   'networks.scratch.vocabulary',
 }  # fmt: skip

@@ -126,6 +126,7 @@ STUDY = {
     'longest': whole(102, '[1, inf)'),  # tokens of a passage; a longer one is cut
     'tokenizer': text(''),  # file, directory or Hugging Face name; '' trains one
     'vocabulary': whole(2_500, '[0, inf)'),  # size of a trained one
+    'entities': whole(0, '[0, inf)'),  # of the first so many groups, names are tokens
     'annotator': checked('rules', annotators.check),  # who finds salient spans
   },
   'task': {
@@ -359,7 +360,7 @@ def check(config) -> None:
     prefix = f'study.ablations.{ablation}.'
     fields.check(LEARN, changes, new_name, prefix, complete=False)
   # The tokenizer, and what fits the model, are those of the study's own corpus.
-  fixed = 'tokenizer', 'vocabulary', 'longest'
+  fixed = 'tokenizer', 'vocabulary', 'entities', 'longest'
   known = {key: field for key, field in STUDY['corpus'].items() if key not in fixed}
   other = config.study.unrelated
   fields.check(known, other, prefix='study.unrelated.', complete=False)

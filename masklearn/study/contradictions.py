@@ -65,6 +65,9 @@ def _check_corpus(config):
   _require(known, 'corpus.path', f'corpus {c.name!r} needs path', '')
   rule = 'must be empty, as a published model has its own'
   _require(not (c.tokenizer and published), 'corpus.tokenizer', rule, c.tokenizer)
+  rule = 'must be 0 where a tokenizer is given, and not trained'
+  given = c.tokenizer or published
+  _require(not (c.entities and given), 'corpus.entities', rule, c.entities)
   rule = f'must be corpus.towns, {c.towns}, in which the same people live'
   same = config.task.towns == c.towns or c.name != 'people'
   _require(same, 'task.towns', rule, config.task.towns)

@@ -123,6 +123,7 @@ def _prepared(config, c, directory, progress):
     longest=c['longest'],
     tokenizer=c['tokenizer'],
     vocabulary=c['vocabulary'],
+    entities=c['entities'],
     model=settings.model(config),
     say=progress.say,
     stopped=progress.stop.is_set,

@@ -55,6 +55,7 @@ def prepare(
   tokenizer: str,
   vocabulary: int,
   model: Mapping[str, Any],
+  entities: int = 0,
   say: Callable[[str], None] = lambda line: None,
   stopped: Callable[[], bool] = lambda: False,
   **corpus_options,
@@ -69,6 +70,7 @@ def prepare(
     tokenizer: a file, directory or Hugging Face name; '' is that of a published model,
       or trains one on the corpus.
     vocabulary: size of a trained one.
+    entities: of the first so many groups, each word of the name is a token of it too.
     model: arguments of `models.make_model`, but for vocabulary and tokens; with
       `checkpoint`, a directory of `pretrained.from_hf`, the others must fit it.
     say: takes progress messages.
@@ -85,8 +87,8 @@ def prepare(
 
   def tokens(passages: Iterable[Passage]) -> text.Tokenizer:
     if not own.exists():
-      texts = (p.text for p in passages)
-      _tokenizer(tokenizer, texts, vocabulary, model['name'], stopped).save(own)
+      sizes = vocabulary, entities
+      _tokenizer(tokenizer, passages, *sizes, model['name'], stopped).save(own)
     return text.load_tokenizer(own)
 
   def fitted(documents: Iterable[Passage], used: text.Tokenizer) -> Iterator[Passage]:
@@ -173,10 +175,15 @@ def _note_checksums(directory):
     checksums.add(directory, new)
 
 
-def _tokenizer(name, texts, vocabulary, family, stopped):
+def _tokenizer(name, passages, vocabulary, entities, family, stopped):
   if name:
     return text.load_tokenizer(name)
-  return text.train_tokenizer(texts, vocabulary, family, stopped)
+  texts = (passage.text for passage in passages)
+  made = text.train_tokenizer(texts, vocabulary, family, stopped)
+  if not entities:
+    return made
+  groups = list(dict.fromkeys(passage.group for passage in passages))[:entities]
+  return text.with_words(made, ' '.join(groups).split())
 
 
 def _until(stopped, passages):

@@ -11,5 +11,6 @@ from masklearn.text.segmentation import words as words
 from masklearn.text.tokenizer import Encoding as Encoding
 from masklearn.text.tokenizer import Tokenizer as Tokenizer
 from masklearn.text.tokenizer import train_tokenizer as train_tokenizer
+from masklearn.text.tokenizer import with_words as with_words
 from masklearn.text.tokenizer_files import has_vocabulary as has_vocabulary
 from masklearn.text.tokenizer_files import load_tokenizer as load_tokenizer

@@ -5,6 +5,7 @@ Offsets are characters of the text.
 
 import functools
 import itertools
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -223,6 +224,29 @@ def train_tokenizer(
   )
   backend.train_from_iterator(_pieces(texts, stopped), trainer)
   return Tokenizer(backend)
+
+
+def with_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
+  """A BPE that has a token for each of some words as well, after all its own.
+
+  Its merges are those of `tokenizer`, then for each word those that join its tokens
+  from the left. Only words that begin like one of `words` are tokenized differently.
+
+  Args:
+    tokenizer: of `train_tokenizer`.
+    words: without spaces, such as names of what a corpus is about.
+  """
+  content = json.loads(tokenizer.to_json())
+  vocabulary, merges = content['model']['vocab'], content['model']['merges']
+  names = {token: name for name, token in vocabulary.items()}
+  for word in words:
+    first, *others = [names[token] for token in tokenizer.encode(f' {word}').ids]
+    for piece in others:
+      if first + piece not in vocabulary:
+        vocabulary[first + piece] = len(vocabulary)
+        merges.append([first, piece])
+      first += piece
+  return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(content)))
 
 
 def _pieces(texts: Iterable[str], stopped: Callable[[], bool]) -> Iterator[str]:
