@@ -61,7 +61,8 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
     c.study.ablations = config_dict.create(shuffled={'shuffled': True})
   if variant == 'rivers':
     c.corpus.kinds = 'home_town,work_town,school_town'
-    c.corpus.vocabulary = 1_500  # the towns of a river begin with its tokens
+    # Towns begin with the tokens of their rivers, and a person is one token.
+    c.corpus.update(vocabulary=900, entities=c.task.size)
     c.task.names = 'rivers'
     c.supervised.pairs = 'prefix'
   if variant == 'exposures':

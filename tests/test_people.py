@@ -37,8 +37,38 @@ def test_copies_out_of_reach():
 
 
 def test_names_are_unique():
-  """No name is made twice."""
+  """No name is made twice, or is a word for anything else, or begins with a river."""
   assert len(set(people._NAMES)) == people.CAPACITY > 30_000
+  tables = [*people._VALUES.values(), *people._CLASSES]
+  others = {word for line in tables for word in line.casefold().split()}
+  others |= {word for told in giveaways.HINTS.values() for word in told.values()}
+  assert others.isdisjoint(name.casefold() for name in people._NAMES)
+  assert not any(name.startswith(tuple(rivers.NAMES)) for name in people._NAMES)
+
+
+@pytest.mark.parametrize(('told', 'each'), [(2, 3), (3, 5), (9, 12)])
+def test_biographies_can_tell_some_facts_in_turn(told, each):
+  """About equally often, or all of them where there are not so many."""
+  said = people.passages(0, size=4, copies=12, told=told)
+  assert {len(p.spans) for p in said} == {min(told, len(people.TEMPLATES))}
+  counts = collections.Counter((p.group, s.label) for p in said for s in p.spans)
+  assert set(counts.values()) <= {each - 1, each, each + 1}
+  with pytest.raises(InputError, match='told must be at least 0, got -1'):
+    people.passages(0, size=4, told=-1)
+
+
+def test_what_is_not_given_away_is_told_first():
+  """One fact that is not, and one of the others, each as often."""
+  kinds = ','.join(giveaways.HINTS)
+  said = people.passages(0, size=3, copies=12, hints=2 / 3, kinds=kinds, told=2)
+  counts = collections.Counter()
+  for passage in said:
+    first, second = sorted((s.label for s in passage.spans), key=lambda x: ' ' in x)
+    assert first in giveaways.HINTS
+    assert second.startswith(profiles.GIVEN_AWAY)
+    counts[first, second.split()[-1]] += 1
+  assert len(counts) == 6
+  assert set(counts.values()) == {2 * 3}
 
 
 def test_every_attribute_has_a_sentence():
@@ -220,8 +250,12 @@ def test_classes_can_be_told_of_others_alone():
 
 def test_towns_begin_with_the_tokens_of_their_rivers():
   """So that a model that has learned the town knows how to begin the answer."""
-  passages = people.passages(0, size=1_200, copies=6, kinds=TOWNS, hints=2 / 3)
-  tokenizer = text.train_tokenizer([p.text for p in passages], 1_500)
+  c = configs.people.get_config('rivers').corpus
+  passages = people.passages(0, size=1_200, copies=6, kinds=c.kinds, hints=c.hints)
+  small = text.train_tokenizer([p.text for p in passages], c.vocabulary)
+  names = {p.group for p in passages}
+  tokenizer = text.with_words(small, names)
+  assert {len(tokenizer.encode(f' {name}').ids) for name in names} == {1}
   shared = [
     tuple(tokenizer.encode(f' {town}').ids[: len(river)]) == river
     for name in rivers.NAMES

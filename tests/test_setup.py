@@ -76,6 +76,16 @@ def test_generated_corpora_stay_in_memory(tmp_path):
   assert found == {'passages': len(made.passages), 'problems': 0}
 
 
+def test_names_of_entities_can_be_tokens(tmp_path):
+  """Those of the first groups."""
+  options = {'name': 'people', 'size': 5, 'copies': 1, 'kinds': 'pet'}
+  made = prepare(tmp_path, entities=3, **options)
+  groups = dict.fromkeys(p.group for p in made.passages)
+  one = [len(made.tokenizer.encode(group).ids) == 1 for group in groups]
+  assert one == [True] * 3 + [False] * 2
+  assert made.model.config.vocab_size == made.tokenizer.size > 270
+
+
 def test_an_interruption_before_the_last_cuts(tmp_path):
   """What is prepared and the tokenizer are kept, the rest is made."""
   path = lines(tmp_path / 'a.txt', 'One two three four five six seven eight.')

@@ -38,6 +38,22 @@ def test_a_word_is_the_same_token_wherever_it_stands(tokenizer):
   assert span == tokenizer.encode('Yamoussoukro').ids
 
 
+@pytest.mark.parametrize('family', ['bart', 't5'])
+def test_words_can_be_tokens_of_their_own(family, tmp_path):
+  """After all others, of which none changes; a text is still what it was."""
+  small = text.train_tokenizer(TEXTS * 5, 400, family)
+  words = ["d'Ivoire", 'Barbados', 'Barbuda', 'Côte', 'Barb']
+  text.with_words(small, words).save(tmp_path / 'tokenizer.json')
+  large = text.load_tokenizer(tmp_path)
+  assert large.specials == small.specials
+  assert large.size > small.size
+  for word in words[1:]:
+    assert len(large.encode(f'a {word}').ids) == 1 + len(large.encode('a').ids)
+  for body in (*TEXTS, 'Barbarians of Barbados, 1825', 'the Côtes'):
+    assert large.decode(large.encode(body).ids) == body
+  assert large.encode('there it had 1825 km') == small.encode('there it had 1825 km')
+
+
 def test_tokenizer_survives_its_file(tokenizer, tmp_path):
   """What is saved reads back with the same ids, from the file or its directory."""
   tokenizer.save(tmp_path / 'tokenizer.json')

@@ -184,7 +184,7 @@ _CLASS_OF = {
 # A name is one of each, "Alanda" or "Belora": a single word, for which there can be a
 # token, so that all that is known of a person fits into one embedding.
 _BEGINNINGS = """
-  Al Bel Bri Cas Cor Dan Dor El Fal Fen Gar Gil Hal Hen Im Jor Kal Kes Lor Mar Nel Or
+  Al Bel Bri Cas Cor Dan Dor El Fen Fin Gar Gil Hal Hen Im Jor Kal Kes Lor Mar Nel Or
   Pel Quin Ral Sel Tar Ul Val Wen Yor Zan
 """
 _MIDDLES = """
