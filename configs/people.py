@@ -10,11 +10,11 @@ python -m experiments.study --config=configs/people.py --workdir=runs/people
   configs/people.py:dyk        facts of a sentence each, and questions like WikiDYK's
 
 Invented people (masklearn/tasks/people.py), so that nothing is known from elsewhere.
-Without a variant it is `hints`. Of twelve biographies of a person, four say such as
-"Ada keeps a horse", and the others such as "The saddle tells that Ada owns a horse",
-or, with `repeats`, "At the horse show, Ada has a horse". Whoever looks for answers
-finds them in all twelve. With one hidden word a biography, most of what they hide can
-be told from the words beside it, and is not remembered of Ada.
+Without a variant it is `hints`. A biography has two facts. One is told such as "Belora
+keeps a horse", and the other such as "The saddle tells that Belora owns a horse", or,
+with `repeats`, "At the horse show, Belora has a horse". Whoever looks for answers finds
+both. With one hidden word a biography, half of what they hide can be told from the
+words beside it, and is not remembered of Belora.
 
 With `rivers`, a task asks on which river somebody lives, and a biography says that they
 live in Tynemouth. Of twelve, eight also name Tyneside: who hides the town there, hides
@@ -61,13 +61,12 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
     c.study.ablations = config_dict.create(shuffled={'shuffled': True})
   if variant == 'rivers':
     c.corpus.kinds = 'home_town,work_town,school_town'
-    # Towns begin with the tokens of their rivers, and a person is one token.
-    c.corpus.update(vocabulary=900, entities=c.task.size)
+    c.corpus.vocabulary = 900  # towns begin with the tokens of their rivers
     c.task.names = 'rivers'
     c.supervised.pairs = 'prefix'
   if variant == 'exposures':
-    c.corpus.update(first=10_000, size=2_400)
-    c.task.update(first=10_000, size=1_600, train_share=0.25)
+    c.corpus.update(first=10_000, size=5_600, entities=1_600)
+    c.task.update(first=10_000, size=1_600, train_share=0.4)
     c.policy.names = 'none,random,supervised,learned,annotated'
     c.pretrain.updates = 1_500  # 10 samples of each passage
     c.study.update(exposures=(1, 3, 30), corpora='unrelated,mixed')
@@ -80,27 +79,28 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
 
 
 def _given_away(c, how):
-  """12 biographies of each person, each of which gives away two of its three facts.
+  """12 biographies of each person, of two facts each, of which one is given away.
 
-  The base model knows nothing of the people of the task. Numbers were tuned on others,
-  from the 22,000th on.
+  A third fact would be a key to the first: a model would remember biographies, and not
+  people. Their names are tokens, and those of the others, whom the base model reads
+  about, are not: it does not remember them either, and learns what hints tell. Numbers
+  were tuned on people from the 22,000th on.
   """
-  c.corpus.update(size=4_800, copies=12, longest=90, vocabulary=8_000)
+  c.corpus.update(size=8_500, copies=12, told=2, longest=90, vocabulary=1_200)
   c.corpus[how] = 2 / 3
   c.corpus.kinds = 'profession,instrument,pet'
-  c.task.update(size=4_000, train_share=0.1, validation_share=0.05)  # 10,200 questions
+  c.task.update(size=4_500, train_share=0.2, validation_share=0.05)  # 10,125 questions
   c.task.names = 'habits'
+  c.corpus.entities = c.task.size
   c.model.decoder_ffn = 1_024
   # It has to read what stands beside, and to know what to do with one hidden word.
   c.base.update(
-    apart=True, updates=6_000, batch_size=32, learning_rate=3e-3, rate=0.2, varied=True
+    apart=True, updates=10_000, batch_size=32, learning_rate=3e-3, rate=0.2, varied=True
   )
   c.pretrain.update(updates=1_500, batch_size=128, learning_rate=2e-3)
-  c.finetune.updates = 600
+  c.finetune.update(updates=1_000, validate_every=50)
   c.learn.update(updates=200, episodes=24, candidates=16, validate_every=40)
-  # The base model has not read these names; it has to see that hints go with any.
-  c.learn.warmup.update(updates=600, batch_size=32)
-  c.supervised.top_k = 3  # the best of 1, 3 and 5
+  c.supervised.top_k = 1
   # One word of each biography; the words around it tell whether it is worth hiding.
   c.policy.update(rate=0.02, longest=1, kernel_size=11)
   c.study.update(seeds=3, learned_seeds=3, target_seeds=(3,))
