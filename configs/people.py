@@ -100,7 +100,7 @@ def _given_away(c, how):
   c.pretrain.update(updates=1_500, batch_size=128, learning_rate=2e-3)
   c.finetune.update(updates=1_000, validate_every=50)
   c.learn.update(updates=200, episodes=24, candidates=16, validate_every=40)
-  c.supervised.top_k = 1
+  c.supervised.top_k = 3  # no worse than 1 on those people
   # One word of each biography; the words around it tell whether it is worth hiding.
   c.policy.update(rate=0.02, longest=1, kernel_size=11)
   c.study.update(seeds=3, learned_seeds=3, target_seeds=(3,))
