@@ -205,6 +205,17 @@ def test_the_seed_decides():
   assert tasks.load('civics', 0) != tasks.load('civics', 1)
 
 
+def test_profiles_can_tell_some_facts():
+  """In turn, so that each is told of its country somewhere."""
+  some, whole = (world.passages(seed=0, copies=9, told=told) for told in (2, 0))
+  assert max(len(p.spans) for p in some) == 2
+
+  def told(passages):
+    return {(p.group, s.label) for p in passages for s in p.spans}
+
+  assert told(some) == told(whole)
+
+
 def test_tasks_share_a_split_by_country(table):
   """Splits share no country, cover all of them, and are the same for both tasks."""
   found, other = (disjoint(tasks.load(n, seed=5)) for n in ('civics', 'geography'))

@@ -108,6 +108,7 @@ STUDY = {
   'corpus': {
     'name': name('world', CORPORA, 'corpus'),
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
+    'told': whole(0, '[0, inf)'),  # facts of each of them, in turn; 0 for all
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
     'classes': flag(False),  # of what invented people have, for the task 'classes'
     # Of what there is of a person, the share that gives answers away: the answer stands
@@ -118,7 +119,6 @@ STUDY = {
     'first': whole(0, '[0, inf)'),  # of invented people; others are to tune on
     'towns': whole(0, '[0, inf)'),  # in which they live, 0 for many
     'kinds': text(''),  # of facts that are told of them, with commas; '' for all
-    'told': whole(0, '[0, inf)'),  # facts of each biography, in turn; 0 for all
     'path': text(''),  # a file, folder or pattern, for a format of data.FORMATS
     'words': whole(100, '[0, inf)'),  # of a passage at most, 0 for whole documents
     'runner': text(''),  # of Apache Beam, such as 'DirectRunner'; '' is one process

@@ -142,12 +142,17 @@ _WITH_ARTICLE = (
 )
 
 
-def passages(seed: int, copies: int = 4) -> list[Passage]:
+def passages(seed: int, copies: int = 4, told: int = 0) -> list[Passage]:
   """`copies` profiles of every country, a sentence for each fact it has.
 
   `Passage.group` is the country, `Passage.spans` are the values labelled by kind.
+
+  Args:
+    seed: of the wording.
+    copies: profiles of each country.
+    told: facts of a profile, 0 for all; see `profiles.passages`.
   """
-  return profiles.passages(_subjects(), TEMPLATES, seed, copies, _article)
+  return profiles.passages(_subjects(), TEMPLATES, seed, copies, _article, told=told)
 
 
 def task(
