@@ -30,6 +30,7 @@ docs/results.md says what was found. All numbers are ours.
 from ml_collections import config_dict
 
 from configs import world
+from masklearn.tasks import people
 
 VARIANTS = ('hints', 'rivers', 'repeats', 'exposures', 'classes', 'dyk')
 POLICIES = 'none,random,answer_vocabulary,cooccurrence,supervised,learned,annotated'
@@ -71,7 +72,7 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
     c.pretrain.updates = 1_500  # 10 samples of each passage
     c.study.update(exposures=(1, 3, 30), corpora='unrelated,mixed')
   if variant == 'classes':
-    c.corpus.classes = True
+    c.corpus.kinds = ','.join((*people.TEMPLATES, *people.CLASSES))
     c.task.names = 'classes'
   if variant == 'dyk':
     _dyk(c)

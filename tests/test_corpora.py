@@ -113,6 +113,6 @@ def test_a_study_has_a_row_for_each_setting(tmp_path):
 
 def test_passages_that_a_task_asks_about_are_not_unrelated(tmp_path):
   """It is said how many there are, before anything is trained."""
-  with pytest.raises(InputError, match=r'study\.unrelated: .* and 4 of its'):
+  with pytest.raises(InputError, match=r'study\.unrelated: .* and 3 of its'):
     run_study(small(first=9), tmp_path / 'run')
   assert not (tmp_path / 'run' / 'base').exists()

@@ -112,10 +112,13 @@ def test_another_range_has_other_people():
     people.passages(0, people.CAPACITY, first=9)
 
 
+ALL = ','.join((*people.TEMPLATES, *people.CLASSES))
+
+
 def test_a_class_follows_from_the_attribute_beside_it():
   """Its answer stands in the passage, and adds nothing to what else stands there."""
   classes = {}
-  for passage in people.passages(0, size=300, copies=1, classes=True):
+  for passage in people.passages(0, size=300, copies=1, kinds=ALL):
     said = {s.label: passage.text[s.start : s.end].casefold() for s in passage.spans}
     assert said.keys() == people.TEMPLATES.keys() | people.CLASSES.keys()
     for kind, attribute in people.CLASSES.items():
@@ -241,7 +244,7 @@ def test_a_task_asks_about_the_towns_of_its_corpus():
 
 def test_classes_can_be_told_of_others_alone():
   """Of those behind the first few; the task asks for them by the attribute."""
-  said = people.passages(0, size=9, copies=1, classes=True, classes_after=4)
+  said = people.passages(0, size=9, copies=1, kinds=ALL, classes_after=4)
   told = [any(s.label in people.CLASSES for s in passage.spans) for passage in said]
   groups = list(dict.fromkeys(p.group for p in said))
   assert told == [False] * 4 + [True] * 5
@@ -270,7 +273,7 @@ def test_towns_begin_with_the_tokens_of_their_rivers():
 def test_questions(name):
   """Splits share no person, and answers are what the passages say."""
   task = tasks.load(name, seed=4, size=10)
-  told = {'kinds': TOWNS} if name in ('rivers', 'homes') else {'classes': True}
+  told = {'kinds': TOWNS if name in ('rivers', 'homes') else ALL}
   said = {
     (p.group, s.label): p.text[s.start : s.end].casefold()
     for p in people.passages(seed=4, size=10, copies=1, **told)

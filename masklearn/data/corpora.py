@@ -29,7 +29,7 @@ def corpus_options(name: str) -> tuple[str, ...]:
   """The names of the arguments that a corpus has, besides `seed`.
 
   >>> corpus_options('world'), corpus_options('jsonl')
-  (('copies',), ('path', 'words', 'annotator', 'runner', 'beam'))
+  (('copies', 'told'), ('path', 'words', 'annotator', 'runner', 'beam'))
   """
   if name in FORMATS:
     return 'path', 'words', 'annotator', 'runner', 'beam'  # of `prepare_corpus`

@@ -110,12 +110,11 @@ STUDY = {
     'copies': whole(4, '[1, inf)'),  # passages of a country or of an invented person
     'told': whole(0, '[0, inf)'),  # facts of each of them, in turn; 0 for all
     'size': whole(400, '[1, inf)'),  # invented people, for 'people'
-    'classes': flag(False),  # of what invented people have, for the task 'classes'
     # Of what there is of a person, the share that gives answers away: the answer stands
     # there twice, or beside a word that tells it.
     'repeats': number(0.0, '[0, 1)'),
     'hints': number(0.0, '[0, 1)'),
-    'classes_after': whole(0, '[0, inf)'),  # of the first so many, they are not told
+    'classes_after': whole(0, '[0, inf)'),  # of the first so many, no classes are told
     'first': whole(0, '[0, inf)'),  # of invented people; others are to tune on
     'towns': whole(0, '[0, inf)'),  # in which they live, 0 for many
     'kinds': text(''),  # of facts that are told of them, with commas; '' for all
@@ -292,6 +291,7 @@ STUDY = {
 
 # Old name -> new name.
 RENAMED = {
+  'corpus.classes': 'corpus.kinds',
   'learn.blot': 'learn.token_dropout',
   'learn.bonus': 'learn.entropy_weight',
   'learn.entropy_coefficient': 'learn.entropy_weight',
@@ -311,7 +311,8 @@ RENAMED = {
 
 # New name -> what changed with it, for the message.
 UNITS = {
-  'learn.entropy_weight': ' (of entropy / log(number of candidate spans), not of nats)'
+  'corpus.kinds': ' (which names family, animal and decade among others)',
+  'learn.entropy_weight': ' (of entropy / log(number of candidate spans), not of nats)',
 }
 
 

@@ -3,7 +3,7 @@
 Nothing in them can be known from elsewhere, and every attribute is independent of
 the others: what a model answers, it has learned from the passages.
 
-With classes, a biography also says what class an attribute is in: who plays the violin
+A biography may also say what class an attribute is in: who plays the violin
 has a place among the strings. The task `classes` asks for these. Its answers stand
 literally in the passages, but there they can be told from the attribute beside them, so
 a model learns nothing about a person by restoring them; it does by restoring the
@@ -247,7 +247,6 @@ def passages(
   seed: int,
   size: int = 400,
   copies: int = 4,
-  classes: bool = False,
   repeats: float = 0.0,
   first: int = 0,
   kinds: str = '',
@@ -265,23 +264,23 @@ def passages(
     seed: of the wording; the people are always the same.
     size: number of people.
     copies: biographies of each.
-    classes: whether they also have a sentence for each kind of `EVIDENCE`.
     repeats: share of the biographies that give away what `habits` asks for, each kind
       for itself, as its value stands there twice; see `giveaways`.
     first: of the people; those of another range are others, such as to tune on.
-    kinds: attributes that biographies tell, of `TEMPLATES` and of `rivers`, with
-      commas; '' for all of `TEMPLATES`.
+    kinds: what biographies tell, of `TEMPLATES`, `CLASSES` and `rivers`, with commas;
+      '' for all of `TEMPLATES`.
     hints: as `repeats`, where another word tells the value, or what is asked of it.
-    classes_after: of the first so many people, `classes` are not told.
+    classes_after: of the first so many people, no `CLASSES` are told.
     towns: see `rivers.facts`.
     told: facts of a biography, 0 for all; see `profiles.passages`.
   """
   named = [kind.strip() for kind in kinds.split(',')] if kinds else list(TEMPLATES)
+  templates = TEMPLATES | CLASS_TEMPLATES | rivers.TEMPLATES
   for kind in named:
-    check_name(TEMPLATES | rivers.TEMPLATES, kind, 'attribute of people')
+    check_name(templates, kind, 'attribute of people')
 
   def tells(kind, place):
-    return kind in named or (classes and kind in CLASSES and place >= classes_after)
+    return kind in named and (kind not in CLASSES or place >= classes_after)
 
   subjects = tuple(
     subject._replace(
@@ -289,7 +288,6 @@ def passages(
     )
     for place, subject in enumerate(_subjects(size, first, towns))
   )
-  templates = TEMPLATES | CLASS_TEMPLATES | rivers.TEMPLATES
   away = give_aways(repeats, hints)
   return profiles.passages(
     subjects, templates, seed, copies, given_away=away, told=told
