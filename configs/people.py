@@ -17,9 +17,9 @@ both. With one hidden word a biography, half of what they hide can be told from 
 words beside it, and is not remembered of Belora.
 
 With `rivers`, a task asks on which river somebody lives, and a biography says that they
-live in Tynemouth. Of twelve, eight also name Tyneside: who hides the town there, hides
-the river in vain. Answers of questions are looked for as the beginnings of words, as
-they are no words of any passage, in no inflection.
+live in Tynemouth. Beside one of its two towns it names another on the same river, such
+as Tyneside: who hides the town there, hides the river in vain. Answers of questions are
+looked for as the beginnings of words, as no passage has them as words.
 
 With `classes`, a biography says that somebody plays the violin, and that they sit among
 the strings; the task asks for the latter.
@@ -82,9 +82,9 @@ def get_config(variant: str = 'hints') -> config_dict.ConfigDict:
 def _given_away(c, how):
   """12 biographies of each person, of two facts each, of which one is given away.
 
-  A third fact would be a key to the first: a model would remember biographies, and not
-  people. Their names are tokens, and those of the others, whom the base model reads
-  about, are not: it does not remember them either, and learns what hints tell. Numbers
+  If each told all facts, they would be a key to one another: a model would remember
+  biographies, and not people. Names are tokens, but for those of the people whom the
+  base model reads about: it does not remember these, and learns what hints tell. Numbers
   were tuned on people from the 22,000th on.
   """
   c.corpus.update(size=8_500, copies=12, told=2, longest=90, vocabulary=1_200)

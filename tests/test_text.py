@@ -4,6 +4,8 @@ import re
 
 import pytest
 import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
 
 from masklearn import text
 from masklearn.text import segmentation
@@ -42,16 +44,26 @@ def test_a_word_is_the_same_token_wherever_it_stands(tokenizer):
 def test_words_can_be_tokens_of_their_own(family, tmp_path):
   """After all others, of which none changes; a text is still what it was."""
   small = text.train_tokenizer(TEXTS * 5, 400, family)
-  words = ["d'Ivoire", 'Barbados', 'Barbuda', 'Côte', 'Barb']
-  text.with_words(small, words).save(tmp_path / 'tokenizer.json')
+  names = ["Côte d'Ivoire", 'Barb', 'Barbuda 1825', 'Guinea-Bissau', 'Île']
+  text.with_words(small, names).save(tmp_path / 'tokenizer.json')
   large = text.load_tokenizer(tmp_path)
   assert large.specials == small.specials
-  assert large.size > small.size
-  for word in words[1:]:
-    assert len(large.encode(f'a {word}').ids) == 1 + len(large.encode('a').ids)
-  for body in (*TEXTS, 'Barbarians of Barbados, 1825', 'the Côtes'):
+  ids = [large.encode(word).ids for word in ('Côte', 'Barbuda', 'Barb', '1825', 'Île')]
+  assert {len(of_word) for of_word in ids} == {1}
+  assert large.encode('Bissau').ids[1:]
+  for body in (*TEXTS, 'Barbarians of Barbados, 1825', 'the Côtes-Bissau'):
     assert large.decode(large.encode(body).ids) == body
-  assert large.encode('there it had 1825 km') == small.encode('there it had 1825 km')
+  assert large.encode('there it had 345 km') == small.encode('there it had 345 km')
+
+
+@given(words=st.lists(st.text('abc', min_size=1), min_size=1, max_size=30))
+def test_any_words_can_be_tokens(words):
+  """Also where one begins with another, or its tokens can be joined in several ways."""
+  small = text.train_tokenizer(['abba cab abc bac cabba', 'bab cacb'] * 3, 268)
+  large = text.with_words(small, words)
+  assert [len(large.encode(word).ids) for word in words] == [1] * len(words)
+  for body in ('abcab bca', *words):
+    assert large.decode(large.encode(body).ids) == body
 
 
 def test_tokenizer_survives_its_file(tokenizer, tmp_path):

@@ -70,7 +70,7 @@ def prepare(
     tokenizer: a file, directory or Hugging Face name; '' is that of a published model,
       or trains one on the corpus.
     vocabulary: size of a trained one.
-    entities: of the first so many groups, each word of the name is a token of it too.
+    entities: of the first so many groups, each word of the name is a token.
     model: arguments of `models.make_model`, but for vocabulary and tokens; with
       `checkpoint`, a directory of `pretrained.from_hf`, the others must fit it.
     say: takes progress messages.
@@ -180,10 +180,12 @@ def _tokenizer(name, passages, vocabulary, entities, family, stopped):
     return text.load_tokenizer(name)
   texts = (passage.text for passage in passages)
   made = text.train_tokenizer(texts, vocabulary, family, stopped)
-  if not entities:
-    return made
-  groups = list(dict.fromkeys(passage.group for passage in passages))[:entities]
-  return text.with_words(made, ' '.join(groups).split())
+  groups = {}
+  for passage in passages:
+    if len(groups) == entities:
+      break
+    groups.setdefault(passage.group)
+  return text.with_words(made, groups) if groups else made
 
 
 def _until(stopped, passages):

@@ -3,13 +3,13 @@
 Nothing in them can be known from elsewhere, and every attribute is independent of
 the others: what a model answers, it has learned from the passages.
 
-A biography may also say what class an attribute is in: who plays the violin
-has a place among the strings. The task `classes` asks for these. Its answers stand
-literally in the passages, but there they can be told from the attribute beside them, so
-a model learns nothing about a person by restoring them; it does by restoring the
-attribute. With repeats, most biographies say what `habits` asks for in words that give
-it away, "in the violin class, .. plays the violin": to restore it there is to copy. The
-task `rivers` asks for what no passage says: see `tasks/rivers.py`.
+A biography may also say what class an attribute is in: who plays the violin has a place
+among the strings. The task `classes` asks for these. Its answers stand literally in the
+passages, but there they can be told from the attribute beside them, so a model learns
+nothing about a person by restoring them; it does by restoring the attribute. With
+repeats, most biographies say what `habits` asks for in words that give it away, "in the
+violin class, .. plays the violin": to restore it there is to copy. The task `rivers`
+asks for what no passage says: see `tasks/rivers.py`.
 """
 
 import functools

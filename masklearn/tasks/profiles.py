@@ -68,9 +68,9 @@ def passages(
     given_away: some kinds, in a share of the copies; the label of the span is then
       `GIVEN_AWAY` and the kind. Kinds take turns, so that about as many are in each
       copy.
-    told: facts of a profile; 0 for all. They take turns, those before others that the
-      profile does not give away. Where all profiles tell everything, a model can tell
-      one fact from the others, and need not remember whose they are.
+    told: facts of a profile; 0 for all. They take turns; what a profile does not give
+      away comes before what it does. Where every profile tells everything, a model can
+      tell a fact from those beside it, and need not remember whose it is.
 
   Raises:
     InputError: there are no copies, or `told` is negative.

@@ -2,7 +2,7 @@
 
 Who lives in Tynemouth lives on the Tyne, and no text says so: the answer is not a word
 of any passage, nor the stem of one, but its tokens are the first of the town's. With
-`giveaways`, most sentences have another name with the same river in it, "Past the boats
+`giveaways`, some sentences have another name with the same river in it, "Past the boats
 of Tyneside, Ada comes home to Tynemouth": to restore the town is then to copy the part
 that is asked for, and to remember of Ada the part that is not.
 """

@@ -27,6 +27,7 @@ SPECIAL_TOKENS = {
 # What begins a sequence, pads it, ends it and hides a span, in BART and in BERT.
 MARKS = ('<s>', '<pad>', '</s>', '<mask>'), ('[CLS]', '[PAD]', '[SEP]', '[MASK]')
 _BYTE = re.compile('<0x[0-9A-F]{2}>')  # how a token of one byte is written
+_SPACE = 'Ġ'  # how a byte-level BPE writes the one before a word
 _SPACES = re.compile(r'\s*')
 
 
@@ -226,26 +227,32 @@ def train_tokenizer(
   return Tokenizer(backend)
 
 
-def with_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
-  """A BPE that has a token for each of some words as well, after all its own.
+def with_words(tokenizer: Tokenizer, names: Iterable[str]) -> Tokenizer:
+  """A BPE in which the words of some names are a token each.
 
-  Its merges are those of `tokenizer`, then for each word those that join its tokens
-  from the left. Only words that begin like one of `words` are tokenized differently.
+  Its merges are those of `tokenizer`, then those that join the tokens of each word from
+  the left: only words that begin like one of these are tokenized differently. What
+  follows a mark within a word, such as Bissau in Guinea-Bissau, keeps its tokens.
 
   Args:
     tokenizer: of `train_tokenizer`.
-    words: without spaces, such as names of what a corpus is about.
+    names: such as of what a corpus is about.
   """
   content = json.loads(tokenizer.to_json())
   vocabulary, merges = content['model']['vocab'], content['model']['merges']
-  names = {token: name for name, token in vocabulary.items()}
-  for word in words:
-    first, *others = [names[token] for token in tokenizer.encode(f' {word}').ids]
-    for piece in others:
-      if first + piece not in vocabulary:
-        vocabulary[first + piece] = len(vocabulary)
-        merges.append([first, piece])
-      first += piece
+  known = set(map(tuple, merges))
+  backend = tokenizers.Tokenizer.from_str(tokenizer.to_json())
+  for name in names:
+    for piece, _ in backend.pre_tokenizer.pre_tokenize_str(name):
+      if not piece.startswith(_SPACE):
+        continue  # joined, it would be so within other words too
+      word, *others = [token.value for token in backend.model.tokenize(piece)]
+      for other in others:
+        if (word, other) not in known:
+          known.add((word, other))
+          merges.append([word, other])
+        word += other
+        vocabulary.setdefault(word, len(vocabulary))
   return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(content)))
 
 
