@@ -84,8 +84,8 @@ def _given_away(c, how):
 
   If each told all facts, they would be a key to one another: a model would remember
   biographies, and not people. Names are tokens, but for those of the people whom the
-  base model reads about: it does not remember these, and learns what hints tell. Numbers
-  were tuned on people from the 22,000th on.
+  base model reads about: it does not remember these, and learns what hints tell.
+  Numbers were tuned on people from the 22,000th on.
   """
   c.corpus.update(size=8_500, copies=12, told=2, longest=90, vocabulary=1_200)
   c.corpus[how] = 2 / 3
